@@ -1,0 +1,20 @@
+//! The messages that coldcut's host and its guest agent exchange, and the self-describing data that both
+//! must agree on.
+//!
+//! Nothing here does I/O: [`frame`] turns messages into bytes and bytes into messages, every length bounded,
+//! because the guest is hostile. Host and agent always come from the same build, so the encoding carries no
+//! compatibility beyond the [`PROTOCOL`] number checked in [`Hello`].
+
+pub mod frame;
+pub mod message;
+pub mod op;
+pub mod pattern;
+pub mod tree;
+
+pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
+pub use message::{
+    DmesgLine, Done, Failure, FromAgent, Hello, MountSpec, Output, PROTOCOL, Request, RequestId, Stream,
+    ToAgent, WalkSpec, WalkSummary,
+};
+pub use op::{ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags};
+pub use tree::{EntryKind, Extent, Source, TreeEntry};

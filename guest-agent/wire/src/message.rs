@@ -1,0 +1,209 @@
+//! Requests to the agent and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::op::{ContentName, ExecSpec, Op};
+use crate::tree::TreeEntry;
+
+/// Version of this protocol; a peer that says another one is refused.
+pub const PROTOCOL: u32 = 1;
+
+/// Number that pairs an answer with its request; chosen by the host, unique within a connection.
+pub type RequestId = u32;
+
+/// Everything the host sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// Do something and answer with any number of [`FromAgent::Output`] and exactly one [`FromAgent::Done`].
+    Request {
+        /// Pairs the answers with this request.
+        id: RequestId,
+        /// What to do.
+        body: Request,
+    },
+}
+
+/// Everything the agent sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// First message on every connection.
+    Hello(Hello),
+    /// A part of the answer to request `id`; more follow.
+    Output {
+        /// The request this belongs to.
+        id: RequestId,
+        /// The part.
+        output: Output,
+    },
+    /// The end of the answer to request `id`.
+    Done {
+        /// The request this ends.
+        id: RequestId,
+        /// How it ended.
+        result: Result<Done, Failure>,
+    },
+}
+
+/// Who the agent is and what kernel it runs on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The agent's [`PROTOCOL`].
+    pub protocol: u32,
+    /// The agent's package version.
+    pub agent: String,
+    /// `uname -r` of the guest.
+    pub release: String,
+    /// Nanoseconds of guest uptime (`CLOCK_BOOTTIME`) when the agent was ready.
+    pub uptime_ns: u64,
+    /// What went wrong while loading modules or mounting `/proc`, `/sys`, `/dev`; empty when nothing did.
+    pub problems: Vec<String>,
+}
+
+/// What the host can ask for. Paths in [`Op`] are relative to the mount point of the last [`Request::Mount`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Answer at once.
+    Ping,
+    /// Mount a filesystem; its mount point becomes the root of all [`Op`] paths and walks.
+    Mount(MountSpec),
+    /// Unmount what [`Request::Mount`] mounted and close every handle first.
+    Unmount,
+    /// Run one workload operation.
+    Op(Op),
+    /// Run a program, streaming [`Output::Line`] as it prints.
+    Exec(ExecSpec),
+    /// Walk the mounted tree, streaming [`Output::Entries`].
+    Walk(WalkSpec),
+    /// The kernel's log from record number `since` on, streaming [`Output::Dmesg`].
+    Dmesg {
+        /// First `/dev/kmsg` sequence number wanted.
+        since: u64,
+    },
+    /// Flush the block device's buffer cache (`BLKFLSBUF`).
+    FlushDevice {
+        /// Such as `/dev/vda`.
+        device: String,
+    },
+    /// Answer, then power the machine off without unmounting anything (an ordinary process just exits).
+    PowerOff,
+}
+
+/// Arguments of mount(2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountSpec {
+    /// Source, such as `/dev/vda`; the agent waits up to `wait_ms` for it to appear.
+    pub device: String,
+    /// Such as `ext4`.
+    pub fstype: String,
+    /// Filesystem-specific options, comma-separated, passed as mount data.
+    pub data: String,
+    /// Generic flags by their mount(8) names: `ro`, `sync`, `dirsync`, `noatime`, `nodiratime`, `relatime`,
+    /// `strictatime`, `lazytime`, `nosuid`, `nodev`, `noexec`.
+    pub flags: Vec<String>,
+    /// How long to wait for the device node, in milliseconds.
+    pub wait_ms: u32,
+    /// When the agent is an ordinary process under test: use this existing directory and mount nothing.
+    pub existing_dir: Option<String>,
+}
+
+/// What to report of the mounted tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalkSpec {
+    /// Every content that the scenario may have written: lets short, unaligned and mixed sectors be named.
+    pub contents: Vec<ContentName>,
+    /// Read file data and report [`crate::tree::Extent`]s; without it only metadata is reported.
+    pub data: bool,
+    /// At most so many entries; more is a [`Failure`].
+    pub max_entries: u32,
+    /// At most so many bytes of file data are read in all; more is a [`Failure`].
+    pub max_bytes: u64,
+}
+
+/// Where a line of an executed program came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A part of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Output {
+    /// A line (without its newline) that an executed program printed; longer ones arrive cut at 4096 bytes.
+    Line {
+        /// Which of its outputs.
+        stream: Stream,
+        /// The line; invalid UTF-8 is replaced.
+        text: String,
+    },
+    /// Entries of the tree, in walk order (a directory before what it holds, names sorted by bytes).
+    Entries(Vec<TreeEntry>),
+    /// Lines of the kernel's log.
+    Dmesg(Vec<DmesgLine>),
+}
+
+/// One record of the kernel's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DmesgLine {
+    /// Sequence number in `/dev/kmsg`.
+    pub seq: u64,
+    /// syslog level, 0 (emergency) to 7 (debug).
+    pub level: u8,
+    /// Microseconds since the guest booted.
+    pub micros: u64,
+    /// The message.
+    pub text: String,
+}
+
+/// How a request ended well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// Nothing more to say (ping, unmount, flush, power-off).
+    Ok,
+    /// A mount: how long the mount call took, in nanoseconds.
+    Mounted {
+        /// Duration of mount(2).
+        nanos: u64,
+    },
+    /// An operation: what its last system call returned and how long all of it took.
+    Op {
+        /// Return value, such as the bytes written.
+        ret: i64,
+        /// Duration in nanoseconds.
+        nanos: u64,
+    },
+    /// A program ended: its exit code, or 128 + signal.
+    Exec {
+        /// The code.
+        code: i32,
+    },
+    /// A walk ended.
+    Walk(WalkSummary),
+    /// The kernel's log ended; the next record will have this number.
+    Dmesg {
+        /// Next sequence number.
+        next: u64,
+    },
+}
+
+/// Totals of a walk, to check that nothing was lost on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalkSummary {
+    /// Entries sent.
+    pub entries: u64,
+    /// Bytes of file data read.
+    pub bytes: u64,
+    /// Duration in nanoseconds.
+    pub nanos: u64,
+}
+
+/// How a request ended badly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The system call's errno, where one failed.
+    pub errno: Option<i32>,
+    /// What failed, such as `rename a b`, with the kernel's words.
+    pub what: String,
+}

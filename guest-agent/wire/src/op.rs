@@ -1,0 +1,204 @@
+//! Workload operations: one each per scenario step that runs in the guest.
+//!
+//! `path` is relative to the mounted root, or `fd:NAME` for a handle opened with [`Op::Open`].
+
+use serde::{Deserialize, Serialize};
+
+/// A named content: `file` and `generation`, written `file@generation`. See [`crate::pattern`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ContentName {
+    /// The file that this content belongs to, by the name the scenario gives it (not necessarily its path).
+    pub file: String,
+    /// Which version of that file.
+    pub generation: String,
+}
+
+/// How [`Op::Write`] opens its file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteFlags {
+    /// `O_CREAT`.
+    pub create: bool,
+    /// `O_TRUNC`.
+    pub truncate: bool,
+    /// `O_APPEND`.
+    pub append: bool,
+    /// `O_SYNC`.
+    pub sync: bool,
+    /// `O_DSYNC`.
+    pub dsync: bool,
+    /// `O_DIRECT`; the agent's buffer is aligned to 4096 bytes.
+    pub direct: bool,
+}
+
+/// Modes of fallocate(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FallocateMode {
+    /// Mode 0.
+    Allocate,
+    /// `FALLOC_FL_KEEP_SIZE`.
+    KeepSize,
+    /// `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`.
+    PunchHole,
+    /// `FALLOC_FL_ZERO_RANGE`.
+    ZeroRange,
+    /// `FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE`.
+    ZeroRangeKeepSize,
+    /// `FALLOC_FL_COLLAPSE_RANGE`.
+    CollapseRange,
+    /// `FALLOC_FL_INSERT_RANGE`.
+    InsertRange,
+    /// `FALLOC_FL_UNSHARE_RANGE`.
+    UnshareRange,
+}
+
+/// Flags of renameat2(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RenameMode {
+    /// Replace the target if there is one.
+    Replace,
+    /// `RENAME_NOREPLACE`.
+    NoReplace,
+    /// `RENAME_EXCHANGE`.
+    Exchange,
+}
+
+/// What to do after storing through a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MsyncMode {
+    /// No msync.
+    None,
+    /// `MS_ASYNC`.
+    Async,
+    /// `MS_SYNC`.
+    Sync,
+}
+
+/// Flags of sync_file_range(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncRangeFlags {
+    /// `SYNC_FILE_RANGE_WAIT_BEFORE`.
+    pub wait_before: bool,
+    /// `SYNC_FILE_RANGE_WRITE`.
+    pub write: bool,
+    /// `SYNC_FILE_RANGE_WAIT_AFTER`.
+    pub wait_after: bool,
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the fields are the system calls' own arguments
+pub enum Op {
+    /// Open a handle that later operations name as `fd:HANDLE`.
+    Open {
+        path: String,
+        handle: String,
+        flags: WriteFlags,
+        read_only: bool,
+    },
+    /// Close a handle.
+    Close { handle: String },
+    /// mkdir(2), with parents when `parents`.
+    Mkdir { path: String, mode: u32, parents: bool },
+    /// Create an empty file; fails when it exists if `exclusive`.
+    Create {
+        path: String,
+        mode: u32,
+        exclusive: bool,
+    },
+    /// Write `len` bytes of `content` at `offset` (the content's bytes of the same offsets), `chunk` bytes a
+    /// write(2) call (0: one call). With append, offsets start at the file's size and `offset` is ignored.
+    Write {
+        path: String,
+        offset: u64,
+        len: u64,
+        chunk: u32,
+        content: ContentName,
+        flags: WriteFlags,
+    },
+    /// truncate(2).
+    Truncate { path: String, size: u64 },
+    /// fallocate(2).
+    Fallocate {
+        path: String,
+        mode: FallocateMode,
+        offset: u64,
+        len: u64,
+    },
+    /// renameat2(2).
+    Rename {
+        from: String,
+        to: String,
+        mode: RenameMode,
+    },
+    /// link(2).
+    Link { from: String, to: String },
+    /// symlink(2).
+    Symlink { target: String, path: String },
+    /// unlink(2).
+    Unlink { path: String },
+    /// rmdir(2).
+    Rmdir { path: String },
+    /// lsetxattr(2).
+    Setxattr {
+        path: String,
+        name: String,
+        value: Vec<u8>,
+    },
+    /// lremovexattr(2).
+    Removexattr { path: String, name: String },
+    /// chmod(2).
+    Chmod { path: String, mode: u32 },
+    /// lchown(2).
+    Chown { path: String, uid: u32, gid: u32 },
+    /// utimensat(2), in nanoseconds since the epoch.
+    Utimes {
+        path: String,
+        atime_ns: i64,
+        mtime_ns: i64,
+    },
+    /// fsync(2) of a file (or of a directory: `directory` demands that it is one).
+    Fsync { path: String, directory: bool },
+    /// fdatasync(2).
+    Fdatasync { path: String },
+    /// sync(2).
+    Sync,
+    /// syncfs(2) of the mounted filesystem.
+    Syncfs,
+    /// sync_file_range(2).
+    SyncFileRange {
+        path: String,
+        offset: u64,
+        len: u64,
+        flags: SyncRangeFlags,
+    },
+    /// Map the range, store `content` there, optionally msync, unmap.
+    MmapStore {
+        path: String,
+        offset: u64,
+        len: u64,
+        content: ContentName,
+        msync: MsyncMode,
+    },
+    /// Sleep in the guest.
+    Sleep { millis: u64 },
+    /// Write 1 to 3 to `/proc/sys/vm/drop_caches`.
+    DropCaches { what: u8 },
+    /// Write `value` to `/proc/sys/` + `name` with dots as slashes.
+    Sysctl { name: String, value: String },
+}
+
+/// A program to run in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecSpec {
+    /// Program and arguments; the program is looked up in the scenario's programs directory (`/programs`) when
+    /// it is not an absolute path.
+    pub argv: Vec<String>,
+    /// Extra environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory, relative to the mounted root.
+    pub cwd: String,
+    /// Directory to chroot into (a rootfs), if any.
+    pub root: Option<String>,
+    /// Kill it after so long.
+    pub timeout_ms: u64,
+}

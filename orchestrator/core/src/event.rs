@@ -1,0 +1,1 @@
+//! The one stream of events that every reporter reads.

@@ -1,0 +1,12 @@
+//! The pure core of coldcut: no tokio, no files, no clock, no processes.
+//!
+//! Read in this order: [`scenario`] (what is asked), [`io`] and [`mark`] (what a recording consists of), `log`
+//! (recordings and their formats), `state` and `plan` (crash states), [`recovery`] (what was found after the cut),
+//! [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
+
+pub mod block;
+pub mod event;
+pub mod io;
+pub mod mark;
+pub mod recovery;
+pub mod verdict;

@@ -1,0 +1,55 @@
+//! What was found after the cut: the result of mounting, walking, unmounting and checking one crash state.
+
+use coldcut_wire::{DmesgLine, TreeEntry};
+use serde::{Deserialize, Serialize};
+
+/// How much a recovery can be trusted to be what a freshly started kernel does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// A guest that recovered other states before.
+    Screened,
+    /// A clone of a kernel that was saved at agent-ready.
+    Fresh,
+    /// A kernel booted for this state.
+    Cold,
+}
+
+/// The outcome of one recovery. Whatever kept it from being finished is not here: that is Inconclusive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Who recovered it.
+    pub trust: Trust,
+    /// mount(2): `None` when it succeeded.
+    pub mount_error: Option<CallError>,
+    /// The tree, in walk order, root first; empty when the mount failed.
+    pub tree: Vec<TreeEntry>,
+    /// umount(2), likewise.
+    pub unmount_error: Option<CallError>,
+    /// The kernel's log from before the mount to after the unmount.
+    pub dmesg: Vec<DmesgLine>,
+    /// The checker's report on the recovered, unmounted image; `None` when the filesystem has none here.
+    pub fsck: Option<Fsck>,
+}
+
+/// A system call that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallError {
+    /// Its errno, where known.
+    pub errno: Option<i32>,
+    /// What failed, in words.
+    pub what: String,
+}
+
+/// What a filesystem checker said without changing anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fsck {
+    /// The command, such as `e2fsck -fn`.
+    pub command: String,
+    /// Its exit code.
+    pub code: i32,
+    /// Whether it found nothing wrong.
+    pub clean: bool,
+    /// What it printed, cut at 64 KiB.
+    pub output: String,
+}

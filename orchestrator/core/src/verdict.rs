@@ -1,0 +1,120 @@
+//! Verdicts: Pass, Violation or Inconclusive, and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of promise was broken. Scenarios name it in `outcome: {violates: KIND}`.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ViolationKind {
+    /// A name that must exist does not.
+    Missing,
+    /// A name that must not exist does.
+    Unexpected,
+    /// A name has another file type than it must.
+    Type,
+    /// A file has another size than it must.
+    Size,
+    /// A file holds another generation (or another mixture) of its own content than it must.
+    Content,
+    /// A file holds bytes of another file, or of an older generation that was never to be seen again.
+    StaleData,
+    /// A file holds zeros where it must hold data.
+    Zeros,
+    /// A file holds bytes that nobody wrote.
+    Garbage,
+    /// A directory's listing is another than it must be.
+    Listing,
+    /// Mode, owner, link count, times or xattrs are others than they must be.
+    Attributes,
+    /// The filesystem does not mount, or does not unmount.
+    Mount,
+    /// The filesystem checker found something.
+    Fsck,
+    /// The kernel's log holds a line that it must not.
+    Dmesg,
+    /// Something could not be read.
+    Unreadable,
+}
+
+/// One broken promise in one crash state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which kind.
+    pub kind: ViolationKind,
+    /// Which entry of the scenario's `expect` list, from 0.
+    pub expectation: usize,
+    /// One line: when it was cut and what was found instead of what.
+    pub evidence: String,
+}
+
+/// What judging one (content, cut) gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// How many expectations applied at this cut: none means that nothing was promised yet.
+    pub obligations: u32,
+    /// What was broken.
+    pub findings: Vec<Finding>,
+}
+
+/// The verdict on a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "verdict")]
+pub enum Verdict {
+    /// At least one obligation was judged, all held, and every state was judged.
+    Pass,
+    /// At least one promise was broken.
+    Violation {
+        /// Every kind seen, sorted.
+        kinds: Vec<ViolationKind>,
+    },
+    /// Nothing is known: a boot failure, a time-out, a tool's error, or no obligation was ever judged.
+    Inconclusive {
+        /// Why.
+        cause: String,
+    },
+}
+
+/// What a scenario declares of a variant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every expectation holds in every crash state.
+    Holds,
+    /// A documented hazard: exactly these kinds of violation are seen.
+    Violates(Vec<ViolationKind>),
+}
+
+/// How a cell's verdict compares with what was declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// As declared.
+    AsDeclared,
+    /// Not as declared.
+    NotAsDeclared,
+    /// Nothing is known.
+    Inconclusive,
+}
+
+impl Outcome {
+    /// Compares a verdict with this declaration.
+    pub fn standing(&self, verdict: &Verdict) -> Standing {
+        match (self, verdict) {
+            (_, Verdict::Inconclusive { .. }) => Standing::Inconclusive,
+            (Self::Holds, Verdict::Pass) => Standing::AsDeclared,
+            (Self::Violates(declared), Verdict::Violation { kinds }) => {
+                let mut declared = declared.clone();
+                declared.sort_unstable();
+                declared.dedup();
+                if declared == *kinds {
+                    Standing::AsDeclared
+                } else {
+                    Standing::NotAsDeclared
+                }
+            }
+            _ => Standing::NotAsDeclared,
+        }
+    }
+}
