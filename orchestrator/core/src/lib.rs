@@ -8,5 +8,7 @@ pub mod block;
 pub mod event;
 pub mod io;
 pub mod mark;
+pub mod oracle;
 pub mod recovery;
+pub mod scenario;
 pub mod verdict;
