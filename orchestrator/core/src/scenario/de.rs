@@ -58,6 +58,11 @@ impl de::Error for DeError {
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = match expected.to_string().as_str() {
+            "u8" => "a number from 0 to 255".to_owned(),
+            "u32" => format!("a number from 0 to {}", u32::MAX),
+            other => other.to_owned(),
+        };
         Self::new(format!("expected {expected}, found {}", words(found)))
     }
 
@@ -87,6 +92,8 @@ fn words(found: Unexpected<'_>) -> String {
         Unexpected::Map | Unexpected::StructVariant => "a mapping".to_owned(),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Str(s) => format!("`{s}`"),
+        Unexpected::Unsigned(n) => n.to_string(),
+        Unexpected::Signed(n) => n.to_string(),
         other => other.to_string(),
     }
 }
