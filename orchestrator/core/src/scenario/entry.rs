@@ -7,12 +7,13 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::at::At;
-use super::de::{DeError, NodeDe, Tagged};
+use super::de::{DeError, NodeDe};
 use super::error::{Problem, Sink, Span};
 use super::expect_doc::{ExpectDoc, MomentDoc};
 use super::names::Label;
 use super::node::{Key, Node, Value};
 use super::step_doc::StepDoc;
+use super::tagged::Tagged;
 use super::units::Errno;
 
 /// A step and its modifiers.
