@@ -61,21 +61,17 @@ impl<'a> Reader<'a> {
         entry: fn(&Node, &Sink) -> Option<T>,
     ) -> Option<Part<Vec<T>>> {
         let node = self.node(later?)?;
-        match &node.value {
-            Value::List(items) => {
-                let value: Vec<T> = items.iter().filter_map(|n| entry(n, self.sink)).collect();
-                let whole = value.len() == items.len();
-                Some(Part {
-                    value,
-                    span: node.span.clone(),
-                    whole,
-                })
-            }
-            _ => {
-                self.sink.push(Problem::new(&node.span, "expected a list"));
-                None
-            }
-        }
+        let Value::List(items) = &node.value else {
+            self.sink.push(Problem::new(&node.span, "expected a list"));
+            return None;
+        };
+        let value: Vec<T> = items.iter().filter_map(|n| entry(n, self.sink)).collect();
+        let whole = value.len() == items.len();
+        Some(Part {
+            value,
+            span: node.span.clone(),
+            whole,
+        })
     }
 
     fn crash(&self, later: Option<&Later<CrashDoc>>) -> Option<CrashSpec> {
@@ -264,17 +260,14 @@ impl Whole<'_> {
         let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + p.value.len()));
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
-        let workload = match workload {
-            Some(part) => {
-                if part.value.is_empty() && part.whole {
-                    sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
-                }
-                Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+        let workload = if let Some(part) = workload {
+            if part.value.is_empty() && part.whole {
+                sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
             }
-            None => {
-                absent("workload", "a list of the steps to record");
-                Vec::new()
-            }
+            Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+        } else {
+            absent("workload", "a list of the steps to record");
+            Vec::new()
         };
         let expect = own.expect.as_ref().or(self.base.expect.as_ref());
         if expect.is_none() {
