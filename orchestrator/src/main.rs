@@ -1,2 +1,2 @@
-//! placeholder
+//! The `coldcut` command.
 fn main() {}

@@ -9,4 +9,5 @@ pub mod event;
 pub mod io;
 pub mod mark;
 pub mod recovery;
+pub mod result;
 pub mod verdict;

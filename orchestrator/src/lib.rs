@@ -1,0 +1,9 @@
+//! Everything of coldcut that touches the world: QEMU, sockets, files, processes, the terminal.
+//!
+//! The pure part is `coldcut-core`; start there. Here, read [`run`] first: it is the straight line from a scenario
+//! to a verdict.
+
+pub mod agent_binary;
+pub mod machine;
+pub mod process;
+pub mod scratch;
