@@ -4,6 +4,9 @@
 //! to a verdict.
 
 pub mod agent_binary;
+pub mod filesystem;
 pub mod machine;
 pub mod process;
+pub mod report;
+pub mod results;
 pub mod scratch;

@@ -3,9 +3,9 @@
 //! It is removed on drop; by a guard process when coldcut is killed; and, should the guard be killed too, by the next
 //! coldcut, which knows an abandoned directory by its unlocked `owner` file.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -35,7 +35,10 @@ impl Scratch {
     pub fn new() -> io::Result<Self> {
         let base = base_dir();
         sweep(&base);
-        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base)?;
+        let dir = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(&base)?;
         let owner = File::create(dir.path().join(OWNER))?;
         rustix::fs::flock(&owner, FlockOperation::NonBlockingLockExclusive)?;
         let guard = guard(dir.path())?;
@@ -118,7 +121,6 @@ mod tests {
 
     #[test]
     fn is_private_and_goes_away() {
-        use std::os::unix::fs::PermissionsExt as _;
         let scratch = Scratch::new().unwrap();
         let path = scratch.path().to_owned();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
