@@ -4,6 +4,8 @@
 //! to a verdict.
 
 pub mod agent_binary;
+pub mod bench;
+pub mod device;
 pub mod filesystem;
 pub mod machine;
 pub mod process;

@@ -1,0 +1,1 @@
+//! Measurements that `coldcut bench` prints.

@@ -1,0 +1,155 @@
+//! One client's connection: moves bytes between a socket and a [`Session`], and waits for what is held.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::task::JoinSet;
+
+use super::disk::Ticket;
+use super::gate::{Admission, Resume};
+use super::handle::Shared;
+use super::session::{Flow, Session, SessionError};
+
+/// How long a client may take to get to its first request.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// Nothing more is read from a client that has this many requests held or delayed.
+const MAX_WAITING: usize = 256;
+/// Free space in the input buffer before each read; small requests come many at a time.
+const READ_AHEAD: usize = 16 << 10;
+const BUFFER: usize = 64 << 10;
+/// An output buffer that grew beyond this is given back.
+const KEEP: usize = 1 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error("the client's socket: {0}")]
+    Io(#[from] io::Error),
+    #[error("the client did not finish the handshake within {HANDSHAKE_DEADLINE:?}")]
+    Handshake,
+    #[error("the client went away in the middle of a message")]
+    Truncated,
+}
+
+/// Requests that are held or delayed. When the connection ends they stay submitted and never complete.
+struct Waiting {
+    shared: Arc<Shared>,
+    tasks: JoinSet<(Ticket, Resume)>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.shared.with(|disk| disk.abandon(self.tasks.len() as u32));
+    }
+}
+
+/// Serves one client until it leaves, breaks the protocol, or the device breaks.
+pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: &mut S) -> Result<(), ConnectionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut input = BytesMut::with_capacity(BUFFER);
+    let mut out = Vec::with_capacity(BUFFER);
+    let mut session = Session::start(shared.with(|disk| disk.size()), &mut out);
+    let mut waiting = Waiting {
+        shared: Arc::clone(&shared),
+        tasks: JoinSet::new(),
+    };
+    let mut held = Vec::new();
+    let deadline = tokio::time::Instant::now() + HANDSHAKE_DEADLINE;
+    loop {
+        let flow = shared.with(|disk| session.advance(disk, &mut input, &mut out, &mut held));
+        for (ticket, admission) in held.drain(..) {
+            waiting
+                .tasks
+                .spawn(async move { (ticket, wait(admission).await) });
+        }
+        let flow = match flow {
+            Ok(flow) => flow,
+            Err(error) => {
+                // Replies that were complete before the error are owed to the client; a broken device owes nothing.
+                if matches!(error, SessionError::Protocol(_)) {
+                    stream.write_all(&out).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        if !out.is_empty() {
+            send(stream, &mut out).await?;
+        }
+        let more = match flow {
+            Flow::Close => return Ok(()),
+            Flow::Drain => continue,
+            Flow::More(bytes) => bytes,
+        };
+        if input.capacity() - input.len() < more.max(READ_AHEAD) {
+            input.reserve(more.max(READ_AHEAD));
+        }
+        if !session.in_transmission() {
+            match tokio::time::timeout_at(deadline, stream.read_buf(&mut input)).await {
+                Err(_) => return Err(ConnectionError::Handshake),
+                Ok(read) => {
+                    if read? == 0 {
+                        return left(&input);
+                    }
+                }
+            }
+            continue;
+        }
+        if waiting.tasks.is_empty() {
+            if stream.read_buf(&mut input).await? == 0 {
+                return left(&input);
+            }
+            continue;
+        }
+        let may_read = waiting.tasks.len() < MAX_WAITING;
+        tokio::select! {
+            biased;
+            Some(done) = waiting.tasks.join_next() => {
+                // A waiting task does not panic and is not aborted while the set lives.
+                if let Ok((ticket, resume)) = done {
+                    shared.with(|disk| disk.finish(ticket, resume, &mut out)).map_err(SessionError::from)?;
+                }
+            }
+            read = stream.read_buf(&mut input), if may_read => {
+                if read? == 0 {
+                    return left(&input);
+                }
+            }
+        }
+    }
+}
+
+async fn send<S: AsyncWrite + Unpin>(stream: &mut S, out: &mut Vec<u8>) -> io::Result<()> {
+    stream.write_all(out).await?;
+    if out.capacity() > KEEP {
+        *out = Vec::with_capacity(BUFFER);
+    } else {
+        out.clear();
+    }
+    Ok(())
+}
+
+fn left(input: &BytesMut) -> Result<(), ConnectionError> {
+    if input.is_empty() {
+        Ok(())
+    } else {
+        Err(ConnectionError::Truncated)
+    }
+}
+
+async fn wait(admission: Admission) -> Resume {
+    match admission {
+        Admission::Proceed => Resume::Proceed,
+        Admission::Fail(errno) => Resume::Fail(errno),
+        Admission::Delay(time) => {
+            tokio::time::sleep(time).await;
+            Resume::Proceed
+        }
+        Admission::Hold(resume) => resume.await.unwrap_or(Resume::Proceed),
+    }
+}
