@@ -8,7 +8,7 @@ mod qemu;
 mod qmp;
 mod vm;
 
-pub use accel::{Accel, AccelChoice};
+pub use accel::{Accel, AccelChoice, AccelDecision, decide_accel};
 pub use args::{BootImage, DiskSpec, MachineSpec, kernel_command_line, qemu_args};
 pub use console::Console;
 pub use guest::{Guest, GuestError, Next, Reply};
