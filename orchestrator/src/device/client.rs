@@ -112,7 +112,7 @@ impl Client {
     pub fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), ClientError> {
         let cookie = self.send(command::READ, 0, offset, buffer.len() as u32, &[])?;
         self.reply(cookie)?;
-        Ok(self.stream.read_exact(buffer)?)
+        self.payload(buffer)
     }
 
     /// Stores `data` at byte `offset`, durable on return when `fua`.
@@ -172,6 +172,11 @@ impl Client {
             return Err(ClientError::Protocol(format!("reply {reply:02x?}")));
         }
         Ok((u64::from_be_bytes(cookie), u32::from_be_bytes([e0, e1, e2, e3])))
+    }
+
+    /// Receives what follows the reply to a READ.
+    pub fn payload(&mut self, buffer: &mut [u8]) -> Result<(), ClientError> {
+        Ok(self.stream.read_exact(buffer)?)
     }
 
     /// The socket, to send what is no request at all.

@@ -139,7 +139,7 @@ impl Overlay {
         let group_bytes = GROUP as u64 * BLOCK;
         let mut at = range.start;
         while at < range.end {
-            if at % group_bytes == 0 && range.end - at >= group_bytes {
+            if at.is_multiple_of(group_bytes) && range.end - at >= group_bytes {
                 *self.group((at / group_bytes) as usize) = Group::Zero;
                 at += group_bytes;
                 continue;

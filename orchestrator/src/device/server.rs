@@ -37,7 +37,7 @@ impl Device {
     /// exists or is longer than 107 bytes.
     pub fn bind(path: &Path, base: Arc<dyn ReadAt>) -> Result<Self, DeviceError> {
         let size = base.size();
-        if size == 0 || size > MAX_SIZE || size % u64::from(proto::MIN_BLOCK) != 0 {
+        if size == 0 || size > MAX_SIZE || !size.is_multiple_of(u64::from(proto::MIN_BLOCK)) {
             return Err(DeviceError::Size(size));
         }
         let failed = |error| DeviceError::Bind {
