@@ -6,7 +6,11 @@
 
 pub mod block;
 pub mod event;
+pub mod index;
 pub mod io;
+pub mod log;
 pub mod mark;
+pub mod plan;
 pub mod recovery;
+pub mod state;
 pub mod verdict;
