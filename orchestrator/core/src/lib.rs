@@ -6,8 +6,12 @@
 
 pub mod block;
 pub mod event;
+pub mod index;
 pub mod io;
+pub mod log;
 pub mod mark;
+pub mod plan;
 pub mod recovery;
 pub mod result;
+pub mod state;
 pub mod verdict;
