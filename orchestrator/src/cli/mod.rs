@@ -1,0 +1,3 @@
+//! The commands of the `coldcut` binary.
+
+pub mod kernel;
