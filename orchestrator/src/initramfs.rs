@@ -69,7 +69,10 @@ pub fn build(
     if !agent.starts_with(b"\x7fELF") {
         return Err(InitramfsError::NotAProgram);
     }
-    let mut archive = Archive { out: Vec::with_capacity(agent.len() + (1 << 20)), inode: 0 };
+    let mut archive = Archive {
+        out: Vec::with_capacity(agent.len() + (1 << 20)),
+        inode: 0,
+    };
     for dir in DIRS {
         archive.dir(dir, 0o755)?;
     }
@@ -85,16 +88,32 @@ pub fn build(
         order.push_str(name);
         order.push('\n');
     }
-    archive.add("modules/order", ModeFileType::Regular, 0o644, order.as_bytes(), None)?;
+    archive.add(
+        "modules/order",
+        ModeFileType::Regular,
+        0o644,
+        order.as_bytes(),
+        None,
+    )?;
     let mut sorted: Vec<_> = modules.iter().collect();
     sorted.sort();
     sorted.dedup_by(|a, b| a.0 == b.0);
     for (name, path) in sorted {
         let bytes = read(path, MAX_MODULE)?;
-        archive.add(&format!("modules/{name}"), ModeFileType::Regular, 0o644, &bytes, None)?;
+        archive.add(
+            &format!("modules/{name}"),
+            ModeFileType::Regular,
+            0o644,
+            &bytes,
+            None,
+        )?;
     }
     if let Some(dir) = programs {
-        let mut budget = Budget { root: dir, bytes: MAX_PROGRAMS, files: MAX_PROGRAM_FILES };
+        let mut budget = Budget {
+            root: dir,
+            bytes: MAX_PROGRAMS,
+            files: MAX_PROGRAM_FILES,
+        };
         archive.tree(dir, "programs", 0, &mut budget)?;
     }
     Ok(newc::trailer(archive.out)?)
@@ -114,7 +133,9 @@ impl Budget<'_> {
                 (self.bytes, self.files) = (bytes, files);
                 Ok(())
             }
-            _ => Err(InitramfsError::TooLarge { path: self.root.to_owned() }),
+            _ => Err(InitramfsError::TooLarge {
+                path: self.root.to_owned(),
+            }),
         }
     }
 }
@@ -138,8 +159,16 @@ impl Archive {
         device: Option<(u32, u32)>,
     ) -> Result<(), InitramfsError> {
         self.inode += 1;
-        let links = if matches!(kind, ModeFileType::Directory) { 2 } else { 1 };
-        let mut entry = newc::Builder::new(path).ino(self.inode).mode(mode).nlink(links).set_mode_file_type(kind);
+        let links = if matches!(kind, ModeFileType::Directory) {
+            2
+        } else {
+            1
+        };
+        let mut entry = newc::Builder::new(path)
+            .ino(self.inode)
+            .mode(mode)
+            .nlink(links)
+            .set_mode_file_type(kind);
         if let Some((major, minor)) = device {
             entry = entry.rdev_major(major).rdev_minor(minor);
         }
@@ -150,7 +179,13 @@ impl Archive {
     }
 
     /// Adds a directory and everything in it, by name. Symbolic links stay what they are.
-    fn tree(&mut self, dir: &Path, to: &str, depth: usize, budget: &mut Budget) -> Result<(), InitramfsError> {
+    fn tree(
+        &mut self,
+        dir: &Path,
+        to: &str,
+        depth: usize,
+        budget: &mut Budget,
+    ) -> Result<(), InitramfsError> {
         let fail = |path: &Path| {
             let path = path.to_owned();
             move |source| InitramfsError::Read { path, source }
@@ -162,8 +197,14 @@ impl Archive {
         }
         entries.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
         for path in entries {
-            let name = path.file_name().and_then(|n| n.to_str()).filter(|_| depth < MAX_DEPTH);
-            let to = format!("{to}/{}", name.ok_or_else(|| InitramfsError::BadName(path.clone()))?);
+            let name = path
+                .file_name()
+                .and_then(|n| n.to_str())
+                .filter(|_| depth < MAX_DEPTH);
+            let to = format!(
+                "{to}/{}",
+                name.ok_or_else(|| InitramfsError::BadName(path.clone()))?
+            );
             let meta = fs::symlink_metadata(&path).map_err(fail(&path))?;
             if meta.is_dir() {
                 budget.take(0)?;
@@ -171,11 +212,21 @@ impl Archive {
             } else if meta.is_symlink() {
                 budget.take(0)?;
                 let target = fs::read_link(&path).map_err(fail(&path))?;
-                self.add(&to, ModeFileType::Symlink, 0o777, target.as_os_str().as_bytes(), None)?;
+                self.add(
+                    &to,
+                    ModeFileType::Symlink,
+                    0o777,
+                    target.as_os_str().as_bytes(),
+                    None,
+                )?;
             } else if meta.is_file() {
                 budget.take(meta.len())?;
                 let bytes = read(&path, meta.len())?;
-                let mode = if meta.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
+                let mode = if meta.permissions().mode() & 0o111 == 0 {
+                    0o644
+                } else {
+                    0o755
+                };
                 self.add(&to, ModeFileType::Regular, mode, &bytes, None)?;
             } else {
                 return Err(InitramfsError::BadKind(path));
@@ -187,11 +238,20 @@ impl Archive {
 
 /// Reads a whole file of at most `limit` bytes.
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, InitramfsError> {
-    let fail = |source| InitramfsError::Read { path: path.to_owned(), source };
+    let fail = |source| InitramfsError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let mut bytes = Vec::new();
-    fs::File::open(path).map_err(fail)?.take(limit + 1).read_to_end(&mut bytes).map_err(fail)?;
+    fs::File::open(path)
+        .map_err(fail)?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
     if bytes.len() as u64 > limit {
-        return Err(fail(io::Error::other("it is too large, or grew while it was read")));
+        return Err(fail(io::Error::other(
+            "it is too large, or grew while it was read",
+        )));
     }
     Ok(bytes)
 }
@@ -214,14 +274,26 @@ mod tests {
             }
             let head = format!(
                 "{:>2} {:06o} {}:{} links {} time {} dev {},{} {:>3} bytes {}",
-                entry.ino(), entry.mode(), entry.uid(), entry.gid(), entry.nlink(), entry.mtime(),
-                entry.rdev_major(), entry.rdev_minor(), entry.file_size(), entry.name(),
+                entry.ino(),
+                entry.mode(),
+                entry.uid(),
+                entry.gid(),
+                entry.nlink(),
+                entry.mtime(),
+                entry.rdev_major(),
+                entry.rdev_minor(),
+                entry.file_size(),
+                entry.name(),
             );
             let link = entry.mode() & 0o170_000 == 0o120_000;
             let mut data = Vec::new();
             reader.read_to_end(&mut data).unwrap();
             rest = reader.finish().unwrap();
-            let target = if link { format!(" -> {}", String::from_utf8(data).unwrap()) } else { String::new() };
+            let target = if link {
+                format!(" -> {}", String::from_utf8(data).unwrap())
+            } else {
+                String::new()
+            };
             text += &format!("{head}{target}\n");
         }
     }
@@ -250,7 +322,10 @@ mod tests {
         let bytes = build(b"\x7fELF agent", &modules, Some(&dir.path().join("programs"))).unwrap();
         insta::assert_snapshot!(listing(&bytes));
         let text = String::from_utf8_lossy(&bytes);
-        assert!(text.contains("virtio.ko\na_second.ko\n"), "the order file is in load order");
+        assert!(
+            text.contains("virtio.ko\na_second.ko\n"),
+            "the order file is in load order"
+        );
     }
 
     #[test]
@@ -277,13 +352,19 @@ mod tests {
         assert!(says(build(b"\x7fELF", &missing, None)).contains("x.ko: No such file"));
         for name in ["../x", "", "order", "a\nb", ".."] {
             let bad = [(name.to_owned(), dir.path().to_owned())];
-            assert!(says(build(b"\x7fELF", &bad, None)).contains("cannot be the name"), "{name}");
+            assert!(
+                says(build(b"\x7fELF", &bad, None)).contains("cannot be the name"),
+                "{name}"
+            );
         }
         assert!(says(build(b"\x7fELF", &[], Some(&dir.path().join("none")))).contains("none: No such file"));
         let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
         assert!(says(build(b"\x7fELF", &[], Some(dir.path()))).contains("neither a file"));
         fs::remove_file(dir.path().join("socket")).unwrap();
-        fs::File::create(dir.path().join("huge")).unwrap().set_len(MAX_PROGRAMS + 1).unwrap();
+        fs::File::create(dir.path().join("huge"))
+            .unwrap()
+            .set_len(MAX_PROGRAMS + 1)
+            .unwrap();
         assert!(says(build(b"\x7fELF", &[], Some(dir.path()))).contains("128 MiB"));
     }
 }

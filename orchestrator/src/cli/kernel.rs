@@ -89,16 +89,29 @@ impl ArchiveArgs {
 pub fn run(command: KernelCommand) -> anyhow::Result<()> {
     let mut store = Store::open_default()?;
     match command {
-        KernelCommand::Pull { spec, if_missing, archive } => {
+        KernelCommand::Pull {
+            spec,
+            if_missing,
+            archive,
+        } => {
             archive.apply(&mut store);
             pull(&store, &spec, if_missing)
         }
         KernelCommand::List { json, verify } => list(&store, json, verify),
-        KernelCommand::Add { bzimage, modules, name } => {
+        KernelCommand::Add {
+            bzimage,
+            modules,
+            name,
+        } => {
             let progress = Terminal::new();
             let kernel = store.add(&bzimage, modules.as_deref(), &name, &progress)?;
             progress.done();
-            say(&format!("{} is stored as {} ({})\n", bzimage.display(), kernel.name(), short(&kernel)))
+            say(&format!(
+                "{} is stored as {} ({})\n",
+                bzimage.display(),
+                kernel.name(),
+                short(&kernel)
+            ))
         }
         KernelCommand::Search { spec, archive } => {
             archive.apply(&mut store);
@@ -120,7 +133,9 @@ fn pull(store: &Store, specs: &[String], if_missing: bool) -> anyhow::Result<()>
     for spec in specs {
         let kernel = match store.find(spec) {
             Ok(kernel) if if_missing => kernel,
-            _ => store.pull(spec, &progress).with_context(|| format!("kernel {spec} was not pulled"))?,
+            _ => store
+                .pull(spec, &progress)
+                .with_context(|| format!("kernel {spec} was not pulled"))?,
         };
         progress.done();
         say(&format!("{spec} is {} ({})\n", kernel.name(), short(&kernel)))?;
@@ -148,7 +163,14 @@ fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
             Origin::File { file } => file.clone(),
         };
         let size = format!("{} MiB", manifest.size() >> 20);
-        [kernel.name().to_owned(), manifest.version.clone(), manifest.flavour.to_string(), from, size, short(kernel)]
+        [
+            kernel.name().to_owned(),
+            manifest.version.clone(),
+            manifest.flavour.to_string(),
+            from,
+            size,
+            short(kernel),
+        ]
     });
     say(&table(std::iter::once(header).chain(rows).collect()))
 }
@@ -160,11 +182,19 @@ fn search(store: &Store, spec: Option<&str>) -> anyhow::Result<()> {
     progress.done();
     let header = ["RELEASE", "VERSION", "FLAVOUR", "SUITE", "DOWNLOAD"].map(str::to_owned);
     let fits = |o: &&crate::kernel::index::Offer| {
-        wanted.as_ref().is_none_or(|w| w.fits(o.version, &o.release, o.flavour))
+        wanted
+            .as_ref()
+            .is_none_or(|w| w.fits(o.version, &o.release, o.flavour))
     };
     let rows = session.offers().iter().filter(fits).map(|offer| {
         let size = format!("{:.1} MiB", offer.size() as f64 / f64::from(1 << 20));
-        [offer.release.clone(), offer.version.to_string(), offer.flavour.to_string(), offer.suite.clone(), size]
+        [
+            offer.release.clone(),
+            offer.version.to_string(),
+            offer.flavour.to_string(),
+            offer.suite.clone(),
+            size,
+        ]
     });
     say(&table(std::iter::once(header).chain(rows).collect()))
 }
@@ -179,7 +209,10 @@ fn table<const N: usize>(rows: Vec<[String; N]>) -> String {
     let widths: Vec<_> = (0..N).map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
@@ -207,7 +240,10 @@ impl Terminal {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        Self { bar, last: Mutex::new(String::new()) }
+        Self {
+            bar,
+            last: Mutex::new(String::new()),
+        }
     }
 
     fn done(&self) {
@@ -239,7 +275,9 @@ impl Progress for Terminal {
 
     fn bytes(&self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_style(Self::style("{spinner} {msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}"));
+            bar.set_style(Self::style(
+                "{spinner} {msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}",
+            ));
             bar.set_length(total);
             bar.set_position(done);
         }

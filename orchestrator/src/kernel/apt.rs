@@ -60,12 +60,17 @@ impl Apt {
         }
         let write = |name: &str, text: &str| {
             let path = dir.join(name);
-            fs::write(&path, text).map_err(StoreError::io("write", &path)).map(|()| path)
+            fs::write(&path, text)
+                .map_err(StoreError::io("write", &path))
+                .map(|()| path)
         };
         write("etc/kernels.sources", &sources)?;
         write("state/status", "")?;
         let config = write("etc/apt.conf", &configuration(dir)?)?;
-        Ok(Self { dir: dir.to_owned(), config })
+        Ok(Self {
+            dir: dir.to_owned(),
+            config,
+        })
     }
 
     /// Reads the package lists from the archives, and what kernels they offer.
@@ -77,13 +82,22 @@ impl Apt {
 
     /// What the package lists of the last [`Self::update`] offer.
     pub fn lists(&self, archives: &Archives, complaints: Vec<String>) -> Result<Lists, StoreError> {
-        let args = ["indextargets", "--format", "$(FILENAME)\t$(RELEASE)", "Created-By: Packages"];
+        let args = [
+            "indextargets",
+            "--format",
+            "$(FILENAME)\t$(RELEASE)",
+            "Created-By: Packages",
+        ];
         let run = self.run("apt-get", &args, None, &mut within(UPDATE_DEADLINE))?;
         let mut files: BTreeMap<&str, PathBuf> = BTreeMap::new();
         for (file, suite) in run.output.lines().filter_map(|line| line.split_once('\t')) {
             files.insert(suite, PathBuf::from(file));
         }
-        let mut lists = Lists { missing: archives.unknown.clone(), complaints, ..Lists::default() };
+        let mut lists = Lists {
+            missing: archives.unknown.clone(),
+            complaints,
+            ..Lists::default()
+        };
         let mut offers = Vec::new();
         for (_, suite) in &archives.suites {
             match files.get(suite.as_str()).filter(|file| file.is_file()) {
@@ -143,9 +157,15 @@ impl Apt {
     ) -> Result<Run, StoreError> {
         let mut command = Command::new(program);
         command.arg("-c").arg(&self.config).args(["-q", "-q"]).args(args);
-        command.env("LC_ALL", "C").env_remove("APT_CONFIG").env("DEBIAN_FRONTEND", "noninteractive");
+        command
+            .env("LC_ALL", "C")
+            .env_remove("APT_CONFIG")
+            .env("DEBIAN_FRONTEND", "noninteractive");
         command.current_dir(cwd.unwrap_or(&self.dir));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => StoreError::Apt(format!(
                 "{program} is not on this machine; coldcut reads Debian archives through apt. On Debian it is \
@@ -173,7 +193,9 @@ impl Apt {
             }
             if !go_on() {
                 let what = args.first().copied().unwrap_or_default();
-                break Err(StoreError::Apt(format!("{program} {what} made no progress and was stopped")));
+                break Err(StoreError::Apt(format!(
+                    "{program} {what} made no progress and was stopped"
+                )));
             }
             thread::sleep(Duration::from_millis(50));
         };
@@ -184,9 +206,19 @@ impl Apt {
         let output = stdout.join().unwrap_or_default();
         let errors = stderr.join().unwrap_or_default();
         let success = status?.success();
-        let complaint = |line: &&str| line.starts_with("E: ") || line.starts_with("W: ") || line.starts_with("Err:");
-        let complaints = errors.lines().chain(output.lines()).filter(complaint).map(str::to_owned).collect();
-        Ok(Run { success, output, complaints })
+        let complaint =
+            |line: &&str| line.starts_with("E: ") || line.starts_with("W: ") || line.starts_with("Err:");
+        let complaints = errors
+            .lines()
+            .chain(output.lines())
+            .filter(complaint)
+            .map(str::to_owned)
+            .collect();
+        Ok(Run {
+            success,
+            output,
+            complaints,
+        })
     }
 }
 
@@ -253,13 +285,20 @@ Acquire::https::Timeout "30";
 fn read_list(path: &Path) -> Result<String, StoreError> {
     let file = fs::File::open(path).map_err(StoreError::io("read", path))?;
     let mut text = Vec::new();
-    file.take(MAX_LIST).read_to_end(&mut text).map_err(StoreError::io("read", path))?;
+    file.take(MAX_LIST)
+        .read_to_end(&mut text)
+        .map_err(StoreError::io("read", path))?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn size_of_files(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
-    entries.flatten().filter_map(|e| e.metadata().ok()).filter(fs::Metadata::is_file).map(|m| m.len()).sum()
+    entries
+        .flatten()
+        .filter_map(|e| e.metadata().ok())
+        .filter(fs::Metadata::is_file)
+        .map(|m| m.len())
+        .sum()
 }
 
 /// Says in plain words what apt's complaints mean.
@@ -274,18 +313,33 @@ fn explain(complaints: &[String], keyring: &Path) -> String {
         )
     } else if has(&["No space left"]) {
         "the disk is full".to_owned()
-    } else if has(&["Could not resolve", "Temporary failure resolving", "Could not connect", "Unable to connect",
-                    "Connection failed", "Network is unreachable", "Connection timed out"])
-    {
+    } else if has(&[
+        "Could not resolve",
+        "Temporary failure resolving",
+        "Could not connect",
+        "Unable to connect",
+        "Connection failed",
+        "Network is unreachable",
+        "Connection timed out",
+    ]) {
         "the archive cannot be reached (no network? a proxy that apt does not know?)".to_owned()
     } else if has(&["Hash Sum mismatch", "unexpected size"]) {
         "the archive is being updated, or a cache in between is stale; try again later".to_owned()
-    } else if has(&["404", "does not have a Release file", "Unable to locate package", "was not found"]) {
+    } else if has(&[
+        "404",
+        "does not have a Release file",
+        "Unable to locate package",
+        "was not found",
+    ]) {
         "the archive does not have it (any more); package lists change often, try again".to_owned()
     } else {
         "apt failed".to_owned()
     };
     let mut shown: Vec<&str> = complaints.iter().map(String::as_str).take(6).collect();
     shown.dedup();
-    if shown.is_empty() { meaning } else { format!("{meaning}. apt says:\n  {}", shown.join("\n  ")) }
+    if shown.is_empty() {
+        meaning
+    } else {
+        format!("{meaning}. apt says:\n  {}", shown.join("\n  "))
+    }
 }

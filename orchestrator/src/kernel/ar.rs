@@ -74,7 +74,11 @@ pub fn members<R: Read + Seek>(file: &mut R) -> Result<Vec<Member>, ArError> {
         let member = parse(&header, at)?;
         let end = member.offset.saturating_add(member.size);
         if end > len {
-            return Err(ArError::Truncated { name: member.name, end, len });
+            return Err(ArError::Truncated {
+                name: member.name,
+                end,
+                len,
+            });
         }
         // Data is padded to an even length; the last member may lack the padding.
         at = end + (end & 1);
@@ -89,12 +93,19 @@ fn parse(header: &[u8; HEADER as usize], at: u64) -> Result<Member, ArError> {
         return Err(bad());
     }
     let field = |range: std::ops::Range<usize>| std::str::from_utf8(&header[range]).map_err(|_| bad());
-    let name = field(0..16)?.trim_end_matches(' ').trim_end_matches('/').to_owned();
+    let name = field(0..16)?
+        .trim_end_matches(' ')
+        .trim_end_matches('/')
+        .to_owned();
     let size = field(48..58)?.trim_end_matches(' ');
     if name.is_empty() || size.is_empty() || !size.bytes().all(|b| b.is_ascii_digit()) {
         return Err(bad());
     }
-    Ok(Member { name, offset: at + HEADER, size: size.parse().map_err(|_| bad())? })
+    Ok(Member {
+        name,
+        offset: at + HEADER,
+        size: size.parse().map_err(|_| bad())?,
+    })
 }
 
 #[cfg(test)]
@@ -109,7 +120,17 @@ pub(crate) mod tests {
     pub(crate) fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         for (name, data) in members {
-            out.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, data.len()).bytes());
+            out.extend(
+                format!(
+                    "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                    0,
+                    0,
+                    0,
+                    100_644,
+                    data.len()
+                )
+                .bytes(),
+            );
             out.extend(*data);
             if data.len() % 2 == 1 {
                 out.push(b'\n');
@@ -120,7 +141,11 @@ pub(crate) mod tests {
 
     #[test]
     fn lists_members_with_odd_lengths() {
-        let bytes = archive(&[("debian-binary", b"2.0\n"), ("odd/", b"abc"), ("data.tar.xz", b"xyz!")]);
+        let bytes = archive(&[
+            ("debian-binary", b"2.0\n"),
+            ("odd/", b"abc"),
+            ("data.tar.xz", b"xyz!"),
+        ]);
         let list = members(&mut Cursor::new(&bytes)).unwrap();
         let names: Vec<_> = list.iter().map(|m| (m.name.as_str(), m.size)).collect();
         assert_eq!(names, [("debian-binary", 4), ("odd", 3), ("data.tar.xz", 4)]);

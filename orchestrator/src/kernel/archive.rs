@@ -9,8 +9,20 @@ use super::sources::{self, SignedBy, Source};
 
 /// Releases whose name in a source list marks an archive of Debian itself.
 const RELEASES: [&str; 14] = [
-    "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "oldoldstable", "oldstable", "stable",
-    "testing", "unstable", "experimental", "rc-buggy",
+    "buster",
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "duke",
+    "sid",
+    "oldoldstable",
+    "oldstable",
+    "stable",
+    "testing",
+    "unstable",
+    "experimental",
+    "rc-buggy",
 ];
 
 /// Where Debian's keyring may be.
@@ -61,7 +73,11 @@ pub struct Archives {
 pub fn choose(options: &ArchiveOptions, recipe: &Recipe) -> Result<Archives, StoreError> {
     let keyring = keyring(options)?;
     let etc = options.etc_apt.as_deref().unwrap_or(Path::new("/etc/apt"));
-    let machine = if options.main.is_some() { Vec::new() } else { debian_sources(sources::read_machine(etc)) };
+    let machine = if options.main.is_some() {
+        Vec::new()
+    } else {
+        debian_sources(sources::read_machine(etc))
+    };
     let main: Vec<String> = match &options.main {
         Some(uri) => vec![checked(uri)?],
         None => uris(&machine, ArchiveKind::Main),
@@ -71,9 +87,20 @@ pub fn choose(options: &ArchiveOptions, recipe: &Recipe) -> Result<Archives, Sto
         None => uris(&machine, ArchiveKind::Security),
     };
     // A mirror that has only the main archive: where it names it `debian`, its neighbour is worth a try.
-    let guess = |main: &String| main.strip_suffix("/debian").map(|base| format!("{base}/debian-security"));
-    let security = if security.is_empty() { main.iter().find_map(guess).into_iter().collect() } else { security };
-    let mut archives = Archives { suites: Vec::new(), keyring, unknown: Vec::new() };
+    let guess = |main: &String| {
+        main.strip_suffix("/debian")
+            .map(|base| format!("{base}/debian-security"))
+    };
+    let security = if security.is_empty() {
+        main.iter().find_map(guess).into_iter().collect()
+    } else {
+        security
+    };
+    let mut archives = Archives {
+        suites: Vec::new(),
+        keyring,
+        unknown: Vec::new(),
+    };
     for suite in &recipe.suites {
         let of = match suite.archive {
             ArchiveKind::Main => &main,
@@ -151,7 +178,11 @@ fn uris(sources: &[Source], kind: ArchiveKind) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for source in sources {
         let security = source.suite.ends_with("-security") || source.suite.ends_with("/updates");
-        let of = if security { ArchiveKind::Security } else { ArchiveKind::Main };
+        let of = if security {
+            ArchiveKind::Security
+        } else {
+            ArchiveKind::Main
+        };
         if of == kind && !out.contains(&source.uri) {
             out.push(source.uri.clone());
         }
@@ -197,7 +228,8 @@ kernels: {}
 
     #[test]
     fn replaces_the_suite() {
-        let list = "deb http://m.example/debian bookworm main\ndeb http://s.example/x bookworm-security main\n";
+        let list =
+            "deb http://m.example/debian bookworm main\ndeb http://s.example/x bookworm-security main\n";
         insta::assert_snapshot!(chosen(list, keep), @r"
         http://m.example/debian trixie-backports
         http://s.example/x bookworm-security
@@ -252,8 +284,13 @@ deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://sure.examp
     #[test]
     fn a_machine_without_debian_gets_told_what_to_give() {
         let text = chosen("deb https://ubuntu.example/ubuntu jammy main\n", keep);
-        assert!(text.contains("--archive URL") && text.contains("COLDCUT_KEYRING"), "{text}");
-        let text = chosen("", |options| options.keyring = Some("/nonexistent/keys.gpg".into()));
+        assert!(
+            text.contains("--archive URL") && text.contains("COLDCUT_KEYRING"),
+            "{text}"
+        );
+        let text = chosen("", |options| {
+            options.keyring = Some("/nonexistent/keys.gpg".into())
+        });
         assert!(text.contains("keyring /nonexistent/keys.gpg"), "{text}");
     }
 }

@@ -63,7 +63,9 @@ pub enum ImageKind {
 /// Tells what `bytes` is, or why it is no kernel that QEMU can boot.
 pub fn kind(bytes: &[u8]) -> Result<ImageKind, ImageError> {
     if elf::is_elf(bytes) {
-        return elf::pvh_entry(bytes).map(|_| ImageKind::Vmlinux).map_err(ImageError::BadElf);
+        return elf::pvh_entry(bytes)
+            .map(|_| ImageKind::Vmlinux)
+            .map_err(ImageError::BadElf);
     }
     if bytes.get(0x202..0x206) == Some(b"HdrS") {
         return Header::parse(bytes).map(|_| ImageKind::BzImage);
@@ -90,7 +92,10 @@ struct Header {
 
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self, ImageError> {
-        let short = || ImageError::Truncated { end: 0x250, len: bytes.len() as u64 };
+        let short = || ImageError::Truncated {
+            end: 0x250,
+            len: bytes.len() as u64,
+        };
         if bytes.len() < 0x250 {
             return Err(short());
         }
@@ -101,7 +106,11 @@ impl Header {
             return Err(ImageError::OldProtocol(protocol));
         }
         // "For backwards compatibility, if the setup_sects field contains 0, the real value is 4."
-        let sectors = if bytes[0x1f1] == 0 { 4 } else { usize::from(bytes[0x1f1]) };
+        let sectors = if bytes[0x1f1] == 0 {
+            4
+        } else {
+            usize::from(bytes[0x1f1])
+        };
         Ok(Self {
             setup: (sectors + 1) * SECTOR,
             payload_offset: u32_at(0x248) as usize,
@@ -116,27 +125,45 @@ pub fn release(bytes: &[u8]) -> Result<String, ImageError> {
     let text = match kind(bytes)? {
         ImageKind::BzImage => {
             let at = Header::parse(bytes)?.version;
-            bytes.get(at + 0x200..).filter(|_| at != 0).ok_or(ImageError::NoRelease)?
+            bytes
+                .get(at + 0x200..)
+                .filter(|_| at != 0)
+                .ok_or(ImageError::NoRelease)?
         }
         ImageKind::Vmlinux => {
             const BANNER: &[u8] = b"Linux version ";
             let is_banner = |at: &usize| {
-                bytes[*at..].starts_with(BANNER) && bytes.get(at + BANNER.len()).is_some_and(u8::is_ascii_digit)
+                bytes[*at..].starts_with(BANNER)
+                    && bytes.get(at + BANNER.len()).is_some_and(u8::is_ascii_digit)
             };
             let at = memchr(b'L', bytes).find(is_banner).ok_or(ImageError::NoRelease)?;
             &bytes[at + BANNER.len()..]
         }
     };
     // The release is at most 64 bytes long (struct new_utsname), followed by " (builder) …".
-    let end = text.iter().take(65).position(|b| *b == b' ' || *b == 0).ok_or(ImageError::NoRelease)?;
+    let end = text
+        .iter()
+        .take(65)
+        .position(|b| *b == b' ' || *b == 0)
+        .ok_or(ImageError::NoRelease)?;
     let release = std::str::from_utf8(&text[..end]).map_err(|_| ImageError::NoRelease)?;
     let sane = release.starts_with(|c: char| c.is_ascii_digit())
-        && release.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c));
-    if sane { Ok(release.to_owned()) } else { Err(ImageError::NoRelease) }
+        && release
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c));
+    if sane {
+        Ok(release.to_owned())
+    } else {
+        Err(ImageError::NoRelease)
+    }
 }
 
 fn memchr(byte: u8, bytes: &[u8]) -> impl Iterator<Item = usize> {
-    bytes.iter().enumerate().filter(move |(_, b)| **b == byte).map(|(at, _)| at)
+    bytes
+        .iter()
+        .enumerate()
+        .filter(move |(_, b)| **b == byte)
+        .map(|(at, _)| at)
 }
 
 /// Unpacks the vmlinux inside a bzImage. It need not have a PVH entry: ask [`elf::pvh_entry`].
@@ -147,15 +174,26 @@ pub fn extract_vmlinux(bytes: &[u8]) -> Result<Vec<u8>, ImageError> {
     let payload = bytes
         .get(start..end)
         .filter(|p| p.len() > 8)
-        .ok_or(ImageError::Truncated { end: end as u64, len: bytes.len() as u64 })?;
+        .ok_or(ImageError::Truncated {
+            end: end as u64,
+            len: bytes.len() as u64,
+        })?;
     let format = Format::of(payload).ok_or_else(|| ImageError::UnknownPayload(payload[..4].to_vec()))?;
-    let vmlinux = format.decompress(payload, MAX_VMLINUX)?;
     // The build appends the unpacked size, little-endian, to every payload (gzip has it as its last field).
+    let packed = if format == Format::Gzip {
+        payload
+    } else {
+        &payload[..payload.len() - 4]
+    };
+    let vmlinux = format.decompress(packed, MAX_VMLINUX)?;
     let mut size = [0; 4];
     size.copy_from_slice(&payload[payload.len() - 4..]);
     let expected = u64::from(u32::from_le_bytes(size));
     if vmlinux.len() as u64 != expected {
-        return Err(ImageError::PayloadSize { found: vmlinux.len() as u64, expected });
+        return Err(ImageError::PayloadSize {
+            found: vmlinux.len() as u64,
+            expected,
+        });
     }
     Ok(vmlinux)
 }
@@ -166,6 +204,7 @@ pub(crate) mod tests {
 
     use super::super::decompress::tests::{gzip, xz, zstd};
     use super::super::elf::tests::vmlinux;
+    use super::super::lz4::tests::pack as lz4;
     use super::*;
 
     /// A bzImage around this packed payload (without its size) of an unpacked length.
@@ -195,6 +234,7 @@ pub(crate) mod tests {
             bzimage("6.1.0", &gzip(&inner), None),
             bzimage("6.1.0", &xz(&inner), len),
             bzimage("6.1.0", &zstd(&inner), len),
+            bzimage("6.1.0", &lz4(&inner), len),
         ] {
             assert_eq!(kind(&image).unwrap(), ImageKind::BzImage);
             assert_eq!(extract_vmlinux(&image).unwrap(), inner);
@@ -206,7 +246,8 @@ pub(crate) mod tests {
         let inner = vmlinux(b"text", Some(0x1000));
         let says = |image: &[u8]| extract_vmlinux(image).unwrap_err().to_string();
         assert!(says(&bzimage("6", &xz(&inner), Some(5))).contains("expected 5"));
-        assert!(says(&bzimage("6", b"\x02\x21\x4c\x18 lz4 data", Some(5))).contains("lz4"));
+        assert!(says(&bzimage("6", b"BZh9 whatever", Some(5))).contains("bzip2"));
+        assert!(says(&bzimage("6", b"\x02\x21\x4c\x18 no data", Some(5))).contains("lz4"));
         assert!(says(&bzimage("6", b"whatever it is", Some(5))).contains("no known compression"));
         let image = bzimage("6", &xz(&inner), Some(inner.len() as u32));
         assert!(says(&image[..image.len() - 60]).contains("truncated bzImage"));
@@ -227,11 +268,23 @@ pub(crate) mod tests {
 
     #[test]
     fn reads_the_release() {
-        let inner = vmlinux(b"..%s Linux version %s\0Linux version 6.12.9-cloud-amd64 (a@b) ...", Some(1));
+        let inner = vmlinux(
+            b"..%s Linux version %s\0Linux version 6.12.9-cloud-amd64 (a@b) ...",
+            Some(1),
+        );
         assert_eq!(release(&inner).unwrap(), "6.12.9-cloud-amd64");
-        assert_eq!(release(&bzimage("5.10.0-46-amd64", &gzip(b"x"), None)).unwrap(), "5.10.0-46-amd64");
-        assert!(matches!(release(&vmlinux(b"nothing", Some(1))), Err(ImageError::NoRelease)));
-        assert!(matches!(release(&bzimage("../etc", &gzip(b"x"), None)), Err(ImageError::NoRelease)));
+        assert_eq!(
+            release(&bzimage("5.10.0-46-amd64", &gzip(b"x"), None)).unwrap(),
+            "5.10.0-46-amd64"
+        );
+        assert!(matches!(
+            release(&vmlinux(b"nothing", Some(1))),
+            Err(ImageError::NoRelease)
+        ));
+        assert!(matches!(
+            release(&bzimage("../etc", &gzip(b"x"), None)),
+            Err(ImageError::NoRelease)
+        ));
     }
 
     proptest! {

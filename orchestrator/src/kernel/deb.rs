@@ -114,7 +114,11 @@ fn classify(path: &str) -> Use<'_> {
             _ => Use::Nothing,
         };
     }
-    let Some(below) = path.strip_prefix("usr/").unwrap_or(path).strip_prefix("lib/modules/") else {
+    let Some(below) = path
+        .strip_prefix("usr/")
+        .unwrap_or(path)
+        .strip_prefix("lib/modules/")
+    else {
         return Use::Nothing;
     };
     match below.split_once('/') {
@@ -131,7 +135,9 @@ fn classify(path: &str) -> Use<'_> {
 
 /// True for the name of a module file, packed or not.
 pub fn is_module(file: &str) -> bool {
-    [".ko", ".ko.xz", ".ko.zst", ".ko.gz"].iter().any(|ext| file.ends_with(ext))
+    [".ko", ".ko.xz", ".ko.zst", ".ko.gz"]
+        .iter()
+        .any(|ext| file.ends_with(ext))
 }
 
 impl Contents {
@@ -139,11 +145,19 @@ impl Contents {
     pub fn add_deb(&mut self, path: &Path) -> Result<(), DebError> {
         let mut file = File::open(path).map_err(|e| DebError::Ar(e.into()))?;
         let members = ar::members(&mut file)?;
-        let Some(data) = members.iter().find(|m| m.name == "data.tar" || m.name.starts_with("data.tar.")) else {
+        let Some(data) = members
+            .iter()
+            .find(|m| m.name == "data.tar" || m.name.starts_with("data.tar."))
+        else {
             let names: Vec<_> = members.iter().map(|m| m.name.as_str()).collect();
-            return Err(DebError::NoData(if names.is_empty() { "nothing".into() } else { names.join(", ") }));
+            return Err(DebError::NoData(if names.is_empty() {
+                "nothing".into()
+            } else {
+                names.join(", ")
+            }));
         };
-        file.seek(SeekFrom::Start(data.offset)).map_err(|e| DebError::Ar(e.into()))?;
+        file.seek(SeekFrom::Start(data.offset))
+            .map_err(|e| DebError::Ar(e.into()))?;
         let mut packed = BufReader::with_capacity(1 << 16, file.take(data.size));
         if data.name == "data.tar" {
             return self.add_tar(packed);
@@ -165,7 +179,9 @@ impl Contents {
             if !entry.header().entry_type().is_file() {
                 continue;
             }
-            let Some(path) = entry.path().ok().and_then(|p| plain(&p)) else { continue };
+            let Some(path) = entry.path().ok().and_then(|p| plain(&p)) else {
+                continue;
+            };
             if classify(&path) == Use::Nothing {
                 continue;
             }
@@ -213,9 +229,7 @@ impl Contents {
 
     fn one_release(&mut self, release: &str) -> Result<(), DebError> {
         match &self.modules_release {
-            Some(first) if first != release => {
-                Err(DebError::TwoKernels(first.clone(), release.to_owned()))
-            }
+            Some(first) if first != release => Err(DebError::TwoKernels(first.clone(), release.to_owned())),
             Some(_) => Ok(()),
             None => {
                 self.modules_release = Some(release.to_owned());
@@ -257,7 +271,11 @@ pub(crate) mod tests {
 
     /// A package whose data member is xz.
     pub(crate) fn deb_of(files: &[(&str, &[u8])]) -> Vec<u8> {
-        archive(&[("debian-binary", b"2.0\n"), ("control.tar.xz", b""), ("data.tar.xz", &xz(&tar_of(files)))])
+        archive(&[
+            ("debian-binary", b"2.0\n"),
+            ("control.tar.xz", b""),
+            ("data.tar.xz", &xz(&tar_of(files))),
+        ])
     }
 
     fn read(bytes: &[u8]) -> Result<Contents, DebError> {
@@ -272,7 +290,10 @@ pub(crate) mod tests {
         ("./boot/vmlinuz-6.1.0-9-cloud-amd64", b"image"),
         ("./boot/config-6.1.0-9-cloud-amd64", b"CONFIG_X=y"),
         ("./boot/System.map-6.1.0-9-cloud-amd64", b"map"),
-        ("./lib/modules/6.1.0-9-cloud-amd64/modules.builtin", b"kernel/fs/ext4/ext4.ko\n"),
+        (
+            "./lib/modules/6.1.0-9-cloud-amd64/modules.builtin",
+            b"kernel/fs/ext4/ext4.ko\n",
+        ),
         ("./lib/modules/6.1.0-9-cloud-amd64/kernel/fs/xfs/xfs.ko", b"xfs"),
         ("./lib/modules/6.1.0-9-cloud-amd64/kernel/sound/snd.ko", b"noise"),
         ("./usr/share/doc/x/copyright", b"text"),
@@ -289,20 +310,36 @@ pub(crate) mod tests {
         ] {
             let contents = read(&archive(&[("debian-binary", b"2.0\n"), (name, &data)])).unwrap();
             let boot = contents.boot.unwrap();
-            assert_eq!((boot.0.as_str(), &boot.1[..]), ("boot/vmlinuz-6.1.0-9-cloud-amd64", &b"image"[..]));
+            assert_eq!(
+                (boot.0.as_str(), &boot.1[..]),
+                ("boot/vmlinuz-6.1.0-9-cloud-amd64", &b"image"[..])
+            );
             assert_eq!(contents.config.unwrap(), b"CONFIG_X=y");
             assert_eq!(contents.builtin.unwrap(), b"kernel/fs/ext4/ext4.ko\n");
-            assert_eq!(contents.modules.keys().collect::<Vec<_>>(), ["kernel/fs/xfs/xfs.ko"], "{name}");
+            assert_eq!(
+                contents.modules.keys().collect::<Vec<_>>(),
+                ["kernel/fs/xfs/xfs.ko"],
+                "{name}"
+            );
             assert_eq!(contents.modules_release.as_deref(), Some("6.1.0-9-cloud-amd64"));
         }
     }
 
     #[test]
     fn knows_the_split_layout() {
-        assert_eq!(classify("usr/lib/modules/7.3.4+deb13-cloud-amd64/vmlinuz"), Use::Boot);
+        assert_eq!(
+            classify("usr/lib/modules/7.3.4+deb13-cloud-amd64/vmlinuz"),
+            Use::Boot
+        );
         assert_eq!(classify("usr/lib/modules/7.3.4/config"), Use::Config);
-        assert_eq!(classify("usr/lib/modules/7.3/kernel/a.ko.xz"), Use::Module("7.3", "kernel/a.ko.xz"));
-        assert_eq!(classify("usr/lib/modules/7.3/modules.builtin.modinfo"), Use::BuiltinModinfo("7.3"));
+        assert_eq!(
+            classify("usr/lib/modules/7.3/kernel/a.ko.xz"),
+            Use::Module("7.3", "kernel/a.ko.xz")
+        );
+        assert_eq!(
+            classify("usr/lib/modules/7.3/modules.builtin.modinfo"),
+            Use::BuiltinModinfo("7.3")
+        );
         assert_eq!(classify("boot/grub/vmlinuz-x"), Use::Nothing);
     }
 

@@ -5,6 +5,8 @@ use std::io::{self, BufRead, Read};
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
+use super::lz4::{self, LegacyDecoder};
+
 /// What a decoder may allocate, in bytes; xz -9 needs 65 MiB, the kernel's own settings up to 128 MiB.
 const DECODER_MEMORY: u64 = 512 << 20;
 /// Largest zstd window, as a power of two; `zstd --ultra -22` uses 27.
@@ -14,7 +16,7 @@ const ZSTD_WINDOW_LOG: u32 = 27;
 #[derive(Debug, thiserror::Error)]
 pub enum DecompressError {
     /// A format that coldcut does not read.
-    #[error("compressed with {0}, which coldcut does not read; it reads gzip, xz, lzma and zstd")]
+    #[error("compressed with {0}, which coldcut does not read; it reads gzip, xz, lzma, zstd and legacy lz4")]
     Unsupported(&'static str),
     /// More comes out than is allowed.
     #[error("decompresses to more than {} MiB, which no kernel needs", .0 >> 20)]
@@ -35,6 +37,8 @@ pub enum Format {
     Lzma,
     /// zstd (RFC 8878).
     Zstd,
+    /// The legacy frame of lz4, which has no end mark: all of the input is taken.
+    Lz4Legacy,
     /// Known, not read: the name.
     Unsupported(&'static str),
 }
@@ -49,11 +53,14 @@ impl Format {
             (&[0x28, 0xb5, 0x2f, 0xfd], Format::Zstd),
             (b"BZh", Format::Unsupported("bzip2")),
             (&[0x89, b'L', b'Z', b'O'], Format::Unsupported("lzo")),
-            (&[0x02, 0x21, 0x4c, 0x18], Format::Unsupported("lz4 (legacy)")),
+            (&lz4::MAGIC, Format::Lz4Legacy),
             (&[0x04, 0x22, 0x4d, 0x18], Format::Unsupported("lz4")),
             (&[0x1f, 0x9e], Format::Unsupported("gzip (old)")),
         ];
-        KNOWN.iter().find(|(magic, _)| head.starts_with(magic)).map(|(_, format)| *format)
+        KNOWN
+            .iter()
+            .find(|(magic, _)| head.starts_with(magic))
+            .map(|(_, format)| *format)
     }
 
     fn name(self) -> &'static str {
@@ -62,11 +69,13 @@ impl Format {
             Self::Xz => "xz",
             Self::Lzma => "lzma",
             Self::Zstd => "zstd",
+            Self::Lz4Legacy => "lz4",
             Self::Unsupported(name) => name,
         }
     }
 
-    /// A reader of the decompressed data. One stream is read; what follows it is left alone.
+    /// A reader of the decompressed data. One stream is read; what follows it is left alone (but see
+    /// [`Format::Lz4Legacy`]).
     pub fn reader<'a, R: BufRead + 'a>(self, from: R) -> Result<Box<dyn Read + 'a>, DecompressError> {
         let damaged = |error: io::Error| DecompressError::Damaged(self.name(), error);
         Ok(match self {
@@ -80,11 +89,13 @@ impl Format {
                 Box::new(XzDecoder::new_stream(from, stream))
             }
             Self::Zstd => {
-                let mut decoder =
-                    zstd::stream::read::Decoder::with_buffer(from).map_err(damaged)?.single_frame();
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(from)
+                    .map_err(damaged)?
+                    .single_frame();
                 decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(damaged)?;
                 Box::new(decoder)
             }
+            Self::Lz4Legacy => Box::new(LegacyDecoder::new(from)),
             Self::Unsupported(name) => return Err(DecompressError::Unsupported(name)),
         })
     }
@@ -93,8 +104,14 @@ impl Format {
     pub fn decompress(self, data: &[u8], limit: u64) -> Result<Vec<u8>, DecompressError> {
         let mut out = Vec::new();
         let mut reader = self.reader(data)?.take(limit + 1);
-        reader.read_to_end(&mut out).map_err(|error| DecompressError::Damaged(self.name(), error))?;
-        if out.len() as u64 > limit { Err(DecompressError::TooLarge(limit)) } else { Ok(out) }
+        reader
+            .read_to_end(&mut out)
+            .map_err(|error| DecompressError::Damaged(self.name(), error))?;
+        if out.len() as u64 > limit {
+            Err(DecompressError::TooLarge(limit))
+        } else {
+            Ok(out)
+        }
     }
 }
 
@@ -148,24 +165,34 @@ pub(crate) mod tests {
     #[test]
     fn every_format_comes_back_and_ignores_what_follows() {
         let data: Vec<u8> = (0..100_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
-        for (format, mut packed) in
-            [(Format::Gzip, gzip(&data)), (Format::Xz, xz(&data)), (Format::Zstd, zstd(&data))]
-        {
+        for (format, mut packed) in [
+            (Format::Gzip, gzip(&data)),
+            (Format::Xz, xz(&data)),
+            (Format::Zstd, zstd(&data)),
+        ] {
             packed.extend([1, 2, 3, 4]);
             assert_eq!(Format::of(&packed), Some(format));
             assert_eq!(format.decompress(&packed, 1 << 20).unwrap(), data, "{format:?}");
             let error = format.decompress(&packed, data.len() as u64 - 1).unwrap_err();
-            assert!(matches!(error, DecompressError::TooLarge(_)), "{format:?}: {error}");
-            let error = format.decompress(&packed[..packed.len() / 2], 1 << 20).unwrap_err();
-            assert!(matches!(error, DecompressError::Damaged(..)), "{format:?}: {error}");
+            assert!(
+                matches!(error, DecompressError::TooLarge(_)),
+                "{format:?}: {error}"
+            );
+            let error = format
+                .decompress(&packed[..packed.len() / 2], 1 << 20)
+                .unwrap_err();
+            assert!(
+                matches!(error, DecompressError::Damaged(..)),
+                "{format:?}: {error}"
+            );
         }
     }
 
     #[test]
     fn names_what_it_does_not_read() {
-        let format = Format::of(b"\x02\x21\x4c\x18rest").unwrap();
-        let text = format.decompress(b"\x02\x21\x4c\x18", 10).unwrap_err().to_string();
-        assert!(text.contains("lz4") && text.contains("zstd"), "{text}");
+        let format = Format::of(b"BZh91AY").unwrap();
+        let text = format.decompress(b"BZh91AY", 10).unwrap_err().to_string();
+        assert!(text.contains("bzip2") && text.contains("zstd"), "{text}");
         assert_eq!(Format::of(b"hello"), None);
         assert_eq!(Format::of(b""), None);
     }
@@ -174,6 +201,9 @@ pub(crate) mod tests {
     fn limited_fails_instead_of_ending() {
         let mut out = Vec::new();
         assert!(Limited::new(&[0u8; 10][..], 9).read_to_end(&mut out).is_err());
-        assert_eq!(Limited::new(&[0u8; 10][..], 10).read_to_end(&mut out).unwrap(), 10);
+        assert_eq!(
+            Limited::new(&[0u8; 10][..], 10).read_to_end(&mut out).unwrap(),
+            10
+        );
     }
 }

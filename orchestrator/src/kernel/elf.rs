@@ -22,12 +22,17 @@ pub fn pvh_entry(bytes: &[u8]) -> Result<u64, String> {
     if machine != object::elf::EM_X86_64 {
         return Err(format!("an ELF file for machine {machine}, expected 62 (x86-64)"));
     }
-    let segments = header.program_headers(LittleEndian, bytes).map_err(|e| format!("damaged ELF file: {e}"))?;
+    let segments = header
+        .program_headers(LittleEndian, bytes)
+        .map_err(|e| format!("damaged ELF file: {e}"))?;
     for segment in segments {
         // A segment that lies outside the file means a truncated kernel, whatever its kind.
-        segment.data(LittleEndian, bytes).map_err(|()| "truncated ELF file: a segment ends past the file")?;
-        let Some(mut notes) =
-            segment.notes(LittleEndian, bytes).map_err(|e| format!("damaged ELF notes: {e}"))?
+        segment
+            .data(LittleEndian, bytes)
+            .map_err(|()| "truncated ELF file: a segment ends past the file")?;
+        let Some(mut notes) = segment
+            .notes(LittleEndian, bytes)
+            .map_err(|e| format!("damaged ELF notes: {e}"))?
         else {
             continue;
         };
@@ -78,7 +83,9 @@ impl ModInfo {
     /// Adds one `key=value` of a `.modinfo` section or of `modules.builtin.modinfo`.
     pub fn take(&mut self, key: &str, value: &str) {
         match key {
-            "depends" => self.depends.extend(value.split(',').filter(|n| !n.is_empty()).map(str::to_owned)),
+            "depends" => self
+                .depends
+                .extend(value.split(',').filter(|n| !n.is_empty()).map(str::to_owned)),
             "alias" => self.aliases.push(value.to_owned()),
             "vermagic" => self.release = value.split(' ').next().map(str::to_owned),
             "softdep" => {
@@ -155,9 +162,10 @@ pub(crate) mod tests {
         out.extend(&info);
         out.extend(names);
         out.extend([0; 64]);
-        for (name, kind, offset, len) in
-            [(1u32, 1u32, 64, info.len()), (10, 3, 64 + info.len(), names.len())]
-        {
+        for (name, kind, offset, len) in [
+            (1u32, 1u32, 64, info.len()),
+            (10, 3, 64 + info.len(), names.len()),
+        ] {
             out.extend(name.to_le_bytes());
             out.extend(kind.to_le_bytes());
             for value in [0, 0, offset, len] {
@@ -181,10 +189,18 @@ pub(crate) mod tests {
 
     #[test]
     fn says_why_there_is_none() {
-        assert!(pvh_entry(&vmlinux(b"code", None)).unwrap_err().contains("CONFIG_PVH"));
+        assert!(
+            pvh_entry(&vmlinux(b"code", None))
+                .unwrap_err()
+                .contains("CONFIG_PVH")
+        );
         assert!(pvh_entry(b"hello").unwrap_err().contains("not a 64-bit"));
         let whole = vmlinux(b"code", Some(1));
-        assert!(pvh_entry(&whole[..whole.len() - 3]).unwrap_err().contains("truncated"));
+        assert!(
+            pvh_entry(&whole[..whole.len() - 3])
+                .unwrap_err()
+                .contains("truncated")
+        );
         let mut arm = whole;
         arm[18] = 183;
         assert!(pvh_entry(&arm).unwrap_err().contains("machine 183"));
@@ -222,7 +238,11 @@ pub(crate) mod tests {
         }
         "#);
         assert!(ModInfo::of_module(b"no elf").is_err());
-        assert!(ModInfo::of_module(&vmlinux(b"", None)).unwrap_err().contains(".modinfo"));
+        assert!(
+            ModInfo::of_module(&vmlinux(b"", None))
+                .unwrap_err()
+                .contains(".modinfo")
+        );
     }
 
     proptest! {

@@ -95,7 +95,9 @@ pub enum StoreError {
         digest: String,
     },
     /// A name that cannot be used.
-    #[error("`{0}` cannot be a kernel's name: expected 1 to 100 letters, digits, `.`, `_`, `+`, `~` or `-`, not starting with `-` or `.`, and no kernel version or series")]
+    #[error(
+        "`{0}` cannot be a kernel's name: expected 1 to 100 letters, digits, `.`, `_`, `+`, `~` or `-`, not starting with `-` or `.`, and no kernel version or series"
+    )]
     BadName(String),
     /// A spec that does not parse.
     #[error(transparent)]
@@ -119,7 +121,9 @@ pub enum StoreError {
     #[error("{0}")]
     Apt(String),
     /// A downloaded package is not the one that the signed list describes.
-    #[error("{package}: {what} is {found}, expected {expected} from the signed package list; nothing was stored")]
+    #[error(
+        "{package}: {what} is {found}, expected {expected} from the signed package list; nothing was stored"
+    )]
     BadDownload {
         /// The package.
         package: String,

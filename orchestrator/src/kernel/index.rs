@@ -47,7 +47,12 @@ impl Stanza<'_> {
         let hex = self.sha256.len() == 64 && self.sha256.bytes().all(|b| b.is_ascii_hexdigit());
         let size = self.size.parse().ok().filter(|_| hex)?;
         let (package, version) = (self.package.to_owned(), self.version.to_owned());
-        Some(PackageRecord { package, version, sha256: self.sha256.to_ascii_lowercase(), size })
+        Some(PackageRecord {
+            package,
+            version,
+            sha256: self.sha256.to_ascii_lowercase(),
+            size,
+        })
     }
 }
 
@@ -59,7 +64,10 @@ pub fn offers(packages: &str, suite: &str) -> Vec<Offer> {
     let stanzas: Vec<_> = packages.split("\n\n").filter_map(kernel_stanza).collect();
     let by_name: BTreeMap<(&str, &str), &Stanza> =
         stanzas.iter().map(|s| ((s.package, s.version), s)).collect();
-    stanzas.iter().filter_map(|stanza| offer(stanza, &by_name, suite)).collect()
+    stanzas
+        .iter()
+        .filter_map(|stanza| offer(stanza, &by_name, suite))
+        .collect()
 }
 
 fn kernel_stanza(text: &str) -> Option<Stanza<'_>> {
@@ -69,7 +77,9 @@ fn kernel_stanza(text: &str) -> Option<Stanza<'_>> {
     }
     let mut stanza = Stanza::default();
     for line in text.lines() {
-        let Some((name, value)) = line.split_once(": ") else { continue };
+        let Some((name, value)) = line.split_once(": ") else {
+            continue;
+        };
         match name {
             "Package" => stanza.package = value,
             "Version" => stanza.version = value,
@@ -85,9 +95,13 @@ fn kernel_stanza(text: &str) -> Option<Stanza<'_>> {
 /// Release, flavour and whether it is unsigned, from a package name.
 fn image_name(package: &str) -> Option<(&str, Flavour, bool)> {
     let name = package.strip_prefix("linux-image-")?;
-    let (release, unsigned) = name.strip_suffix("-unsigned").map_or((name, false), |r| (r, true));
+    let (release, unsigned) = name
+        .strip_suffix("-unsigned")
+        .map_or((name, false), |r| (r, true));
     let abi = release.strip_suffix("-amd64")?;
-    let (abi, flavour) = abi.strip_suffix("-cloud").map_or((abi, Flavour::Full), |a| (a, Flavour::Cloud));
+    let (abi, flavour) = abi
+        .strip_suffix("-cloud")
+        .map_or((abi, Flavour::Full), |a| (a, Flavour::Cloud));
     // Three numbers: `linux-image-6.12-amd64` is a name for the latest of a series. Other builds (rt) are
     // left out.
     let numbers = abi.split(['-', '+', '~']).next()?;
@@ -102,7 +116,10 @@ fn offer(stanza: &Stanza, by_name: &BTreeMap<(&str, &str), &Stanza>, suite: &str
         let name = depend.trim().split([' ', ':']).next().unwrap_or_default();
         let part = ["linux-binary-", "linux-base-", "linux-modules-"]
             .iter()
-            .any(|prefix| name.strip_prefix(prefix).is_some_and(|r| r.trim_end_matches("-unsigned") == release));
+            .any(|prefix| {
+                name.strip_prefix(prefix)
+                    .is_some_and(|r| r.trim_end_matches("-unsigned") == release)
+            });
         if part {
             // An offer without all of its parts is none.
             packages.push(by_name.get(&(name, stanza.version))?.record()?);
@@ -144,9 +161,9 @@ pub fn merge(mut offers: Vec<Offer>) -> Vec<Offer> {
 pub fn select<'a>(offers: &'a [Offer], spec: &Spec) -> Option<&'a Offer> {
     let by_name = |o: &Offer| matches!(&spec.wanted, super::spec::Wanted::Name(n) if *n == o.release);
     let flavour = spec.flavour.unwrap_or(Flavour::Cloud);
-    offers.iter().rfind(|o| {
-        spec.fits(o.version, &o.release, o.flavour) && (o.flavour == flavour || by_name(o))
-    })
+    offers
+        .iter()
+        .rfind(|o| spec.fits(o.version, &o.release, o.flavour) && (o.flavour == flavour || by_name(o)))
 }
 
 #[cfg(test)]
@@ -192,7 +209,11 @@ mod tests {
     fn reads_old_and_split_packages() {
         let mut text = String::new();
         for offer in merge(offers(&list(), "some-suite")) {
-            let packages: Vec<_> = offer.packages.iter().map(|p| format!("{}:{}", p.package, p.size)).collect();
+            let packages: Vec<_> = offer
+                .packages
+                .iter()
+                .map(|p| format!("{}:{}", p.package, p.size))
+                .collect();
             text += &format!(
                 "{} {} {}{} = {}\n",
                 offer.version,

@@ -48,11 +48,16 @@ impl Store {
     ) -> Result<Kernel, StoreError> {
         check_name(name)?;
         let mut contents = Contents::default();
-        contents.boot = Some((image.display().to_string(), read_bounded(image, bzimage::MAX_IMAGE)?));
+        contents.boot = Some((
+            image.display().to_string(),
+            read_bounded(image, bzimage::MAX_IMAGE)?,
+        ));
         if let Some(dir) = modules {
             add_tree(&mut contents, dir)?;
         }
-        let file = image.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let file = image
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let identity = Identity {
             name: Some(name.to_owned()),
             version: None,
@@ -73,9 +78,14 @@ impl Store {
         progress: &dyn Progress,
     ) -> Result<Kernel, StoreError> {
         let label = &identity.label;
-        let image_error = |source| StoreError::Image { path: label.clone(), source };
+        let image_error = |source| StoreError::Image {
+            path: label.clone(),
+            source,
+        };
         let Some((_, image)) = &contents.boot else {
-            return Err(image_error(bzimage::ImageError::NotAKernel("; the packages hold no vmlinuz".into())));
+            return Err(image_error(bzimage::ImageError::NotAKernel(
+                "; the packages hold no vmlinuz".into(),
+            )));
         };
         progress.stage("unpacking the kernel");
         let kind = bzimage::kind(image).map_err(image_error)?;
@@ -109,7 +119,10 @@ impl Store {
             staging.write(&format!("modules/{file}"), bytes)?;
         }
         let leading = KernelVersion::leading(&release);
-        let version = identity.version.or(leading).ok_or_else(|| image_error(bzimage::ImageError::NoRelease))?;
+        let version = identity
+            .version
+            .or(leading)
+            .ok_or_else(|| image_error(bzimage::ImageError::NoRelease))?;
         let mut manifest = Manifest {
             format: FORMAT,
             digest: String::new(),
@@ -123,7 +136,9 @@ impl Store {
             origin: identity.origin,
             files: Vec::new(),
             sets,
-            stored_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            stored_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs()),
             coldcut: env!("CARGO_PKG_VERSION").to_owned(),
         };
         progress.stage("storing");
@@ -145,7 +160,10 @@ impl Store {
         }
         staging.commit(&kernels, &manifest)?;
         let dir = kernels.join(&manifest.digest);
-        Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged { path: dir, what: "it vanished".to_owned() })
+        Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
+            path: dir,
+            what: "it vanished".to_owned(),
+        })
     }
 
     fn module_sets(contents: &Contents, release: &str, flavour: Flavour) -> Result<ModuleSets, StoreError> {
@@ -160,16 +178,24 @@ impl Store {
         }
         ModuleTree::new(contents, release)
             .sets(&recipe)
-            .map_err(|source| StoreError::Modules { kernel: release.to_owned(), source })
+            .map_err(|source| StoreError::Modules {
+                kernel: release.to_owned(),
+                source,
+            })
     }
 }
 
 fn check_name(name: &str) -> Result<(), StoreError> {
     let plain = (1..=100).contains(&name.len())
         && !name.starts_with(['-', '.'])
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c));
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c));
     match Spec::parse(name) {
-        Ok(Spec { wanted: Wanted::Name(_), .. }) if plain => Ok(()),
+        Ok(Spec {
+            wanted: Wanted::Name(_),
+            ..
+        }) if plain => Ok(()),
         _ => Err(StoreError::BadName(name.to_owned())),
     }
 }
@@ -177,7 +203,9 @@ fn check_name(name: &str) -> Result<(), StoreError> {
 fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
     let file = fs::File::open(path).map_err(StoreError::io("read", path))?;
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(StoreError::io("read", path))?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(StoreError::io("read", path))?;
     if bytes.len() as u64 > limit {
         let error = std::io::Error::other(format!("it is larger than {} MiB, as no kernel is", limit >> 20));
         return Err(StoreError::io("use", path)(error));
@@ -194,7 +222,9 @@ fn add_tree(contents: &mut Contents, dir: &Path) -> Result<(), StoreError> {
             let entry = entry.map_err(StoreError::io("read", &at))?;
             seen += 1;
             if seen > MAX_TREE {
-                return Err(StoreError::io("use", dir)(std::io::Error::other("it has more files than any kernel")));
+                return Err(StoreError::io("use", dir)(std::io::Error::other(
+                    "it has more files than any kernel",
+                )));
             }
             let path = entry.path();
             let kind = entry.file_type().map_err(StoreError::io("read", &path))?;
@@ -203,13 +233,19 @@ fn add_tree(contents: &mut Contents, dir: &Path) -> Result<(), StoreError> {
             } else if kind.is_file() {
                 let text = path.to_string_lossy();
                 // The part from the first tree of modules on; the release is checked by each module's vermagic.
-                let below = text.rfind("/kernel/").map(|i| &text[i + 1..]).or_else(|| text.rsplit('/').next());
+                let below = text
+                    .rfind("/kernel/")
+                    .map(|i| &text[i + 1..])
+                    .or_else(|| text.rsplit('/').next());
                 let keep = |name: &str| name.starts_with("modules.builtin") || super::deb::is_module(name);
                 if let Some(below) = below.filter(|b| keep(b)) {
                     let bytes = read_bounded(&path, bzimage::MAX_IMAGE)?;
                     contents
                         .take(&format!("lib/modules/given/{below}"), bytes)
-                        .map_err(|source| StoreError::Deb { path: path.clone(), source })?;
+                        .map_err(|source| StoreError::Deb {
+                            path: path.clone(),
+                            source,
+                        })?;
                 }
             }
         }

@@ -10,7 +10,7 @@
 //! | `spec`, `version` | what a user asks for, and how versions compare |
 //! | `sources`, `archive` | which Debian archives this machine is set up for |
 //! | `apt`, `index` | signed package lists and downloads, through apt with a private state |
-//! | `ar`, `deb`, `decompress` | packages, read with every size bounded |
+//! | `ar`, `deb`, `decompress`, `lz4` | packages, read with every size bounded |
 //! | `bzimage`, `elf` | boot images: the payload of a bzImage, PVH notes, module information |
 //! | `modules` | which modules are needed, in load order |
 //! | `manifest`, `staging`, `store` | the directory on disk |
@@ -26,6 +26,7 @@ pub mod elf;
 pub mod error;
 pub mod index;
 pub mod ingest;
+mod lz4;
 pub mod manifest;
 pub mod modules;
 pub mod progress;

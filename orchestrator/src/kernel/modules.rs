@@ -96,7 +96,10 @@ impl<'a> ModuleTree<'a> {
             .map(|(path, bytes)| (module_name(path), (path.as_str(), bytes.as_slice())))
             .collect();
         let mut builtin: BTreeMap<String, ModInfo> = BTreeMap::new();
-        for line in text(contents.builtin.as_deref()).lines().filter(|l| !l.trim().is_empty()) {
+        for line in text(contents.builtin.as_deref())
+            .lines()
+            .filter(|l| !l.trim().is_empty())
+        {
             builtin.entry(module_name(line.trim())).or_default();
         }
         // Entries are `module.key=value`, NUL-terminated.
@@ -107,7 +110,11 @@ impl<'a> ModuleTree<'a> {
                 builtin.entry(normal(module)).or_default().take(key, value);
             }
         }
-        Self { files, builtin, release }
+        Self {
+            files,
+            builtin,
+            release,
+        }
     }
 
     /// Whether the kernel has this module, loadable or built in.
@@ -118,7 +125,11 @@ impl<'a> ModuleTree<'a> {
 
     /// Computes every set of the recipe that this kernel can satisfy.
     pub fn sets(&self, recipe: &BTreeMap<String, SetRecipe>) -> Result<ModuleSets, ModuleError> {
-        let mut resolver = Resolver { tree: self, infos: HashMap::new(), crypto: None };
+        let mut resolver = Resolver {
+            tree: self,
+            infos: HashMap::new(),
+            crypto: None,
+        };
         let mut out = ModuleSets::default();
         for (name, set) in recipe {
             if let Some(missing) = set.need.iter().find(|m| !self.has(m)) {
@@ -133,7 +144,10 @@ impl<'a> ModuleTree<'a> {
             }
             let mut files = Vec::new();
             for module in order.done {
-                let (_, bytes) = resolver.infos.get(&module).ok_or_else(|| ModuleError::Required(module.clone()))?;
+                let (_, bytes) = resolver
+                    .infos
+                    .get(&module)
+                    .ok_or_else(|| ModuleError::Required(module.clone()))?;
                 let file = format!("{module}.ko");
                 out.modules.entry(file.clone()).or_insert_with(|| bytes.clone());
                 files.push(file);
@@ -174,7 +188,11 @@ impl Resolver<'_, '_> {
             return Err(ModuleError::Circle(name.to_owned()));
         }
         let loadable = self.tree.files.contains_key(name);
-        let info = if loadable { self.load(name)?.clone() } else { self.builtin(name) };
+        let info = if loadable {
+            self.load(name)?.clone()
+        } else {
+            self.builtin(name)
+        };
         order.open.push(name.to_owned());
         for soft in &info.soft_pre {
             for module in self.providers(soft)? {
@@ -187,7 +205,10 @@ impl Resolver<'_, '_> {
         for hard in &info.depends {
             let hard = normal(hard);
             if !self.tree.has(&hard) {
-                return Err(ModuleError::Missing { name: hard, wanted_by: name.to_owned() });
+                return Err(ModuleError::Missing {
+                    name: hard,
+                    wanted_by: name.to_owned(),
+                });
             }
             self.visit(&hard, order)?;
         }
@@ -213,12 +234,21 @@ impl Resolver<'_, '_> {
     /// Unpacks and reads a module, once.
     fn load(&mut self, name: &str) -> Result<&ModInfo, ModuleError> {
         if !self.infos.contains_key(name) {
-            let (path, packed) = self.tree.files.get(name).ok_or_else(|| ModuleError::Required(name.to_owned()))?;
+            let (path, packed) = self
+                .tree
+                .files
+                .get(name)
+                .ok_or_else(|| ModuleError::Required(name.to_owned()))?;
             let bytes = unpack(path, packed)?;
-            let info = ModInfo::of_module(&bytes).map_err(|e| ModuleError::NotAModule((*path).to_owned(), e))?;
+            let info =
+                ModInfo::of_module(&bytes).map_err(|e| ModuleError::NotAModule((*path).to_owned(), e))?;
             if let Some(found) = info.release.as_ref().filter(|r| *r != self.tree.release) {
                 let (file, found) = ((*path).to_owned(), found.clone());
-                return Err(ModuleError::WrongRelease { file, found, expected: self.tree.release.to_owned() });
+                return Err(ModuleError::WrongRelease {
+                    file,
+                    found,
+                    expected: self.tree.release.to_owned(),
+                });
             }
             self.infos.insert(name.to_owned(), (info, bytes));
         }
@@ -240,10 +270,19 @@ impl Resolver<'_, '_> {
         if self.crypto.is_none() {
             self.crypto = Some(self.read_crypto()?);
         }
-        let of = self.crypto.as_ref().and_then(|c| c.get(&plain)).cloned().unwrap_or_default();
+        let of = self
+            .crypto
+            .as_ref()
+            .and_then(|c| c.get(&plain))
+            .cloned()
+            .unwrap_or_default();
         let builtin = of.iter().any(|m| self.tree.builtin.contains_key(m));
         let generic = of.iter().find(|m| m.ends_with("_generic")).or_else(|| of.first());
-        Ok(if builtin { Vec::new() } else { generic.cloned().into_iter().collect() })
+        Ok(if builtin {
+            Vec::new()
+        } else {
+            generic.cloned().into_iter().collect()
+        })
     }
 
     /// Reads the aliases `crypto-<algorithm>` (and plain ones) of the crypto and library modules.
@@ -266,7 +305,10 @@ impl Resolver<'_, '_> {
             if TREES.iter().any(|tree| path.starts_with(tree)) {
                 let bytes = unpack(path, packed)?;
                 let info = ModInfo::of_module(&bytes);
-                add(name, &info.map_err(|e| ModuleError::NotAModule((*path).to_owned(), e))?);
+                add(
+                    name,
+                    &info.map_err(|e| ModuleError::NotAModule((*path).to_owned(), e))?,
+                );
             }
         }
         Ok(found)
@@ -275,9 +317,9 @@ impl Resolver<'_, '_> {
 
 fn unpack(path: &str, packed: &[u8]) -> Result<Vec<u8>, ModuleError> {
     match Format::of(packed).filter(|_| !super::elf::is_elf(packed)) {
-        Some(format) => {
-            format.decompress(packed, MAX_MODULE).map_err(|e| ModuleError::Unpack(path.to_owned(), e))
-        }
+        Some(format) => format
+            .decompress(packed, MAX_MODULE)
+            .map_err(|e| ModuleError::Unpack(path.to_owned(), e)),
         None => Ok(packed.to_vec()),
     }
 }
@@ -300,38 +342,64 @@ mod tests {
             let bytes = if path.ends_with(".xz") { xz(&bytes) } else { bytes };
             contents.take(&format!("{base}/kernel/{path}"), bytes).unwrap();
         }
-        contents.take(&format!("{base}/modules.builtin"), builtin.into()).unwrap();
-        contents.take(&format!("{base}/modules.builtin.modinfo"), modinfo.into()).unwrap();
+        contents
+            .take(&format!("{base}/modules.builtin"), builtin.into())
+            .unwrap();
+        contents
+            .take(&format!("{base}/modules.builtin.modinfo"), modinfo.into())
+            .unwrap();
         contents
     }
 
     fn recipe(need: &[&str], want: &[&str], required: bool) -> BTreeMap<String, SetRecipe> {
         let list = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
-        BTreeMap::from([("set".to_owned(), SetRecipe { need: list(need), want: list(want), required })])
+        BTreeMap::from([(
+            "set".to_owned(),
+            SetRecipe {
+                need: list(need),
+                want: list(want),
+                required,
+            },
+        )])
     }
 
     fn order(contents: &Contents, need: &[&str]) -> Result<Option<Vec<String>>, ModuleError> {
         let sets = ModuleTree::new(contents, RELEASE).sets(&recipe(need, &[], false))?;
-        Ok(sets.sets.get("set").map(|files| files.iter().map(|f| f.replace(".ko", "")).collect()))
+        Ok(sets
+            .sets
+            .get("set")
+            .map(|files| files.iter().map(|f| f.replace(".ko", "")).collect()))
     }
 
     #[test]
     fn orders_hard_and_soft_dependencies() {
         let contents = contents(
             &[
-                ("fs/ext4/ext4.ko.xz", &["depends=jbd2,mb-cache", "softdep=pre: crc32c"]),
+                (
+                    "fs/ext4/ext4.ko.xz",
+                    &["depends=jbd2,mb-cache", "softdep=pre: crc32c"],
+                ),
                 ("fs/jbd2/jbd2.ko", &["depends="]),
                 ("fs/mb-cache.ko", &["depends="]),
                 ("lib/libcrc32c.ko", &["depends=", "softdep=pre: crc32c"]),
                 ("crypto/crc32c_generic.ko", &["depends=", "alias=crypto-crc32c"]),
-                ("arch/x86/crypto/crc32c-intel.ko", &["depends=", "alias=crypto-crc32c"]),
+                (
+                    "arch/x86/crypto/crc32c-intel.ko",
+                    &["depends=", "alias=crypto-crc32c"],
+                ),
                 ("fs/xfs/xfs.ko", &["depends=libcrc32c"]),
             ],
             "",
             "",
         );
-        assert_eq!(order(&contents, &["ext4"]).unwrap().unwrap(), ["crc32c_generic", "jbd2", "mb_cache", "ext4"]);
-        assert_eq!(order(&contents, &["xfs"]).unwrap().unwrap(), ["crc32c_generic", "libcrc32c", "xfs"]);
+        assert_eq!(
+            order(&contents, &["ext4"]).unwrap().unwrap(),
+            ["crc32c_generic", "jbd2", "mb_cache", "ext4"]
+        );
+        assert_eq!(
+            order(&contents, &["xfs"]).unwrap().unwrap(),
+            ["crc32c_generic", "libcrc32c", "xfs"]
+        );
         assert_eq!(order(&contents, &["f2fs"]).unwrap(), None);
     }
 
@@ -350,37 +418,62 @@ mod tests {
     fn algorithms_are_found_by_alias() {
         let contents = contents(
             &[
-                ("fs/btrfs/btrfs.ko", &["depends=", "softdep=pre: xxhash64 blake2b-256 sha256 nothing"]),
+                (
+                    "fs/btrfs/btrfs.ko",
+                    &["depends=", "softdep=pre: xxhash64 blake2b-256 sha256 nothing"],
+                ),
                 ("crypto/xxhash_generic.ko", &["depends=", "alias=crypto-xxhash64"]),
-                ("crypto/blake2b_generic.ko", &["depends=", "alias=crypto-blake2b-256"]),
+                (
+                    "crypto/blake2b_generic.ko",
+                    &["depends=", "alias=crypto-blake2b-256"],
+                ),
                 ("crypto/sha256_other.ko", &["depends=", "alias=crypto-sha256"]),
             ],
             "kernel/lib/crypto/sha256.ko\n",
             "sha256_built.alias=crypto-sha256\0",
         );
-        assert_eq!(order(&contents, &["btrfs"]).unwrap().unwrap(), ["xxhash_generic", "blake2b_generic", "btrfs"]);
+        assert_eq!(
+            order(&contents, &["btrfs"]).unwrap().unwrap(),
+            ["xxhash_generic", "blake2b_generic", "btrfs"]
+        );
     }
 
     #[test]
     fn what_does_not_fit_gets_a_reason() {
         let one = contents(&[("a.ko", &["depends=nowhere"])], "", "");
-        assert!(order(&one, &["a"]).unwrap_err().to_string().contains("`a` depends on `nowhere`"));
+        assert!(
+            order(&one, &["a"])
+                .unwrap_err()
+                .to_string()
+                .contains("`a` depends on `nowhere`")
+        );
         let circle = contents(&[("a.ko", &["depends=b"]), ("b.ko", &["depends=a"])], "", "");
         assert!(order(&circle, &["a"]).unwrap_err().to_string().contains("circle"));
-        let soft = contents(&[("a.ko", &["softdep=pre: b"]), ("b.ko", &["softdep=pre: a"])], "", "");
+        let soft = contents(
+            &[("a.ko", &["softdep=pre: b"]), ("b.ko", &["softdep=pre: a"])],
+            "",
+            "",
+        );
         assert_eq!(order(&soft, &["a"]).unwrap().unwrap(), ["b", "a"]);
         let tree = ModuleTree::new(&one, RELEASE);
         let error = tree.sets(&recipe(&["virtio_blk"], &[], true)).unwrap_err();
         assert!(error.to_string().contains("`virtio_blk`"), "{error}");
         let other = ModuleTree::new(&soft, "6.2.0");
         let error = other.sets(&recipe(&["a"], &[], true)).unwrap_err();
-        assert!(error.to_string().contains("built for 6.1.0-9, the kernel is 6.2.0"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("built for 6.1.0-9, the kernel is 6.2.0"),
+            "{error}"
+        );
     }
 
     #[test]
     fn wanted_modules_come_first_when_there_are_any() {
         let contents = contents(&[("a.ko", &["depends="]), ("w.ko", &["depends="])], "", "");
-        let sets = ModuleTree::new(&contents, RELEASE).sets(&recipe(&["a"], &["w", "absent"], false)).unwrap();
+        let sets = ModuleTree::new(&contents, RELEASE)
+            .sets(&recipe(&["a"], &["w", "absent"], false))
+            .unwrap();
         assert_eq!(sets.sets["set"], ["w.ko", "a.ko"]);
         assert_eq!(sets.modules.keys().collect::<Vec<_>>(), ["a.ko", "w.ko"]);
     }

@@ -37,9 +37,16 @@ impl Store {
         let apt = Apt::new(&self.root().join("apt"), &archives)?;
         let lists = apt.update(&archives, progress)?;
         for suite in &lists.missing {
-            progress.note(&format!("suite {suite} could not be read; its kernels are not offered"));
+            progress.note(&format!(
+                "suite {suite} could not be read; its kernels are not offered"
+            ));
         }
-        Ok(Session { store: self, apt, lists, _lock: lock })
+        Ok(Session {
+            store: self,
+            apt,
+            lists,
+            _lock: lock,
+        })
     }
 
     /// Fetches the newest kernel that fits `spec`, or returns the stored one when that is the same.
@@ -47,7 +54,9 @@ impl Store {
     /// When no archive can be reached and a stored kernel fits, that one is returned, with a note.
     pub fn pull(&self, spec: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
         Spec::parse(spec)?;
-        let pulled = self.session(progress).and_then(|session| session.pull(spec, progress));
+        let pulled = self
+            .session(progress)
+            .and_then(|session| session.pull(spec, progress));
         match pulled {
             Err(error) if error.is_archive_failure() => match self.find(spec) {
                 Ok(kernel) => {
@@ -76,9 +85,7 @@ impl Session<'_> {
 
     /// Fetches one offered kernel, unless it is stored.
     pub fn pull_offer(&self, offer: &Offer, progress: &dyn Progress) -> Result<Kernel, StoreError> {
-        let same = |k: &&Kernel| {
-            matches!(&k.manifest().origin, Origin::Debian { packages, .. } if *packages == offer.packages)
-        };
+        let same = |k: &&Kernel| matches!(&k.manifest().origin, Origin::Debian { packages, .. } if *packages == offer.packages);
         if let Some(kernel) = self.store.list()?.iter().find(same) {
             return Ok(kernel.clone());
         }
@@ -91,7 +98,10 @@ impl Session<'_> {
             fs::create_dir(&dir).map_err(StoreError::io("create", &dir))?;
             let file = self.apt.download(package, &dir, done, offer.size(), progress)?;
             check(&file, package)?;
-            contents.add_deb(&file).map_err(|source| StoreError::Deb { path: file.clone(), source })?;
+            contents.add_deb(&file).map_err(|source| StoreError::Deb {
+                path: file.clone(),
+                source,
+            })?;
             fs::remove_dir_all(&dir).map_err(StoreError::io("remove", &dir))?;
             done += package.size;
         }
@@ -100,7 +110,10 @@ impl Session<'_> {
             name: None,
             version: Some(offer.version),
             flavour: offer.flavour,
-            origin: Origin::Debian { suite: offer.suite.clone(), packages: offer.packages.clone() },
+            origin: Origin::Debian {
+                suite: offer.suite.clone(),
+                packages: offer.packages.clone(),
+            },
             label: offer.release.clone().into(),
         };
         self.store.ingest(staging, contents, identity, progress)
@@ -108,8 +121,13 @@ impl Session<'_> {
 
     fn not_offered(&self, spec: &Spec) -> StoreError {
         let flavour = spec.flavour.unwrap_or(Flavour::Cloud);
-        let mut series: Vec<String> =
-            self.lists.offers.iter().filter(|o| o.flavour == flavour).map(|o| o.version.series()).collect();
+        let mut series: Vec<String> = self
+            .lists
+            .offers
+            .iter()
+            .filter(|o| o.flavour == flavour)
+            .map(|o| o.version.series())
+            .collect();
         series.dedup();
         let missing = match &self.lists.missing[..] {
             [] => String::new(),
@@ -137,7 +155,12 @@ fn check(file: &Path, package: &PackageRecord) -> Result<(), StoreError> {
         size += n as u64;
     }
     let bad = |what, found: String, expected: String| {
-        Err(StoreError::BadDownload { package: package.package.clone(), what, found, expected })
+        Err(StoreError::BadDownload {
+            package: package.package.clone(),
+            what,
+            found,
+            expected,
+        })
     };
     if size != package.size {
         return bad("size", size.to_string(), package.size.to_string());

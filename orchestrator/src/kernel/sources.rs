@@ -41,7 +41,9 @@ pub fn read_machine(etc_apt: &Path) -> Vec<Source> {
     let mut sources = Vec::new();
     for file in files {
         let small = fs::metadata(&file).is_ok_and(|m| m.is_file() && m.len() <= MAX_LIST);
-        let Some(text) = small.then(|| fs::read_to_string(&file).ok()).flatten() else { continue };
+        let Some(text) = small.then(|| fs::read_to_string(&file).ok()).flatten() else {
+            continue;
+        };
         match file.extension().and_then(|e| e.to_str()) {
             Some("list") => sources.extend(parse_list(&text)),
             Some("sources") => sources.extend(parse_deb822(&text)),
@@ -53,7 +55,9 @@ pub fn read_machine(etc_apt: &Path) -> Vec<Source> {
 
 /// Parses the one-line format. Lines that apt would refuse are left out.
 pub fn parse_list(text: &str) -> Vec<Source> {
-    text.lines().filter_map(|line| parse_line(line.split('#').next().unwrap_or_default().trim())).collect()
+    text.lines()
+        .filter_map(|line| parse_line(line.split('#').next().unwrap_or_default().trim()))
+        .collect()
 }
 
 fn parse_line(line: &str) -> Option<Source> {
@@ -82,7 +86,12 @@ fn parse_line(line: &str) -> Option<Source> {
     let mut words = rest.split_whitespace();
     let uri = words.next()?.trim_end_matches('/').to_owned();
     let suite = words.next()?.trim_end_matches('/').to_owned();
-    uri.contains(':').then(|| Source { uri, suite, components: words.map(str::to_owned).collect(), signed_by })
+    uri.contains(':').then(|| Source {
+        uri,
+        suite,
+        components: words.map(str::to_owned).collect(),
+        signed_by,
+    })
 }
 
 /// Parses the deb822 format: stanzas of `Field: value`, continued by indented lines.
@@ -109,10 +118,22 @@ pub fn parse_deb822(text: &str) -> Vec<Source> {
 }
 
 fn stanza(fields: &[(String, String)]) -> Vec<Source> {
-    let get = |name: &str| fields.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
-    let words = |name: &str| get(name).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let get = |name: &str| {
+        fields
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or("", |(_, v)| v.as_str())
+    };
+    let words = |name: &str| {
+        get(name)
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let off = ["no", "false", "without", "off", "disable", "0"];
-    if off.iter().any(|o| get("enabled").eq_ignore_ascii_case(o)) || !words("types").iter().any(|t| t == "deb") {
+    if off.iter().any(|o| get("enabled").eq_ignore_ascii_case(o))
+        || !words("types").iter().any(|t| t == "deb")
+    {
         return Vec::new();
     }
     let signed_by = match get("signed-by") {
@@ -121,7 +142,10 @@ fn stanza(fields: &[(String, String)]) -> Vec<Source> {
         text => SignedBy::Named(text.replace('\n', " ")),
     };
     let mut sources = Vec::new();
-    for uri in words("uris").iter().filter(|u| u.contains(':') && !u.starts_with("cdrom:")) {
+    for uri in words("uris")
+        .iter()
+        .filter(|u| u.contains(':') && !u.starts_with("cdrom:"))
+    {
         for suite in words("suites") {
             sources.push(Source {
                 uri: uri.trim_end_matches('/').to_owned(),
@@ -141,7 +165,15 @@ mod tests {
     use super::*;
 
     fn show(sources: &[Source]) -> String {
-        let line = |s: &Source| format!("{} {} {:?} {:?}\n", s.uri, s.suite, s.components.join(","), s.signed_by);
+        let line = |s: &Source| {
+            format!(
+                "{} {} {:?} {:?}\n",
+                s.uri,
+                s.suite,
+                s.components.join(","),
+                s.signed_by
+            )
+        };
         sources.iter().map(line).collect()
     }
 

@@ -9,13 +9,17 @@ use super::version::KernelVersion;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SpecError {
     /// Nothing was given.
-    #[error("an empty kernel spec; expected a series (6.12), a version (6.12.94), a release, a name or `newest`")]
+    #[error(
+        "an empty kernel spec; expected a series (6.12), a version (6.12.94), a release, a name or `newest`"
+    )]
     Empty,
     /// An unknown flavour.
     #[error("unknown flavour `{0}` in `{1}`; expected `cloud` or `full`")]
     Flavour(String, String),
     /// Characters that no kernel name has.
-    #[error("`{0}` names no kernel: expected a series (6.12), a version (6.12.94), a release, a name or `newest`")]
+    #[error(
+        "`{0}` names no kernel: expected a series (6.12), a version (6.12.94), a release, a name or `newest`"
+    )]
     Characters(String),
 }
 
@@ -54,7 +58,10 @@ impl Spec {
         if head.is_empty() {
             return Err(SpecError::Empty);
         }
-        if !head.chars().all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c)) {
+        if !head
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c))
+        {
             return Err(SpecError::Characters(text.to_owned()));
         }
         let digits = head.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -67,7 +74,11 @@ impl Spec {
             _ if digits && head.contains('.') => return Err(SpecError::Characters(text.to_owned())),
             _ => Wanted::Name(head.to_owned()),
         };
-        Ok(Self { wanted, flavour, text: text.to_owned() })
+        Ok(Self {
+            wanted,
+            flavour,
+            text: text.to_owned(),
+        })
     }
 
     /// Whether a kernel of this version, release and flavour is meant. Names and digests are not looked at.
@@ -96,9 +107,19 @@ mod tests {
     fn tells_series_version_and_name() {
         let wanted = |t| Spec::parse(t).unwrap().wanted;
         assert_eq!(wanted("6.12"), Wanted::Series(6, 12));
-        assert_eq!(wanted("6.12.94"), Wanted::Version(KernelVersion { major: 6, minor: 12, patch: 94 }));
+        assert_eq!(
+            wanted("6.12.94"),
+            Wanted::Version(KernelVersion {
+                major: 6,
+                minor: 12,
+                patch: 94
+            })
+        );
         assert_eq!(wanted("newest"), Wanted::Newest);
-        assert_eq!(wanted("6.12.94+deb13-amd64"), Wanted::Name("6.12.94+deb13-amd64".into()));
+        assert_eq!(
+            wanted("6.12.94+deb13-amd64"),
+            Wanted::Name("6.12.94+deb13-amd64".into())
+        );
         assert_eq!(wanted("0123abcd"), Wanted::Name("0123abcd".into()));
         assert_eq!(Spec::parse("6.1:full").unwrap().flavour, Some(Flavour::Full));
         assert_eq!(Spec::parse("6.1:full").unwrap().to_string(), "6.1:full");

@@ -30,8 +30,13 @@ impl Staging {
             .tempdir_in(kernels)
             .map_err(StoreError::io("create a directory in", kernels))?;
         let lock = File::open(dir.path()).map_err(StoreError::io("open", dir.path()))?;
-        lock.try_lock().map_err(|e| StoreError::io("lock", dir.path())(e.into()))?;
-        Ok(Self { dir, files: Vec::new(), _lock: lock })
+        lock.try_lock()
+            .map_err(|e| StoreError::io("lock", dir.path())(e.into()))?;
+        Ok(Self {
+            dir,
+            files: Vec::new(),
+            _lock: lock,
+        })
     }
 
     /// The directory, for downloads and the like in a subdirectory that is removed before [`Self::commit`].
@@ -47,7 +52,11 @@ impl Staging {
         }
         write_durably(&full, bytes)?;
         let blake3 = blake3::hash(bytes).to_hex().to_string();
-        self.files.push(FileRecord { path: path.to_owned(), size: bytes.len() as u64, blake3 });
+        self.files.push(FileRecord {
+            path: path.to_owned(),
+            size: bytes.len() as u64,
+            blake3,
+        });
         Ok(())
     }
 
@@ -97,16 +106,23 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Waits until a directory's entries are on disk.
 pub fn sync_dir(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync", path))
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(StoreError::io("sync", path))
 }
 
 /// Removes what dead processes left half made. Whoever is at work holds a lock on its directory.
 ///
 /// Returns how many were removed.
 pub fn sweep(kernels: &Path) -> usize {
-    let Ok(entries) = fs::read_dir(kernels) else { return 0 };
+    let Ok(entries) = fs::read_dir(kernels) else {
+        return 0;
+    };
     let is_new = |path: &PathBuf| {
-        path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(PREFIX)) && path.is_dir()
+        path.file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with(PREFIX))
+            && path.is_dir()
     };
     let mut removed = 0;
     for path in entries.flatten().map(|entry| entry.path()).filter(is_new) {

@@ -40,7 +40,10 @@ impl Store {
     ///
     /// The archive is taken from the environment: see [`ArchiveOptions::from_env`].
     pub fn open(root: PathBuf) -> Result<Self, StoreError> {
-        let store = Self { root, archive: ArchiveOptions::from_env() };
+        let store = Self {
+            root,
+            archive: ArchiveOptions::from_env(),
+        };
         let kernels = store.kernels_dir();
         fs::create_dir_all(&kernels).map_err(StoreError::io("create", &kernels))?;
         staging::sweep(&kernels);
@@ -119,14 +122,19 @@ impl Store {
                 return Ok(kernel.clone());
             }
             let hex = name.len() >= MIN_PREFIX && name.bytes().all(|b| b.is_ascii_hexdigit());
-            let by_digest: Vec<_> =
-                kernels.iter().filter(|k| hex && k.manifest.digest.starts_with(name.as_str())).collect();
+            let by_digest: Vec<_> = kernels
+                .iter()
+                .filter(|k| hex && k.manifest.digest.starts_with(name.as_str()))
+                .collect();
             match by_digest[..] {
                 [one] => return Ok(one.clone()),
                 [] => {}
                 ref many => {
                     let matches: Vec<_> = many.iter().map(|k| k.describe()).collect();
-                    return Err(StoreError::Ambiguous { spec: spec.to_owned(), matches: matches.join(", ") });
+                    return Err(StoreError::Ambiguous {
+                        spec: spec.to_owned(),
+                        matches: matches.join(", "),
+                    });
                 }
             }
         } else {
@@ -145,7 +153,11 @@ impl Store {
         } else {
             format!("stored: {}", names.join(", "))
         };
-        Err(StoreError::NotInStore { spec: spec.to_owned(), store: self.root.clone(), have })
+        Err(StoreError::NotInStore {
+            spec: spec.to_owned(),
+            store: self.root.clone(),
+            have,
+        })
     }
 
     /// Removes a kernel, unless somebody uses it.
@@ -153,10 +165,14 @@ impl Store {
         let path = self.kernels_dir().join(digest);
         let dir = File::open(&path).map_err(StoreError::io("open", &path))?;
         if dir.try_lock().is_err() {
-            return Err(StoreError::Busy(format!("kernel {digest} is in use by another coldcut; not removed")));
+            return Err(StoreError::Busy(format!(
+                "kernel {digest} is in use by another coldcut; not removed"
+            )));
         }
         // Renamed first: a half removed entry is swept later, and is never listed.
-        let aside = self.kernels_dir().join(format!("{}gone-{digest}", staging::PREFIX));
+        let aside = self
+            .kernels_dir()
+            .join(format!("{}gone-{digest}", staging::PREFIX));
         fs::rename(&path, &aside).map_err(StoreError::io("remove", &path))?;
         fs::remove_dir_all(&aside).map_err(StoreError::io("remove", &aside))
     }
@@ -169,7 +185,10 @@ impl Kernel {
     pub(crate) fn load(dir: &Path) -> Result<Option<Self>, StoreError> {
         let path = dir.join("manifest.json");
         let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound && !dir.exists();
-        let damaged = |what: String| StoreError::Damaged { path: dir.to_owned(), what };
+        let damaged = |what: String| StoreError::Damaged {
+            path: dir.to_owned(),
+            what,
+        };
         let lock = match File::open(dir) {
             Ok(lock) => lock,
             Err(error) if gone(&error) => return Ok(None),
@@ -184,7 +203,11 @@ impl Kernel {
         let FormatOnly { format } =
             serde_json::from_slice(&text).map_err(|e| damaged(format!("manifest.json: {e}")))?;
         if format > FORMAT {
-            return Err(StoreError::NewerFormat { path, found: format, known: FORMAT });
+            return Err(StoreError::NewerFormat {
+                path,
+                found: format,
+                known: FORMAT,
+            });
         }
         let manifest: Manifest =
             serde_json::from_slice(&text).map_err(|e| damaged(format!("manifest.json: {e}")))?;
@@ -194,18 +217,29 @@ impl Kernel {
         if dir.file_name().and_then(|n| n.to_str()) != Some(&manifest.digest)
             || manifest.compute_digest() != manifest.digest
         {
-            return Err(damaged("manifest.json does not have the digest that the entry is named by".to_owned()));
+            return Err(damaged(
+                "manifest.json does not have the digest that the entry is named by".to_owned(),
+            ));
         }
         for file in &manifest.files {
             match fs::metadata(dir.join(&file.path)) {
                 Ok(meta) if meta.is_file() && meta.len() == file.size => {}
                 Ok(meta) => {
-                    return Err(damaged(format!("{} has {} bytes, expected {}", file.path, meta.len(), file.size)));
+                    return Err(damaged(format!(
+                        "{} has {} bytes, expected {}",
+                        file.path,
+                        meta.len(),
+                        file.size
+                    )));
                 }
                 Err(error) => return Err(damaged(format!("{}: {error}", file.path))),
             }
         }
-        Ok(Some(Self { dir: dir.to_owned(), manifest, _lock: Arc::new(lock) }))
+        Ok(Some(Self {
+            dir: dir.to_owned(),
+            manifest,
+            _lock: Arc::new(lock),
+        }))
     }
 
     /// Reads every file and compares its hash.
@@ -215,7 +249,10 @@ impl Kernel {
             let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
             if blake3::hash(&bytes).to_hex().as_str() != file.blake3 {
                 let what = format!("the contents of {} have changed", file.path);
-                return Err(StoreError::Damaged { path: self.dir.clone(), what });
+                return Err(StoreError::Damaged {
+                    path: self.dir.clone(),
+                    what,
+                });
             }
         }
         Ok(())
@@ -243,7 +280,11 @@ impl Kernel {
 
     /// Its upstream version.
     pub fn version(&self) -> KernelVersion {
-        KernelVersion::leading(&self.manifest.version).unwrap_or(KernelVersion { major: 0, minor: 0, patch: 0 })
+        KernelVersion::leading(&self.manifest.version).unwrap_or(KernelVersion {
+            major: 0,
+            minor: 0,
+            patch: 0,
+        })
     }
 
     /// The directory of the entry.
@@ -261,12 +302,20 @@ impl Kernel {
 
     /// The bzImage, when there is one.
     pub fn bzimage(&self) -> Option<PathBuf> {
-        self.manifest.files.iter().any(|f| f.path == "bzImage").then(|| self.dir.join("bzImage"))
+        self.manifest
+            .files
+            .iter()
+            .any(|f| f.path == "bzImage")
+            .then(|| self.dir.join("bzImage"))
     }
 
     /// The kernel's configuration, when it is known.
     pub fn config(&self) -> Option<PathBuf> {
-        self.manifest.files.iter().any(|f| f.path == "config").then(|| self.dir.join("config"))
+        self.manifest
+            .files
+            .iter()
+            .any(|f| f.path == "config")
+            .then(|| self.dir.join("config"))
     }
 
     /// Whether the kernel has what a set of modules provides, loadable or built in.
@@ -296,10 +345,18 @@ impl Kernel {
     fn no_set(&self, set: &str) -> StoreError {
         let have: Vec<_> = self.manifest.sets.keys().cloned().collect();
         let hint = match self.manifest.flavour {
-            Flavour::Cloud => format!("; try the full build: coldcut kernel pull {}:full", self.manifest.series),
+            Flavour::Cloud => format!(
+                "; try the full build: coldcut kernel pull {}:full",
+                self.manifest.series
+            ),
             _ => String::new(),
         };
-        StoreError::NoSet { kernel: self.manifest.name.clone(), set: set.to_owned(), have: have.join(", "), hint }
+        StoreError::NoSet {
+            kernel: self.manifest.name.clone(),
+            set: set.to_owned(),
+            have: have.join(", "),
+            hint,
+        }
     }
 
     fn describe(&self) -> String {

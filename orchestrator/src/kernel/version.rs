@@ -17,10 +17,18 @@ pub struct KernelVersion {
 impl KernelVersion {
     /// Reads the version at the start of a release or package version: `6.12.94-1~deb12u1`, `7.0-rc3`.
     pub fn leading(text: &str) -> Option<Self> {
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let mut numbers = text[..end].trim_end_matches('.').split('.').map(|n| n.parse::<u32>().ok());
-        let version =
-            Self { major: numbers.next()??, minor: numbers.next()??, patch: numbers.next().unwrap_or(Some(0))? };
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let mut numbers = text[..end]
+            .trim_end_matches('.')
+            .split('.')
+            .map(|n| n.parse::<u32>().ok());
+        let version = Self {
+            major: numbers.next()??,
+            minor: numbers.next()??,
+            patch: numbers.next().unwrap_or(Some(0))?,
+        };
         Some(version)
     }
 
@@ -115,8 +123,19 @@ mod tests {
     fn sorts_as_dpkg_does() {
         // Each less than the next; checked against `dpkg --compare-versions`.
         let sorted = [
-            "6.1.99-1", "6.1.172-1~deb11u1", "6.1.172-1", "6.1.192-2", "6.12.9-1", "6.12.90-1~bpo12+1",
-            "6.12.90-1", "6.12.90-2", "6.12.117-1~deb12u1", "6.12.117-1", "7.0~rc3-1", "7.0-1", "1:1.0",
+            "6.1.99-1",
+            "6.1.172-1~deb11u1",
+            "6.1.172-1",
+            "6.1.192-2",
+            "6.12.9-1",
+            "6.12.90-1~bpo12+1",
+            "6.12.90-1",
+            "6.12.90-2",
+            "6.12.117-1~deb12u1",
+            "6.12.117-1",
+            "7.0~rc3-1",
+            "7.0-1",
+            "1:1.0",
         ];
         for pair in sorted.windows(2) {
             assert_eq!(debian_cmp(pair[0], pair[1]), Ordering::Less, "{pair:?}");
