@@ -5,10 +5,15 @@
 
 pub mod agent_binary;
 pub mod bench;
+pub mod cli;
 pub mod device;
 pub mod filesystem;
+pub mod initramfs;
+pub mod kernel;
 pub mod machine;
 pub mod process;
 pub mod report;
 pub mod results;
 pub mod scratch;
+pub mod run;
+pub mod scenario_file;

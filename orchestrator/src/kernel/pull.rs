@@ -1,0 +1,173 @@
+//! Fetching kernels from the archives.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::apt::{Apt, Lists};
+use super::archive::{self, Archives};
+use super::deb::Contents;
+use super::error::StoreError;
+use super::index::{self, Offer};
+use super::ingest::Identity;
+use super::manifest::{Flavour, Origin, PackageRecord};
+use super::progress::Progress;
+use super::recipe::Recipe;
+use super::spec::Spec;
+use super::staging::Staging;
+use super::store::{Kernel, Store};
+
+/// An archive session: apt's state, locked, with the package lists read.
+#[derive(Debug)]
+pub struct Session<'s> {
+    store: &'s Store,
+    apt: Apt,
+    lists: Lists,
+    _lock: File,
+}
+
+impl Store {
+    /// Reads the package lists. Other coldcuts that want to pull wait until the session is dropped.
+    pub fn session(&self, progress: &dyn Progress) -> Result<Session<'_>, StoreError> {
+        let archives: Archives = archive::choose(&self.archive, &Recipe::built_in()?)?;
+        progress.stage("waiting for other downloads");
+        let lock = self.lock_file("apt.lock")?;
+        let apt = Apt::new(&self.root().join("apt"), &archives)?;
+        let lists = apt.update(&archives, progress)?;
+        for suite in &lists.missing {
+            progress.note(&format!(
+                "suite {suite} could not be read; its kernels are not offered"
+            ));
+        }
+        Ok(Session {
+            store: self,
+            apt,
+            lists,
+            _lock: lock,
+        })
+    }
+
+    /// Fetches the newest kernel that fits `spec`, or returns the stored one when that is the same.
+    ///
+    /// When no archive can be reached and a stored kernel fits, that one is returned, with a note.
+    pub fn pull(&self, spec: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
+        Spec::parse(spec)?;
+        let pulled = self
+            .session(progress)
+            .and_then(|session| session.pull(spec, progress));
+        match pulled {
+            Err(error) if error.is_archive_failure() => match self.find(spec) {
+                Ok(kernel) => {
+                    progress.note(&format!("using the stored {}: {error}", kernel.name()));
+                    Ok(kernel)
+                }
+                Err(_) => Err(error),
+            },
+            result => result,
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Every kernel that the archives offer, lowest version first.
+    pub fn offers(&self) -> &[Offer] {
+        &self.lists.offers
+    }
+
+    /// Fetches the newest kernel that fits `spec`, unless it is stored.
+    pub fn pull(&self, spec: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
+        let parsed = Spec::parse(spec)?;
+        let offer = index::select(&self.lists.offers, &parsed).ok_or_else(|| self.not_offered(&parsed))?;
+        self.pull_offer(offer, progress)
+    }
+
+    /// Fetches one offered kernel, unless it is stored.
+    pub fn pull_offer(&self, offer: &Offer, progress: &dyn Progress) -> Result<Kernel, StoreError> {
+        let same = |k: &&Kernel| matches!(&k.manifest().origin, Origin::Debian { packages, .. } if *packages == offer.packages);
+        if let Some(kernel) = self.store.list()?.iter().find(same) {
+            return Ok(kernel.clone());
+        }
+        let staging = Staging::new(&self.store.kernels_dir())?;
+        progress.stage(&format!("downloading {}", offer.release));
+        let mut contents = Contents::default();
+        let mut done = 0;
+        for package in &offer.packages {
+            let dir = staging.path().join("download");
+            fs::create_dir(&dir).map_err(StoreError::io("create", &dir))?;
+            let file = self.apt.download(package, &dir, done, offer.size(), progress)?;
+            check(&file, package)?;
+            contents.add_deb(&file).map_err(|source| StoreError::Deb {
+                path: file.clone(),
+                source,
+            })?;
+            fs::remove_dir_all(&dir).map_err(StoreError::io("remove", &dir))?;
+            done += package.size;
+        }
+        progress.bytes(done, offer.size());
+        let identity = Identity {
+            name: None,
+            version: Some(offer.version),
+            flavour: offer.flavour,
+            origin: Origin::Debian {
+                suite: offer.suite.clone(),
+                packages: offer.packages.clone(),
+            },
+            label: offer.release.clone().into(),
+        };
+        self.store.ingest(staging, contents, identity, progress)
+    }
+
+    fn not_offered(&self, spec: &Spec) -> StoreError {
+        let flavour = spec.flavour.unwrap_or(Flavour::Cloud);
+        let mut series: Vec<String> = self
+            .lists
+            .offers
+            .iter()
+            .filter(|o| o.flavour == flavour)
+            .map(|o| o.version.series())
+            .collect();
+        series.dedup();
+        let missing = match &self.lists.missing[..] {
+            [] => String::new(),
+            missing => format!("; could not be read: {}", missing.join(", ")),
+        };
+        StoreError::NotOffered {
+            spec: spec.to_string(),
+            flavour: flavour.to_string(),
+            offered: series.join(", "),
+            missing,
+        }
+    }
+}
+
+/// Compares a downloaded package with the signed list once more: apt did, but the file was ours since.
+fn check(file: &Path, package: &PackageRecord) -> Result<(), StoreError> {
+    let mut reader = File::open(file).map_err(StoreError::io("read", file))?;
+    let (mut hasher, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 16]);
+    loop {
+        let n = reader.read(&mut buffer).map_err(StoreError::io("read", file))?;
+        if n == 0 {
+            break;
+        }
+        hasher.update(&buffer[..n]);
+        size += n as u64;
+    }
+    let bad = |what, found: String, expected: String| {
+        Err(StoreError::BadDownload {
+            package: package.package.clone(),
+            what,
+            found,
+            expected,
+        })
+    };
+    if size != package.size {
+        return bad("size", size.to_string(), package.size.to_string());
+    }
+    let found: String = hasher.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    if found != package.sha256 {
+        return bad("SHA-256", found, package.sha256.clone());
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! A new entry, written aside and renamed into place when it is whole and on disk.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::error::StoreError;
+use super::manifest::{FileRecord, Manifest};
+
+/// Prefix of the directories of entries being made.
+pub const PREFIX: &str = ".new-";
+
+/// A directory of the store that is being filled.
+///
+/// It is removed when dropped. Its lock tells the living from the dead: see [`sweep`].
+#[derive(Debug)]
+pub struct Staging {
+    dir: TempDir,
+    files: Vec<FileRecord>,
+    _lock: File,
+}
+
+impl Staging {
+    /// Makes an empty one in `kernels`.
+    pub fn new(kernels: &Path) -> Result<Self, StoreError> {
+        let dir = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(kernels)
+            .map_err(StoreError::io("create a directory in", kernels))?;
+        let lock = File::open(dir.path()).map_err(StoreError::io("open", dir.path()))?;
+        lock.try_lock()
+            .map_err(|e| StoreError::io("lock", dir.path())(e.into()))?;
+        Ok(Self {
+            dir,
+            files: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// The directory, for downloads and the like in a subdirectory that is removed before [`Self::commit`].
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes one file at a relative path and makes it durable.
+    pub fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let full = self.dir.path().join(path);
+        if let Some(parent) = full.parent() {
+            fs::create_dir_all(parent).map_err(StoreError::io("create", parent))?;
+        }
+        write_durably(&full, bytes)?;
+        let blake3 = blake3::hash(bytes).to_hex().to_string();
+        self.files.push(FileRecord {
+            path: path.to_owned(),
+            size: bytes.len() as u64,
+            blake3,
+        });
+        Ok(())
+    }
+
+    /// Completes `manifest` with the files and the digest.
+    pub fn seal(&self, manifest: &mut Manifest) {
+        manifest.files.clone_from(&self.files);
+        manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+        manifest.digest = manifest.compute_digest();
+    }
+
+    /// Moves the entry to `kernels/<digest>`. The manifest has been [sealed](Self::seal).
+    ///
+    /// Returns false when the same entry was there already (another coldcut may have been faster).
+    pub fn commit(self, kernels: &Path, manifest: &Manifest) -> Result<bool, StoreError> {
+        let mut json = serde_json::to_vec_pretty(manifest)
+            .map_err(|e| StoreError::io("write", self.path())(std::io::Error::other(e)))?;
+        json.push(b'\n');
+        write_durably(&self.path().join("manifest.json"), &json)?;
+        let modules = self.path().join("modules");
+        if modules.is_dir() {
+            sync_dir(&modules)?;
+        }
+        sync_dir(self.path())?;
+        let target = kernels.join(&manifest.digest);
+        match fs::rename(self.path(), &target) {
+            Ok(()) => {
+                // The directory has moved: there is nothing left for TempDir to remove.
+                let _ = self.dir.keep();
+                sync_dir(kernels)?;
+                Ok(true)
+            }
+            Err(_) if target.join("manifest.json").is_file() => Ok(false),
+            Err(error) => Err(StoreError::io("rename the new kernel to", &target)(error)),
+        }
+    }
+}
+
+/// Writes a new file and waits until it is on disk.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let write = || {
+        let mut file = File::create_new(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(StoreError::io("write", path))
+}
+
+/// Waits until a directory's entries are on disk.
+pub fn sync_dir(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(StoreError::io("sync", path))
+}
+
+/// Removes what dead processes left half made. Whoever is at work holds a lock on its directory.
+///
+/// Returns how many were removed.
+pub fn sweep(kernels: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(kernels) else {
+        return 0;
+    };
+    let is_new = |path: &PathBuf| {
+        path.file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with(PREFIX))
+            && path.is_dir()
+    };
+    let mut removed = 0;
+    for path in entries.flatten().map(|entry| entry.path()).filter(is_new) {
+        let dead = File::open(&path).is_ok_and(|dir| dir.try_lock().is_ok());
+        if dead && fs::remove_dir_all(&path).is_ok() {
+            removed += 1;
+        }
+    }
+    removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sweeps_the_dead_only() {
+        let kernels = tempfile::tempdir().unwrap();
+        let living = Staging::new(kernels.path()).unwrap();
+        let dead = kernels.path().join(".new-dead");
+        fs::create_dir_all(dead.join("modules")).unwrap();
+        fs::write(dead.join("modules/half"), b"x").unwrap();
+        fs::create_dir(kernels.path().join("entry")).unwrap();
+        assert_eq!(sweep(kernels.path()), 1);
+        assert!(!dead.exists() && living.path().exists() && kernels.path().join("entry").exists());
+        let path = living.path().to_owned();
+        drop(living);
+        assert!(!path.exists());
+    }
+}
