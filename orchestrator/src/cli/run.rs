@@ -10,8 +10,8 @@ use coldcut_core::result::{CellRef, KernelRef, RESULT_FORMAT, RunResult, Totals}
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::{ResultsArg, USAGE};
 use super::machines::{MachineArgs, open_lab};
+use super::{ResultsArg, USAGE};
 use crate::kernel::Kernel;
 use crate::report::{EventSink, JsonLines, Progress, Reporter, render_run};
 use crate::results::{RunDir, RunInfo, ScenarioInfo};
@@ -43,10 +43,15 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let Some(files) = read_all(&args.files) else { return Ok(ExitCode::from(USAGE)) };
+    let Some(files) = read_all(&args.files) else {
+        return Ok(ExitCode::from(USAGE));
+    };
     let store = crate::kernel::Store::open(crate::kernel::default_dir()?)?;
-    let kernels: Vec<Arc<Kernel>> =
-        args.kernel.iter().map(|spec| store.find(spec).map(Arc::new)).collect::<Result<_, _>>()?;
+    let kernels: Vec<Arc<Kernel>> = args
+        .kernel
+        .iter()
+        .map(|spec| store.find(spec).map(Arc::new))
+        .collect::<Result<_, _>>()?;
     let first = kernels.first().context("no kernel was named")?;
 
     let mut run_dir = RunDir::create(&args.results.results)
@@ -78,7 +83,11 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    check_selection(&args, &files, &jobs.iter().map(|(cell, ..)| cell).collect::<Vec<_>>())?;
+    check_selection(
+        &args,
+        &files,
+        &jobs.iter().map(|(cell, ..)| cell).collect::<Vec<_>>(),
+    )?;
 
     let info = RunInfo {
         format: RESULT_FORMAT,
@@ -88,7 +97,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         accel: format!("{}: {}", lab.accel.accel, lab.accel.why),
         command_line: std::env::args().collect(),
         seed: args.seed,
-        started: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        started: std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs()),
         kernels: kernels
             .iter()
             .zip(&args.kernel)
@@ -108,7 +119,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             .collect(),
         cells: jobs.iter().map(|(cell, ..)| cell.clone()).collect(),
     };
-    run_dir.begin(&info).with_context(|| format!("cannot write to {}", run_dir.path().display()))?;
+    run_dir
+        .begin(&info)
+        .with_context(|| format!("cannot write to {}", run_dir.path().display()))?;
     for file in &files {
         run_dir.keep_scenario(&file.scenario.name, &file.text)?;
     }
@@ -127,7 +140,18 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         let (lab, turns) = (Arc::clone(&lab), Arc::clone(&turns));
         tasks.spawn(async move {
             let _turn = turns.acquire_owned().await;
-            run_cell(lab, Arc::new(ColdBoot), CellJob { cell, file, variant, kernel, dir }).await
+            run_cell(
+                lab,
+                Arc::new(ColdBoot),
+                CellJob {
+                    cell,
+                    file,
+                    variant,
+                    kernel,
+                    dir,
+                },
+            )
+            .await
         });
     }
     let mut result = RunResult {
@@ -140,7 +164,10 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         let cell = ended.context("a cell's task died; this is a defect of coldcut")?;
         result = run_dir.finish_cell(cell).context("cannot write result.json")?;
     }
-    events.send(Event::RunFinished { totals: result.totals, seconds: events.seconds() });
+    events.send(Event::RunFinished {
+        totals: result.totals,
+        seconds: events.seconds(),
+    });
     if !args.json {
         println!();
         print!("{}", render_run(&result));
@@ -166,13 +193,23 @@ fn read_all(paths: &[PathBuf]) -> Option<Vec<Arc<ScenarioFile>>> {
 }
 
 fn check_selection(args: &RunArgs, files: &[Arc<ScenarioFile>], cells: &[&CellRef]) -> anyhow::Result<()> {
-    let known: Vec<&str> = files.iter().flat_map(|f| f.scenario.variants()).map(|v| v.name.as_str()).collect();
+    let known: Vec<&str> = files
+        .iter()
+        .flat_map(|f| f.scenario.variants())
+        .map(|v| v.name.as_str())
+        .collect();
     if let Some(unknown) = args.variant.iter().find(|v| !known.contains(&v.as_str())) {
-        bail!("no scenario here has a variant `{unknown}`; there are {}", known.join(", "));
+        bail!(
+            "no scenario here has a variant `{unknown}`; there are {}",
+            known.join(", ")
+        );
     }
     for (at, cell) in cells.iter().enumerate() {
         if cells[..at].iter().any(|other| other.id == cell.id) {
-            bail!("cell {} occurs twice: scenarios given together need different names", cell.id);
+            bail!(
+                "cell {} occurs twice: scenarios given together need different names",
+                cell.id
+            );
         }
     }
     Ok(())
@@ -180,5 +217,13 @@ fn check_selection(args: &RunArgs, files: &[Arc<ScenarioFile>], cells: &[&CellRe
 
 /// A cell's id as a file name.
 fn file_name(id: &str) -> String {
-    id.chars().map(|c| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '_' }).collect()
+    id.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._+-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }

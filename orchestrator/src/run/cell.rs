@@ -69,7 +69,11 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         standing => standing,
     };
     let mount = mount_of(&job.variant);
-    let options: Vec<String> = mount.flags.into_iter().chain((!mount.data.is_empty()).then_some(mount.data)).collect();
+    let options: Vec<String> = mount
+        .flags
+        .into_iter()
+        .chain((!mount.data.is_empty()).then_some(mount.data))
+        .collect();
     let result = CellResult {
         kernel: KernelRef {
             name: job.cell.kernel.clone(),
@@ -89,7 +93,9 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         notes: seen.notes,
         millis: timings.millis(),
     };
-    lab.events.send(Event::CellFinished { result: Box::new(result.clone()) });
+    lab.events.send(Event::CellFinished {
+        result: Box::new(result.clone()),
+    });
     result
 }
 
@@ -97,15 +103,22 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
 /// hold while a content is unknown or no promise was judged.
 fn conclude(seen: &Seen) -> Verdict {
     if seen.states.inconclusive > 0 && seen.kinds.is_empty() {
-        let cause = format!("{} of {} contents could not be recovered", seen.states.inconclusive, seen.states.distinct);
+        let cause = format!(
+            "{} of {} contents could not be recovered",
+            seen.states.inconclusive, seen.states.distinct
+        );
         return Verdict::Inconclusive { cause };
     }
     if !seen.kinds.is_empty() {
-        return Verdict::Violation { kinds: seen.kinds.iter().copied().collect() };
+        return Verdict::Violation {
+            kinds: seen.kinds.iter().copied().collect(),
+        };
     }
     if seen.obligations == 0 {
         let cause = "no expectation about a path was judged in any crash state: nothing was promised";
-        return Verdict::Inconclusive { cause: cause.to_owned() };
+        return Verdict::Inconclusive {
+            cause: cause.to_owned(),
+        };
     }
     Verdict::Pass
 }
@@ -118,9 +131,19 @@ async fn attempt<R: Recoverer + 'static>(
     seen: &mut Seen,
 ) -> Result<(), Unknown> {
     let cell = &job.cell.id;
-    let phase = |phase| lab.events.send(Event::Phase { cell: cell.clone(), phase });
-    let to_record =
-        RecordJob { cell, variant: &job.variant, kernel: &job.kernel, home: job.file.home(), dir: &job.dir };
+    let phase = |phase| {
+        lab.events.send(Event::Phase {
+            cell: cell.clone(),
+            phase,
+        })
+    };
+    let to_record = RecordJob {
+        cell,
+        variant: &job.variant,
+        kernel: &job.kernel,
+        home: job.file.home(),
+        dir: &job.dir,
+    };
     record(lab, &to_record, timings).await?;
 
     phase(Phase::Plan);
@@ -190,8 +213,12 @@ async fn recover_all<R: Recoverer + 'static>(
     let known = Arc::new(job.variant.contents());
     let mut tasks = JoinSet::new();
     for (place, (digest, state)) in contents.iter().enumerate() {
-        let (lab, recoverer, done, timings) =
-            (Arc::clone(lab), Arc::clone(&recoverer), Arc::clone(&done), Arc::clone(timings));
+        let (lab, recoverer, done, timings) = (
+            Arc::clone(lab),
+            Arc::clone(&recoverer),
+            Arc::clone(&done),
+            Arc::clone(timings),
+        );
         let (recording, known, kernel) = (recording.clone(), Arc::clone(&known), Arc::clone(&job.kernel));
         let (cell, dir, mount) = (job.cell.id.clone(), job.dir.clone(), mount_of(&job.variant));
         let (digest, state) = (digest.to_string(), *state);
@@ -199,9 +226,15 @@ async fn recover_all<R: Recoverer + 'static>(
             let mut outcome = Err(Unknown("not tried".into()));
             let mut millis = 0;
             for attempt in 1..=TRIES {
-                let Ok(_permit) = lab.machines.acquire().await else { break };
+                let Ok(_permit) = lab.machines.acquire().await else {
+                    break;
+                };
                 let start = Instant::now();
-                let name = if attempt == 1 { state.id().to_string() } else { format!("{}.{attempt}", state.id()) };
+                let name = if attempt == 1 {
+                    state.id().to_string()
+                } else {
+                    format!("{}.{attempt}", state.id())
+                };
                 outcome = async {
                     let job = RecoverJob {
                         image: Arc::new(recording.image(&state)?),
@@ -233,7 +266,10 @@ async fn recover_all<R: Recoverer + 'static>(
             (place, outcome)
         });
     }
-    let mut outcomes: Vec<_> = contents.iter().map(|_| Err(Unknown("its task ended".into()))).collect();
+    let mut outcomes: Vec<_> = contents
+        .iter()
+        .map(|_| Err(Unknown("its task ended".into())))
+        .collect();
     while let Some(ended) = tasks.join_next().await {
         if let Ok((place, outcome)) = ended {
             outcomes[place] = outcome;
@@ -248,7 +284,10 @@ fn keep(dir: &CellDir, digest: &str, recovery: &Recovery, lab: &Lab, cell: &str)
         .map_err(std::io::Error::from)
         .and_then(|text| std::fs::write(dir.recovery(digest), text));
     if let Err(error) = written {
-        lab.events.notice(Some(cell), format!("the recovery of content {digest} cannot be kept: {error}"));
+        lab.events.notice(
+            Some(cell),
+            format!("the recovery of content {digest} cannot be kept: {error}"),
+        );
     }
 }
 
@@ -262,28 +301,48 @@ fn judge_all(
 ) {
     for recovery in recoveries {
         match recovery {
-            Ok(Recovery { trust: Trust::Cold, .. }) => seen.states.cold += 1,
+            Ok(Recovery {
+                trust: Trust::Cold, ..
+            }) => seen.states.cold += 1,
             Ok(_) => seen.states.fresh += 1,
             Err(_) => seen.states.inconclusive += 1,
         }
     }
     if let Some(Unknown(cause)) = recoveries.iter().find_map(|r| r.as_ref().err()) {
-        seen.notes.push(format!("a content could not be recovered: {cause}"));
+        seen.notes
+            .push(format!("a content could not be recovered: {cause}"));
     }
-    let unclean = recoveries.iter().flatten().filter(|r| r.fsck.as_ref().is_some_and(|f| !f.clean)).count();
+    let unclean = recoveries
+        .iter()
+        .flatten()
+        .filter(|r| r.fsck.as_ref().is_some_and(|f| !f.clean))
+        .count();
     if unclean > 0 && !job.variant.wants_fsck() {
-        seen.notes.push(format!("the checker is not content with {unclean} recovered images (not judged: no `fsck`)"));
+        seen.notes.push(format!(
+            "the checker is not content with {unclean} recovered images (not judged: no `fsck`)"
+        ));
     }
     let mut judged = vec![0_u64; job.variant.expect.len()];
     for (state, place) in states {
-        let Ok(recovery) = &recoveries[*place] else { continue };
+        let Ok(recovery) = &recoveries[*place] else {
+            continue;
+        };
         let marks = recording.log.marks_until(state.cut);
         let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
         let judgement = oracle::judge(&job.variant, &history, recovery);
         take(seen, &mut judged, state, judgement);
     }
-    for (expectation, _) in job.variant.expect.iter().zip(&judged).filter(|(_, count)| **count == 0) {
-        seen.notes.push(format!("the expectation in line {} was never judged", expectation.line));
+    for (expectation, _) in job
+        .variant
+        .expect
+        .iter()
+        .zip(&judged)
+        .filter(|(_, count)| **count == 0)
+    {
+        seen.notes.push(format!(
+            "the expectation in line {} was never judged",
+            expectation.line
+        ));
     }
 }
 
@@ -297,7 +356,10 @@ fn take(seen: &mut Seen, judged: &mut [u64], state: &CrashState, judgement: Judg
     for finding in judgement.findings {
         seen.broken += 1;
         seen.kinds.insert(finding.kind);
-        let known = seen.violations.iter().any(|v| v.kind == finding.kind && v.expectation == finding.expectation);
+        let known = seen
+            .violations
+            .iter()
+            .any(|v| v.kind == finding.kind && v.expectation == finding.expectation);
         if !known {
             seen.violations.push(Violation {
                 kind: finding.kind,

@@ -61,7 +61,12 @@ pub fn mount_of(variant: &Variant) -> Mount {
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
 pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
-    let phase = |phase| lab.events.send(Event::Phase { cell: job.cell.to_owned(), phase });
+    let phase = |phase| {
+        lab.events.send(Event::Phase {
+            cell: job.cell.to_owned(),
+            phase,
+        })
+    };
     let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
 
     phase(Phase::Format);
@@ -76,10 +81,19 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
     let start = Instant::now();
     let fs = job.variant.filesystem.fstype.name();
     let programs = job.variant.programs.programs.as_ref().map(|p| job.home.join(p));
-    let initrd = lab.initrd(job.kernel, fs, programs.as_deref()).or_unknown("preparing the machine")?;
-    let disk = DiskSpec { socket, write_cache: true, physical_block_size: ATOMIC_UNIT };
+    let initrd = lab
+        .initrd(job.kernel, fs, programs.as_deref())
+        .or_unknown("preparing the machine")?;
+    let disk = DiskSpec {
+        socket,
+        write_cache: true,
+        physical_block_size: ATOMIC_UNIT,
+    };
     let spec = lab.spec(job.kernel, initrd, Some(disk));
-    let machine = lab.boot(&spec, &job.dir.console("record")).await.or_unknown("booting to record")?;
+    let machine = lab
+        .boot(&spec, &job.dir.console("record"))
+        .await
+        .or_unknown("booting to record")?;
     timings.add(Phase::Boot, start);
 
     let result = run_in(lab, job, &machine, &device.handle(), timings).await;
@@ -95,7 +109,9 @@ async fn prepare_image(lab: &Lab, job: &RecordJob<'_>) -> Result<PathBuf, Unknow
     match &fs.source {
         FsSource::Make { size, mkfs } => {
             let path = lab.fresh_path(".img");
-            filesystem::make(&path, fs.fstype.name(), *size, mkfs).await.or_unknown("making the filesystem")?;
+            filesystem::make(&path, fs.fstype.name(), *size, mkfs)
+                .await
+                .or_unknown("making the filesystem")?;
             Ok(path)
         }
         FsSource::Image(file) => {
@@ -121,7 +137,12 @@ async fn run_in(
     handle: &DeviceHandle,
     timings: &Timings,
 ) -> Result<(), Unknown> {
-    let phase = |phase| lab.events.send(Event::Phase { cell: job.cell.to_owned(), phase });
+    let phase = |phase| {
+        lab.events.send(Event::Phase {
+            cell: job.cell.to_owned(),
+            phase,
+        })
+    };
     let variant = job.variant;
     let session = Session::new(machine, lab.limits);
     let mount = mount_of(variant);
@@ -129,23 +150,41 @@ async fn run_in(
     phase(Phase::Setup);
     let start = Instant::now();
     if !variant.setup.is_empty() {
-        session.mount(&mount).await.or_unknown("mounting for the setup")?.or_unknown("mounting for the setup")?;
+        session
+            .mount(&mount)
+            .await
+            .or_unknown("mounting for the setup")?
+            .or_unknown("mounting for the setup")?;
         for step in &variant.setup {
             run_step(lab, machine, &session, step, None).await?;
         }
-        session.unmount().await.or_unknown("unmounting the setup")?.or_unknown("unmounting the setup")?;
+        session
+            .unmount()
+            .await
+            .or_unknown("unmounting the setup")?
+            .or_unknown("unmounting the setup")?;
     }
     timings.add(Phase::Setup, start);
 
     phase(Phase::Record);
     let start = Instant::now();
     let create = |path: PathBuf| {
-        File::create(&path).map(BufWriter::new).or_unknown(&format!("creating {}", path.display()))
+        File::create(&path)
+            .map(BufWriter::new)
+            .or_unknown(&format!("creating {}", path.display()))
     };
     let size = handle.size();
-    let recorder: FileRecorder = Recorder::new(create(job.dir.log())?, create(job.dir.sidecar())?, size, ATOMIC_UNIT)
-        .or_unknown("starting the log")?;
-    let recording = handle.begin_recording(recorder, QUIET).await.or_unknown("starting the recording")?;
+    let recorder: FileRecorder = Recorder::new(
+        create(job.dir.log())?,
+        create(job.dir.sidecar())?,
+        size,
+        ATOMIC_UNIT,
+    )
+    .or_unknown("starting the log")?;
+    let recording = handle
+        .begin_recording(recorder, QUIET)
+        .await
+        .or_unknown("starting the recording")?;
     keep_base(&recording, job.dir).await?;
 
     let outcome = workload(lab, job, machine, &session, &mount, &recording).await;
@@ -186,9 +225,17 @@ async fn workload(
     recording: &Recording<FileRecorder>,
 ) -> Result<(), Unknown> {
     let variant = job.variant;
-    let mark = |text: &str| recording.mark(&Mark::Other(text.to_owned())).or_unknown("marking the log");
+    let mark = |text: &str| {
+        recording
+            .mark(&Mark::Other(text.to_owned()))
+            .or_unknown("marking the log")
+    };
     mark("mounting")?;
-    session.mount(mount).await.or_unknown("mounting")?.or_unknown("mounting")?;
+    session
+        .mount(mount)
+        .await
+        .or_unknown("mounting")?
+        .or_unknown("mounting")?;
     mark("mounted")?;
     for (index, step) in variant.workload.iter().enumerate() {
         lab.events.send(Event::Step {
@@ -204,7 +251,11 @@ async fn workload(
         End::Settle { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
         End::Umount => {
             mark("unmounting")?;
-            session.unmount().await.or_unknown("unmounting")?.or_unknown("unmounting")?;
+            session
+                .unmount()
+                .await
+                .or_unknown("unmounting")?
+                .or_unknown("unmounting")?;
             mark("unmounted")?;
         }
     }
@@ -228,7 +279,12 @@ async fn run_step(
     let outcome = match &step.action {
         Action::Op(op) => session.op(&doing, op.clone()).await.or_unknown(&doing)?,
         Action::Exec { spec, mark_prefix } => {
-            let on_line = |text: &str| mark(Mark::Line { index: step.name.index, text: text.to_owned() });
+            let on_line = |text: &str| {
+                mark(Mark::Line {
+                    index: step.name.index,
+                    text: text.to_owned(),
+                })
+            };
             exec(lab, machine, &doing, spec, mark_prefix.as_deref(), on_line).await?
         }
         Action::Mark => Ok(()),
@@ -242,7 +298,10 @@ async fn run_step(
                 Some(wanted) if error.errno == Some(wanted) => Ok(()),
                 Some(wanted) => {
                     let wanted = Errno::from_raw_os_error(wanted);
-                    Err(Unknown(format!("{doing} should have failed with {wanted:?}, and failed: {}", error.what)))
+                    Err(Unknown(format!(
+                        "{doing} should have failed with {wanted:?}, and failed: {}",
+                        error.what
+                    )))
                 }
                 None => Err(Unknown(format!("{doing} failed: {}", error.what))),
             }
@@ -250,7 +309,9 @@ async fn run_step(
         (Ok(()), Some(wanted)) => {
             mark(Mark::Done(step.name.clone()))?;
             let wanted = Errno::from_raw_os_error(wanted);
-            Err(Unknown(format!("{doing} should have failed with {wanted:?}, and succeeded")))
+            Err(Unknown(format!(
+                "{doing} should have failed with {wanted:?}, and succeeded"
+            )))
         }
     }
 }
@@ -265,8 +326,11 @@ async fn exec(
     mut on_line: impl FnMut(&str) -> Result<(), Unknown>,
 ) -> Result<Result<(), CallError>, Unknown> {
     let limit = Duration::from_millis(spec.timeout_ms) + lab.limits.answer;
-    let mut reply =
-        machine.guest.request(doing, Request::Exec(spec.clone()), limit).await.or_unknown(doing)?;
+    let mut reply = machine
+        .guest
+        .request(doing, Request::Exec(spec.clone()), limit)
+        .await
+        .or_unknown(doing)?;
     let mut last = Vec::new();
     loop {
         match reply.next().await {
@@ -282,7 +346,9 @@ async fn exec(
                     last.push(text);
                 }
             }
-            Ok(Next::Output(other)) => return Err(Unknown(format!("{doing}: unexpected answer {other:.200?}"))),
+            Ok(Next::Output(other)) => {
+                return Err(Unknown(format!("{doing}: unexpected answer {other:.200?}")));
+            }
             Ok(Next::Done(Done::Exec { code: 0 })) => return Ok(Ok(())),
             Ok(Next::Done(Done::Exec { code })) => {
                 let what = format!("it ended with {code}; it last said: {}", last.join(" / "));
@@ -290,7 +356,10 @@ async fn exec(
             }
             Ok(Next::Done(other)) => return Err(Unknown(format!("{doing}: unexpected answer {other:?}"))),
             Err(crate::machine::GuestError::Failed(failure)) => {
-                return Ok(Err(CallError { errno: failure.errno, what: failure.what }));
+                return Ok(Err(CallError {
+                    errno: failure.errno,
+                    what: failure.what,
+                }));
             }
             Err(error) => return Err(Unknown::while_doing(doing, error)),
         }

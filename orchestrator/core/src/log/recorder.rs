@@ -205,7 +205,9 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
         }
         let sector = u64::from(self.geometry.sector_size);
         if io.len == 0 || io.len % sector != 0 || io.offset % sector != 0 {
-            return Err(invalid(format!("{io:?} is not made of whole sectors of {sector} bytes")));
+            return Err(invalid(format!(
+                "{io:?} is not made of whole sectors of {sector} bytes"
+            )));
         }
         if io
             .offset

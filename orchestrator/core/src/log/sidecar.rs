@@ -241,7 +241,12 @@ impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
                     return Ok(None);
                 };
                 let text = std::str::from_utf8(&body[8..]).map_err(|_| bad("a mark that is not UTF-8"))?;
-                (Record::Mark { text: text.to_owned() }, 8 + len as u64)
+                (
+                    Record::Mark {
+                        text: text.to_owned(),
+                    },
+                    8 + len as u64,
+                )
             }
             DATA => {
                 let Some(body) = self.peek(16)? else {
