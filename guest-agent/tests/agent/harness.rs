@@ -111,13 +111,11 @@ impl Agent {
             if let Some(message) = self.decoder.next_message().unwrap() {
                 return Some(message);
             }
-            match self
-                .stream
-                .read(&mut buffer)
-                .expect("the agent must not stay silent")
-            {
-                0 => return None,
-                len => self.decoder.push(&buffer[..len]),
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(len) => self.decoder.push(&buffer[..len]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => panic!("the agent must not stay silent: {error}"),
             }
         }
     }
