@@ -38,6 +38,8 @@ pub struct Apt {
 pub struct Lists {
     /// Every kernel offered, lowest version first.
     pub offers: Vec<Offer>,
+    /// Releases that no suite offers whole.
+    pub incomplete: Vec<String>,
     /// Suites without a package list.
     pub missing: Vec<String>,
     /// What apt complained about.
@@ -101,7 +103,11 @@ impl Apt {
         let mut offers = Vec::new();
         for (_, suite) in &archives.suites {
             match files.get(suite.as_str()).filter(|file| file.is_file()) {
-                Some(file) => offers.extend(index::offers(&read_list(file)?, suite)),
+                Some(file) => {
+                    let offered = index::offers(&read_list(file)?, suite);
+                    offers.extend(offered.offers);
+                    lists.incomplete.extend(offered.incomplete);
+                }
                 None => lists.missing.push(suite.clone()),
             }
         }

@@ -18,6 +18,7 @@ use super::recipe::Recipe;
 use super::spec::Spec;
 use super::staging::Staging;
 use super::store::{Kernel, Store};
+use super::version::KernelVersion;
 
 /// An archive session: apt's state, locked, with the package lists read.
 #[derive(Debug)]
@@ -129,10 +130,16 @@ impl Session<'_> {
             .map(|o| o.version.series())
             .collect();
         series.dedup();
-        let missing = match &self.lists.missing[..] {
-            [] => String::new(),
-            missing => format!("; could not be read: {}", missing.join(", ")),
+        let incomplete = |release: &&String| {
+            KernelVersion::leading(release).is_some_and(|v| spec.fits(v, release, flavour))
         };
+        let mut missing = String::new();
+        if let Some(release) = self.lists.incomplete.iter().find(incomplete) {
+            missing += &format!("; of {release} the archive has only some of the packages");
+        }
+        if !self.lists.missing.is_empty() {
+            missing += &format!("; could not be read: {}", self.lists.missing.join(", "));
+        }
         StoreError::NotOffered {
             spec: spec.to_string(),
             flavour: flavour.to_string(),
