@@ -44,7 +44,7 @@ pub(super) async fn run(_args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         |_| "opens; `--accel auto` boots a kernel to see whether it works".into(),
     );
     println!("/dev/kvm     {kvm}");
-    let dir = crate::kernel::default_dir()?;
+    let dir = crate::kernel::Store::default_root()?;
     let kernels = crate::kernel::Store::open(dir.clone())?.list()?;
     let names: Vec<&str> = kernels.iter().map(crate::kernel::Kernel::release).collect();
     println!(

@@ -45,7 +45,7 @@ pub(super) async fn open_lab(args: &MachineArgs, events: EventSink, kernel: &Ker
             args.accel,
             &qemu,
             &probe,
-            &crate::kernel::default_dir()?,
+            &crate::kernel::Store::default_root()?,
             scratch.path(),
         )
         .await

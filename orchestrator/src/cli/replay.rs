@@ -54,7 +54,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         .variant(&cell.variant)
         .context("the run's own scenario lacks this variant")?
         .clone();
-    let store = crate::kernel::Store::open(crate::kernel::default_dir()?)?;
+    let store = crate::kernel::Store::open_default()?;
     let recorded_on = info.kernels.iter().find(|k| k.name == cell.kernel);
     let wanted = args
         .kernel

@@ -46,7 +46,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let Some(files) = read_all(&args.files) else {
         return Ok(ExitCode::from(USAGE));
     };
-    let store = crate::kernel::Store::open(crate::kernel::default_dir()?)?;
+    let store = crate::kernel::Store::open_default()?;
     let kernels: Vec<Arc<Kernel>> = args
         .kernel
         .iter()

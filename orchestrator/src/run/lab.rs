@@ -138,7 +138,7 @@ pub fn write_initrd(
 ) -> Result<(), InitrdError> {
     let set = format!("fs:{filesystem}");
     let sets = ["base", set.as_str()];
-    let modules = kernel.modules(&sets);
+    let modules = kernel.modules(&sets).map_err(|e| InitrdError(e.to_string()))?;
     let bytes = initramfs::build(AGENT, &modules, programs).map_err(|e| InitrdError(e.to_string()))?;
     std::fs::write(path, bytes).map_err(|e| InitrdError(format!("{}: {e}", path.display())))
 }

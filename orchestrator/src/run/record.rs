@@ -1,7 +1,6 @@
 //! Making a recording: the filesystem, its setup, and the workload with every request and mark in one order.
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +28,7 @@ pub const ATOMIC_UNIT: u32 = 4096;
 /// How long the device may take to have nothing in flight after the setup was unmounted.
 const QUIET: Duration = Duration::from_secs(30);
 
-type FileRecorder = Recorder<BufWriter<File>, BufWriter<File>>;
+type FileRecorder = Recorder<File, File>;
 
 /// What a recording is made of.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
     let image = prepare_image(lab, job).await?;
     let base = FileImage::open(&image).or_unknown("opening the image")?;
     let socket = lab.fresh_path(".sock");
-    let mut device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
+    let device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
     timings.add(Phase::Format, start);
 
     phase(Phase::Boot);
@@ -168,11 +167,7 @@ async fn run_in(
 
     phase(Phase::Record);
     let start = Instant::now();
-    let create = |path: PathBuf| {
-        File::create(&path)
-            .map(BufWriter::new)
-            .or_unknown(&format!("creating {}", path.display()))
-    };
+    let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
     let size = handle.size();
     let recorder: FileRecorder = Recorder::new(
         create(job.dir.log())?,
@@ -187,9 +182,9 @@ async fn run_in(
         .or_unknown("starting the recording")?;
     keep_base(&recording, job.dir).await?;
 
-    let outcome = workload(lab, job, machine, &session, &mount, &recording).await;
+    let outcome = workload(lab, job, machine, &session, &mount, handle).await;
     if outcome.is_ok() {
-        recording.mark(&Mark::End).or_unknown("ending the log")?;
+        handle.mark(&Mark::End).or_unknown("ending the log")?;
     }
     let counters = handle.counters();
     let (mut recorder, _) = recording.end().or_unknown("ending the recording")?;
@@ -222,11 +217,11 @@ async fn workload(
     machine: &Machine,
     session: &Session<'_>,
     mount: &Mount,
-    recording: &Recording<FileRecorder>,
+    handle: &DeviceHandle,
 ) -> Result<(), Unknown> {
     let variant = job.variant;
     let mark = |text: &str| {
-        recording
+        handle
             .mark(&Mark::Other(text.to_owned()))
             .or_unknown("marking the log")
     };
@@ -244,7 +239,7 @@ async fn workload(
             of: variant.workload.len(),
             name: step.name.name.clone(),
         });
-        run_step(lab, machine, session, step, Some(recording)).await?;
+        run_step(lab, machine, session, step, Some(handle)).await?;
     }
     match variant.end {
         End::Cut => {}
@@ -268,10 +263,10 @@ async fn run_step(
     machine: &Machine,
     session: &Session<'_>,
     step: &Step,
-    recording: Option<&Recording<FileRecorder>>,
+    device: Option<&DeviceHandle>,
 ) -> Result<(), Unknown> {
-    let mark = |mark: Mark| match recording {
-        Some(recording) => recording.mark(&mark).or_unknown("marking the log"),
+    let mark = |mark: Mark| match device {
+        Some(device) => device.mark(&mark).or_unknown("marking the log"),
         None => Ok(()),
     };
     let doing = format!("step `{}` (line {})", step.name.name, step.line);

@@ -47,7 +47,7 @@ pub struct ColdBoot;
 impl Recoverer for ColdBoot {
     async fn recover(&self, lab: &Lab, job: &RecoverJob) -> Result<Recovery, Unknown> {
         let socket = lab.fresh_path(".sock");
-        let mut device = Device::bind(&socket, Arc::clone(&job.image)).or_unknown("starting the disk")?;
+        let device = Device::bind(&socket, Arc::clone(&job.image)).or_unknown("starting the disk")?;
         let initrd = lab
             .initrd(&job.kernel, &job.mount.fstype, None)
             .or_unknown("preparing the machine")?;
