@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use coldcut_core::event::Event;
-use coldcut_core::result::{CellRef, KernelRef, RESULT_FORMAT, RunResult, Totals};
-use tokio::sync::Semaphore;
+use coldcut_core::result::{CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult, Totals};
+use coldcut_core::scenario::Variant;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::machines::{MachineArgs, open_lab};
@@ -16,6 +17,7 @@ use crate::kernel::Kernel;
 use crate::report::{EventSink, JsonLines, Progress, Reporter, render_run};
 use crate::results::{RunDir, RunInfo, ScenarioInfo};
 use crate::run::cell::{CellJob, run_cell};
+use crate::run::lab::Lab;
 use crate::run::recover::ColdBoot;
 use crate::scenario_file::ScenarioFile;
 
@@ -132,37 +134,22 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         accel: info.accel.clone(),
     });
 
-    // Cells begin in order and at most as many at once as machines, so that the first verdicts come early.
-    let turns = Arc::new(Semaphore::new(args.machines.jobs()));
-    let mut tasks = JoinSet::new();
-    for (cell, file, variant, kernel) in jobs {
-        let dir = run_dir.cell(&cell.id)?;
-        let (lab, turns) = (Arc::clone(&lab), Arc::clone(&turns));
-        tasks.spawn(async move {
-            let _turn = turns.acquire_owned().await;
-            run_cell(
-                lab,
-                Arc::new(ColdBoot),
-                CellJob {
-                    cell,
-                    file,
-                    variant,
-                    kernel,
-                    dir,
-                },
-            )
-            .await
-        });
-    }
+    let count = jobs.len();
+    let mut cells = in_order(jobs, &run_dir, &lab, args.machines.jobs())?;
     let mut result = RunResult {
         format: RESULT_FORMAT,
         run: info.run.clone(),
         totals: Totals::default(),
         cells: Vec::new(),
     };
-    while let Some(ended) = tasks.join_next().await {
-        let cell = ended.context("a cell's task died; this is a defect of coldcut")?;
+    while let Some(cell) = cells.recv().await {
         result = run_dir.finish_cell(cell).context("cannot write result.json")?;
+    }
+    if result.cells.len() < count {
+        bail!(
+            "{} cells died; this is a defect of coldcut",
+            count - result.cells.len()
+        );
     }
     events.send(Event::RunFinished {
         totals: result.totals,
@@ -174,6 +161,48 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         println!("results: {}", run_dir.path().display());
     }
     Ok(ExitCode::from(result.totals.exit_code()))
+}
+
+type Selected = (CellRef, Arc<ScenarioFile>, Variant, Arc<Kernel>);
+
+/// Begins cells in order, at most as many at once as machines, so that the first verdicts come early.
+fn in_order(
+    jobs: Vec<Selected>,
+    run_dir: &RunDir,
+    lab: &Arc<Lab>,
+    at_once: usize,
+) -> anyhow::Result<mpsc::Receiver<CellResult>> {
+    let (sender, results) = mpsc::channel(jobs.len().max(1));
+    let mut ready = Vec::new();
+    for (cell, file, variant, kernel) in jobs {
+        let dir = run_dir.cell(&cell.id)?;
+        ready.push(CellJob {
+            cell,
+            file,
+            variant,
+            kernel,
+            dir,
+        });
+    }
+    let lab = Arc::clone(lab);
+    tokio::spawn(async move {
+        let turns = Arc::new(Semaphore::new(at_once));
+        let mut tasks = JoinSet::new();
+        for job in ready {
+            let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
+                break;
+            };
+            let (lab, sender) = (Arc::clone(&lab), sender.clone());
+            tasks.spawn(async move {
+                // Fails only when nobody wants results any more.
+                let _ = sender.send(run_cell(lab, Arc::new(ColdBoot), job).await).await;
+                drop(turn);
+            });
+        }
+        drop(sender);
+        while tasks.join_next().await.is_some() {}
+    });
+    Ok(results)
 }
 
 /// Reads every file; complains about all that are wrong.

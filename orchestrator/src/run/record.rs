@@ -87,6 +87,7 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
         socket,
         write_cache: true,
         physical_block_size: ATOMIC_UNIT,
+        tap: None,
     };
     let spec = lab.spec(job.kernel, initrd, Some(disk));
     let machine = lab

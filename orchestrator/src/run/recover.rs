@@ -55,6 +55,7 @@ impl Recoverer for ColdBoot {
             socket,
             write_cache: true,
             physical_block_size: ATOMIC_UNIT,
+            tap: None,
         };
         let spec = lab.spec(&job.kernel, initrd, Some(disk));
         let machine = lab
