@@ -1,21 +1,20 @@
 //! From located nodes to typed documents: a serde deserializer whose errors know where they are, and which goes on
 //! past unknown keys so that all of them are reported at once.
 
-use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
-};
-use serde::{Deserialize, forward_to_deserialize_any};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
 
 use super::at::{AT, LATER, Place};
 use super::error::{Problem, Sink, Span, suggestion};
 use super::node::{Key, Node, Value};
+use super::tagged::Tagged;
 
 /// Why a node is not what its type asks for.
 #[derive(Debug)]
 pub(crate) struct DeError {
-    message: String,
-    help: Option<String>,
-    span: Option<Span>,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+    pub(crate) span: Option<Span>,
 }
 
 impl DeError {
@@ -28,7 +27,7 @@ impl DeError {
     }
 
     /// The innermost place wins.
-    fn at(mut self, span: &Span) -> Self {
+    pub(crate) fn at(mut self, span: &Span) -> Self {
         self.span.get_or_insert_with(|| span.clone());
         self
     }
@@ -58,6 +57,11 @@ impl de::Error for DeError {
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = match expected.to_string().as_str() {
+            "u8" => "a number from 0 to 255".to_owned(),
+            "u32" => format!("a number from 0 to {}", u32::MAX),
+            other => other.to_owned(),
+        };
         Self::new(format!("expected {expected}, found {}", words(found)))
     }
 
@@ -87,6 +91,8 @@ fn words(found: Unexpected<'_>) -> String {
         Unexpected::Map | Unexpected::StructVariant => "a mapping".to_owned(),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Str(s) => format!("`{s}`"),
+        Unexpected::Unsigned(n) => n.to_string(),
+        Unexpected::Signed(n) => n.to_string(),
         other => other.to_string(),
     }
 }
@@ -364,7 +370,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
-struct KeyDe<'a>(&'a Key);
+pub(crate) struct KeyDe<'a>(pub(crate) &'a Key);
 
 impl<'de> Deserializer<'de> for KeyDe<'_> {
     type Error = DeError;
@@ -422,84 +428,5 @@ impl<'de> MapAccess<'de> for Short<'_> {
             .take()
             .ok_or_else(|| DeError::new("a value was asked for twice"))?;
         seed.deserialize(node)
-    }
-}
-
-/// An externally tagged enum: the key names the variant, the value is its content.
-pub(crate) struct Tagged<'a> {
-    pub(crate) key: &'a Key,
-    pub(crate) value: Option<&'a Node>,
-    pub(crate) sink: &'a Sink,
-}
-
-impl<'a, 'de> EnumAccess<'de> for Tagged<'a> {
-    type Error = DeError;
-    type Variant = Self;
-
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), DeError> {
-        let variant = seed
-            .deserialize(KeyDe(self.key))
-            .map_err(|e| e.at(&self.key.span))?;
-        Ok((variant, self))
-    }
-}
-
-impl<'a> Tagged<'a> {
-    fn content(&self) -> Result<NodeDe<'a>, DeError> {
-        let node = self
-            .value
-            .ok_or_else(|| DeError::new(format!("`{}` needs options", self.key.name)).at(&self.key.span))?;
-        Ok(NodeDe {
-            node,
-            sink: self.sink,
-        })
-    }
-}
-
-impl<'de> VariantAccess<'de> for Tagged<'_> {
-    type Error = DeError;
-
-    fn unit_variant(self) -> Result<(), DeError> {
-        match self.value {
-            None => Ok(()),
-            Some(node) => <()>::deserialize(NodeDe {
-                node,
-                sink: self.sink,
-            })
-            .map_err(|e| DeError {
-                message: format!("`{}` {}", self.key.name, e.message),
-                ..e
-            }),
-        }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DeError> {
-        seed.deserialize(self.content()?)
-            .map_err(|e| e.at(&self.key.span))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, DeError> {
-        self.content()?.deserialize_any(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DeError> {
-        self.content()?.deserialize_struct("", fields, visitor)
-    }
-}
-
-impl<'de> Deserializer<'de> for Tagged<'_> {
-    type Error = DeError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
-        visitor.visit_enum(self)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

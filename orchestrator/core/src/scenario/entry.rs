@@ -7,12 +7,13 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::at::At;
-use super::de::{DeError, NodeDe, Tagged};
+use super::de::{DeError, NodeDe};
 use super::error::{Problem, Sink, Span};
 use super::expect_doc::{ExpectDoc, MomentDoc};
 use super::names::Label;
 use super::node::{Key, Node, Value};
 use super::step_doc::StepDoc;
+use super::tagged::Tagged;
 use super::units::Errno;
 
 /// A step and its modifiers.
@@ -44,7 +45,7 @@ impl StepEntry {
         let split = split(node, sink, "step", variants::<StepDoc>(), STEP_MODIFIERS)?;
         let (label, errno) = (split.modifier("label", sink), split.modifier("errno", sink));
         let doc = split.main(sink)?;
-        Some(Self {
+        split.sound.then_some(Self {
             key: split.key(),
             doc,
             label: label?,
@@ -65,7 +66,7 @@ impl ExpectEntry {
         )?;
         let (after, before) = (split.modifier("after", sink), split.modifier("before", sink));
         let doc = split.main(sink)?;
-        Some(Self {
+        split.sound.then_some(Self {
             key: split.key(),
             doc,
             after: after?,
@@ -79,6 +80,8 @@ struct Split<'a> {
     key: Cow<'a, Key>,
     value: Option<&'a Node>,
     modifiers: Vec<(&'a Key, &'a Node)>,
+    /// Whether nothing is wrong with its keys.
+    sound: bool,
 }
 
 impl Split<'_> {
@@ -132,6 +135,7 @@ fn split<'a>(
                 key: Cow::Owned(key),
                 value: None,
                 modifiers: Vec::new(),
+                sound: true,
             });
         }
         Value::Map(entries) => entries,
@@ -143,13 +147,13 @@ fn split<'a>(
     };
     let mut found: Vec<&(Key, Node)> = Vec::new();
     let mut beside: Vec<(&Key, &Node)> = Vec::new();
-    let mut ok = true;
+    let mut sound = true;
     for entry in entries {
         let (key, value) = entry;
         let name = key.name.as_str();
         if beside.iter().any(|(k, _)| k.name == name) || found.iter().any(|(k, _)| k.name == name) {
             sink.push(Problem::new(&key.span, format!("`{name}` is given twice")));
-            ok = false;
+            sound = false;
         } else if modifiers.contains(&name) {
             beside.push((key, value));
         } else if names.contains(&name) {
@@ -159,19 +163,20 @@ fn split<'a>(
             sink.push(
                 Problem::new(&key.span, format!("unknown {what} or option `{name}`")).nearest(name, valid),
             );
-            ok = false;
+            sound = false;
         }
     }
     match found.as_slice() {
-        _ if !ok => None,
         [(key, value)] => {
             let value = (!matches!(value.value, Value::Null)).then_some(value);
             Some(Split {
                 key: Cow::Borrowed(key),
                 value,
                 modifiers: beside,
+                sound,
             })
         }
+        [] if !sound => None,
         [] => {
             let message = format!("this entry has no {what}, only {}", modifiers.join(" and "));
             sink.push(Problem::new(&node.span, message).help(format!("valid here: {}", names.join(", "))));

@@ -60,8 +60,11 @@ pub(crate) fn suggestion<'a>(name: &str, valid: impl IntoIterator<Item = &'a str
     let lower = name.to_lowercase();
     let near = valid
         .iter()
-        .map(|v| (strsim::jaro_winkler(&lower, &v.to_lowercase()), *v))
-        .filter(|(score, _)| *score >= 0.8)
+        .map(|v| (v.to_lowercase(), *v))
+        .filter(|(v, _)| {
+            strsim::jaro_winkler(&lower, v) >= 0.85 || strsim::osa_distance(&lower, v) <= (v.len() / 3).min(2)
+        })
+        .map(|(v, shown)| (strsim::jaro_winkler(&lower, &v), shown))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
         Some((_, v)) => Some(format!("did you mean `{v}`?")),

@@ -1,26 +1,20 @@
 //! Expectations lowered to checks, against what the steps can have written and named.
 
-use std::collections::HashMap;
-
-use coldcut_wire::{ContentName, EntryKind, Op};
+use coldcut_wire::EntryKind;
 
 use super::at::At;
+use super::contents::Contents;
 use super::entry::ExpectEntry;
 use super::error::{Problem, Sink, line_of};
-use super::expect_doc::{
-    ContentDoc, ExpectDoc, ListingDoc, MomentDoc, SizeDoc, TypeDoc, WantedDoc, XattrDoc,
-};
-use super::model::{Accept, Action, Check, Expectation, FsSource, Moment, SizeRule, Variant, Wanted};
-use super::names::{HANDLE, Label, parse_path};
-
-/// Where a content's data ends, for as far as the steps say: `None` after an appending write.
-type Ends = HashMap<ContentName, Option<u64>>;
+use super::expect_doc::{ExpectDoc, ListingDoc, MomentDoc, SizeDoc, TypeDoc, XattrDoc};
+use super::model::{Action, Check, Expectation, Moment, SizeRule, Variant};
+use super::names::{Label, parse_path};
 
 /// Lowers a variant's expectations; `variant` has everything else in place.
 pub(crate) fn lower(text: &str, sink: &Sink, variant: &Variant, entries: &[ExpectEntry]) -> Vec<Expectation> {
     let lowering = Lowering {
         variant,
-        ends: ends(variant),
+        contents: Contents::new(variant),
     };
     let one = |entry: &ExpectEntry| match lowering.expectation(entry) {
         Ok((check, after, before)) => Some(Expectation {
@@ -37,45 +31,12 @@ pub(crate) fn lower(text: &str, sink: &Sink, variant: &Variant, entries: &[Expec
     entries.iter().filter_map(one).collect()
 }
 
-fn ends(variant: &Variant) -> Ends {
-    let mut ends = Ends::new();
-    let mut appending = HashMap::new();
-    for step in variant.setup.iter().chain(&variant.workload) {
-        let Action::Op(op) = &step.action else { continue };
-        let (content, end) = match op {
-            Op::Open { handle, flags, .. } => {
-                appending.insert(handle.as_str(), flags.append);
-                continue;
-            }
-            Op::Write {
-                path,
-                offset,
-                len,
-                content,
-                flags,
-                ..
-            } => {
-                let handle = path.strip_prefix(HANDLE).and_then(|h| appending.get(h));
-                let append = flags.append || handle == Some(&true);
-                (content, (!append).then(|| offset + len))
-            }
-            Op::MmapStore {
-                offset, len, content, ..
-            } => (content, Some(offset + len)),
-            _ => continue,
-        };
-        let known = ends.entry(content.clone()).or_insert(end);
-        *known = known.zip(end).map(|(a, b)| a.max(b));
-    }
-    ends
-}
-
 struct Lowering<'a> {
     variant: &'a Variant,
-    ends: Ends,
+    contents: Contents<'a>,
 }
 
-type Lowered<T> = Result<T, Box<Problem>>;
+pub(crate) type Lowered<T> = Result<T, Box<Problem>>;
 
 impl Lowering<'_> {
     fn expectation(&self, entry: &ExpectEntry) -> Lowered<(Check, Option<Moment>, Option<String>)> {
@@ -143,7 +104,7 @@ impl Lowering<'_> {
 
     fn check(&self, entry: &ExpectEntry) -> Lowered<Check> {
         Ok(match &entry.doc {
-            ExpectDoc::Content(doc) => self.content(doc, entry)?,
+            ExpectDoc::Content(doc) => self.contents.check(doc, entry)?,
             ExpectDoc::Exists(d) => {
                 let kind = match (d.r#type.map(kind), &d.target) {
                     (Some(k), Some(t)) if k != EntryKind::Symlink => {
@@ -201,98 +162,9 @@ impl Lowering<'_> {
             }
         })
     }
-
-    fn content(&self, doc: &ContentDoc, entry: &ExpectEntry) -> Lowered<Check> {
-        let one = doc.is.clone().map(|is| vec![is]);
-        let lists = [
-            one,
-            doc.one_of.as_ref().map(|l| l.value.clone()),
-            doc.mix_of.as_ref().map(|l| l.value.clone()),
-        ];
-        let given: Vec<_> = lists.iter().flatten().collect();
-        let &[wanted] = given.as_slice() else {
-            return Err(needs(entry, "exactly one of `is`, `one_of` and `mix_of`"));
-        };
-        if wanted.is_empty() {
-            return Err(needs(entry, "at least one content in its list"));
-        }
-        let contents = wanted
-            .iter()
-            .map(|w| self.wanted(w))
-            .collect::<Lowered<Vec<_>>>()?;
-        let len = doc.len.as_ref().map(|l| l.value.0);
-        let end_of = |content: &Option<ContentName>| {
-            content.as_ref().and_then(|c| self.ends.get(c).copied().flatten())
-        };
-        let missing = |w: &At<WantedDoc>| {
-            let message = "how long this is cannot be told from the steps";
-            Box::new(Problem::new(&w.span, message).help("give `len`"))
-        };
-        let path = doc.path.value.0.clone();
-        let offset = doc.offset.as_ref().map(|o| o.value.0);
-        let accept = if doc.mix_of.is_some() {
-            let longest = contents
-                .iter()
-                .filter_map(end_of)
-                .max()
-                .map(|end| end.saturating_sub(offset.unwrap_or(0)));
-            let len = len.or(longest).ok_or_else(|| missing(&wanted[0]))?;
-            Accept::Mix {
-                offset: offset.unwrap_or(0),
-                len,
-                whole: offset.is_none(),
-                contents,
-            }
-        } else if let Some(offset) = offset {
-            let len = len.ok_or_else(|| needs(entry, "`len` beside `offset`"))?;
-            Accept::Range {
-                offset,
-                len,
-                contents,
-            }
-        } else {
-            let each = wanted.iter().zip(contents).map(|(w, content)| {
-                let len = len.or_else(|| end_of(&content)).ok_or_else(|| missing(w))?;
-                Ok(Wanted { content, len })
-            });
-            Accept::Whole(each.collect::<Lowered<Vec<_>>>()?)
-        };
-        let empty = match &accept {
-            Accept::Whole(_) => false,
-            Accept::Range { len, .. } | Accept::Mix { len, .. } => *len == 0,
-        };
-        if empty {
-            return Err(needs(entry, "a `len` of more than 0"));
-        }
-        let end = |o: u64, l: u64| o.checked_add(l).is_none();
-        if matches!(&accept, Accept::Range { offset, len, .. } | Accept::Mix { offset, len, .. } if end(*offset, *len))
-        {
-            return Err(needs(entry, "a range that fits 64 bits"));
-        }
-        Ok(Check::Content {
-            path,
-            accept,
-            or_absent: doc.or_absent,
-        })
-    }
-
-    fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
-        let WantedDoc::Content(content) = &wanted.value else {
-            return Ok(None);
-        };
-        let own_image = matches!(self.variant.filesystem.source, FsSource::Image(_));
-        if own_image || self.ends.contains_key(&content.0) {
-            return Ok(Some(content.0.clone()));
-        }
-        let shown = |c: &ContentName| format!("{}@{}", c.file, c.generation);
-        let name = shown(&content.0);
-        let written: Vec<String> = self.variant.contents().iter().map(shown).collect();
-        let problem = Problem::new(&wanted.span, format!("no step writes `{name}`"));
-        Err(problem.nearest(&name, written.iter().map(String::as_str)).into())
-    }
 }
 
-fn needs(entry: &ExpectEntry, what: &str) -> Box<Problem> {
+pub(crate) fn needs(entry: &ExpectEntry, what: &str) -> Box<Problem> {
     Problem::new(&entry.key.span, format!("`{}` needs {what}", entry.key.value)).into()
 }
 

@@ -5,6 +5,7 @@
 //! lowered) → [`model`] (what it means). Whatever is wrong goes to one sink and is shown at once by [`error`].
 
 mod at;
+mod contents;
 mod de;
 mod doc;
 mod entry;
@@ -19,6 +20,7 @@ mod resolve;
 mod schema;
 mod step_doc;
 mod steps;
+mod tagged;
 mod units;
 
 pub use error::{Problem, ScenarioErrors};

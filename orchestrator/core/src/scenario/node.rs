@@ -56,7 +56,6 @@ impl Node {
             budget: serde_yaml::budget! {
                 max_depth: MAX_DEPTH,
                 max_nodes: MAX_NODES,
-                max_documents: 1,
             },
             alias_limits: serde_yaml::alias_limits! {
                 max_total_replayed_events: MAX_NODES,
@@ -88,7 +87,10 @@ impl Node {
 /// A syntax error as a problem of ours.
 fn yaml(text: &str, error: &serde_yaml::Error) -> Problem {
     let at = error.location().map_or(0..0, |l| span(text, &l));
-    let message = error.without_snippet().to_string();
+    let message = match error.without_snippet() {
+        serde_yaml::Error::MultipleDocuments { .. } => "a second document begins here".to_owned(),
+        other => other.to_string(),
+    };
     // The message repeats its place, which the snippet shows.
     let message = message.split(" at line ").next().unwrap_or(&message).trim();
     Problem::new(&at, format!("this is not valid YAML: {message}"))
@@ -96,8 +98,20 @@ fn yaml(text: &str, error: &serde_yaml::Error) -> Problem {
 
 fn span(text: &str, location: &Location) -> Span {
     let span = location.span();
-    let start = span.byte_offset().unwrap_or(0) as usize;
-    let len = span.byte_len().unwrap_or(0) as usize;
+    let (start, len) = match (span.byte_offset(), span.byte_len()) {
+        (Some(start), Some(len)) => (start as usize, len as usize),
+        // The parser's own errors know line and column only, counted from 1 in characters.
+        _ => {
+            let line = (location.line() as usize).saturating_sub(1);
+            let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+            let column = (location.column() as usize).saturating_sub(1);
+            let rest = &text[before..];
+            (
+                before + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at),
+                1,
+            )
+        }
+    };
     let start = start.min(text.len());
     start..start.saturating_add(len).min(text.len())
 }

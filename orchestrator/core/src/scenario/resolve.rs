@@ -128,13 +128,18 @@ impl<'a> Reader<'a> {
 
 /// Reads a whole document; everything wrong is in the sink.
 pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> {
-    let document: Document = read(root, &root.span, sink)?;
-    let format = &document.format;
-    if format.value != 1 {
+    let unknown = Sink::default();
+    let document: Option<Document> = read(root, &root.span, &unknown);
+    let format = document.as_ref().map(|d| &d.format);
+    if let Some(format) = format.filter(|f| f.value != 1) {
         let message = format!("this coldcut reads format 1, not {}", format.value);
         sink.push(Problem::new(&format.span, message));
         return None;
     }
+    // A part that seems to be missing is likely there, under a mistyped key.
+    let exact = unknown.is_empty();
+    sink.absorb(unknown, None);
+    let document = document?;
     let reader = Reader {
         nodes: root.index(),
         sink,
@@ -179,6 +184,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         programs: &programs,
         at: &at,
         given: &given,
+        exact,
     };
     let mut variants = Vec::new();
     if named.is_empty() {
@@ -229,6 +235,8 @@ struct Whole<'a> {
     at: &'a Span,
     /// Whether the document has a key, even one that could not be read.
     given: &'a dyn Fn(&str) -> bool,
+    /// Whether the document has no unknown keys.
+    exact: bool,
 }
 
 impl Whole<'_> {
@@ -242,7 +250,7 @@ impl Whole<'_> {
         sink: &Sink,
     ) -> Option<Variant> {
         let absent = |key: &str, what: &str| {
-            if !overridden(key) && !(self.given)(key) {
+            if self.exact && !overridden(key) && !(self.given)(key) {
                 sink.push(
                     Problem::new(self.at, format!("the scenario has no `{key}`")).help(what.to_owned()),
                 );
