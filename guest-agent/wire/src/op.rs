@@ -73,7 +73,7 @@ pub enum MsyncMode {
     Sync,
 }
 
-/// Flags of sync_file_range(2).
+/// Flags of `sync_file_range(2)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncRangeFlags {
     /// `SYNC_FILE_RANGE_WAIT_BEFORE`.
@@ -164,7 +164,7 @@ pub enum Op {
     Sync,
     /// syncfs(2) of the mounted filesystem.
     Syncfs,
-    /// sync_file_range(2).
+    /// `sync_file_range(2)`.
     SyncFileRange {
         path: String,
         offset: u64,

@@ -111,13 +111,16 @@ fn identities_and_sectors_differ() {
 #[test]
 fn the_format_is_fixed() {
     let sector = Content::new(&name("config", "1")).sector(3);
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let word = |at: usize| u64::from_be_bytes(sector[at..at + 8].try_into().unwrap());
     assert_eq!(&sector[8..16], b"COLDCUT\x01");
     assert_eq!(sector[16..24], 1536_u64.to_le_bytes());
     assert_eq!(&sector[32..41], b"config@1\0");
-    assert_eq!(hex(&sector[..8]), "66db9cd70d1b48f2");
-    assert_eq!(hex(&sector[24..32]), "33c38262c00cd59e");
-    assert_eq!(hex(&sector[496..]), "124e312aee24f7e77b4feb44a3c12ac8");
+    assert_eq!(word(0), 0x66db_9cd7_0d1b_48f2);
+    assert_eq!(word(24), 0x33c3_8262_c00c_d59e);
+    assert_eq!(
+        (word(496), word(504)),
+        (0x124e_312a_ee24_f7e7, 0x7b4f_eb44_a3c1_2ac8)
+    );
 }
 
 #[test]
