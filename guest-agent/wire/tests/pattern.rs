@@ -79,6 +79,7 @@ proptest! {
         b.fill(at, &mut right);
         prop_assert_eq!(a.agrees(&b, at, len as u64), left == right);
         prop_assert!(a.agrees(&a, at, len as u64));
+        prop_assert_eq!(a.agrees_with_zeros(at, len as u64), left.iter().all(|b| *b == 0));
     }
 }
 
