@@ -193,7 +193,7 @@ fn a_header_of_two_halves_names_no_third() {
     let (a, b) = (name("a", "0"), name("b", "0"));
     let mut data = bytes(&a, 0, 512);
     data[4..512].copy_from_slice(&bytes(&b, 4, 508));
-    for known in [&[a.clone(), b.clone()][..], &[b.clone()], &[]] {
+    for known in [&[a, b.clone()][..], &[b], &[]] {
         let found = describe(&data, known);
         let bad = found
             .iter()

@@ -41,7 +41,7 @@ pub(crate) fn walk(
         sender,
         spec,
         candidates: Candidates::new(&spec.contents),
-        buffer: AlignedBytes::new(if spec.data { READ } else { 1 })?,
+        buffer: AlignedBytes::new(if spec.data { READ } else { entry::XATTR_MAX })?,
         batch: Vec::new(),
         batch_bytes: 0,
         summary: WalkSummary::default(),
@@ -115,7 +115,7 @@ impl Walk<'_> {
                 self.spec.max_entries
             )));
         }
-        let mut entry = entry::describe(parent, name, hint, path);
+        let mut entry = entry::describe(parent, name, hint, path, self.buffer.as_mut());
         let mut below = None;
         match entry.kind {
             EntryKind::Directory => {

@@ -106,7 +106,7 @@ impl Agent {
 
     /// The next message, or `None` at the channel's end. Panics when the agent stays silent.
     pub(crate) fn receive(&mut self) -> Option<FromAgent> {
-        let mut buffer = [0; 65536];
+        let mut buffer = [0; 8192];
         loop {
             if let Some(message) = self.decoder.next_message().unwrap() {
                 return Some(message);
