@@ -294,7 +294,7 @@ mod tests {
             } else {
                 String::new()
             };
-            text += &format!("{head}{target}\n");
+            text.push_str(&(head + &target + "\n"));
         }
     }
 

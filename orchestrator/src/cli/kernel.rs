@@ -23,6 +23,7 @@ pub enum KernelCommand {
         /// Do not look for newer ones where a stored kernel fits
         #[arg(long)]
         if_missing: bool,
+        /// Where to fetch from
         #[command(flatten)]
         archive: ArchiveArgs,
     },
@@ -51,6 +52,7 @@ pub enum KernelCommand {
     Search {
         /// Show only those that this means; all of them when not given
         spec: Option<String>,
+        /// Where to fetch from
         #[command(flatten)]
         archive: ArchiveArgs,
     },
@@ -65,13 +67,13 @@ pub enum KernelCommand {
 /// Where to fetch from, in place of the machine's own package sources.
 #[derive(Debug, Clone, Args)]
 pub struct ArchiveArgs {
-    /// Address of a Debian archive [env: COLDCUT_ARCHIVE]
+    /// Address of a Debian archive (or `COLDCUT_ARCHIVE`)
     #[arg(long, value_name = "URL")]
     archive: Option<String>,
-    /// Address of a Debian security archive [env: COLDCUT_SECURITY_ARCHIVE]
+    /// Address of a Debian security archive (or `COLDCUT_SECURITY_ARCHIVE`)
     #[arg(long, value_name = "URL")]
     security_archive: Option<String>,
-    /// Keyring that the archives are signed by [env: COLDCUT_KEYRING]
+    /// Keyring that the archives are signed by (or `COLDCUT_KEYRING`)
     #[arg(long, value_name = "FILE")]
     keyring: Option<PathBuf>,
 }
@@ -155,14 +157,14 @@ fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
     if kernels.is_empty() {
         return say("no kernels are stored; to get one: coldcut kernel pull 6.12\n");
     }
-    let header = ["NAME", "VERSION", "FLAVOUR", "FROM", "SIZE", "DIGEST"].map(str::to_owned);
+    let header = ["NAME", "VERSION", "FLAVOUR", "FROM", "ON DISK", "DIGEST"].map(str::to_owned);
     let rows = kernels.iter().map(|kernel| {
         let manifest = kernel.manifest();
         let from = match &manifest.origin {
             Origin::Debian { suite, .. } => suite.clone(),
             Origin::File { file } => file.clone(),
         };
-        let size = format!("{} MiB", manifest.size() >> 20);
+        let size = format!("{} MiB", kernel.disk_usage() >> 20);
         [
             kernel.name().to_owned(),
             manifest.version.clone(),

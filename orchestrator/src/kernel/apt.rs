@@ -53,13 +53,13 @@ impl Apt {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(StoreError::io("create", &path))?;
         }
-        let mut sources = String::new();
-        for (uri, suite) in &archives.suites {
-            let keyring = archives.keyring.display();
-            sources += &format!(
-                "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\nSigned-By: {keyring}\n\n"
-            );
-        }
+        let keyring = archives.keyring.display();
+        let stanza = |(uri, suite): &(String, String)| {
+            format!(
+                "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\nSigned-By: {keyring}\n"
+            )
+        };
+        let sources = archives.suites.iter().map(stanza).collect::<Vec<_>>().join("\n");
         let write = |name: &str, text: &str| {
             let path = dir.join(name);
             fs::write(&path, text)

@@ -234,24 +234,15 @@ mod tests {
 
     #[test]
     fn reads_old_and_split_packages() {
-        let mut text = String::new();
         let offered = offers(&list(), "some-suite");
         assert_eq!(offered.incomplete, ["7.3.5-cloud-amd64"]);
-        for offer in merge(offered.offers) {
-            let packages: Vec<_> = offer
-                .packages
-                .iter()
-                .map(|p| format!("{}:{}", p.package, p.size))
-                .collect();
-            text += &format!(
-                "{} {} {}{} = {}\n",
-                offer.version,
-                offer.release,
-                offer.flavour,
-                if offer.unsigned { " unsigned" } else { "" },
-                packages.join(" + ")
-            );
-        }
+        let line = |offer: &Offer| {
+            let packages: Vec<_> = offer.packages.iter().map(|p| format!("{}:{}", p.package, p.size)).collect();
+            let unsigned = if offer.unsigned { " unsigned" } else { "" };
+            let (version, release, flavour) = (offer.version, &offer.release, offer.flavour);
+            format!("{version} {release} {flavour}{unsigned} = {}\n", packages.join(" + "))
+        };
+        let text: String = merge(offered.offers).iter().map(line).collect();
         insta::assert_snapshot!(text, @r"
         6.1.99 6.1.0-9-cloud-amd64 cloud = linux-image-6.1.0-9-cloud-amd64:25
         6.1.192 6.1.0-56-amd64 full = linux-image-6.1.0-56-amd64:70

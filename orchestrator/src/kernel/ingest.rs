@@ -66,14 +66,14 @@ impl Store {
             label: image.to_owned(),
         };
         let staging = Staging::new(&self.kernels_dir())?;
-        self.ingest(staging, contents, identity, progress)
+        self.ingest(staging, &contents, identity, progress)
     }
 
     /// Stores a kernel from what its packages hold.
     pub(crate) fn ingest(
         &self,
         mut staging: Staging,
-        contents: Contents,
+        contents: &Contents,
         identity: Identity,
         progress: &dyn Progress,
     ) -> Result<Kernel, StoreError> {
@@ -114,7 +114,7 @@ impl Store {
             staging.write("config", config)?;
         }
         progress.stage("choosing modules");
-        let ModuleSets { sets, modules } = Self::module_sets(&contents, &release, identity.flavour)?;
+        let ModuleSets { sets, modules } = Self::module_sets(contents, &release, identity.flavour)?;
         for (file, bytes) in &modules {
             staging.write(&format!("modules/{file}"), bytes)?;
         }
@@ -174,7 +174,9 @@ impl Store {
         let mut recipe = Recipe::built_in()?.modules;
         if flavour == Flavour::Custom && contents.builtin.is_none() {
             // Without a list of what is built in, a missing module may well be.
-            recipe.values_mut().for_each(|set| set.required = false);
+            for set in recipe.values_mut() {
+                set.required = false;
+            }
         }
         ModuleTree::new(contents, release)
             .sets(&recipe)

@@ -117,7 +117,7 @@ impl Session<'_> {
             },
             label: offer.release.clone().into(),
         };
-        self.store.ingest(staging, contents, identity, progress)
+        self.store.ingest(staging, &contents, identity, progress)
     }
 
     fn not_offered(&self, spec: &Spec) -> StoreError {
@@ -133,18 +133,20 @@ impl Session<'_> {
         let incomplete = |release: &&String| {
             KernelVersion::leading(release).is_some_and(|v| spec.fits(v, release, flavour))
         };
-        let mut missing = String::new();
+        let mut missing = Vec::new();
         if let Some(release) = self.lists.incomplete.iter().find(incomplete) {
-            missing += &format!("; of {release} the archive has only some of the packages");
+            missing.push(format!(
+                "; of {release} the archive has only some of the packages"
+            ));
         }
         if !self.lists.missing.is_empty() {
-            missing += &format!("; could not be read: {}", self.lists.missing.join(", "));
+            missing.push(format!("; could not be read: {}", self.lists.missing.join(", ")));
         }
         StoreError::NotOffered {
             spec: spec.to_string(),
             flavour: flavour.to_string(),
             offered: series.join(", "),
-            missing,
+            missing: missing.concat(),
         }
     }
 }
@@ -172,7 +174,7 @@ fn check(file: &Path, package: &PackageRecord) -> Result<(), StoreError> {
     if size != package.size {
         return bad("size", size.to_string(), package.size.to_string());
     }
-    let found: String = hasher.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let found = format!("{:x}", hasher.finalize());
     if found != package.sha256 {
         return bad("SHA-256", found, package.sha256.clone());
     }

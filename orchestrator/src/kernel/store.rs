@@ -292,6 +292,13 @@ impl Kernel {
         &self.dir
     }
 
+    /// Bytes that the entry takes on disk.
+    pub fn disk_usage(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        let of = |path: &str| fs::metadata(self.dir.join(path)).map_or(0, |meta| meta.blocks() * 512);
+        self.manifest.files.iter().map(|f| of(&f.path)).sum()
+    }
+
     /// The file to give to QEMU's `-kernel`: `vmlinux` for a PVH boot, else `bzImage`.
     pub fn boot_image(&self) -> PathBuf {
         self.dir.join(match self.manifest.boot {
