@@ -237,10 +237,17 @@ mod tests {
         let offered = offers(&list(), "some-suite");
         assert_eq!(offered.incomplete, ["7.3.5-cloud-amd64"]);
         let line = |offer: &Offer| {
-            let packages: Vec<_> = offer.packages.iter().map(|p| format!("{}:{}", p.package, p.size)).collect();
+            let packages: Vec<_> = offer
+                .packages
+                .iter()
+                .map(|p| format!("{}:{}", p.package, p.size))
+                .collect();
             let unsigned = if offer.unsigned { " unsigned" } else { "" };
             let (version, release, flavour) = (offer.version, &offer.release, offer.flavour);
-            format!("{version} {release} {flavour}{unsigned} = {}\n", packages.join(" + "))
+            format!(
+                "{version} {release} {flavour}{unsigned} = {}\n",
+                packages.join(" + ")
+            )
         };
         let text: String = merge(offered.offers).iter().map(line).collect();
         insta::assert_snapshot!(text, @r"

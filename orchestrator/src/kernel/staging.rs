@@ -25,18 +25,22 @@ pub struct Staging {
 impl Staging {
     /// Makes an empty one in `kernels`.
     pub fn new(kernels: &Path) -> Result<Self, StoreError> {
-        let dir = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir_in(kernels)
-            .map_err(StoreError::io("create a directory in", kernels))?;
-        let lock = File::open(dir.path()).map_err(StoreError::io("open", dir.path()))?;
-        lock.try_lock()
-            .map_err(|e| StoreError::io("lock", dir.path())(e.into()))?;
-        Ok(Self {
-            dir,
-            files: Vec::new(),
-            _lock: lock,
-        })
+        // Between making and locking it, another coldcut may sweep it away: then it is made again.
+        for _ in 0..100 {
+            let dir = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .tempdir_in(kernels)
+                .map_err(StoreError::io("create a directory in", kernels))?;
+            let lock = match File::open(dir.path()) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(StoreError::io("open", dir.path())(error)),
+            };
+            if lock.try_lock().is_ok() && dir.path().exists() {
+                return Ok(Self { dir, files: Vec::new(), _lock: lock });
+            }
+        }
+        Err(StoreError::Busy(format!("{} is being swept again and again", kernels.display())))
     }
 
     /// The directory, for downloads and the like in a subdirectory that is removed before [`Self::commit`].
