@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::bzimage::{self, ImageKind};
@@ -31,7 +31,7 @@ pub(crate) struct Identity {
     pub(crate) flavour: Flavour,
     pub(crate) origin: Origin,
     /// For messages.
-    pub(crate) label: std::path::PathBuf,
+    pub(crate) label: PathBuf,
 }
 
 impl Store {
@@ -55,7 +55,40 @@ impl Store {
         if let Some(dir) = modules {
             add_tree(&mut contents, dir)?;
         }
-        let file = image
+        self.add_contents(&contents, image, name, progress)
+    }
+
+    /// Adds the kernel of one or more `.deb` files of the user's own under a name.
+    pub fn add_debs(
+        &self,
+        debs: &[PathBuf],
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<Kernel, StoreError> {
+        check_name(name)?;
+        let mut contents = Contents::default();
+        for deb in debs {
+            contents.add_deb(deb).map_err(|source| StoreError::Deb {
+                path: deb.clone(),
+                source,
+            })?;
+        }
+        self.add_contents(
+            &contents,
+            debs.first().map_or(Path::new("no package"), PathBuf::as_path),
+            name,
+            progress,
+        )
+    }
+
+    fn add_contents(
+        &self,
+        contents: &Contents,
+        from: &Path,
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<Kernel, StoreError> {
+        let file = from
             .file_name()
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let identity = Identity {
@@ -63,10 +96,10 @@ impl Store {
             version: None,
             flavour: Flavour::Custom,
             origin: Origin::File { file },
-            label: image.to_owned(),
+            label: from.to_owned(),
         };
         let staging = Staging::new(&self.kernels_dir())?;
-        self.ingest(staging, &contents, identity, progress)
+        self.ingest(staging, contents, identity, progress)
     }
 
     /// Stores a kernel from what its packages hold.

@@ -37,10 +37,17 @@ impl Staging {
                 Err(error) => return Err(StoreError::io("open", dir.path())(error)),
             };
             if lock.try_lock().is_ok() && dir.path().exists() {
-                return Ok(Self { dir, files: Vec::new(), _lock: lock });
+                return Ok(Self {
+                    dir,
+                    files: Vec::new(),
+                    _lock: lock,
+                });
             }
         }
-        Err(StoreError::Busy(format!("{} is being swept again and again", kernels.display())))
+        Err(StoreError::Busy(format!(
+            "{} is being swept again and again",
+            kernels.display()
+        )))
     }
 
     /// The directory, for downloads and the like in a subdirectory that is removed before [`Self::commit`].

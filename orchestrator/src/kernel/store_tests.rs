@@ -408,3 +408,89 @@ fn an_empty_store_says_how_to_fill_it() {
         "{text}"
     );
 }
+
+#[test]
+fn several_kernels_and_what_is_not_needed() {
+    let bench = Bench::new();
+    for (release, version) in [
+        ("6.1.0-9-cloud-amd64", "6.1.90-1"),
+        ("6.1.0-10-cloud-amd64", "6.1.172-1"),
+        ("6.12.1-cloud-amd64", "6.12.1-1"),
+    ] {
+        bench.pulled(release, version, Flavour::Cloud);
+    }
+    let own = bench.file("bzImage", &image("6.3.0", true));
+    bench.store.add(&own, None, "mine", &Silent).unwrap();
+    let all = |spec: &str| {
+        let found = bench.store.find_all(spec).unwrap();
+        found
+            .iter()
+            .map(|k| k.name().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(all("6.1..6.12"), "6.1.0-10-cloud-amd64 6.12.1-cloud-amd64");
+    assert_eq!(all("6.1/every"), "6.1.0-9-cloud-amd64 6.1.0-10-cloud-amd64");
+    assert!(
+        bench
+            .store
+            .find("6.1..6.12")
+            .unwrap_err()
+            .to_string()
+            .contains("may name several")
+    );
+    let unneeded = |keep: &[&str]| {
+        let keep: Vec<_> = keep.iter().map(|k| (*k).to_owned()).collect();
+        let kernels = bench.store.unneeded(&keep).unwrap();
+        kernels
+            .iter()
+            .map(|k| k.name().to_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(
+        unneeded(&["6.1", "5.10"]),
+        "6.1.0-9-cloud-amd64 6.12.1-cloud-amd64"
+    );
+    assert_eq!(unneeded(&["6.1..6.12/every"]), "");
+}
+
+#[test]
+fn packages_of_ones_own_are_taken() {
+    let bench = Bench::new();
+    let base = "usr/lib/modules/7.0.1-me";
+    let ko = module(&["depends=", "vermagic=7.0.1-me SMP"]);
+    let names: Vec<u8> = ["virtio_pci", "virtio_console", "virtio_blk"]
+        .iter()
+        .flat_map(|n| format!("kernel/{n}.ko\n").into_bytes())
+        .collect();
+    let debs = [
+        bench.file(
+            "a.deb",
+            &deb_of(&[(&format!("{base}/vmlinuz"), &image("7.0.1-me", true))]),
+        ),
+        bench.file("b.deb", &deb_of(&[(&format!("{base}/modules.builtin"), &names)])),
+        bench.file(
+            "c.deb",
+            &deb_of(&[(&format!("{base}/kernel/fs/xfs/xfs.ko.xz"), &xz(&ko))]),
+        ),
+    ];
+    let kernel = bench.store.add_debs(&debs, "mine", &Silent).unwrap();
+    assert_eq!(names_of(&kernel, "fs:xfs"), ["xfs.ko"]);
+    assert!(kernel.has_set("base"));
+    let text = bench
+        .store
+        .add_debs(&debs[1..], "other", &Silent)
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("hold no vmlinuz"), "{text}");
+}
+
+fn names_of(kernel: &Kernel, set: &str) -> Vec<String> {
+    kernel
+        .modules(&[set])
+        .unwrap()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
+}
