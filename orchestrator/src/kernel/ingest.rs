@@ -68,9 +68,9 @@ impl Store {
         check_name(name)?;
         let mut contents = Contents::default();
         for deb in debs {
-            contents.add_deb(deb).map_err(|source| StoreError::Deb {
+            contents.add_deb(deb).map_err(|cause| StoreError::Deb {
                 path: deb.clone(),
-                source,
+                cause,
             })?;
         }
         self.add_contents(
@@ -111,9 +111,9 @@ impl Store {
         progress: &dyn Progress,
     ) -> Result<Kernel, StoreError> {
         let label = &identity.label;
-        let image_error = |source| StoreError::Image {
+        let image_error = |cause| StoreError::Image {
             path: label.clone(),
-            source,
+            cause,
         };
         let Some((_, image)) = &contents.boot else {
             return Err(image_error(bzimage::ImageError::NotAKernel(
@@ -213,9 +213,9 @@ impl Store {
         }
         ModuleTree::new(contents, release)
             .sets(&recipe)
-            .map_err(|source| StoreError::Modules {
+            .map_err(|cause| StoreError::Modules {
                 kernel: release.to_owned(),
-                source,
+                cause,
             })
     }
 }
@@ -277,9 +277,9 @@ fn add_tree(contents: &mut Contents, dir: &Path) -> Result<(), StoreError> {
                     let bytes = read_bounded(&path, bzimage::MAX_IMAGE)?;
                     contents
                         .take(&format!("lib/modules/given/{below}"), bytes)
-                        .map_err(|source| StoreError::Deb {
+                        .map_err(|cause| StoreError::Deb {
                             path: path.clone(),
-                            source,
+                            cause,
                         })?;
                 }
             }

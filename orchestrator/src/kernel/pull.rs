@@ -37,6 +37,9 @@ impl Store {
         let lock = self.lock_file("apt.lock")?;
         let apt = Apt::new(&self.root().join("apt"), &archives)?;
         let lists = apt.update(&archives, progress)?;
+        if let Some(trouble) = &lists.trouble {
+            progress.note(&format!("some package lists could not be read: {trouble}"));
+        }
         for suite in &lists.missing {
             progress.note(&format!(
                 "suite {suite} could not be read; its kernels are not offered"
@@ -143,9 +146,9 @@ impl Session<'_> {
             fs::create_dir(&dir).map_err(StoreError::io("create", &dir))?;
             let file = self.apt.download(package, &dir, done, offer.size(), progress)?;
             check(&file, package)?;
-            contents.add_deb(&file).map_err(|source| StoreError::Deb {
+            contents.add_deb(&file).map_err(|cause| StoreError::Deb {
                 path: file.clone(),
-                source,
+                cause,
             })?;
             fs::remove_dir_all(&dir).map_err(StoreError::io("remove", &dir))?;
             done += package.size;

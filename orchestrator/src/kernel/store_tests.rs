@@ -43,7 +43,7 @@ impl Bench {
         let mut contents = Contents::default();
         contents
             .add_deb(&path)
-            .map_err(|source| StoreError::Deb { path, source })?;
+            .map_err(|cause| StoreError::Deb { path, cause })?;
         let identity = Identity {
             name: None,
             version: KernelVersion::leading(version),
