@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::manifest::{Flavour, PackageRecord};
-use super::spec::Spec;
+use super::spec::{Spec, Wanted};
 use super::version::{KernelVersion, debian_cmp};
 
 /// A kernel that can be pulled.
@@ -183,13 +183,14 @@ pub fn merge(mut offers: Vec<Offer>) -> Vec<Offer> {
     offers
 }
 
-/// The offer that a spec means: the newest that fits, of the cloud build unless the spec says otherwise.
-pub fn select<'a>(offers: &'a [Offer], spec: &Spec) -> Option<&'a Offer> {
-    let by_name = |o: &Offer| matches!(&spec.wanted, super::spec::Wanted::Name(n) if *n == o.release);
+/// The offers that a spec means, lowest version first: of the cloud build unless the spec says otherwise, and
+/// the newest that fits (of each series of a range).
+pub fn select<'a>(offers: &'a [Offer], spec: &Spec) -> Vec<&'a Offer> {
+    let by_name = |o: &Offer| matches!(&spec.wanted, Wanted::Name(name) if *name == o.release);
     let flavour = spec.flavour.unwrap_or(Flavour::Cloud);
-    offers
-        .iter()
-        .rfind(|o| spec.fits(o.version, &o.release, o.flavour) && (o.flavour == flavour || by_name(o)))
+    let fits =
+        |o: &&Offer| spec.fits(o.version, &o.release, o.flavour) && (o.flavour == flavour || by_name(o));
+    spec.choose(offers.iter().filter(fits).collect(), |o| o.version)
 }
 
 #[cfg(test)]
@@ -234,24 +235,22 @@ mod tests {
 
     #[test]
     fn reads_old_and_split_packages() {
-        let mut text = String::new();
         let offered = offers(&list(), "some-suite");
         assert_eq!(offered.incomplete, ["7.3.5-cloud-amd64"]);
-        for offer in merge(offered.offers) {
+        let line = |offer: &Offer| {
             let packages: Vec<_> = offer
                 .packages
                 .iter()
                 .map(|p| format!("{}:{}", p.package, p.size))
                 .collect();
-            text += &format!(
-                "{} {} {}{} = {}\n",
-                offer.version,
-                offer.release,
-                offer.flavour,
-                if offer.unsigned { " unsigned" } else { "" },
+            let unsigned = if offer.unsigned { " unsigned" } else { "" };
+            let (version, release, flavour) = (offer.version, &offer.release, offer.flavour);
+            format!(
+                "{version} {release} {flavour}{unsigned} = {}\n",
                 packages.join(" + ")
-            );
-        }
+            )
+        };
+        let text: String = merge(offered.offers).iter().map(line).collect();
         insta::assert_snapshot!(text, @r"
         6.1.99 6.1.0-9-cloud-amd64 cloud = linux-image-6.1.0-9-cloud-amd64:25
         6.1.192 6.1.0-56-amd64 full = linux-image-6.1.0-56-amd64:70
@@ -265,7 +264,11 @@ mod tests {
     #[test]
     fn selects_the_newest_of_the_flavour() {
         let offers = merge(offers(&list(), "s").offers);
-        let pick = |spec| select(&offers, &Spec::parse(spec).unwrap()).map(|o| o.release.as_str());
+        let pick = |spec| {
+            select(&offers, &Spec::parse(spec).unwrap())
+                .last()
+                .map(|o| o.release.as_str())
+        };
         assert_eq!(pick("6.1"), Some("6.1.0-57-cloud-amd64"));
         assert_eq!(pick("6.1.192"), Some("6.1.0-56-cloud-amd64"));
         assert_eq!(pick("6.1:full"), Some("6.1.0-56-amd64"));
@@ -273,6 +276,19 @@ mod tests {
         assert_eq!(pick("newest"), Some("7.3.4+deb13-cloud-amd64"));
         assert_eq!(pick("7.3:full"), None);
         assert_eq!(pick("5.10"), None);
+        let range = Spec::parse("6.1..7.3").unwrap();
+        let releases: Vec<_> = select(&offers, &range)
+            .iter()
+            .map(|o| o.release.as_str())
+            .collect();
+        assert_eq!(
+            releases,
+            [
+                "6.1.0-57-cloud-amd64",
+                "6.18.9-cloud-amd64",
+                "7.3.4+deb13-cloud-amd64"
+            ]
+        );
     }
 
     #[test]
