@@ -79,7 +79,12 @@ where
             }
         };
         if !out.is_empty() {
-            send(stream, &mut out).await?;
+            if session.in_transmission() {
+                send(stream, &mut out).await?;
+            } else {
+                let sent = tokio::time::timeout_at(deadline, send(stream, &mut out)).await;
+                sent.map_err(|_| ConnectionError::Handshake)??;
+            }
         }
         let more = match flow {
             Flow::Close => return Ok(()),
