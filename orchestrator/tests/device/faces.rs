@@ -254,7 +254,10 @@ async fn a_log_that_cannot_be_written_stops_the_device_loudly() {
             matches!(client.read(0, &mut [0; 512]), Err(ClientError::Io(_))),
             "{entries}: nor to a read"
         );
-        assert!(matches!(rig.handle.broken().await, DeviceError::Log(_)));
+        let broken = tokio::time::timeout(WAIT, rig.handle.broken())
+            .await
+            .expect("in time");
+        assert!(matches!(broken, DeviceError::Log(_)));
         assert!(matches!(rig.handle.health(), Err(DeviceError::Log(_))));
         assert!(matches!(rig.handle.freeze(), Err(DeviceError::Log(_))));
         assert!(matches!(rig.handle.mark(&Mark::End), Err(DeviceError::Log(_))));
