@@ -19,6 +19,8 @@ use super::proto;
 use super::session::SessionError;
 
 const MAX_SIZE: u64 = 16 << 40;
+/// How long a client may take to get to its first request.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// A disk that a client can attach at a unix socket. It has a thread of its own, so that nothing else that goes on
@@ -146,7 +148,7 @@ where
     let mut down = shared.down.subscribe();
     let outcome = tokio::select! {
         _ = down.wait_for(|down| *down) => return,
-        outcome = connection::serve(Arc::clone(shared), stream) => outcome,
+        outcome = connection::serve(Arc::clone(shared), stream, HANDSHAKE_DEADLINE) => outcome,
     };
     match outcome {
         Ok(()) => {}
