@@ -303,6 +303,7 @@ pub(crate) struct UtimesDoc {
 /// Options of `sync_file_range`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_path)]
 pub(crate) struct SyncFileRangeDoc {
     /// The file, or `fd:HANDLE`.
     pub(crate) path: At<Target>,
