@@ -25,7 +25,7 @@ mod units;
 
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, CrashPlan, CrashSpec, End, Expectation, Filesystem, FsSource, FsType, Moment,
+    Accept, Action, Check, End, Expectation, Filesystem, FsSource, FsType, Moment,
     MountFlag, Programs, Scenario, SizeRule, Step, Variant, Wanted,
 };
 pub use names::parse_path;
