@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::apt::{Apt, Lists};
 use super::archive::{self, Archives};
 use super::deb::Contents;
+use super::entry::Kernel;
 use super::error::StoreError;
 use super::index::{self, Offer};
 use super::ingest::Identity;
@@ -17,7 +18,7 @@ use super::progress::Progress;
 use super::recipe::Recipe;
 use super::spec::Spec;
 use super::staging::Staging;
-use super::store::{Kernel, Store};
+use super::store::Store;
 use super::version::KernelVersion;
 
 /// An archive session: apt's state, locked, with the package lists read.
@@ -33,8 +34,9 @@ impl Store {
     /// Reads the package lists. Other coldcuts that want to pull wait until the session is dropped.
     pub fn session(&self, progress: &dyn Progress) -> Result<Session<'_>, StoreError> {
         let archives: Archives = archive::choose(&self.archive, &Recipe::built_in()?)?;
-        progress.stage("waiting for other downloads");
-        let lock = self.lock_file("apt.lock")?;
+        let lock = self.lock_file("apt.lock", || {
+            progress.stage("waiting for another coldcut's downloads");
+        })?;
         let apt = Apt::new(&self.root().join("apt"), &archives)?;
         let lists = apt.update(&archives, progress)?;
         if let Some(trouble) = &lists.trouble {
