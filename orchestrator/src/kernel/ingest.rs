@@ -121,7 +121,7 @@ impl Store {
                 "; the packages hold no vmlinuz".into(),
             )));
         };
-        progress.stage("unpacking the kernel");
+        progress.stage("extracting the kernel");
         let kind = bzimage::kind(image).map_err(image_error)?;
         let release = bzimage::release(image).map_err(image_error)?;
         let (boot, boot_note) = match kind {

@@ -140,13 +140,14 @@ impl Session<'_> {
             return Ok(kernel.clone());
         }
         let staging = Staging::new(&self.store.kernels_dir())?;
-        progress.stage(&format!("downloading {}", offer.release));
         let mut contents = Contents::default();
         let mut done = 0;
         for package in &offer.packages {
+            progress.stage(&format!("downloading {}", package.package));
             let dir = staging.path().join("download");
             fs::create_dir(&dir).map_err(StoreError::io("create", &dir))?;
             let file = self.apt.download(package, &dir, done, offer.size(), progress)?;
+            progress.stage(&format!("unpacking {}", package.package));
             check(&file, package)?;
             contents.add_deb(&file).map_err(|cause| StoreError::Deb {
                 path: file.clone(),
@@ -155,7 +156,6 @@ impl Session<'_> {
             fs::remove_dir_all(&dir).map_err(StoreError::io("remove", &dir))?;
             done += package.size;
         }
-        progress.bytes(done, offer.size());
         let identity = Identity {
             name: None,
             version: Some(offer.version),
