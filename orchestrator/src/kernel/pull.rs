@@ -135,7 +135,10 @@ impl Session<'_> {
 
     /// Fetches one offered kernel, unless it is stored.
     pub fn pull_offer(&self, offer: &Offer, progress: &dyn Progress) -> Result<Kernel, StoreError> {
-        let same = |k: &&Kernel| matches!(&k.manifest().origin, Origin::Debian { packages, .. } if *packages == offer.packages);
+        let same = |kernel: &&Kernel| match &kernel.manifest().origin {
+            Origin::Debian { packages, .. } => *packages == offer.packages,
+            Origin::File { .. } => false,
+        };
         if let Some(kernel) = self.store.list()?.iter().find(same) {
             return Ok(kernel.clone());
         }
