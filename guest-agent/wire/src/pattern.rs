@@ -4,8 +4,8 @@
 //!
 //! | bytes  | what |
 //! |--------|------|
-//! | 0–7    | magic `COLDCUT` and a version byte, 1 |
-//! | 8–15   | [`content_id`], u64 little-endian |
+//! | 0–7    | [`content_id`], u64 little-endian: first, so that even a very short file says whose it is |
+//! | 8–15   | magic `COLDCUT` and a version byte, 1 |
 //! | 16–23  | the sector's offset in the stream, u64 little-endian |
 //! | 24–31  | checksum of the other 504 bytes, u64 little-endian |
 //! | 32–63  | `file@generation`, cut to 32 bytes, padded with NUL, for whoever reads a hex dump |
@@ -13,15 +13,25 @@
 //!
 //! Writing `len` bytes at file offset `o` writes the stream's bytes `o..o+len`, so an aligned sector proves itself
 //! by its checksum, and a fragment is recognised by comparing it with what a known content has at that position.
+//!
+//! Two contents may agree in some bytes of a position: always in the magic and the offset, often in the label,
+//! once in 256 elsewhere. Where one was written over a part of the other, the border that a reader finds can
+//! therefore lie a few bytes beside the true one. Compare bytes, with [`Content::agrees`] and
+//! [`Content::agrees_with_zeros`], before calling such a border wrong.
 
 use crate::op::ContentName;
 
 /// Bytes in a self-describing sector.
 pub const SECTOR: usize = 512;
-/// First bytes of every sector.
+/// Bytes 8 to 15 of every sector.
 pub const MAGIC: [u8; 8] = *b"COLDCUT\x01";
-const LABEL: usize = 32;
-const BODY: usize = 64;
+/// Bytes of a sector's header; the pseudo-random body follows.
+pub const HEADER: usize = 64;
+/// Bytes of the label in a sector's header.
+pub const LABEL: usize = 32;
+
+/// The increment of splitmix64: 2^64 divided by the golden ratio.
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The 64-bit identity of a content: FNV-1a over `file`, a NUL byte and `generation`, mixed by splitmix64.
 pub fn content_id(name: &ContentName) -> u64 {
@@ -34,7 +44,7 @@ pub fn content_id(name: &ContentName) -> u64 {
 
 /// splitmix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
 fn mix(mut z: u64) -> u64 {
-    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = z.wrapping_add(GAMMA);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -45,12 +55,19 @@ pub fn label(name: &ContentName) -> String {
     format!("{}@{}", name.file, name.generation)
 }
 
+/// The text of a sector's label bytes; invalid UTF-8 is replaced.
+pub fn label_text(label: &[u8; LABEL]) -> String {
+    let end = label.iter().position(|b| *b == 0).unwrap_or(LABEL);
+    String::from_utf8_lossy(&label[..end]).into_owned()
+}
+
 /// A content ready to be written or compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// [`content_id`] of its name.
     pub id: u64,
-    label: [u8; LABEL],
+    /// Its label as sectors carry it.
+    pub label: [u8; LABEL],
 }
 
 impl Content {
@@ -70,14 +87,15 @@ impl Content {
     pub fn sector(&self, index: u64) -> [u8; SECTOR] {
         let offset = index.wrapping_mul(SECTOR as u64);
         let mut sector = [0; SECTOR];
-        sector[..8].copy_from_slice(&MAGIC);
-        sector[8..16].copy_from_slice(&self.id.to_le_bytes());
+        sector[..8].copy_from_slice(&self.id.to_le_bytes());
+        sector[8..16].copy_from_slice(&MAGIC);
         sector[16..24].copy_from_slice(&offset.to_le_bytes());
-        sector[32..BODY].copy_from_slice(&self.label);
+        sector[32..HEADER].copy_from_slice(&self.label);
         let mut state = mix(self.id ^ mix(offset));
-        for word in sector[BODY..].chunks_exact_mut(8) {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            word.copy_from_slice(&mix(state).to_le_bytes());
+        for word in sector[HEADER..].chunks_exact_mut(8) {
+            state = state.wrapping_add(GAMMA);
+            let value = (state ^ (state >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            word.copy_from_slice(&(value ^ (value >> 32)).to_le_bytes());
         }
         let sum = checksum(&sector);
         sector[24..32].copy_from_slice(&sum.to_le_bytes());
@@ -88,7 +106,7 @@ impl Content {
     pub fn fill(&self, offset: u64, buffer: &mut [u8]) {
         let mut done = 0;
         while done < buffer.len() {
-            let at = offset + done as u64;
+            let at = offset.wrapping_add(done as u64);
             let skip = (at % SECTOR as u64) as usize;
             let sector = self.sector(at / SECTOR as u64);
             let len = (SECTOR - skip).min(buffer.len() - done);
@@ -96,6 +114,42 @@ impl Content {
             done += len;
         }
     }
+
+    /// Whether this content and `other` have the same bytes at stream offsets `at..at + len`: then no reader can
+    /// say which of the two is there.
+    pub fn agrees(&self, other: &Self, at: u64, len: u64) -> bool {
+        self == other || self.agrees_with(at, len, |index| other.sector(index))
+    }
+
+    /// Whether this content has nothing but zeros at stream offsets `at..at + len` (as a label's padding has).
+    pub fn agrees_with_zeros(&self, at: u64, len: u64) -> bool {
+        self.agrees_with(at, len, |_| [0; SECTOR])
+    }
+
+    fn agrees_with(&self, mut at: u64, len: u64, other: impl Fn(u64) -> [u8; SECTOR]) -> bool {
+        let end = at.saturating_add(len);
+        while at < end {
+            let index = at / SECTOR as u64;
+            let skip = (at % SECTOR as u64) as usize;
+            let take = ((SECTOR - skip) as u64).min(end - at) as usize;
+            if self.sector(index)[skip..skip + take] != other(index)[skip..skip + take] {
+                return false;
+            }
+            at += take as u64;
+        }
+        true
+    }
+}
+
+/// What a whole, valid sector says of itself, as its bytes have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawHeader {
+    /// [`content_id`].
+    pub id: u64,
+    /// Offset in the content's stream.
+    pub offset: u64,
+    /// The label's bytes; [`label_text`] makes them text.
+    pub label: [u8; LABEL],
 }
 
 /// What a whole, valid sector says of itself.
@@ -111,26 +165,64 @@ pub struct SectorHeader {
 
 /// Reads a sector's own description; `None` unless magic and checksum are right.
 pub fn identify(sector: &[u8; SECTOR]) -> Option<SectorHeader> {
-    if sector[..8] != MAGIC || checksum(sector) != word(sector, 24) {
-        return None;
-    }
-    let text = &sector[32..BODY];
-    let end = text.iter().position(|b| *b == 0).unwrap_or(LABEL);
+    let raw = identify_raw(sector)?;
     Some(SectorHeader {
-        id: word(sector, 8),
-        offset: word(sector, 16),
-        label: String::from_utf8_lossy(&text[..end]).into_owned(),
+        id: raw.id,
+        offset: raw.offset,
+        label: label_text(&raw.label),
     })
 }
 
-fn word(sector: &[u8; SECTOR], at: usize) -> u64 {
-    u64::from_le_bytes(sector[at..at + 8].try_into().expect("eight bytes"))
+/// As [`identify`], without allocating.
+pub fn identify_raw(sector: &[u8; SECTOR]) -> Option<RawHeader> {
+    if sector[8..16] != MAGIC || checksum(sector) != word(sector, 24) {
+        return None;
+    }
+    claim(sector)
+}
+
+/// What the header of a piece of a sector claims, proven by nothing but its magic; `None` when the piece is shorter
+/// than a header or the magic is not there. The claim is true when [`Content::sector`] of it has the same bytes.
+pub fn claim(piece: &[u8]) -> Option<RawHeader> {
+    let head: &[u8; HEADER] = piece.first_chunk()?;
+    if head[8..16] != MAGIC {
+        return None;
+    }
+    let mut label = [0; LABEL];
+    label.copy_from_slice(&head[32..HEADER]);
+    Some(RawHeader {
+        id: word(head, 0),
+        offset: word(head, 16),
+        label,
+    })
+}
+
+fn word(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
 /// Checksum of all but bytes 24–31.
+///
+/// Four sums of every fourth 8-byte word each, so that the multiplications do not wait for one another; a step
+/// `(sum rotated ^ word) * odd` is a bijection of both its inputs, so a change within one word never cancels out,
+/// and [`mix`] folds the four into one.
 fn checksum(sector: &[u8; SECTOR]) -> u64 {
-    let words = sector.chunks_exact(8).enumerate().filter(|(i, _)| *i != 3);
-    words.fold(0x636f_6c64_6375_7421, |sum: u64, (_, w)| {
-        mix(sum ^ u64::from_le_bytes(w.try_into().expect("eight bytes"))).rotate_left(17)
-    })
+    let mut sums: [u64; 4] = [
+        0x636f_6c64_6375_7421,
+        0xa076_1d64_78bd_642f,
+        0xe703_7ed1_a0b4_28db,
+        0x8ebc_6af0_9c88_c6e3,
+    ];
+    for (i, group) in sector.chunks_exact(32).enumerate() {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            let value = if i == 0 && lane == 3 {
+                0
+            } else {
+                word(group, lane * 8)
+            };
+            *sum = (sum.rotate_left(29) ^ value).wrapping_mul(0x9fb2_1c65_1e98_df25);
+        }
+    }
+    sums.into_iter()
+        .fold(0, |all, sum| mix(all.rotate_left(17) ^ sum))
 }

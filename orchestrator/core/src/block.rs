@@ -1,6 +1,7 @@
 //! Random-access bytes, wherever they are kept.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A fixed-size range of bytes that can be read at any position: a file, a buffer, a crash state.
@@ -13,6 +14,17 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// `UnexpectedEof` when the range passes the end; otherwise what the store below says.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// The next range that may hold something but zeros: it starts at `offset` or later and is not empty; everything
+    /// between `offset` and its start reads as zeros. `None` when only zeros follow. A hint for copies that skip
+    /// holes: what it returns may hold zeros too.
+    ///
+    /// # Errors
+    /// What the store below says.
+    fn next_data(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        let size = self.size();
+        Ok((offset < size).then_some(offset..size))
+    }
 }
 
 impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
@@ -23,9 +35,33 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         (**self).read_at(offset, buffer)
     }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        (**self).next_data(offset)
+    }
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(offset, buffer)
+    }
 }
 
 impl ReadAt for Vec<u8> {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.as_slice().read_at(offset, buffer)
+    }
+}
+
+impl ReadAt for [u8] {
     fn size(&self) -> u64 {
         self.len() as u64
     }
@@ -66,5 +102,9 @@ impl ReadAt for Zeros {
         }
         buffer.fill(0);
         Ok(())
+    }
+
+    fn next_data(&self, _offset: u64) -> io::Result<Option<Range<u64>>> {
+        Ok(None)
     }
 }

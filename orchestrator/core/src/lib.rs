@@ -6,9 +6,14 @@
 
 pub mod block;
 pub mod event;
+pub mod index;
 pub mod io;
+pub mod log;
 pub mod mark;
 pub mod oracle;
+pub mod plan;
 pub mod recovery;
+pub mod result;
 pub mod scenario;
+pub mod state;
 pub mod verdict;

@@ -125,3 +125,24 @@ impl Outcome {
         }
     }
 }
+
+impl std::fmt::Display for ViolationKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::Unexpected => "unexpected",
+            Self::Type => "type",
+            Self::Size => "size",
+            Self::Content => "content",
+            Self::StaleData => "stale-data",
+            Self::Zeros => "zeros",
+            Self::Garbage => "garbage",
+            Self::Listing => "listing",
+            Self::Attributes => "attributes",
+            Self::Mount => "mount",
+            Self::Fsck => "fsck",
+            Self::Dmesg => "dmesg",
+            Self::Unreadable => "unreadable",
+        })
+    }
+}

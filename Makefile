@@ -1,0 +1,37 @@
+# The two commands that a new machine needs are `make demo` and `make test`; each does all the set-up.
+
+CARGO ?= cargo
+COLDCUT = target/release/coldcut
+# Kernels that the tests need, by series.
+TEST_KERNELS = 5.10 6.1 6.12
+
+.PHONY: help setup build demo test kernels lint check clean
+
+help:
+	@echo 'make demo   set up, build, get kernel 6.12, cut the power under story 3'
+	@echo 'make test   set up, build, get the kernels, run every test'
+	@echo 'make build  set up and build target/release/coldcut'
+	@echo 'make lint   rustfmt and clippy'
+
+setup:
+	@scripts/setup
+
+build: setup
+	$(CARGO) build --release --locked --package coldcut
+
+demo: build
+	$(COLDCUT) kernel pull 6.12
+	$(COLDCUT) run scenarios/stories/3-rename-without-dir-fsync.yaml --kernel 6.12
+
+kernels: build
+	$(COLDCUT) kernel pull $(TEST_KERNELS)
+
+lint: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+test: kernels lint
+	$(CARGO) test --workspace --release --locked
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,188 @@
+//! Workload operations: open, do, close; a handle of [`Op::Open`] is used as it is.
+
+mod file;
+mod mapped;
+mod names;
+mod sys;
+mod write;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use coldcut_wire::{Done, Failure, Op, WriteFlags};
+use rustix::fs::{Mode, OFlags};
+
+use crate::clock::Stopwatch;
+use crate::failure::{Tried, refuse};
+use crate::place::{Place, name_only, place};
+use crate::session::Session;
+
+/// Permission bits of files that an operation creates without saying which.
+const NEW_FILE: u32 = 0o644;
+
+/// Runs `op` and says what its last system call returned and how long its system calls took.
+pub(crate) fn run(session: &mut Session, op: &Op) -> Result<Done, Failure> {
+    let mut watch = Stopwatch::default();
+    let ret = match op {
+        Op::Open {
+            path,
+            handle,
+            flags,
+            read_only,
+        } => open_handle(session, path, handle, *flags, *read_only, &mut watch)?,
+        Op::Close { handle } => close_handle(session, handle, &mut watch)?,
+        Op::Sleep { millis } => sys::sleep(*millis, &mut watch)?,
+        Op::DropCaches { what } => sys::drop_caches(*what, &mut watch)?,
+        Op::Sysctl { name, value } => sys::sysctl(name, value, &mut watch)?,
+        Op::Sync => {
+            watch.time(rustix::fs::sync);
+            0
+        }
+        _ => Target::new(session)?.run(op, &mut watch)?,
+    };
+    Ok(Done::Op {
+        ret,
+        nanos: watch.nanos(),
+    })
+}
+
+fn open_handle(
+    session: &mut Session,
+    path: &str,
+    handle: &str,
+    flags: WriteFlags,
+    read_only: bool,
+    watch: &mut Stopwatch,
+) -> Result<i64, Failure> {
+    if session.handles.contains_key(handle) {
+        return Err(refuse(format!("handle `{handle}` is open already")));
+    }
+    let path = name_only(path)?;
+    let access = if read_only { OFlags::RDONLY } else { OFlags::RDWR };
+    let oflags = access | write_flags(flags) | OFlags::CLOEXEC;
+    let root = session.root()?;
+    let fd = watch
+        .time(|| rustix::fs::openat(root, path, oflags, Mode::from_raw_mode(NEW_FILE)))
+        .tried(|| format!("open {path}"))?;
+    session.handles.insert(handle.to_owned(), fd);
+    Ok(0)
+}
+
+fn close_handle(session: &mut Session, handle: &str, watch: &mut Stopwatch) -> Result<i64, Failure> {
+    // An unknown name gets the message that lists the known ones.
+    place(&session.handles, &format!("fd:{handle}"))?;
+    let fd = session.handles.remove(handle);
+    watch.time(|| drop(fd));
+    Ok(0)
+}
+
+/// The open(2) flags of a write.
+fn write_flags(flags: WriteFlags) -> OFlags {
+    let all = [
+        (flags.create, OFlags::CREATE),
+        (flags.truncate, OFlags::TRUNC),
+        (flags.append, OFlags::APPEND),
+        (flags.sync, OFlags::SYNC),
+        (flags.dsync, OFlags::DSYNC),
+        (flags.direct, OFlags::DIRECT),
+    ];
+    let set = all.into_iter().filter(|(set, _)| *set);
+    set.fold(OFlags::empty(), |sum, (_, flag)| sum | flag)
+}
+
+/// A file that an operation works on.
+enum Opened<'a> {
+    Handle(BorrowedFd<'a>),
+    Own(OwnedFd),
+}
+
+impl AsFd for Opened<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Handle(fd) => *fd,
+            Self::Own(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// Where paths lead.
+struct Target<'a> {
+    session: &'a Session,
+    root: BorrowedFd<'a>,
+}
+
+impl<'a> Target<'a> {
+    fn new(session: &'a Session) -> Result<Self, Failure> {
+        Ok(Self {
+            session,
+            root: session.root()?,
+        })
+    }
+
+    fn place(&self, path: &'a str) -> Result<Place<'a>, Failure> {
+        place(&self.session.handles, path)
+    }
+
+    /// Opens `path`, or takes the handle that it names.
+    fn open(&self, path: &'a str, flags: OFlags, watch: &mut Stopwatch) -> Result<Opened<'a>, Failure> {
+        match self.place(path)? {
+            Place::Handle(fd) => Ok(Opened::Handle(fd)),
+            Place::Path(path) => {
+                let flags = flags | OFlags::CLOEXEC;
+                watch
+                    .time(|| rustix::fs::openat(self.root, path, flags, Mode::from_raw_mode(NEW_FILE)))
+                    .map(Opened::Own)
+                    .tried(|| format!("open {path}"))
+            }
+        }
+    }
+
+    /// Opens, does, closes. `verb` and the path name the attempt in a failure.
+    fn with_file<T>(
+        &self,
+        path: &'a str,
+        flags: OFlags,
+        verb: &str,
+        watch: &mut Stopwatch,
+        call: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> Result<T, Failure> {
+        let file = self.open(path, flags, watch)?;
+        let result = watch.time(|| call(file.as_fd()));
+        watch.time(|| drop(file));
+        result.tried(|| format!("{verb} {path}"))
+    }
+
+    fn run(&self, op: &'a Op, watch: &mut Stopwatch) -> Result<i64, Failure> {
+        match op {
+            Op::Write {
+                path,
+                offset,
+                len,
+                chunk,
+                content,
+                flags,
+            } => {
+                let span = write::Span {
+                    offset: *offset,
+                    len: *len,
+                    chunk: *chunk,
+                };
+                write::write(self, path, span, content, *flags, watch)
+            }
+            Op::MmapStore {
+                path,
+                offset,
+                len,
+                content,
+                msync,
+            } => mapped::store(self, path, (*offset, *len), content, *msync, watch),
+            Op::Mkdir { .. }
+            | Op::Create { .. }
+            | Op::Rename { .. }
+            | Op::Link { .. }
+            | Op::Symlink { .. }
+            | Op::Unlink { .. }
+            | Op::Rmdir { .. } => names::run(self, op, watch).map(|()| 0),
+            _ => file::run(self, op, watch).map(|()| 0),
+        }
+    }
+}

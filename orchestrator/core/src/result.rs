@@ -1,0 +1,163 @@
+//! Results: what `result.json` holds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Phase;
+use crate::verdict::{Outcome, Standing, Verdict, ViolationKind};
+
+/// Version of the files in a run's directory. A reader refuses a newer one.
+pub const RESULT_FORMAT: u32 = 1;
+
+/// Which cell of the matrix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CellRef {
+    /// Unique in its run, usable as a file name: scenario, variant and kernel joined by dots.
+    pub id: String,
+    /// Scenario's name.
+    pub scenario: String,
+    /// Variant's name.
+    pub variant: String,
+    /// Kernel as the user asked for it, such as `6.12`.
+    pub kernel: String,
+}
+
+/// A kernel image, exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelRef {
+    /// As asked for.
+    pub name: String,
+    /// `uname -r`.
+    pub release: String,
+    /// Digest of the stored kernel.
+    pub digest: String,
+}
+
+/// One broken promise in one crash state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Which kind.
+    pub kind: ViolationKind,
+    /// The crash state's id.
+    pub state: String,
+    /// Which entry of the `expect` list, from 0; `None` for the implicit promise that the filesystem mounts.
+    pub expectation: Option<usize>,
+    /// One line.
+    pub evidence: String,
+}
+
+/// How many crash states there were, and how they were looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateCounts {
+    /// Points in time at which the power was cut.
+    pub cuts: u64,
+    /// Crash states.
+    pub total: u64,
+    /// Different contents among them.
+    pub distinct: u64,
+    /// Contents recovered by a kernel booted for them alone.
+    pub cold: u64,
+    /// Contents recovered by a clone of a fresh kernel.
+    pub fresh: u64,
+    /// Contents about which nothing is known.
+    pub inconclusive: u64,
+    /// Crash states that the plan's budget left out.
+    pub left_out: u64,
+}
+
+/// Everything about one cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// Which cell.
+    pub cell: CellRef,
+    /// The kernel.
+    pub kernel: KernelRef,
+    /// Filesystem type.
+    pub filesystem: String,
+    /// Mount options and flags.
+    pub mount: String,
+    /// What the scenario declares.
+    pub declared: Outcome,
+    /// What was seen.
+    pub verdict: Verdict,
+    /// How the two compare.
+    pub standing: Standing,
+    /// Crash states.
+    pub states: StateCounts,
+    /// Expectations judged, over all crash states.
+    pub obligations: u64,
+    /// Broken promises in all, of which `violations` keeps the first of each kind and expectation.
+    pub broken: u64,
+    /// Broken promises, the earliest cut first.
+    pub violations: Vec<Violation>,
+    /// Anything that a reader should know besides.
+    pub notes: Vec<String>,
+    /// Milliseconds by phase; phases of several machines at once are added up.
+    pub millis: BTreeMap<Phase, u64>,
+}
+
+/// Sums over cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Cells as declared.
+    pub as_declared: u64,
+    /// Cells not as declared.
+    pub not_as_declared: u64,
+    /// Cells about which nothing is known.
+    pub inconclusive: u64,
+}
+
+impl Totals {
+    /// Counts standings.
+    pub fn of(standings: impl IntoIterator<Item = Standing>) -> Self {
+        let mut totals = Self::default();
+        for standing in standings {
+            match standing {
+                Standing::AsDeclared => totals.as_declared += 1,
+                Standing::NotAsDeclared => totals.not_as_declared += 1,
+                Standing::Inconclusive => totals.inconclusive += 1,
+            }
+        }
+        totals
+    }
+
+    /// The exit code of a run: 0 all as declared, 1 some not, 3 something inconclusive and nothing wrong.
+    pub fn exit_code(self) -> u8 {
+        if self.not_as_declared > 0 {
+            1
+        } else if self.inconclusive > 0 || self.as_declared == 0 {
+            3
+        } else {
+            0
+        }
+    }
+}
+
+/// `result.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// [`RESULT_FORMAT`].
+    pub format: u32,
+    /// The run's id.
+    pub run: String,
+    /// The sums.
+    pub totals: Totals,
+    /// The cells, in the run's order.
+    pub cells: Vec<CellResult>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_put_wrong_before_unknown() {
+        use Standing::{AsDeclared, Inconclusive, NotAsDeclared};
+        let code = |standings: &[Standing]| Totals::of(standings.iter().copied()).exit_code();
+        assert_eq!(code(&[AsDeclared, AsDeclared]), 0);
+        assert_eq!(code(&[AsDeclared, NotAsDeclared, Inconclusive]), 1);
+        assert_eq!(code(&[AsDeclared, Inconclusive]), 3);
+        assert_eq!(code(&[]), 3, "a run of no cells proves nothing");
+    }
+}

@@ -1,0 +1,390 @@
+//! `coldcut kernel …`: the kernel store from the command line.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::kernel::manifest::Origin;
+use crate::kernel::recipe::Recipe;
+use crate::kernel::{Kernel, Progress, Store, StoreError};
+
+/// Commands of `coldcut kernel`.
+#[derive(Debug, Subcommand)]
+pub enum KernelCommand {
+    /// Fetch kernels from the Debian archives that this machine uses
+    Pull {
+        /// A series (6.12), version, release, `newest`, range (6.12..7.3) or set (lts); `/every` for each
+        /// version of a series or range, `:full` for the full build
+        #[arg(required = true)]
+        spec: Vec<String>,
+        /// Do not look for newer ones where a stored kernel fits
+        #[arg(long)]
+        if_missing: bool,
+        /// Where to fetch from
+        #[command(flatten)]
+        archive: ArchiveArgs,
+    },
+    /// List the stored kernels
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Read every file and compare its hash
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Add a kernel of your own
+    Add {
+        /// A bzImage, or a vmlinux with a PVH entry
+        #[arg(long, value_name = "FILE", required_unless_present = "deb")]
+        bzimage: Option<PathBuf>,
+        /// Its modules: a lib/modules/RELEASE directory
+        #[arg(long, value_name = "DIR", requires = "bzimage")]
+        modules: Option<PathBuf>,
+        /// In place of these, a Debian kernel package; again for each where a kernel is split
+        #[arg(long, value_name = "FILE", conflicts_with = "bzimage")]
+        deb: Vec<PathBuf>,
+        /// What to call it
+        #[arg(long)]
+        name: String,
+    },
+    /// List the kernels that the archives offer
+    Search {
+        /// Show only those that this means; all of them when not given
+        spec: Option<String>,
+        /// Where to fetch from
+        #[command(flatten)]
+        archive: ArchiveArgs,
+    },
+    /// Remove stored kernels that no run uses at the moment
+    Remove {
+        /// Name, release or digest of each
+        #[arg(required = true)]
+        spec: Vec<String>,
+    },
+    /// Remove pulled kernels that are not needed any more
+    Gc {
+        /// Kernels to keep; every named set when not given
+        keep: Vec<String>,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print, as JSON, the digests of the stored kernels that specs mean
+    Lock {
+        /// Specs or named sets; every stored kernel when not given
+        spec: Vec<String>,
+    },
+}
+
+/// Where to fetch from, in place of the machine's own package sources.
+#[derive(Debug, Clone, Args)]
+pub struct ArchiveArgs {
+    /// Address of a Debian archive (or `COLDCUT_ARCHIVE`)
+    #[arg(long, value_name = "URL")]
+    archive: Option<String>,
+    /// Address of a Debian security archive (or `COLDCUT_SECURITY_ARCHIVE`)
+    #[arg(long, value_name = "URL")]
+    security_archive: Option<String>,
+    /// Keyring that the archives are signed by (or `COLDCUT_KEYRING`)
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<PathBuf>,
+}
+
+impl ArchiveArgs {
+    fn apply(self, store: &mut Store) {
+        let options = &mut store.archive;
+        options.main = self.archive.or(options.main.take());
+        options.security = self.security_archive.or(options.security.take());
+        options.keyring = self.keyring.or(options.keyring.take());
+    }
+}
+
+/// Runs a command of `coldcut kernel`.
+pub fn run(command: KernelCommand) -> anyhow::Result<()> {
+    let mut store = Store::open_default()?;
+    match command {
+        KernelCommand::Pull {
+            spec,
+            if_missing,
+            archive,
+        } => {
+            archive.apply(&mut store);
+            pull(&store, &spec, if_missing)
+        }
+        KernelCommand::List { json, verify } => list(&store, json, verify),
+        KernelCommand::Add {
+            bzimage,
+            modules,
+            deb,
+            name,
+        } => {
+            let progress = Terminal::new();
+            let kernel = match bzimage {
+                Some(image) => store.add(&image, modules.as_deref(), &name, &progress)?,
+                None => store.add_debs(&deb, &name, &progress)?,
+            };
+            progress.done();
+            say(&format!(
+                "{} {} is stored ({})\n",
+                kernel.name(),
+                kernel.release(),
+                short(&kernel)
+            ))
+        }
+        KernelCommand::Gc { keep, dry_run } => gc(&store, keep, dry_run),
+        KernelCommand::Lock { spec } => lock(&store, &spec),
+        KernelCommand::Search { spec, archive } => {
+            archive.apply(&mut store);
+            search(&store, spec.as_deref())
+        }
+        KernelCommand::Remove { spec } => {
+            for spec in spec {
+                let digest = store.find(&spec)?.digest().to_owned();
+                store.remove(&digest)?;
+                say(&format!("removed {spec} ({})\n", &digest[..12]))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn pull(store: &Store, specs: &[String], if_missing: bool) -> anyhow::Result<()> {
+    let progress = Terminal::new();
+    let pulled = store.pull_all(specs, if_missing, &progress)?;
+    progress.done();
+    for (spec, kernel) in pulled {
+        say(&format!("{spec} is {} ({})\n", kernel.name(), short(&kernel)))?;
+    }
+    Ok(())
+}
+
+fn gc(store: &Store, mut keep: Vec<String>, dry_run: bool) -> anyhow::Result<()> {
+    let recipe = Recipe::built_in()?;
+    if keep.is_empty() {
+        keep = recipe.kernels.keys().cloned().collect();
+    }
+    let mut freed = 0;
+    for kernel in store.unneeded(&recipe.expand(&keep))? {
+        let (name, digest, size) = (
+            kernel.name().to_owned(),
+            kernel.digest().to_owned(),
+            kernel.disk_usage(),
+        );
+        drop(kernel);
+        if dry_run {
+            say(&format!("would remove {name} ({})\n", &digest[..12]))?;
+        } else {
+            match store.remove(&digest) {
+                Ok(()) => say(&format!("removed {name} ({})\n", &digest[..12]))?,
+                Err(StoreError::Busy(why)) => {
+                    say(&format!("{why}\n"))?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        freed += size;
+    }
+    say(&format!(
+        "{} MiB {}\n",
+        freed >> 20,
+        if dry_run { "would be freed" } else { "freed" }
+    ))
+}
+
+/// One line of `kernel lock`.
+#[derive(Serialize)]
+struct Locked<'a> {
+    spec: &'a str,
+    name: &'a str,
+    digest: &'a str,
+    origin: &'a Origin,
+}
+
+fn lock(store: &Store, specs: &[String]) -> anyhow::Result<()> {
+    let mut kernels = Vec::new();
+    for spec in Recipe::built_in()?.expand(specs) {
+        kernels.extend(
+            store
+                .find_all(&spec)?
+                .into_iter()
+                .map(|kernel| (spec.clone(), kernel)),
+        );
+    }
+    if specs.is_empty() {
+        kernels.extend(
+            store
+                .list()?
+                .into_iter()
+                .map(|kernel| (kernel.name().to_owned(), kernel)),
+        );
+    }
+    let locked: Vec<_> = kernels
+        .iter()
+        .map(|(spec, k)| Locked {
+            spec,
+            name: k.name(),
+            digest: k.digest(),
+            origin: &k.manifest().origin,
+        })
+        .collect();
+    say(&format!("{}\n", serde_json::to_string_pretty(&locked)?))
+}
+
+fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
+    let (kernels, newer) = store.scan()?;
+    for error in newer {
+        eprintln!("note: {error}");
+    }
+    if verify {
+        kernels.iter().try_for_each(Kernel::verify)?;
+    }
+    if json {
+        let manifests: Vec<_> = kernels.iter().map(Kernel::manifest).collect();
+        return say(&format!("{}\n", serde_json::to_string_pretty(&manifests)?));
+    }
+    if kernels.is_empty() {
+        return say("no kernels are stored; to get one: coldcut kernel pull 6.12\n");
+    }
+    let header = ["NAME", "VERSION", "FLAVOUR", "FROM", "ON DISK", "DIGEST"].map(str::to_owned);
+    let rows = kernels.iter().map(|kernel| {
+        let manifest = kernel.manifest();
+        let from = match &manifest.origin {
+            Origin::Debian { suite, .. } => suite.clone(),
+            Origin::File { file } => file.clone(),
+        };
+        let size = format!("{} MiB", kernel.disk_usage() >> 20);
+        [
+            kernel.name().to_owned(),
+            manifest.version.clone(),
+            manifest.flavour.to_string(),
+            from,
+            size,
+            short(kernel),
+        ]
+    });
+    say(&table(std::iter::once(header).chain(rows).collect()))
+}
+
+fn search(store: &Store, spec: Option<&str>) -> anyhow::Result<()> {
+    let progress = Terminal::new();
+    let wanted = spec.map(crate::kernel::spec::Spec::parse).transpose()?;
+    let session = store.session(&progress)?;
+    progress.done();
+    let header = ["RELEASE", "VERSION", "FLAVOUR", "SUITE", "DOWNLOAD"].map(str::to_owned);
+    let fits = |o: &&crate::kernel::index::Offer| {
+        wanted
+            .as_ref()
+            .is_none_or(|w| w.fits(o.version, &o.release, o.flavour))
+    };
+    let rows = session.offers().iter().filter(fits).map(|offer| {
+        let size = format!("{:.1} MiB", offer.size() as f64 / f64::from(1 << 20));
+        [
+            offer.release.clone(),
+            offer.version.to_string(),
+            offer.flavour.to_string(),
+            offer.suite.clone(),
+            size,
+        ]
+    });
+    say(&table(std::iter::once(header).chain(rows).collect()))
+}
+
+fn short(kernel: &Kernel) -> String {
+    kernel.digest().chars().take(12).collect()
+}
+
+/// Lines up columns.
+fn table<const N: usize>(rows: Vec<[String; N]>) -> String {
+    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..N).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Prints; a reader that has gone away is no error.
+fn say(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
+}
+
+/// Progress on standard error: a bar on a terminal, lines elsewhere.
+struct Terminal {
+    bar: Option<ProgressBar>,
+    last: Mutex<String>,
+}
+
+impl Terminal {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(0);
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self {
+            bar,
+            last: Mutex::new(String::new()),
+        }
+    }
+
+    fn done(&self) {
+        if let Some(bar) = &self.bar {
+            bar.set_style(ProgressStyle::default_spinner());
+            bar.set_message("");
+            bar.finish_and_clear();
+        }
+    }
+
+    fn style(template: &str) -> ProgressStyle {
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    }
+}
+
+impl Progress for Terminal {
+    fn stage(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.set_style(Self::style("{spinner} {msg}"));
+            bar.set_message(text.to_owned());
+        } else if let Ok(mut last) = self.last.lock()
+            && *last != text
+        {
+            text.clone_into(&mut last);
+            eprintln!("{text}");
+        }
+    }
+
+    fn bytes(&self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_style(Self::style(
+                "{spinner} {msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}",
+            ));
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+
+    fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(format!("note: {text}")),
+            None => eprintln!("note: {text}"),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Options about machines, and the lab that they describe.
+
+use anyhow::Context as _;
+
+use crate::kernel::Kernel;
+use crate::machine::{Accel, AccelChoice, AccelDecision, Qemu, decide_accel};
+use crate::report::EventSink;
+use crate::run::lab::{Lab, machine_spec, write_initrd};
+use crate::scratch::Scratch;
+
+/// How machines are run.
+#[derive(Debug, clap::Args)]
+pub(super) struct MachineArgs {
+    /// How the guests' instructions are run; auto boots a kernel to see whether KVM works
+    #[arg(long, value_enum, default_value_t = AccelChoice::Auto)]
+    accel: AccelChoice,
+    /// How many machines run at once [default: as many as processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    jobs: Option<u16>,
+}
+
+impl MachineArgs {
+    /// How many machines run at once.
+    pub(super) fn jobs(&self) -> usize {
+        self.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, Into::into),
+            usize::from,
+        )
+    }
+}
+
+/// Finds QEMU, decides on the accelerator and makes the private directory.
+pub(super) async fn open_lab(args: &MachineArgs, events: EventSink, kernel: &Kernel) -> anyhow::Result<Lab> {
+    let qemu = Qemu::find().await?;
+    let scratch = Scratch::new().context("cannot make a private directory")?;
+    let accel = if args.accel == AccelChoice::Auto {
+        let initrd = scratch.path().join("probe.initrd");
+        write_initrd(kernel, "ext4", None, &initrd)?;
+        let undecided = AccelDecision {
+            accel: Accel::Kvm,
+            why: String::new(),
+        };
+        let probe = machine_spec(kernel, initrd, None, &undecided);
+        decide_accel(
+            args.accel,
+            &qemu,
+            &probe,
+            &crate::kernel::Store::default_root()?,
+            scratch.path(),
+        )
+        .await
+    } else {
+        decide_accel(
+            args.accel,
+            &qemu,
+            &machine_spec(
+                kernel,
+                "".into(),
+                None,
+                &AccelDecision {
+                    accel: Accel::Tcg,
+                    why: String::new(),
+                },
+            ),
+            scratch.path(),
+            scratch.path(),
+        )
+        .await
+    };
+    Ok(Lab::new(qemu, accel, scratch, events, args.jobs()))
+}

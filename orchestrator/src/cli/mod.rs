@@ -1,0 +1,68 @@
+//! The command line.
+
+mod check;
+mod doctor;
+pub mod kernel;
+mod machines;
+mod replay;
+mod run;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit code for a wrong command line, a wrong scenario, or a machine that lacks something.
+pub const USAGE: u8 = 2;
+
+/// Cuts the power at every write barrier of a Linux filesystem workload, reboots, and says what survived.
+#[derive(Debug, Parser)]
+#[command(name = "coldcut", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios: record, cut, recover, judge
+    Run(run::RunArgs),
+    /// Validate scenario files without running them
+    Check(check::CheckArgs),
+    /// Show a run's results again
+    Show(show::ShowArgs),
+    /// Recover and judge one crash state of a run again, verbosely
+    Replay(replay::ReplayArgs),
+    /// The kernel store
+    #[command(subcommand)]
+    Kernel(kernel::KernelCommand),
+    /// Say what this machine has and lacks
+    Doctor(doctor::DoctorArgs),
+}
+
+/// Where runs are kept.
+#[derive(Debug, clap::Args)]
+pub struct ResultsArg {
+    /// Directory of all runs
+    #[arg(long, value_name = "DIR", env = "COLDCUT_RESULTS", default_value = "results")]
+    results: PathBuf,
+}
+
+/// Runs the command; an error is for the user to read.
+///
+/// # Errors
+/// Whatever kept the command from doing its work: exit code [`USAGE`].
+pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Run(args) => run::run(args).await,
+        Command::Check(args) => check::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Replay(args) => replay::run(args).await,
+        Command::Kernel(command) => {
+            tokio::task::spawn_blocking(move || kernel::run(command)).await??;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor(args) => doctor::run(&args).await,
+    }
+}

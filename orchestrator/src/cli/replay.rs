@@ -1,0 +1,189 @@
+//! `coldcut replay`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use coldcut_core::mark::Mark;
+use coldcut_core::oracle::{self, History};
+use coldcut_core::recovery::Recovery;
+use coldcut_core::state::StateId;
+use coldcut_wire::{EntryKind, Source, TreeEntry};
+
+use super::ResultsArg;
+use super::machines::{MachineArgs, open_lab};
+use crate::report::{EventSink, Progress};
+use crate::results::{CellDir, find_run, load_run, state_path};
+use crate::run::record::mount_of;
+use crate::run::recorded::LoadedRecording;
+use crate::run::recover::{ColdBoot, RecoverJob, Recoverer as _};
+use crate::scenario_file::ScenarioFile;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ReplayArgs {
+    /// The crash state, as the result table prints it
+    #[arg(value_name = "RUN/CELL/STATE")]
+    state: String,
+    /// Recover it on another kernel of the store
+    #[arg(short, long, value_name = "KERNEL")]
+    kernel: Option<String>,
+    /// Write the disk as it was after the cut, before recovery, to this file (raw, sparse)
+    #[arg(long, value_name = "FILE")]
+    raw: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    machines: MachineArgs,
+    #[command(flatten)]
+    results: ResultsArg,
+}
+
+pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let (run, cell_id, state_id) = state_path(&args.state)?;
+    let dir = find_run(&args.results.results, run)?;
+    let info = load_run(&dir)?;
+    let Some(cell) = info.cells.iter().find(|c| c.id == cell_id) else {
+        let cells: Vec<&str> = info.cells.iter().map(|c| c.id.as_str()).collect();
+        bail!(
+            "run {} has no cell `{cell_id}`; it has {}",
+            info.run,
+            cells.join(", ")
+        );
+    };
+    let file = ScenarioFile::read(&dir.join("scenarios").join(format!("{}.yaml", cell.scenario)))?;
+    let variant = file
+        .scenario
+        .variant(&cell.variant)
+        .context("the run's own scenario lacks this variant")?
+        .clone();
+    let store = crate::kernel::Store::open_default()?;
+    let recorded_on = info.kernels.iter().find(|k| k.name == cell.kernel);
+    let wanted = args
+        .kernel
+        .as_deref()
+        .or(recorded_on.map(|k| k.digest.as_str()))
+        .unwrap_or(&cell.kernel);
+    let kernel = Arc::new(store.find(wanted)?);
+    let cell_dir = CellDir::open(&dir.join("cells").join(cell_id))?;
+    let recording = LoadedRecording::load(&cell_dir)?;
+    let state = state_id.parse::<StateId>()?.state();
+    let image = Arc::new(recording.image(&state)?);
+
+    println!("cell      {cell_id}");
+    println!(
+        "state     {state_id}: cut {} of {} events",
+        state.cut,
+        recording.log.end()
+    );
+    println!("kernel    {}", kernel.release());
+    let marks = recording.log.marks_until(state.cut);
+    println!("history   {} marks until the cut, the last of them:", marks.len());
+    for placed in marks.iter().rev().take(6).rev() {
+        println!("            {}", explain(&placed.mark));
+    }
+    if let Some(path) = &args.raw {
+        let (image, target) = (Arc::clone(&image), path.clone());
+        tokio::task::spawn_blocking(move || crate::device::export_sparse(&*image, &target))
+            .await?
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        println!("raw disk  {}", path.display());
+    }
+
+    let lab = open_lab(
+        &args.machines,
+        EventSink::new(vec![Box::new(Progress::new())]),
+        &kernel,
+    )
+    .await?;
+    let job = RecoverJob {
+        image,
+        kernel,
+        mount: mount_of(&variant),
+        contents: Arc::new(variant.contents()),
+        console: cell_dir.console(&format!("replay-{state_id}")),
+    };
+    let recovery = ColdBoot.recover(&lab, &job).await?;
+    show(&recovery);
+    let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
+    let judgement = oracle::judge(&variant, &history, &recovery);
+    println!("judged    {} expectations", judgement.judged.len());
+    for finding in &judgement.findings {
+        println!("  {}: {}", finding.kind, finding.evidence);
+    }
+    if judgement.findings.is_empty() {
+        println!("  all held");
+    }
+    Ok(ExitCode::from(u8::from(!judgement.findings.is_empty())))
+}
+
+fn explain(mark: &Mark) -> String {
+    match mark {
+        Mark::Begin(step) => format!("`{}` was begun", step.name),
+        Mark::Done(step) => format!("`{}` was acknowledged", step.name),
+        Mark::Failed(step, errno) => format!("`{}` failed with errno {errno}", step.name),
+        Mark::Line { text, .. } => format!("a program acknowledged `{text}`"),
+        Mark::End => "the recording ended".into(),
+        Mark::Other(text) => text.clone(),
+    }
+}
+
+fn show(recovery: &Recovery) {
+    match &recovery.mount_error {
+        Some(error) => println!("mount     failed: {}", error.what),
+        None => println!("mount     succeeded"),
+    }
+    if !recovery.dmesg.is_empty() {
+        println!("dmesg");
+        for line in &recovery.dmesg {
+            println!("  [{:12.6}] {}", line.micros as f64 / 1e6, line.text);
+        }
+    }
+    println!("tree");
+    for entry in &recovery.tree {
+        show_entry(entry);
+    }
+    if let Some(error) = &recovery.unmount_error {
+        println!("unmount   failed: {}", error.what);
+    }
+    if let Some(fsck) = &recovery.fsck {
+        println!(
+            "fsck      {} ({}, code {})",
+            if fsck.clean { "clean" } else { "NOT CLEAN" },
+            fsck.command,
+            fsck.code
+        );
+        if !fsck.clean {
+            println!("  {}", fsck.output.trim().replace('\n', "\n  "));
+        }
+    }
+}
+
+fn show_entry(entry: &TreeEntry) {
+    let name = String::from_utf8_lossy(&entry.path);
+    let name = if name.is_empty() { "/" } else { &*name };
+    println!(
+        "  {:?} {name}  mode {:o}, size {}, links {}",
+        entry.kind, entry.mode, entry.size, entry.nlink
+    );
+    if entry.kind == EntryKind::File {
+        for extent in &entry.extents {
+            println!(
+                "      {:>8}+{:<8} {}",
+                extent.offset,
+                extent.len,
+                source(&extent.source, extent.offset)
+            );
+        }
+    }
+    for problem in &entry.problems {
+        println!("      problem: {problem}");
+    }
+}
+
+fn source(source: &Source, offset: u64) -> String {
+    match source {
+        Source::Zeros => "zeros".into(),
+        Source::Content { at, label, .. } if *at == offset => label.clone(),
+        Source::Content { at, label, .. } => format!("{label}, but its bytes from {at} on"),
+        Source::Garbage => "bytes that nobody wrote".into(),
+        Source::Unreadable { errno } => format!("unreadable, errno {errno}"),
+    }
+}

@@ -1,0 +1,60 @@
+//! `coldcut show`.
+
+use std::process::ExitCode;
+
+use super::ResultsArg;
+use crate::report::{render_cell, render_run};
+use crate::results::{find_run, load_result, load_run};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// The run: its id, the beginning of it, or its directory
+    #[arg(default_value = "latest", value_name = "RUN")]
+    run: String,
+    /// Show only this cell, and all of it
+    #[arg(value_name = "CELL")]
+    cell: Option<String>,
+    /// Print result.json
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    results: ResultsArg,
+}
+
+pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
+    let dir = find_run(&args.results.results, &args.run)?;
+    let info = load_run(&dir)?;
+    if !dir.join("result.json").exists() {
+        anyhow::bail!(
+            "run {} was interrupted before its first cell was done; its events are in {}",
+            info.run,
+            dir.join("events.jsonl").display()
+        );
+    }
+    let result = load_result(&dir)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&result)?);
+    } else if let Some(wanted) = &args.cell {
+        let cell = result.cells.iter().find(|c| c.cell.id == *wanted);
+        let Some(cell) = cell else {
+            let cells: Vec<&str> = result.cells.iter().map(|c| c.cell.id.as_str()).collect();
+            anyhow::bail!(
+                "run {} has no cell `{wanted}`; it has {}",
+                info.run,
+                cells.join(", ")
+            );
+        };
+        print!("{}", render_cell(&info.run, cell));
+    } else {
+        print!("{}", render_run(&result));
+        let missing = info.cells.len() - result.cells.len();
+        if missing > 0 {
+            println!("{missing} cells of this run were not finished");
+        }
+    }
+    Ok(ExitCode::from(if result.cells.len() < info.cells.len() {
+        3
+    } else {
+        result.totals.exit_code()
+    }))
+}

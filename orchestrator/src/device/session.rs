@@ -1,0 +1,106 @@
+//! One client's conversation, without a socket: bytes in, bytes out.
+
+use bytes::BytesMut;
+use coldcut_core::block::Zeros;
+use std::sync::Arc;
+
+use super::disk::{Disk, Started, Ticket};
+use super::error::DeviceError;
+use super::gate::Admission;
+use super::handshake::{Handshake, Next, ProtocolError};
+use super::request::{self, Parsed};
+
+/// How many bytes of replies are gathered before they are sent.
+const OUT_LIMIT: usize = 256 << 10;
+
+/// What a conversation needs next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// At least this many more bytes from the client.
+    More(usize),
+    /// What was produced is sent first; then advance again.
+    Drain,
+    /// What was produced is sent, then the connection is closed.
+    Close,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
+
+/// The state of one conversation.
+pub(crate) struct Session {
+    handshake: Option<Handshake>,
+    size: u64,
+}
+
+impl Session {
+    pub(crate) fn start(size: u64, out: &mut Vec<u8>) -> Self {
+        Self {
+            handshake: Some(Handshake::start(size, out)),
+            size,
+        }
+    }
+
+    /// Whether requests may follow.
+    pub(crate) fn in_transmission(&self) -> bool {
+        self.handshake.is_none()
+    }
+
+    /// Eats what is complete in `input`, in order; appends replies to `out` and what has to wait to `waiting`.
+    pub(crate) fn advance(
+        &mut self,
+        disk: &mut Disk,
+        input: &mut BytesMut,
+        out: &mut Vec<u8>,
+        waiting: &mut Vec<(Ticket, Admission)>,
+    ) -> Result<Flow, SessionError> {
+        if let Some(handshake) = &mut self.handshake {
+            match handshake.advance(input, out)? {
+                Next::More => return Ok(Flow::More(1)),
+                Next::Close => return Ok(Flow::Close),
+                Next::Transmission => self.handshake = None,
+            }
+        }
+        while out.len() < OUT_LIMIT {
+            match request::take(input, self.size)? {
+                None => return Ok(Flow::More(request::missing(input)?)),
+                Some(Parsed::Disconnect) => return Ok(Flow::Close),
+                Some(Parsed::Request { cookie, request }) => match disk.start(cookie, request, out)? {
+                    Started::Replied => {}
+                    Started::Waiting(ticket, admission) => {
+                        waiting.push((ticket, admission));
+                    }
+                },
+            }
+        }
+        Ok(Flow::Drain)
+    }
+}
+
+/// Feeds arbitrary bytes to a conversation over a disk of 1 MiB, as a client that sends them in pieces of `piece`
+/// bytes; how many reply bytes came. For fuzzing: nothing that a client sends may panic or take unbounded memory.
+pub fn fuzz(input: &[u8], piece: usize) -> usize {
+    let mut disk = Disk::new(Arc::new(Zeros { size: 1 << 20 }));
+    let (mut buffer, mut out, mut waiting) = (BytesMut::new(), Vec::new(), Vec::new());
+    let mut session = Session::start(disk.size(), &mut out);
+    let mut replied = 0;
+    for piece in input.chunks(piece.max(1)) {
+        buffer.extend_from_slice(piece);
+        loop {
+            let flow = session.advance(&mut disk, &mut buffer, &mut out, &mut waiting);
+            replied += out.len();
+            out.clear();
+            match flow {
+                Ok(Flow::More(_)) => break,
+                Ok(Flow::Drain) => {}
+                Ok(Flow::Close) | Err(_) => return replied,
+            }
+        }
+    }
+    replied
+}

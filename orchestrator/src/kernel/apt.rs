@@ -1,0 +1,367 @@
+//! Runs apt with a state of its own, so that the machine's set-up is neither used nor changed.
+//!
+//! apt checks the signatures of the package lists, and the packages against the lists. What of the machine's
+//! configuration still counts is how to reach the network (proxies, credentials of a private mirror).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use super::archive::Archives;
+use super::error::StoreError;
+use super::index::{self, Offer};
+use super::manifest::PackageRecord;
+use super::progress::Progress;
+
+/// Largest package list that is read, in bytes; the largest of Debian has 60 MiB.
+const MAX_LIST: u64 = 512 << 20;
+/// Most that is kept of what apt says.
+const MAX_OUTPUT: u64 = 1 << 20;
+/// How long reading the package lists may take.
+const UPDATE_DEADLINE: Duration = Duration::from_secs(600);
+/// How long a download may take without any new byte.
+const STALL_DEADLINE: Duration = Duration::from_secs(180);
+
+/// apt with its own state in one directory. One process at a time uses it: hold the store's apt lock.
+#[derive(Debug)]
+pub struct Apt {
+    dir: PathBuf,
+    config: PathBuf,
+}
+
+/// What the archives offer, and what could not be read.
+#[derive(Debug, Default)]
+pub struct Lists {
+    /// Every kernel offered, lowest version first.
+    pub offers: Vec<Offer>,
+    /// Releases that no suite offers whole.
+    pub incomplete: Vec<String>,
+    /// Suites without a package list.
+    pub missing: Vec<String>,
+    /// What apt complained about.
+    pub complaints: Vec<String>,
+    /// Why some lists are missing or old, when some could not be fetched.
+    pub trouble: Option<String>,
+}
+
+impl Apt {
+    /// Prepares the state in `dir` for these archives.
+    pub fn new(dir: &Path, archives: &Archives) -> Result<Self, StoreError> {
+        for sub in ["etc/parts", "state/lists/partial", "cache/archives/partial"] {
+            let path = dir.join(sub);
+            fs::create_dir_all(&path).map_err(StoreError::io("create", &path))?;
+        }
+        let keyring = archives.keyring.display();
+        let stanza = |(uri, suite): &(String, String)| {
+            format!(
+                "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\nSigned-By: {keyring}\n"
+            )
+        };
+        let sources = archives.suites.iter().map(stanza).collect::<Vec<_>>().join("\n");
+        let write = |name: &str, text: &str| {
+            let path = dir.join(name);
+            fs::write(&path, text)
+                .map_err(StoreError::io("write", &path))
+                .map(|()| path)
+        };
+        write("etc/kernels.sources", &sources)?;
+        write("state/status", "")?;
+        let config = write("etc/apt.conf", &configuration(dir)?)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            config,
+        })
+    }
+
+    /// Reads the package lists from the archives, and what kernels they offer.
+    pub fn update(&self, archives: &Archives, progress: &dyn Progress) -> Result<Lists, StoreError> {
+        progress.stage("reading the package lists");
+        let run = self.run("apt-get", &["update"], None, &mut within(UPDATE_DEADLINE))?;
+        self.lists(archives, run.complaints)
+    }
+
+    /// What the package lists of the last [`Self::update`] offer.
+    pub fn lists(&self, archives: &Archives, complaints: Vec<String>) -> Result<Lists, StoreError> {
+        let args = [
+            "indextargets",
+            "--format",
+            "$(FILENAME)\t$(RELEASE)",
+            "Created-By: Packages",
+        ];
+        let run = self.run("apt-get", &args, None, &mut within(UPDATE_DEADLINE))?;
+        let mut files: BTreeMap<&str, PathBuf> = BTreeMap::new();
+        for (file, suite) in run.output.lines().filter_map(|line| line.split_once('\t')) {
+            files.insert(suite, PathBuf::from(file));
+        }
+        let mut lists = Lists {
+            missing: archives.unknown.clone(),
+            complaints,
+            ..Lists::default()
+        };
+        let mut offers = Vec::new();
+        for (_, suite) in &archives.suites {
+            match files.get(suite.as_str()).filter(|file| file.is_file()) {
+                Some(file) => {
+                    let offered = index::offers(&read_list(file)?, suite);
+                    offers.extend(offered.offers);
+                    lists.incomplete.extend(offered.incomplete);
+                }
+                None => lists.missing.push(suite.clone()),
+            }
+        }
+        lists.offers = index::merge(offers);
+        let failed = |line: &String| line.starts_with("E: ") || line.contains("Failed to fetch");
+        if lists.complaints.iter().any(failed) {
+            lists.trouble = Some(explain(&lists.complaints, &archives.keyring));
+        }
+        if files.is_empty() || lists.missing.len() == archives.suites.len() + archives.unknown.len() {
+            return Err(StoreError::Apt(explain(&lists.complaints, &archives.keyring)));
+        }
+        Ok(lists)
+    }
+
+    /// Downloads a package into `to` and returns the file. apt compares it with the signed list.
+    pub fn download(
+        &self,
+        package: &PackageRecord,
+        to: &Path,
+        done_before: u64,
+        total: u64,
+        progress: &dyn Progress,
+    ) -> Result<PathBuf, StoreError> {
+        let wanted = format!("{}={}", package.package, package.version);
+        let partial = self.dir.join("cache/archives/partial");
+        let (mut last, mut since) = (0, Instant::now());
+        let mut watch = || {
+            let now = size_of_files(to).max(size_of_files(&partial));
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            progress.bytes(done_before + now.min(package.size), total);
+            since.elapsed() < STALL_DEADLINE
+        };
+        let run = self.run("apt-get", &["download", &wanted], Some(to), &mut watch)?;
+        let mut debs = fs::read_dir(to)
+            .map_err(StoreError::io("read", to))?
+            .flatten()
+            .map(|e| e.path())
+            .filter(|p| p.extension().is_some_and(|e| e == "deb"));
+        match (run.success, debs.next()) {
+            (true, Some(file)) => Ok(file),
+            _ => Err(StoreError::Apt(format!(
+                "downloading {wanted} failed: {}",
+                explain(&run.complaints, Path::new("the keyring"))
+            ))),
+        }
+    }
+
+    /// Runs apt. `go_on` is asked now and then; when it says no, apt is ended.
+    fn run(
+        &self,
+        program: &str,
+        args: &[&str],
+        cwd: Option<&Path>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Run, StoreError> {
+        let mut command = Command::new(program);
+        command.arg("-c").arg(&self.config).args(["-q", "-q"]).args(args);
+        command
+            .env("LC_ALL", "C")
+            .env_remove("APT_CONFIG")
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        command.current_dir(cwd.unwrap_or(&self.dir));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // A coldcut that is killed takes its apt along. This thread waits for apt, so it is the parent that counts.
+        // SAFETY: between fork and exec only one system call is made, which is safe there.
+        unsafe {
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        }
+        let mut child = command.spawn().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => StoreError::Apt(format!(
+                "{program} is not on this machine; coldcut reads Debian archives through apt. On Debian it is \
+                 always there; elsewhere install apt, or add a kernel of your own: coldcut kernel add"
+            )),
+            _ => StoreError::Apt(format!("{program} cannot be started: {error}")),
+        })?;
+        let drain = |from: Option<Box<dyn Read + Send>>| {
+            thread::spawn(move || {
+                let mut text = Vec::new();
+                if let Some(mut from) = from {
+                    let _ = from.by_ref().take(MAX_OUTPUT).read_to_end(&mut text);
+                    let _ = std::io::copy(&mut from, &mut std::io::sink());
+                }
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        };
+        let stdout = drain(child.stdout.take().map(|s| Box::new(s) as _));
+        let stderr = drain(child.stderr.take().map(|s| Box::new(s) as _));
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break Ok(status),
+                Ok(None) => {}
+                Err(error) => break Err(StoreError::Apt(format!("waiting for {program} failed: {error}"))),
+            }
+            if !go_on() {
+                let what = args.first().copied().unwrap_or_default();
+                break Err(StoreError::Apt(format!(
+                    "{program} {what} made no progress and was stopped"
+                )));
+            }
+            thread::sleep(Duration::from_millis(50));
+        };
+        if status.is_err() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let output = stdout.join().unwrap_or_default();
+        let errors = stderr.join().unwrap_or_default();
+        let success = status?.success();
+        let complaint =
+            |line: &&str| line.starts_with("E: ") || line.starts_with("W: ") || line.starts_with("Err:");
+        let complaints = errors
+            .lines()
+            .chain(output.lines())
+            .filter(complaint)
+            .map(str::to_owned)
+            .collect();
+        Ok(Run {
+            success,
+            output,
+            complaints,
+        })
+    }
+}
+
+/// Goes on until the time is over.
+fn within(time: Duration) -> impl FnMut() -> bool {
+    let started = Instant::now();
+    move || started.elapsed() < time
+}
+
+struct Run {
+    success: bool,
+    output: String,
+    complaints: Vec<String>,
+}
+
+/// The apt configuration. Read after the machine's own, so what is cleared here stays cleared.
+fn configuration(dir: &Path) -> Result<String, StoreError> {
+    let text = dir.display().to_string();
+    if text.contains(['"', '\\', '\n']) || dir.to_str().is_none() {
+        let error = std::io::Error::other("apt cannot use a path with quotes, backslashes or line breaks");
+        return Err(StoreError::io("use", dir)(error));
+    }
+    Ok(format!(
+        r#"Dir "{text}";
+Dir::State "{text}/state";
+Dir::State::lists "{text}/state/lists";
+Dir::State::status "{text}/state/status";
+Dir::State::extended_states "{text}/state/extended_states";
+Dir::Cache "{text}/cache";
+Dir::Cache::archives "{text}/cache/archives";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Dir::Etc "{text}/etc";
+Dir::Etc::sourcelist "{text}/etc/kernels.sources";
+Dir::Etc::sourceparts "{text}/etc/parts";
+Dir::Etc::preferences "{text}/etc/none";
+Dir::Etc::preferencesparts "{text}/etc/parts";
+Dir::Etc::trusted "{text}/etc/none";
+Dir::Etc::trustedparts "{text}/etc/parts";
+Dir::Etc::netrc "/etc/apt/auth.conf";
+Dir::Etc::netrcparts "/etc/apt/auth.conf.d";
+Dir::Log "{text}/state";
+#clear APT::Architectures;
+APT::Architecture "amd64";
+APT::Architectures {{ "amd64"; }};
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Pre-Install-Pkgs;
+APT::Sandbox::User "root";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+Acquire::GzipIndexes "false";
+Acquire::Languages "none";
+Acquire::Retries "2";
+Acquire::http::Timeout "30";
+Acquire::https::Timeout "30";
+"#
+    ))
+}
+
+fn read_list(path: &Path) -> Result<String, StoreError> {
+    let file = fs::File::open(path).map_err(StoreError::io("read", path))?;
+    let mut text = Vec::new();
+    file.take(MAX_LIST)
+        .read_to_end(&mut text)
+        .map_err(StoreError::io("read", path))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn size_of_files(dir: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .filter_map(|e| e.metadata().ok())
+        .filter(fs::Metadata::is_file)
+        .map(|m| m.len())
+        .sum()
+}
+
+/// Says in plain words what apt's complaints mean.
+fn explain(complaints: &[String], keyring: &Path) -> String {
+    let all = complaints.join("\n");
+    let has = |texts: &[&str]| texts.iter().any(|t| all.contains(t));
+    let meaning = if has(&["NO_PUBKEY", "Missing key", "not signed", "EXPKEYSIG", "BADSIG"]) {
+        format!(
+            "the archive's signature does not check against {} (an old keyring? install a current \
+             debian-archive-keyring, or give --keyring)",
+            keyring.display()
+        )
+    } else if has(&["No space left"]) {
+        "the disk is full".to_owned()
+    } else if has(&["is expired", "not valid yet"]) {
+        "the archive's package lists are out of date, or this machine's clock is wrong".to_owned()
+    } else if has(&[
+        "Could not resolve",
+        "Temporary failure resolving",
+        "Could not connect",
+        "Unable to connect",
+        "Connection failed",
+        "Network is unreachable",
+        "Connection timed out",
+    ]) {
+        "the archive cannot be reached (no network? a proxy that apt does not know?)".to_owned()
+    } else if has(&["Hash Sum mismatch", "unexpected size"]) {
+        "the archive is being updated, or a cache in between is stale; try again later".to_owned()
+    } else if has(&[
+        "404",
+        "does not have a Release file",
+        "Unable to locate package",
+        "was not found",
+    ]) {
+        "the archive does not have it (any more); package lists change often, try again".to_owned()
+    } else {
+        "apt failed".to_owned()
+    };
+    let mut shown: Vec<&str> = complaints.iter().map(String::as_str).take(6).collect();
+    shown.dedup();
+    if shown.is_empty() {
+        meaning
+    } else {
+        format!("{meaning}. apt says:\n  {}", shown.join("\n  "))
+    }
+}

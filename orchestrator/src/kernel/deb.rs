@@ -1,0 +1,364 @@
+//! Takes from a Debian kernel package what coldcut needs: boot image, configuration, modules.
+//!
+//! Both layouts are known: one `linux-image` package with `/boot` and `/lib/modules` (up to 6.18), and the
+//! split `linux-binary`, `linux-base` and `linux-modules` packages (6.19 and later), all under `/usr/lib`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Component, Path};
+
+use super::ar::{self, ArError};
+use super::decompress::{DecompressError, Format, Limited};
+
+/// Largest unpacked package; the full flavour has about 500 MiB with uncompressed modules.
+const MAX_UNPACKED: u64 = 4 << 30;
+/// Largest file that is taken from a package.
+const MAX_FILE: u64 = 256 << 20;
+/// Most that is kept in memory from the packages of one kernel.
+const MAX_KEPT: u64 = 1 << 30;
+/// Most files in the packages of one kernel; the full flavour has about 5,000.
+const MAX_ENTRIES: usize = 100_000;
+
+/// Why a package cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum DebError {
+    /// The outer container.
+    #[error("{0}")]
+    Ar(ArError),
+    /// There is no `data.tar`.
+    #[error("not a Debian package: no data.tar member, only {0}")]
+    NoData(String),
+    /// `data.tar` is compressed in an unknown way.
+    #[error("its {0} has no known compression")]
+    UnknownCompression(String),
+    /// Decompression failed.
+    #[error("{0}")]
+    Decompress(#[from] DecompressError),
+    /// The tar archive is damaged, or too large.
+    #[error("damaged package: {0}")]
+    Tar(io::Error),
+    /// A file of the package is too large.
+    #[error("its file {path} has {size} bytes, more than any kernel file ({MAX_FILE})")]
+    FileTooLarge {
+        /// The path in the package.
+        path: String,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// Two packages, or one, have several kernels.
+    #[error("it has two kernels: {0} and {1}")]
+    TwoKernels(String, String),
+    /// Too much altogether.
+    #[error("it has more files, or more bytes, than any kernel package")]
+    TooMuch,
+}
+
+/// What the packages of one kernel hold, as far as coldcut uses it.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Path and bytes of the boot image.
+    pub boot: Option<(String, Vec<u8>)>,
+    /// The kernel's configuration.
+    pub config: Option<Vec<u8>>,
+    /// `modules.builtin`: paths of what is built in.
+    pub builtin: Option<Vec<u8>>,
+    /// `modules.builtin.modinfo`: what built-in modules say of themselves.
+    pub builtin_modinfo: Option<Vec<u8>>,
+    /// Module files as packed, by path below `lib/modules/<release>/`.
+    pub modules: BTreeMap<String, Vec<u8>>,
+    /// `<release>` in `lib/modules/<release>`.
+    pub modules_release: Option<String>,
+    kept: u64,
+    entries: usize,
+}
+
+/// What a path of a package is to us.
+#[derive(Debug, PartialEq, Eq)]
+enum Use<'a> {
+    Boot,
+    Config,
+    Builtin(&'a str),
+    BuiltinModinfo(&'a str),
+    Module(&'a str, &'a str),
+    Nothing,
+}
+
+/// Trees of modules that no coldcut guest loads; they are most of a full kernel.
+const UNUSED: [&str; 17] = [
+    "kernel/sound/",
+    "kernel/net/",
+    "kernel/drivers/net/",
+    "kernel/drivers/gpu/",
+    "kernel/drivers/media/",
+    "kernel/drivers/infiniband/",
+    "kernel/drivers/staging/",
+    "kernel/drivers/usb/",
+    "kernel/drivers/iio/",
+    "kernel/drivers/hid/",
+    "kernel/drivers/input/",
+    "kernel/drivers/bluetooth/",
+    "kernel/drivers/isdn/",
+    "kernel/drivers/hwmon/",
+    "kernel/drivers/video/",
+    "kernel/drivers/platform/",
+    "kernel/drivers/comedi/",
+];
+
+fn classify(path: &str) -> Use<'_> {
+    if let Some(name) = path.strip_prefix("boot/") {
+        return match name {
+            _ if name.contains('/') => Use::Nothing,
+            _ if name.starts_with("vmlinuz-") => Use::Boot,
+            _ if name.starts_with("config-") => Use::Config,
+            _ => Use::Nothing,
+        };
+    }
+    let Some(below) = path
+        .strip_prefix("usr/")
+        .unwrap_or(path)
+        .strip_prefix("lib/modules/")
+    else {
+        return Use::Nothing;
+    };
+    match below.split_once('/') {
+        Some((_, "vmlinuz")) => Use::Boot,
+        Some((_, "config")) => Use::Config,
+        Some((release, "modules.builtin")) => Use::Builtin(release),
+        Some((release, "modules.builtin.modinfo")) => Use::BuiltinModinfo(release),
+        Some((release, file)) if is_module(file) && !UNUSED.iter().any(|tree| file.starts_with(tree)) => {
+            Use::Module(release, file)
+        }
+        _ => Use::Nothing,
+    }
+}
+
+/// True for the name of a module file, packed or not.
+pub fn is_module(file: &str) -> bool {
+    [".ko", ".ko.xz", ".ko.zst", ".ko.gz"]
+        .iter()
+        .any(|ext| file.ends_with(ext))
+}
+
+impl Contents {
+    /// Reads one package and adds what it holds.
+    pub fn add_deb(&mut self, path: &Path) -> Result<(), DebError> {
+        let mut file = File::open(path).map_err(|e| DebError::Ar(e.into()))?;
+        let members = ar::members(&mut file)?;
+        let Some(data) = members
+            .iter()
+            .find(|m| m.name == "data.tar" || m.name.starts_with("data.tar."))
+        else {
+            let names: Vec<_> = members.iter().map(|m| m.name.as_str()).collect();
+            return Err(DebError::NoData(if names.is_empty() {
+                "nothing".into()
+            } else {
+                names.join(", ")
+            }));
+        };
+        file.seek(SeekFrom::Start(data.offset))
+            .map_err(|e| DebError::Ar(e.into()))?;
+        let mut packed = BufReader::with_capacity(1 << 16, file.take(data.size));
+        if data.name == "data.tar" {
+            return self.add_tar(packed);
+        }
+        let head = io::BufRead::fill_buf(&mut packed).map_err(|e| DebError::Ar(e.into()))?;
+        let format = Format::of(head).ok_or_else(|| DebError::UnknownCompression(data.name.clone()))?;
+        self.add_tar(format.reader(packed)?)
+    }
+
+    /// Reads one tar stream and adds what it holds.
+    fn add_tar(&mut self, stream: impl Read) -> Result<(), DebError> {
+        let mut archive = tar::Archive::new(Limited::new(stream, MAX_UNPACKED));
+        for entry in archive.entries().map_err(DebError::Tar)? {
+            let mut entry = entry.map_err(DebError::Tar)?;
+            self.entries += 1;
+            if self.entries > MAX_ENTRIES {
+                return Err(DebError::TooMuch);
+            }
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let Some(path) = entry.path().ok().and_then(|p| plain(&p)) else {
+                continue;
+            };
+            if classify(&path) == Use::Nothing {
+                continue;
+            }
+            let size = entry.size();
+            if size > MAX_FILE {
+                return Err(DebError::FileTooLarge { path, size });
+            }
+            let mut bytes = Vec::with_capacity(size as usize);
+            entry.read_to_end(&mut bytes).map_err(DebError::Tar)?;
+            self.take(&path, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a file of a package (or of an unpacked tree) when it is of use. `path` is relative to `/`.
+    pub fn take(&mut self, path: &str, bytes: Vec<u8>) -> Result<(), DebError> {
+        self.kept += bytes.len() as u64;
+        if self.kept > MAX_KEPT {
+            return Err(DebError::TooMuch);
+        }
+        match classify(path) {
+            Use::Boot => {
+                if let Some((first, _)) = &self.boot {
+                    return Err(DebError::TwoKernels(first.clone(), path.to_owned()));
+                }
+                self.boot = Some((path.to_owned(), bytes));
+            }
+            Use::Config => self.config = Some(bytes),
+            Use::Builtin(release) => {
+                self.one_release(release)?;
+                self.builtin = Some(bytes);
+            }
+            Use::BuiltinModinfo(release) => {
+                self.one_release(release)?;
+                self.builtin_modinfo = Some(bytes);
+            }
+            Use::Module(release, file) => {
+                self.one_release(release)?;
+                self.modules.insert(file.to_owned(), bytes);
+            }
+            Use::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn one_release(&mut self, release: &str) -> Result<(), DebError> {
+        match &self.modules_release {
+            Some(first) if first != release => Err(DebError::TwoKernels(first.clone(), release.to_owned())),
+            Some(_) => Ok(()),
+            None => {
+                self.modules_release = Some(release.to_owned());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The path without `./`, when it is plain UTF-8 and does not climb.
+fn plain(path: &Path) -> Option<String> {
+    let mut parts = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir | Component::RootDir => {}
+            Component::Normal(part) => parts.push(part.to_str()?),
+            Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::ar::tests::archive;
+    use super::super::decompress::tests::{gzip, xz, zstd};
+    use super::*;
+
+    pub(crate) fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, data) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(data.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, path, *data).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    /// A package whose data member is xz.
+    pub(crate) fn deb_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+        archive(&[
+            ("debian-binary", b"2.0\n"),
+            ("control.tar.xz", b""),
+            ("data.tar.xz", &xz(&tar_of(files))),
+        ])
+    }
+
+    fn read(bytes: &[u8]) -> Result<Contents, DebError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.deb");
+        std::fs::write(&path, bytes).unwrap();
+        let mut contents = Contents::default();
+        contents.add_deb(&path).map(|()| contents)
+    }
+
+    const FILES: [(&str, &[u8]); 7] = [
+        ("./boot/vmlinuz-6.1.0-9-cloud-amd64", b"image"),
+        ("./boot/config-6.1.0-9-cloud-amd64", b"CONFIG_X=y"),
+        ("./boot/System.map-6.1.0-9-cloud-amd64", b"map"),
+        (
+            "./lib/modules/6.1.0-9-cloud-amd64/modules.builtin",
+            b"kernel/fs/ext4/ext4.ko\n",
+        ),
+        ("./lib/modules/6.1.0-9-cloud-amd64/kernel/fs/xfs/xfs.ko", b"xfs"),
+        ("./lib/modules/6.1.0-9-cloud-amd64/kernel/sound/snd.ko", b"noise"),
+        ("./usr/share/doc/x/copyright", b"text"),
+    ];
+
+    #[test]
+    fn takes_what_is_needed_under_each_compression() {
+        let tar = tar_of(&FILES);
+        for (name, data) in [
+            ("data.tar", tar.clone()),
+            ("data.tar.xz", xz(&tar)),
+            ("data.tar.zst", zstd(&tar)),
+            ("data.tar.gz", gzip(&tar)),
+        ] {
+            let contents = read(&archive(&[("debian-binary", b"2.0\n"), (name, &data)])).unwrap();
+            let boot = contents.boot.unwrap();
+            assert_eq!(
+                (boot.0.as_str(), &boot.1[..]),
+                ("boot/vmlinuz-6.1.0-9-cloud-amd64", &b"image"[..])
+            );
+            assert_eq!(contents.config.unwrap(), b"CONFIG_X=y");
+            assert_eq!(contents.builtin.unwrap(), b"kernel/fs/ext4/ext4.ko\n");
+            assert_eq!(
+                contents.modules.keys().collect::<Vec<_>>(),
+                ["kernel/fs/xfs/xfs.ko"],
+                "{name}"
+            );
+            assert_eq!(contents.modules_release.as_deref(), Some("6.1.0-9-cloud-amd64"));
+        }
+    }
+
+    #[test]
+    fn knows_the_split_layout() {
+        assert_eq!(
+            classify("usr/lib/modules/7.3.4+deb13-cloud-amd64/vmlinuz"),
+            Use::Boot
+        );
+        assert_eq!(classify("usr/lib/modules/7.3.4/config"), Use::Config);
+        assert_eq!(
+            classify("usr/lib/modules/7.3/kernel/a.ko.xz"),
+            Use::Module("7.3", "kernel/a.ko.xz")
+        );
+        assert_eq!(
+            classify("usr/lib/modules/7.3/modules.builtin.modinfo"),
+            Use::BuiltinModinfo("7.3")
+        );
+        assert_eq!(classify("boot/grub/vmlinuz-x"), Use::Nothing);
+    }
+
+    #[test]
+    fn bad_packages_get_a_reason() {
+        let says = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+        assert!(says(b"hello").contains("not a Debian package"));
+        assert!(says(&archive(&[("debian-binary", b"2.0\n")])).contains("only debian-binary"));
+        assert!(says(&archive(&[("data.tar.xz", b"no xz at all")])).contains("no known compression"));
+        let packed = xz(&tar_of(&FILES));
+        let cut = &packed[..packed.len() / 2];
+        assert!(says(&archive(&[("data.tar.xz", cut)])).contains("damaged package"));
+        let two = deb_of(&[("boot/vmlinuz-a", b"1"), ("boot/vmlinuz-b", b"2")]);
+        assert!(says(&two).contains("two kernels: boot/vmlinuz-a and boot/vmlinuz-b"));
+    }
+
+    #[test]
+    fn climbing_paths_are_ignored() {
+        assert_eq!(plain(Path::new("./boot/../etc/passwd")), None);
+        assert_eq!(plain(Path::new("/boot/x")).as_deref(), Some("boot/x"));
+    }
+}

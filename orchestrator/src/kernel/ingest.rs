@@ -1,0 +1,290 @@
+//! From the contents of packages, or a user's files, to an entry of the store.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::bzimage::{self, ImageKind};
+use super::deb::Contents;
+use super::elf;
+use super::entry::Kernel;
+use super::error::StoreError;
+use super::manifest::{BootKind, FORMAT, Flavour, Manifest, Origin};
+use super::modules::{ModuleSets, ModuleTree};
+use super::progress::Progress;
+use super::recipe::Recipe;
+use super::spec::{Spec, Wanted};
+use super::staging::Staging;
+use super::store::Store;
+use super::version::KernelVersion;
+
+/// Most files that are looked at below a directory of modules.
+const MAX_TREE: usize = 100_000;
+
+/// What is known of a kernel before it is unpacked.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The name to give, else the release.
+    pub(crate) name: Option<String>,
+    /// The upstream version, else that of the release.
+    pub(crate) version: Option<KernelVersion>,
+    pub(crate) flavour: Flavour,
+    pub(crate) origin: Origin,
+    /// For messages.
+    pub(crate) label: PathBuf,
+}
+
+impl Store {
+    /// Adds a bzImage or vmlinux of the user's own under a name.
+    ///
+    /// `modules` is a `lib/modules/<release>` directory (or one above it). Without it everything that a guest
+    /// needs must be built in. Adding the same files under the same name again changes nothing.
+    pub fn add(
+        &self,
+        image: &Path,
+        modules: Option<&Path>,
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<Kernel, StoreError> {
+        check_name(name)?;
+        let mut contents = Contents::default();
+        contents.boot = Some((
+            image.display().to_string(),
+            read_bounded(image, bzimage::MAX_IMAGE)?,
+        ));
+        if let Some(dir) = modules {
+            add_tree(&mut contents, dir)?;
+        }
+        self.add_contents(&contents, image, name, progress)
+    }
+
+    /// Adds the kernel of one or more `.deb` files of the user's own under a name.
+    pub fn add_debs(
+        &self,
+        debs: &[PathBuf],
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<Kernel, StoreError> {
+        check_name(name)?;
+        let mut contents = Contents::default();
+        for deb in debs {
+            contents.add_deb(deb).map_err(|cause| StoreError::Deb {
+                path: deb.clone(),
+                cause,
+            })?;
+        }
+        self.add_contents(
+            &contents,
+            debs.first().map_or(Path::new("no package"), PathBuf::as_path),
+            name,
+            progress,
+        )
+    }
+
+    fn add_contents(
+        &self,
+        contents: &Contents,
+        from: &Path,
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<Kernel, StoreError> {
+        let file = from
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let identity = Identity {
+            name: Some(name.to_owned()),
+            version: None,
+            flavour: Flavour::Custom,
+            origin: Origin::File { file },
+            label: from.to_owned(),
+        };
+        let staging = Staging::new(&self.kernels_dir())?;
+        self.ingest(staging, contents, identity, progress)
+    }
+
+    /// Stores a kernel from what its packages hold.
+    pub(crate) fn ingest(
+        &self,
+        mut staging: Staging,
+        contents: &Contents,
+        identity: Identity,
+        progress: &dyn Progress,
+    ) -> Result<Kernel, StoreError> {
+        let label = &identity.label;
+        let image_error = |cause| StoreError::Image {
+            path: label.clone(),
+            cause,
+        };
+        let Some((_, image)) = &contents.boot else {
+            return Err(image_error(bzimage::ImageError::NotAKernel(
+                "; the packages hold no vmlinuz".into(),
+            )));
+        };
+        progress.stage("extracting the kernel");
+        let kind = bzimage::kind(image).map_err(image_error)?;
+        let release = bzimage::release(image).map_err(image_error)?;
+        let (boot, boot_note) = match kind {
+            ImageKind::Vmlinux => {
+                staging.write("vmlinux", image)?;
+                (BootKind::Pvh, None)
+            }
+            ImageKind::BzImage => {
+                staging.write("bzImage", image)?;
+                let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
+                match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
+                    Ok(vmlinux) => {
+                        staging.write("vmlinux", &vmlinux)?;
+                        (BootKind::Pvh, None)
+                    }
+                    Err(why) => {
+                        progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
+                        (BootKind::BzImage, Some(why))
+                    }
+                }
+            }
+        };
+        if let Some(config) = &contents.config {
+            staging.write("config", config)?;
+        }
+        progress.stage("choosing modules");
+        let ModuleSets { sets, modules } = Self::module_sets(contents, &release, identity.flavour)?;
+        for (file, bytes) in &modules {
+            staging.write(&format!("modules/{file}"), bytes)?;
+        }
+        let leading = KernelVersion::leading(&release);
+        let version = identity
+            .version
+            .or(leading)
+            .ok_or_else(|| image_error(bzimage::ImageError::NoRelease))?;
+        let mut manifest = Manifest {
+            format: FORMAT,
+            digest: String::new(),
+            name: identity.name.unwrap_or_else(|| release.clone()),
+            release,
+            version: version.to_string(),
+            series: version.series(),
+            flavour: identity.flavour,
+            boot,
+            boot_note,
+            origin: identity.origin,
+            files: Vec::new(),
+            sets,
+            stored_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs()),
+            coldcut: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        progress.stage("storing");
+        let kernels = self.kernels_dir();
+        let _lock = self.write_lock()?;
+        staging.seal(&mut manifest);
+        for other in self.list()? {
+            let same_digest = other.digest() == manifest.digest;
+            if same_digest && (other.name() == manifest.name || manifest.flavour != Flavour::Custom) {
+                return Ok(other);
+            }
+            let (name, digest) = (other.name().to_owned(), other.digest().to_owned());
+            if same_digest {
+                return Err(StoreError::SameKernel { name, digest });
+            }
+            if name == manifest.name && manifest.flavour == Flavour::Custom {
+                return Err(StoreError::NameTaken { name, digest });
+            }
+        }
+        staging.commit(&kernels, &manifest)?;
+        let dir = kernels.join(&manifest.digest);
+        Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
+            path: dir,
+            what: "it vanished".to_owned(),
+        })
+    }
+
+    fn module_sets(contents: &Contents, release: &str, flavour: Flavour) -> Result<ModuleSets, StoreError> {
+        if contents.modules.is_empty() && contents.builtin.is_none() {
+            // A kernel without modules: nothing tells what is built in.
+            return Ok(ModuleSets::default());
+        }
+        let mut recipe = Recipe::built_in()?.modules;
+        if flavour == Flavour::Custom && contents.builtin.is_none() {
+            // Without a list of what is built in, a missing module may well be.
+            for set in recipe.values_mut() {
+                set.required = false;
+            }
+        }
+        ModuleTree::new(contents, release)
+            .sets(&recipe)
+            .map_err(|cause| StoreError::Modules {
+                kernel: release.to_owned(),
+                cause,
+            })
+    }
+}
+
+fn check_name(name: &str) -> Result<(), StoreError> {
+    let plain = (1..=100).contains(&name.len())
+        && !name.starts_with(['-', '.'])
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._+~-".contains(c));
+    match Spec::parse(name) {
+        Ok(Spec {
+            wanted: Wanted::Name(_),
+            ..
+        }) if plain => Ok(()),
+        _ => Err(StoreError::BadName(name.to_owned())),
+    }
+}
+
+fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    let file = fs::File::open(path).map_err(StoreError::io("read", path))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(StoreError::io("read", path))?;
+    if bytes.len() as u64 > limit {
+        let error = std::io::Error::other(format!("it is larger than {} MiB, as no kernel is", limit >> 20));
+        return Err(StoreError::io("use", path)(error));
+    }
+    Ok(bytes)
+}
+
+/// Reads the modules below `dir`, which is `…/lib/modules/<release>` or has that below it.
+fn add_tree(contents: &mut Contents, dir: &Path) -> Result<(), StoreError> {
+    let mut todo = vec![dir.to_owned()];
+    let mut seen = 0;
+    while let Some(at) = todo.pop() {
+        for entry in fs::read_dir(&at).map_err(StoreError::io("read", &at))? {
+            let entry = entry.map_err(StoreError::io("read", &at))?;
+            seen += 1;
+            if seen > MAX_TREE {
+                return Err(StoreError::io("use", dir)(std::io::Error::other(
+                    "it has more files than any kernel",
+                )));
+            }
+            let path = entry.path();
+            let kind = entry.file_type().map_err(StoreError::io("read", &path))?;
+            if kind.is_dir() {
+                todo.push(path);
+            } else if kind.is_file() {
+                let text = path.to_string_lossy();
+                // The part from the first tree of modules on; the release is checked by each module's vermagic.
+                let below = text
+                    .rfind("/kernel/")
+                    .map(|i| &text[i + 1..])
+                    .or_else(|| text.rsplit('/').next());
+                let keep = |name: &str| name.starts_with("modules.builtin") || super::deb::is_module(name);
+                if let Some(below) = below.filter(|b| keep(b)) {
+                    let bytes = read_bounded(&path, bzimage::MAX_IMAGE)?;
+                    contents
+                        .take(&format!("lib/modules/given/{below}"), bytes)
+                        .map_err(|cause| StoreError::Deb {
+                            path: path.clone(),
+                            cause,
+                        })?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

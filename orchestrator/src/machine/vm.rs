@@ -1,0 +1,225 @@
+//! A running machine.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::net::UnixStream;
+
+use super::args::fds;
+use super::{Console, Guest, GuestError, MachineSpec, Qemu, Qmp, QmpError, qemu_args};
+use crate::process::Process;
+
+/// Why there is no machine, or none any more.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// QEMU could not be started.
+    #[error("QEMU could not be started: {0}")]
+    Spawn(#[source] std::io::Error),
+    /// A file or socket of the machine could not be made.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// QEMU ended at once.
+    #[error("QEMU ended ({}): {message}", status.map_or("unknown status".to_owned(), |s| s.to_string()))]
+    Ended {
+        /// Its status.
+        status: Option<ExitStatus>,
+        /// The end of its standard error.
+        message: String,
+    },
+    /// Its monitor.
+    #[error(transparent)]
+    Qmp(#[from] QmpError),
+    /// The guest did not come up, with the last lines of its console.
+    #[error("the guest did not come up: {why}{}", tail(console))]
+    Boot {
+        /// What happened.
+        why: String,
+        /// Last lines of its console.
+        console: Vec<String>,
+    },
+    /// The agent, later.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+}
+
+fn tail(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return "; its console is empty".to_owned();
+    }
+    format!("; its console ends with:\n    {}", lines.join("\n    "))
+}
+
+/// A guest that answers, and the QEMU around it. Dropping it kills it.
+#[derive(Debug)]
+pub struct Machine {
+    /// The agent.
+    pub guest: Guest,
+    /// The serial console.
+    pub console: Console,
+    /// The monitor.
+    pub qmp: Qmp,
+    /// From the start of QEMU to the agent's greeting.
+    pub boot_time: Duration,
+    process: Process,
+    qemu_log: PathBuf,
+}
+
+impl Machine {
+    /// Starts QEMU and waits until the agent answers.
+    ///
+    /// `console_log` receives the serial console, and QEMU's standard error goes to the same path with `.qemu` added.
+    ///
+    /// # Errors
+    /// [`MachineError`]; QEMU is then gone.
+    pub async fn boot(
+        qemu: &Qemu,
+        spec: &MachineSpec,
+        console_log: &Path,
+        limit: Duration,
+    ) -> Result<Self, MachineError> {
+        let started = Instant::now();
+        let mut log_name = console_log.as_os_str().to_owned();
+        log_name.push(".qemu");
+        let qemu_log = PathBuf::from(log_name);
+        let io = |what: String| move |source| MachineError::Io { what, source };
+        let log =
+            std::fs::File::create(&qemu_log).map_err(io(format!("cannot create {}", qemu_log.display())))?;
+        let mut ours = Vec::new();
+        let mut theirs = Vec::new();
+        for number in [fds::QMP, fds::AGENT, fds::CONSOLE] {
+            let (a, b) = StdStream::pair().map_err(io("cannot make a socket pair".into()))?;
+            a.set_nonblocking(true)
+                .map_err(io("cannot use a socket".into()))?;
+            ours.push(UnixStream::from_std(a).map_err(io("cannot use a socket".into()))?);
+            theirs.push((OwnedFd::from(b), number));
+        }
+        let Ok([qmp, agent, serial]) = <[UnixStream; 3]>::try_from(ours) else {
+            unreachable!("three were made")
+        };
+        let mut command = Command::new(&qemu.path);
+        command
+            .args(qemu_args(spec))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        inherit(&mut command, theirs).map_err(io("cannot pass a socket on".into()))?;
+        let process = Process::spawn(command).map_err(MachineError::Spawn)?;
+        let console = Console::start(serial, console_log)
+            .map_err(io(format!("cannot create {}", console_log.display())))?;
+
+        let come_up = async {
+            let qmp = Qmp::connect(qmp, limit).await?;
+            let guest = Guest::connect(agent, limit).await?;
+            Ok::<_, MachineError>((qmp, guest))
+        };
+        let result = tokio::select! {
+            biased;
+            result = come_up => result,
+            status = process.wait() => Err(MachineError::Ended { status, message: String::new() }),
+        };
+        match result {
+            Ok((qmp, guest)) => Ok(Self {
+                guest,
+                console,
+                qmp,
+                boot_time: started.elapsed(),
+                process,
+                qemu_log,
+            }),
+            Err(error) => Err(explain(error, &process, &console, &qemu_log).await),
+        }
+    }
+
+    /// Kills QEMU and waits until it is reaped: this is how the power is cut.
+    pub async fn kill(self) {
+        self.process.end().await;
+    }
+
+    /// Ends when QEMU does, saying why as far as the console and QEMU's standard error tell.
+    pub async fn ended(&self) -> String {
+        let status = self.process.wait().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if let Some(panic) = self.console.panic() {
+            return format!("the guest's kernel panicked: {panic}");
+        }
+        let words = stderr_end(&self.qemu_log);
+        let status = status.map_or("unknown status".to_owned(), |s| s.to_string());
+        if words.is_empty() {
+            format!("QEMU ended ({status})")
+        } else {
+            format!("QEMU ended ({status}): {words}")
+        }
+    }
+
+    /// QEMU's process id, for measurements.
+    pub fn pid(&self) -> i32 {
+        self.process.id()
+    }
+}
+
+/// Turns the first symptom into the best explanation there is, and makes sure QEMU is gone.
+async fn explain(error: MachineError, process: &Process, console: &Console, log: &Path) -> MachineError {
+    // A QEMU that refuses its arguments closes the monitor a moment before it ends.
+    let _ = tokio::time::timeout(Duration::from_millis(500), process.wait()).await;
+    let status = process.status();
+    process.end().await;
+    let lines = console.tail(15);
+    if let Some(panic) = console.panic() {
+        return MachineError::Boot {
+            why: format!("its kernel panicked: {panic}"),
+            console: lines,
+        };
+    }
+    let message = stderr_end(log);
+    if status.is_some() && (lines.is_empty() || !message.is_empty()) {
+        return MachineError::Ended { status, message };
+    }
+    match error {
+        MachineError::Guest(error) => MachineError::Boot {
+            why: error.to_string(),
+            console: lines,
+        },
+        MachineError::Ended { .. } => MachineError::Boot {
+            why: "it ended".into(),
+            console: lines,
+        },
+        other => other,
+    }
+}
+
+fn stderr_end(log: &Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text[text.len().saturating_sub(2000)..]).into_owned();
+    text.trim().to_owned()
+}
+
+/// Lets the child have each descriptor under its number.
+fn inherit(command: &mut Command, theirs: Vec<(OwnedFd, i32)>) -> std::io::Result<()> {
+    let highest = theirs.iter().map(|(_, number)| *number).max().unwrap_or(2);
+    // First out of the way of the numbers wanted, so that no dup2 overwrites one that is still needed.
+    let parked = theirs
+        .into_iter()
+        .map(|(fd, number)| Ok((rustix::io::fcntl_dupfd_cloexec(&fd, highest + 1)?, number)))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    // SAFETY: dup2 is safe between fork and exec; it clears the close-on-exec flag of the copy.
+    unsafe {
+        command.pre_exec(move || {
+            for (fd, number) in &parked {
+                if libc::dup2(fd.as_raw_fd(), *number) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The table at the end of a run, and the long form of one cell.
+
+use std::fmt::Write as _;
+
+use coldcut_core::result::{CellResult, RunResult};
+use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
+
+/// A verdict in a few words.
+pub(super) fn verdict_text(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Pass => "holds".to_owned(),
+        Verdict::Violation { kinds } => format!("violates {}", kind_list(kinds)),
+        Verdict::Inconclusive { cause } => {
+            format!("inconclusive: {}", cause.lines().next().unwrap_or_default())
+        }
+    }
+}
+
+fn kind_list(kinds: &[ViolationKind]) -> String {
+    kinds
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Holds => "holds".to_owned(),
+        Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
+    }
+}
+
+fn standing_text(standing: Standing) -> &'static str {
+    match standing {
+        Standing::AsDeclared => "as declared",
+        Standing::NotAsDeclared => "NOT AS DECLARED",
+        Standing::Inconclusive => "INCONCLUSIVE",
+    }
+}
+
+/// The table of a run: a row a cell, and under it, for a violation, its evidence and the command that replays it.
+pub fn render_run(run: &RunResult) -> String {
+    let head = [
+        "scenario", "variant", "kernel", "declared", "seen", "cuts", "states", "distinct", "judged", "",
+    ];
+    let rows: Vec<[String; 10]> = run.cells.iter().map(row).collect();
+    let mut widths: Vec<usize> = head.iter().map(|h| h.len()).collect();
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    line(&mut text, &widths, &head.map(str::to_owned));
+    for (row, cell) in rows.iter().zip(&run.cells) {
+        line(&mut text, &widths, row);
+        for violation in first_of_each_kind(cell) {
+            let _ = writeln!(text, "    {}: {}", violation.kind, violation.evidence);
+            let _ = writeln!(
+                text,
+                "      coldcut replay {}/{}/{}",
+                run.run, cell.cell.id, violation.state
+            );
+        }
+        if let Verdict::Inconclusive { cause } = &cell.verdict {
+            let _ = writeln!(text, "    {}", cause.replace('\n', "\n    "));
+        }
+        for note in &cell.notes {
+            let _ = writeln!(text, "    note: {note}");
+        }
+    }
+    let totals = run.totals;
+    let _ = writeln!(
+        text,
+        "{} as declared, {} not as declared, {} inconclusive",
+        totals.as_declared, totals.not_as_declared, totals.inconclusive
+    );
+    text
+}
+
+fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &coldcut_core::result::Violation> {
+    let mut seen = Vec::new();
+    cell.violations.iter().filter(move |v| {
+        let new = !seen.contains(&v.kind);
+        seen.push(v.kind);
+        new
+    })
+}
+
+fn row(cell: &CellResult) -> [String; 10] {
+    let seen = match &cell.verdict {
+        Verdict::Inconclusive { .. } => "inconclusive".to_owned(),
+        verdict => verdict_text(verdict),
+    };
+    [
+        cell.cell.scenario.clone(),
+        cell.cell.variant.clone(),
+        cell.cell.kernel.clone(),
+        outcome_text(&cell.declared),
+        seen,
+        cell.states.cuts.to_string(),
+        cell.states.total.to_string(),
+        cell.states.distinct.to_string(),
+        cell.obligations.to_string(),
+        standing_text(cell.standing).to_owned(),
+    ]
+}
+
+fn line(text: &mut String, widths: &[usize], cells: &[String; 10]) {
+    let mut out = String::new();
+    for (width, cell) in widths.iter().zip(cells) {
+        let _ = write!(out, "{cell:<width$}  ");
+    }
+    let _ = writeln!(text, "{}", out.trim_end());
+}
+
+/// Everything about one cell, for `coldcut show`.
+pub fn render_cell(run: &str, cell: &CellResult) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}", cell.cell.id);
+    let _ = writeln!(
+        text,
+        "  kernel      {} ({})",
+        cell.kernel.release, cell.kernel.digest
+    );
+    let mount = if cell.mount.is_empty() {
+        "defaults"
+    } else {
+        &cell.mount
+    };
+    let _ = writeln!(text, "  filesystem  {}, mounted with {mount}", cell.filesystem);
+    let _ = writeln!(text, "  declared    {}", outcome_text(&cell.declared));
+    let _ = writeln!(
+        text,
+        "  seen        {} ({})",
+        verdict_text(&cell.verdict),
+        standing_text(cell.standing)
+    );
+    let s = &cell.states;
+    let _ = writeln!(
+        text,
+        "  states      {} cuts, {} states, {} distinct; recovered {} cold, {} on clones; {} inconclusive, {} left out",
+        s.cuts, s.total, s.distinct, s.cold, s.fresh, s.inconclusive, s.left_out
+    );
+    let _ = writeln!(
+        text,
+        "  judged      {} expectations, {} broken",
+        cell.obligations, cell.broken
+    );
+    let times: Vec<String> = cell
+        .millis
+        .iter()
+        .map(|(p, ms)| format!("{p:?} {ms} ms").to_lowercase())
+        .collect();
+    let _ = writeln!(text, "  time        {}", times.join(", "));
+    for violation in &cell.violations {
+        let _ = writeln!(text, "  {}: {}", violation.kind, violation.evidence);
+        let _ = writeln!(
+            text,
+            "    coldcut replay {run}/{}/{}",
+            cell.cell.id, violation.state
+        );
+    }
+    for note in &cell.notes {
+        let _ = writeln!(text, "  note: {note}");
+    }
+    text
+}

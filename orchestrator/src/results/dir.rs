@@ -1,0 +1,269 @@
+//! Writing a run's directory.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use coldcut_core::result::{CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult, Totals};
+use serde::{Deserialize, Serialize};
+
+/// `run.json`: what was asked for, and with what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// [`RESULT_FORMAT`].
+    pub format: u32,
+    /// The run's id.
+    pub run: String,
+    /// coldcut's version.
+    pub coldcut: String,
+    /// QEMU's version.
+    pub qemu: String,
+    /// Accelerator, and why it was chosen.
+    pub accel: String,
+    /// Words of the command line.
+    pub command_line: Vec<String>,
+    /// Seed of everything that is sampled.
+    pub seed: u64,
+    /// Seconds since 1970.
+    pub started: u64,
+    /// Kernels by name.
+    pub kernels: Vec<KernelRef>,
+    /// Scenarios; their texts are in `scenarios/`.
+    pub scenarios: Vec<ScenarioInfo>,
+    /// Cells, in order.
+    pub cells: Vec<CellRef>,
+}
+
+/// A scenario of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScenarioInfo {
+    /// Its name.
+    pub name: String,
+    /// Path of the file it came from.
+    pub file: String,
+    /// Digest of what it says.
+    pub digest: String,
+}
+
+/// The directory of a run under way.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    id: String,
+    cells: Vec<CellResult>,
+    order: Vec<String>,
+}
+
+impl RunDir {
+    /// A new, empty directory below `results`, with an id made of the time and a random tail.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(results: &Path) -> io::Result<Self> {
+        fs::create_dir_all(results)?;
+        let seconds = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        loop {
+            let dir = tempfile::Builder::new()
+                .prefix(&format!("{}-", stamp(seconds)))
+                .rand_bytes(4)
+                .tempdir_in(results)?;
+            let path = dir.keep();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let lower = name.to_lowercase();
+            let wanted = path.with_file_name(&lower);
+            // Ids are lower case, so that they survive any file system they are copied to.
+            if lower != name && (wanted.exists() || fs::rename(&path, &wanted).is_err()) {
+                fs::remove_dir(&path)?;
+                continue;
+            }
+            fs::set_permissions(&wanted, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+            fs::create_dir(wanted.join("cells"))?;
+            fs::create_dir(wanted.join("scenarios"))?;
+            return Ok(Self {
+                path: wanted,
+                id: lower,
+                cells: Vec::new(),
+                order: Vec::new(),
+            });
+        }
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes `run.json` and points `latest` here.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn begin(&mut self, info: &RunInfo) -> io::Result<()> {
+        self.order = info.cells.iter().map(|c| c.id.clone()).collect();
+        write_json(&self.path.join("run.json"), info)?;
+        let latest = self.path.with_file_name("latest");
+        let temporary = self.path.with_file_name(format!(".latest-{}", self.id));
+        std::os::unix::fs::symlink(&self.id, &temporary)?;
+        fs::rename(temporary, latest)
+    }
+
+    /// Keeps a scenario's text beside its results.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_scenario(&self, name: &str, text: &str) -> io::Result<()> {
+        fs::write(self.path.join("scenarios").join(format!("{name}.yaml")), text)
+    }
+
+    /// The file that the event stream goes to.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn events(&self) -> io::Result<File> {
+        File::options()
+            .create(true)
+            .append(true)
+            .open(self.path.join("events.jsonl"))
+    }
+
+    /// A cell's own directory.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn cell(&self, id: &str) -> io::Result<CellDir> {
+        CellDir::create(&self.path.join("cells").join(id))
+    }
+
+    /// Adds a cell's result and rewrites `result.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish_cell(&mut self, result: CellResult) -> io::Result<RunResult> {
+        let place = |id: &str| self.order.iter().position(|o| o == id).unwrap_or(usize::MAX);
+        let mut cells = std::mem::take(&mut self.cells);
+        cells.push(result);
+        cells.sort_by_key(|c| place(&c.cell.id));
+        self.cells = cells;
+        let result = RunResult {
+            format: RESULT_FORMAT,
+            run: self.id.clone(),
+            totals: Totals::of(self.cells.iter().map(|c| c.standing)),
+            cells: self.cells.clone(),
+        };
+        write_json(&self.path.join("result.json"), &result)?;
+        Ok(result)
+    }
+}
+
+/// The directory of one cell.
+#[derive(Clone, Debug)]
+pub struct CellDir {
+    path: PathBuf,
+}
+
+impl CellDir {
+    fn create(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path.join("consoles"))?;
+        fs::create_dir_all(path.join("recoveries"))?;
+        Ok(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens an existing one, or a place for one.
+    ///
+    /// # Errors
+    /// When its folders cannot be made.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::create(path)
+    }
+
+    /// The base image, raw and sparse.
+    pub fn base(&self) -> PathBuf {
+        self.path.join("base.img")
+    }
+
+    /// The write log, in the dm-log-writes format.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("write.log")
+    }
+
+    /// What that format cannot say.
+    pub fn sidecar(&self) -> PathBuf {
+        self.path.join("write.log.order")
+    }
+
+    /// A console's file, by the name of what its machine was for.
+    pub fn console(&self, name: &str) -> PathBuf {
+        self.path.join("consoles").join(format!("{name}.log"))
+    }
+
+    /// Where the recovery of a content is kept.
+    pub fn recovery(&self, digest: &str) -> PathBuf {
+        self.path.join("recoveries").join(format!("{digest}.json"))
+    }
+}
+
+/// Writes a file whole or not at all.
+fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    serde_json::to_writer_pretty(&mut file, value)?;
+    file.write_all(b"\n")?;
+    file.as_file()
+        .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.as_file().sync_data()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// `20261122-151800` in UTC, by Howard Hinnant's civil-from-days algorithm.
+fn stamp(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86400, seconds % 86400);
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1460 + doe / 36524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}{month:02}{day:02}-{:02}{:02}{:02}",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(stamp(0), "19700101-000000");
+        assert_eq!(stamp(951_782_400), "20000229-000000");
+        assert_eq!(stamp(1_795_360_680), "20261122-151800");
+    }
+
+    #[test]
+    fn ids_are_unique_and_lower_case() {
+        let base = tempfile::tempdir().unwrap();
+        let a = RunDir::create(base.path()).unwrap();
+        let b = RunDir::create(base.path()).unwrap();
+        assert_ne!(a.id(), b.id());
+        assert_eq!(a.id(), a.id().to_lowercase());
+    }
+}

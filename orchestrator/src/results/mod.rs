@@ -1,0 +1,10 @@
+//! A run's directory: `results/<run-id>/`. Its layout is described in `results/README.md`.
+//!
+//! Everything is written so that a crash of coldcut leaves a readable run: `run.json` before anything happens,
+//! `events.jsonl` line by line, `result.json` anew (by rename) whenever a cell is done.
+
+mod dir;
+mod store;
+
+pub use dir::{CellDir, RunDir, RunInfo, ScenarioInfo};
+pub use store::{ResultsError, find_run, load_result, load_run, state_path};

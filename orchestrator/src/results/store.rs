@@ -1,0 +1,177 @@
+//! Reading runs back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use coldcut_core::result::{RESULT_FORMAT, RunResult};
+use serde::de::DeserializeOwned;
+
+use super::RunInfo;
+
+/// Why a run cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// There is none of that name.
+    #[error("there is no run `{wanted}` in {}{}", dir.display(), known(runs))]
+    NoRun {
+        /// What was asked for.
+        wanted: String,
+        /// Where it was looked for.
+        dir: PathBuf,
+        /// What there is.
+        runs: Vec<String>,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{} is not a file of coldcut's: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A newer coldcut wrote it.
+    #[error("{} has format {found}; this coldcut reads up to {RESULT_FORMAT}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// `RUN/CELL/STATE` is not.
+    #[error("`{0}` does not name a crash state; expected RUN/CELL/STATE as the result table prints it")]
+    BadState(String),
+}
+
+fn known(runs: &[String]) -> String {
+    match runs.len() {
+        0 => " (there are none)".to_owned(),
+        n => format!(
+            "; the last of {n} are: {}",
+            runs[n.saturating_sub(5)..].join(", ")
+        ),
+    }
+}
+
+/// The directory of a run: a path to it, its id, an unambiguous beginning of its id, or `latest`.
+///
+/// # Errors
+/// [`ResultsError::NoRun`].
+pub fn find_run(results: &Path, wanted: &str) -> Result<PathBuf, ResultsError> {
+    let direct = Path::new(wanted);
+    if direct.join("run.json").is_file() {
+        return Ok(direct.to_owned());
+    }
+    if !wanted.is_empty() && results.join(wanted).join("run.json").is_file() {
+        return Ok(results.join(wanted));
+    }
+    let mut runs: Vec<String> = fs::read_dir(results)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|e| e.path().join("run.json").is_file() && e.file_type().is_ok_and(|t| t.is_dir()))
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .collect();
+    runs.sort();
+    let mut matching = runs
+        .iter()
+        .filter(|r| !wanted.is_empty() && r.starts_with(wanted));
+    match (matching.next(), matching.next()) {
+        (Some(one), None) => Ok(results.join(one)),
+        _ => Err(ResultsError::NoRun {
+            wanted: wanted.to_owned(),
+            dir: results.to_owned(),
+            runs,
+        }),
+    }
+}
+
+/// `run.json` of a run's directory.
+///
+/// # Errors
+/// [`ResultsError`].
+pub fn load_run(dir: &Path) -> Result<RunInfo, ResultsError> {
+    load(&dir.join("run.json"))
+}
+
+/// `result.json` of a run's directory.
+///
+/// # Errors
+/// [`ResultsError`].
+pub fn load_result(dir: &Path) -> Result<RunResult, ResultsError> {
+    load(&dir.join("result.json"))
+}
+
+fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
+    let text = fs::read(path).map_err(|source| ResultsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let parse = |source| ResultsError::Parse {
+        path: path.to_owned(),
+        source,
+    };
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(parse)?;
+    let found = value
+        .get("format")
+        .and_then(serde_json::Value::as_u64)
+        .unwrap_or(0);
+    if found > u64::from(RESULT_FORMAT) {
+        return Err(ResultsError::Newer {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    serde_json::from_value(value).map_err(parse)
+}
+
+/// Splits `RUN/CELL/STATE`; the run may itself be a path.
+///
+/// # Errors
+/// [`ResultsError::BadState`].
+pub fn state_path(text: &str) -> Result<(&str, &str, &str), ResultsError> {
+    let bad = || ResultsError::BadState(text.to_owned());
+    let (rest, state) = text.rsplit_once('/').ok_or_else(bad)?;
+    let (run, cell) = rest.rsplit_once('/').ok_or_else(bad)?;
+    if run.is_empty() || cell.is_empty() || state.is_empty() {
+        Err(bad())
+    } else {
+        Ok((run, cell, state))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_paths_split_from_the_right() {
+        assert_eq!(
+            state_path("results/r1/cell.a/b3").unwrap(),
+            ("results/r1", "cell.a", "b3")
+        );
+        assert!(state_path("r1/cell").is_err());
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_and_a_wrong_name_lists_what_there_is() {
+        let base = tempfile::tempdir().unwrap();
+        let run = base.path().join("20261122-aaaa");
+        fs::create_dir(&run).unwrap();
+        fs::write(run.join("run.json"), "{\"format\": 999}").unwrap();
+        assert!(matches!(
+            load_run(&run),
+            Err(ResultsError::Newer { found: 999, .. })
+        ));
+        assert_eq!(find_run(base.path(), "20261122").unwrap(), run);
+        let error = find_run(base.path(), "x").unwrap_err().to_string();
+        assert!(error.contains("20261122-aaaa"), "{error}");
+    }
+}

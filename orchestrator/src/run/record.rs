@@ -1,0 +1,363 @@
+//! Making a recording: the filesystem, its setup, and the workload with every request and mark in one order.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use coldcut_core::event::{Event, Phase};
+use coldcut_core::log::Recorder;
+use coldcut_core::mark::Mark;
+use coldcut_core::recovery::CallError;
+use coldcut_core::scenario::{Action, End, FsSource, Step, Variant};
+use coldcut_wire::{Done, ExecSpec, Output, Request, Stream};
+use rustix::io::Errno;
+
+use super::lab::Lab;
+use super::session::{Mount, Session};
+use super::timings::Timings;
+use super::{OrUnknown as _, Unknown};
+use crate::device::{Device, DeviceHandle, FileImage, Recording, export_sparse};
+use crate::filesystem;
+use crate::kernel::Kernel;
+use crate::machine::{DiskSpec, Machine, Next};
+use crate::results::CellDir;
+
+/// Bytes that a device writes atomically, as told to the guest and assumed of crash states.
+pub const ATOMIC_UNIT: u32 = 4096;
+/// How long the device may take to have nothing in flight after the setup was unmounted.
+const QUIET: Duration = Duration::from_secs(30);
+
+type FileRecorder = Recorder<File, File>;
+
+/// What a recording is made of.
+#[derive(Debug)]
+pub struct RecordJob<'a> {
+    /// The cell's id, for events.
+    pub cell: &'a str,
+    /// What to do.
+    pub variant: &'a Variant,
+    /// On which kernel.
+    pub kernel: &'a Kernel,
+    /// Directory of the scenario's file, which paths on the host are relative to.
+    pub home: &'a Path,
+    /// Where everything is kept.
+    pub dir: &'a CellDir,
+}
+
+/// How a variant is mounted.
+pub fn mount_of(variant: &Variant) -> Mount {
+    let fs = &variant.filesystem;
+    Mount {
+        fstype: fs.fstype.name().to_owned(),
+        data: fs.mount.clone(),
+        flags: fs.flags.iter().map(|f| f.name().to_owned()).collect(),
+    }
+}
+
+/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar.
+///
+/// # Errors
+/// [`Unknown`]: whatever kept the workload from running as written.
+pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
+    let phase = |phase| {
+        lab.events.send(Event::Phase {
+            cell: job.cell.to_owned(),
+            phase,
+        })
+    };
+    let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
+
+    phase(Phase::Format);
+    let start = Instant::now();
+    let image = prepare_image(lab, job).await?;
+    let base = FileImage::open(&image).or_unknown("opening the image")?;
+    let socket = lab.fresh_path(".sock");
+    let device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
+    timings.add(Phase::Format, start);
+
+    phase(Phase::Boot);
+    let start = Instant::now();
+    let fs = job.variant.filesystem.fstype.name();
+    let programs = job.variant.programs.programs.as_ref().map(|p| job.home.join(p));
+    let initrd = lab
+        .initrd(job.kernel, fs, programs.as_deref())
+        .or_unknown("preparing the machine")?;
+    let disk = DiskSpec {
+        socket,
+        write_cache: true,
+        physical_block_size: ATOMIC_UNIT,
+        tap: None,
+    };
+    let spec = lab.spec(job.kernel, initrd, Some(disk));
+    let machine = lab
+        .boot(&spec, &job.dir.console("record"))
+        .await
+        .or_unknown("booting to record")?;
+    timings.add(Phase::Boot, start);
+
+    let result = run_in(lab, job, &machine, &device.handle(), timings).await;
+    machine.kill().await;
+    device.shutdown().or_unknown("stopping the disk")?;
+    let _ = std::fs::remove_file(&image);
+    result
+}
+
+/// The filesystem before the setup: made, or a copy of the user's.
+async fn prepare_image(lab: &Lab, job: &RecordJob<'_>) -> Result<PathBuf, Unknown> {
+    let fs = &job.variant.filesystem;
+    match &fs.source {
+        FsSource::Make { size, mkfs } => {
+            let path = lab.fresh_path(".img");
+            filesystem::make(&path, fs.fstype.name(), *size, mkfs)
+                .await
+                .or_unknown("making the filesystem")?;
+            Ok(path)
+        }
+        FsSource::Image(file) => {
+            let (from, to) = (job.home.join(file), lab.fresh_path(".img"));
+            let target = to.clone();
+            let what = format!("copying {}", from.display());
+            tokio::task::spawn_blocking(move || {
+                let image = FileImage::open(&from)?;
+                export_sparse(&image, &target)
+            })
+            .await
+            .or_unknown(&what)?
+            .or_unknown(&what)?;
+            Ok(to)
+        }
+    }
+}
+
+async fn run_in(
+    lab: &Lab,
+    job: &RecordJob<'_>,
+    machine: &Machine,
+    handle: &DeviceHandle,
+    timings: &Timings,
+) -> Result<(), Unknown> {
+    let phase = |phase| {
+        lab.events.send(Event::Phase {
+            cell: job.cell.to_owned(),
+            phase,
+        })
+    };
+    let variant = job.variant;
+    let session = Session::new(machine, lab.limits);
+    let mount = mount_of(variant);
+
+    phase(Phase::Setup);
+    let start = Instant::now();
+    if !variant.setup.is_empty() {
+        session
+            .mount(&mount)
+            .await
+            .or_unknown("mounting for the setup")?
+            .or_unknown("mounting for the setup")?;
+        for step in &variant.setup {
+            run_step(lab, machine, &session, step, None).await?;
+        }
+        session
+            .unmount()
+            .await
+            .or_unknown("unmounting the setup")?
+            .or_unknown("unmounting the setup")?;
+    }
+    timings.add(Phase::Setup, start);
+
+    phase(Phase::Record);
+    let start = Instant::now();
+    let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
+    let size = handle.size();
+    let recorder: FileRecorder = Recorder::new(
+        create(job.dir.log())?,
+        create(job.dir.sidecar())?,
+        size,
+        ATOMIC_UNIT,
+    )
+    .or_unknown("starting the log")?;
+    let recording = handle
+        .begin_recording(recorder, QUIET)
+        .await
+        .or_unknown("starting the recording")?;
+    keep_base(&recording, job.dir).await?;
+
+    let outcome = workload(lab, job, machine, &session, &mount, handle).await;
+    if outcome.is_ok() {
+        handle.mark(&Mark::End).or_unknown("ending the log")?;
+    }
+    let counters = handle.counters();
+    let (mut recorder, _) = recording.end().or_unknown("ending the recording")?;
+    recorder.finish().or_unknown("finishing the log")?;
+    handle.health().or_unknown("the disk")?;
+    outcome?;
+    lab.events.send(Event::Recorded {
+        cell: job.cell.to_owned(),
+        writes: counters.writes,
+        flushes: counters.flushes,
+        marks: recorder.entries(),
+    });
+    timings.add(Phase::Record, start);
+    Ok(())
+}
+
+/// Keeps the base image beside the log: together they rebuild every crash state.
+async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result<(), Unknown> {
+    let (base, path) = (recording.base().clone(), dir.base());
+    tokio::task::spawn_blocking(move || export_sparse(&*base, &path))
+        .await
+        .or_unknown("keeping the base image")?
+        .or_unknown("keeping the base image")?;
+    Ok(())
+}
+
+async fn workload(
+    lab: &Lab,
+    job: &RecordJob<'_>,
+    machine: &Machine,
+    session: &Session<'_>,
+    mount: &Mount,
+    handle: &DeviceHandle,
+) -> Result<(), Unknown> {
+    let variant = job.variant;
+    let mark = |text: &str| {
+        handle
+            .mark(&Mark::Other(text.to_owned()))
+            .or_unknown("marking the log")
+    };
+    mark("mounting")?;
+    session
+        .mount(mount)
+        .await
+        .or_unknown("mounting")?
+        .or_unknown("mounting")?;
+    mark("mounted")?;
+    for (index, step) in variant.workload.iter().enumerate() {
+        lab.events.send(Event::Step {
+            cell: job.cell.to_owned(),
+            index,
+            of: variant.workload.len(),
+            name: step.name.name.clone(),
+        });
+        run_step(lab, machine, session, step, Some(handle)).await?;
+    }
+    match variant.end {
+        End::Cut => {}
+        End::Settle { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
+        End::Umount => {
+            mark("unmounting")?;
+            session
+                .unmount()
+                .await
+                .or_unknown("unmounting")?
+                .or_unknown("unmounting")?;
+            mark("unmounted")?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs a step: BEGIN is logged before it is sent, MARK after its answer came.
+async fn run_step(
+    lab: &Lab,
+    machine: &Machine,
+    session: &Session<'_>,
+    step: &Step,
+    device: Option<&DeviceHandle>,
+) -> Result<(), Unknown> {
+    let mark = |mark: Mark| match device {
+        Some(device) => device.mark(&mark).or_unknown("marking the log"),
+        None => Ok(()),
+    };
+    let doing = format!("step `{}` (line {})", step.name.name, step.line);
+    mark(Mark::Begin(step.name.clone()))?;
+    let outcome = match &step.action {
+        Action::Op(op) => session.op(&doing, op.clone()).await.or_unknown(&doing)?,
+        Action::Exec { spec, mark_prefix } => {
+            let on_line = |text: &str| {
+                mark(Mark::Line {
+                    index: step.name.index,
+                    text: text.to_owned(),
+                })
+            };
+            exec(lab, machine, &doing, spec, mark_prefix.as_deref(), on_line).await?
+        }
+        Action::Mark => Ok(()),
+        other => return Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
+    };
+    match (outcome, step.expected_errno) {
+        (Ok(()), None) => mark(Mark::Done(step.name.clone())),
+        (Err(error), wanted) => {
+            mark(Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
+            match wanted {
+                Some(wanted) if error.errno == Some(wanted) => Ok(()),
+                Some(wanted) => {
+                    let wanted = Errno::from_raw_os_error(wanted);
+                    Err(Unknown(format!(
+                        "{doing} should have failed with {wanted:?}, and failed: {}",
+                        error.what
+                    )))
+                }
+                None => Err(Unknown(format!("{doing} failed: {}", error.what))),
+            }
+        }
+        (Ok(()), Some(wanted)) => {
+            mark(Mark::Done(step.name.clone()))?;
+            let wanted = Errno::from_raw_os_error(wanted);
+            Err(Unknown(format!(
+                "{doing} should have failed with {wanted:?}, and succeeded"
+            )))
+        }
+    }
+}
+
+/// Runs a program; what it acknowledges is marked as it comes.
+async fn exec(
+    lab: &Lab,
+    machine: &Machine,
+    doing: &str,
+    spec: &ExecSpec,
+    prefix: Option<&str>,
+    mut on_line: impl FnMut(&str) -> Result<(), Unknown>,
+) -> Result<Result<(), CallError>, Unknown> {
+    let limit = Duration::from_millis(spec.timeout_ms) + lab.limits.answer;
+    let mut reply = machine
+        .guest
+        .request(doing, Request::Exec(spec.clone()), limit)
+        .await
+        .or_unknown(doing)?;
+    let mut last = Vec::new();
+    loop {
+        match reply.next().await {
+            Ok(Next::Output(Output::Line { stream, text })) => {
+                if let (Stream::Stdout, Some(prefix)) = (stream, prefix)
+                    && let Some(text) = text.strip_prefix(prefix)
+                {
+                    on_line(text)?;
+                } else {
+                    if last.len() == 5 {
+                        last.remove(0);
+                    }
+                    last.push(text);
+                }
+            }
+            Ok(Next::Output(other)) => {
+                return Err(Unknown(format!("{doing}: unexpected answer {other:.200?}")));
+            }
+            Ok(Next::Done(Done::Exec { code: 0 })) => return Ok(Ok(())),
+            Ok(Next::Done(Done::Exec { code })) => {
+                let what = format!("it ended with {code}; it last said: {}", last.join(" / "));
+                return Ok(Err(CallError { errno: None, what }));
+            }
+            Ok(Next::Done(other)) => return Err(Unknown(format!("{doing}: unexpected answer {other:?}"))),
+            Err(crate::machine::GuestError::Failed(failure)) => {
+                return Ok(Err(CallError {
+                    errno: failure.errno,
+                    what: failure.what,
+                }));
+            }
+            Err(error) => return Err(Unknown::while_doing(doing, error)),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The conversation with one guest about one filesystem.
+
+use std::time::Duration;
+
+use coldcut_core::recovery::CallError;
+use coldcut_wire::{ContentName, DmesgLine, Done, MountSpec, Op, Output, Request, TreeEntry, WalkSpec};
+
+use super::lab::Limits;
+use crate::machine::{GuestError, Machine};
+
+/// Device node of the disk under test.
+pub const DEVICE: &str = "/dev/vda";
+/// Names in a tree at most.
+const MAX_ENTRIES: u32 = 1 << 20;
+/// Parts of an answer at most.
+const MAX_PARTS: usize = 1 << 16;
+
+/// How a filesystem is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Type.
+    pub fstype: String,
+    /// Comma-separated options of the filesystem.
+    pub data: String,
+    /// Generic flags by name.
+    pub flags: Vec<String>,
+}
+
+/// Talks to one machine.
+#[derive(Debug)]
+pub struct Session<'a> {
+    machine: &'a Machine,
+    limits: Limits,
+}
+
+/// A call that the guest may refuse without anything being wrong with the guest.
+pub type Called<T> = Result<Result<T, CallError>, GuestError>;
+
+impl<'a> Session<'a> {
+    /// With a machine that answers.
+    pub fn new(machine: &'a Machine, limits: Limits) -> Self {
+        Self { machine, limits }
+    }
+
+    /// Waits for an answer; if the guest dies meanwhile, says why it died.
+    async fn alive<T>(&self, work: impl Future<Output = Result<T, GuestError>>) -> Result<T, GuestError> {
+        match work.await {
+            Err(GuestError::Closed { what }) => {
+                // The connection closes a moment before QEMU's end can be seen.
+                let ended = tokio::time::timeout(Duration::from_secs(5), self.machine.ended()).await;
+                let why = ended.unwrap_or_else(|_| "the agent ended".into());
+                Err(GuestError::Closed {
+                    what: format!("{what}: {why}"),
+                })
+            }
+            other => other,
+        }
+    }
+
+    async fn call(&self, what: &str, body: Request, limit: Duration) -> Result<Done, GuestError> {
+        self.alive(self.machine.guest.call(what, body, limit)).await
+    }
+
+    /// Mounts the disk.
+    ///
+    /// # Errors
+    /// [`GuestError`] when the guest did not answer; the kernel's refusal is an inner error.
+    pub async fn mount(&self, mount: &Mount) -> Called<()> {
+        let spec = MountSpec {
+            device: DEVICE.into(),
+            fstype: mount.fstype.clone(),
+            data: mount.data.clone(),
+            flags: mount.flags.clone(),
+            wait_ms: 30_000,
+            existing_dir: None,
+        };
+        refused(
+            self.call("mount", Request::Mount(spec), self.limits.mount)
+                .await
+                .map(drop),
+        )
+    }
+
+    /// Unmounts it.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn unmount(&self) -> Called<()> {
+        refused(
+            self.call("unmount", Request::Unmount, self.limits.unmount)
+                .await
+                .map(drop),
+        )
+    }
+
+    /// Runs an operation.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn op(&self, name: &str, op: Op) -> Called<()> {
+        let extra = if let Op::Sleep { millis } = op {
+            Duration::from_millis(millis)
+        } else {
+            Duration::ZERO
+        };
+        refused(
+            self.call(name, Request::Op(op), self.limits.step + extra)
+                .await
+                .map(drop),
+        )
+    }
+
+    /// The whole tree with the provenance of every sector.
+    ///
+    /// # Errors
+    /// [`GuestError`]: a tree that cannot be walked to its end says nothing.
+    pub async fn walk(
+        &self,
+        contents: Vec<ContentName>,
+        max_bytes: u64,
+    ) -> Result<Vec<TreeEntry>, GuestError> {
+        let spec = WalkSpec {
+            contents,
+            data: true,
+            max_entries: MAX_ENTRIES,
+            max_bytes,
+        };
+        let (parts, done) = self
+            .alive(
+                self.machine
+                    .guest
+                    .collect("walk", Request::Walk(spec), self.limits.walk, MAX_PARTS),
+            )
+            .await?;
+        let mut tree = Vec::new();
+        for part in parts {
+            match part {
+                Output::Entries(entries) => tree.extend(entries),
+                other => return Err(nonsense("walk", &other)),
+            }
+        }
+        match done {
+            Done::Walk(summary) if summary.entries == tree.len() as u64 => Ok(tree),
+            other => Err(nonsense("walk", &(tree.len(), other))),
+        }
+    }
+
+    /// The kernel's log from record `since` on, and the number that the next record will have.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn dmesg(&self, since: u64) -> Result<(Vec<DmesgLine>, u64), GuestError> {
+        let body = Request::Dmesg { since };
+        let (parts, done) = self
+            .alive(
+                self.machine
+                    .guest
+                    .collect("dmesg", body, self.limits.answer, MAX_PARTS),
+            )
+            .await?;
+        let mut lines = Vec::new();
+        for part in parts {
+            match part {
+                Output::Dmesg(more) => lines.extend(more),
+                other => return Err(nonsense("dmesg", &other)),
+            }
+        }
+        match done {
+            Done::Dmesg { next } => Ok((lines, next)),
+            other => Err(nonsense("dmesg", &other)),
+        }
+    }
+}
+
+fn nonsense(what: &str, said: &impl std::fmt::Debug) -> GuestError {
+    GuestError::Nonsense {
+        what: what.to_owned(),
+        said: format!("{said:.200?}"),
+    }
+}
+
+/// Tells what the kernel refused from what went wrong with the guest.
+fn refused<T>(result: Result<T, GuestError>) -> Called<T> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(GuestError::Failed(failure)) => Ok(Err(CallError {
+            errno: failure.errno,
+            what: failure.what,
+        })),
+        Err(other) => Err(other),
+    }
+}

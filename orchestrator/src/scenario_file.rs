@@ -1,0 +1,78 @@
+//! Scenarios as files.
+
+use std::path::{Path, PathBuf};
+
+use coldcut_core::scenario::{Scenario, ScenarioErrors};
+
+/// Bytes that a scenario file may have.
+const LONGEST: u64 = 4 << 20;
+
+/// A scenario and where it came from.
+#[derive(Debug)]
+pub struct ScenarioFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What it means.
+    pub scenario: Scenario,
+}
+
+/// Why a file gives no scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioFileError {
+    /// It cannot be read.
+    #[error("cannot read scenario {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is too long to be one.
+    #[error("{} has {size} bytes; a scenario has at most {LONGEST}", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// It says something wrong.
+    #[error(transparent)]
+    Wrong(#[from] ScenarioErrors),
+}
+
+impl ScenarioFile {
+    /// Reads and validates a file.
+    ///
+    /// # Errors
+    /// [`ScenarioFileError`], which shows the place.
+    pub fn read(path: &Path) -> Result<Self, ScenarioFileError> {
+        let read = |source| ScenarioFileError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let size = std::fs::metadata(path).map_err(read)?.len();
+        if size > LONGEST {
+            return Err(ScenarioFileError::TooLong {
+                path: path.to_owned(),
+                size,
+            });
+        }
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let scenario = Scenario::parse(&path.display().to_string(), &text)?;
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+            scenario,
+        })
+    }
+
+    /// The directory that paths in it are relative to.
+    pub fn home(&self) -> &Path {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The private directory of one run of coldcut: sockets and images that must not outlive it.
+//!
+//! It is removed on drop; by a guard process when coldcut is killed; and, should the guard be killed too, by the next
+//! coldcut, which knows an abandoned directory by its unlocked `owner` file.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::fs::FlockOperation;
+use tempfile::TempDir;
+
+const PREFIX: &str = "coldcut-";
+const OWNER: &str = "owner";
+/// Longest base path that still leaves room for a socket's name below the 108 bytes of `sun_path`.
+const LONGEST_BASE: usize = 70;
+
+/// A 0700 directory that goes away with us.
+#[derive(Debug)]
+pub struct Scratch {
+    _dir: TempDir,
+    path: PathBuf,
+    _owner: File,
+    guard: Child,
+}
+
+impl Scratch {
+    /// Makes one, and removes those that dead runs left.
+    ///
+    /// # Errors
+    /// When the directory, its lock or its guard cannot be made.
+    pub fn new() -> io::Result<Self> {
+        let base = base_dir();
+        sweep(&base);
+        let dir = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(&base)?;
+        let owner = File::create(dir.path().join(OWNER))?;
+        rustix::fs::flock(&owner, FlockOperation::NonBlockingLockExclusive)?;
+        let guard = guard(dir.path())?;
+        let path = dir.path().to_owned();
+        Ok(Self {
+            _dir: dir,
+            path,
+            _owner: owner,
+            guard,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // First the directory, then the guard: whatever kills us in between, one of them does it.
+        let _ = fs::remove_dir_all(&self.path);
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+fn base_dir() -> PathBuf {
+    let wanted = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let usable = wanted.is_dir() && wanted.as_os_str().len() <= LONGEST_BASE && has_room(&wanted);
+    if usable { wanted } else { PathBuf::from("/tmp") }
+}
+
+/// `XDG_RUNTIME_DIR` may be a small tmpfs; images want space.
+fn has_room(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) >= 1 << 30)
+}
+
+/// Starts a shell in a session of its own that removes the directory when our end of its standard input closes.
+fn guard(dir: &Path) -> io::Result<Child> {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "trap '' INT TERM HUP; cat >/dev/null; for i in 1 2 3; do rm -rf -- \"$1\" && exit; sleep 1; done", "coldcut-guard"])
+        .arg(dir)
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // SAFETY: setsid is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
+    }
+    command.spawn()
+}
+
+/// Removes directories of ours below `base` whose owner is dead.
+fn sweep(base: &Path) {
+    let uid = rustix::process::getuid().as_raw();
+    let Ok(entries) = fs::read_dir(base) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let named = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let ours = fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir() && m.uid() == uid);
+        if !named || !ours {
+            continue;
+        }
+        let Ok(owner) = File::open(path.join(OWNER)) else {
+            continue;
+        };
+        if rustix::fs::flock(&owner, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            // Unlocked: its owner is dead. What cannot be removed now is the next run's.
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_private_and_goes_away() {
+        let scratch = Scratch::new().unwrap();
+        let path = scratch.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(scratch);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn sweeps_what_the_dead_left_and_nothing_else() {
+        let base = tempfile::tempdir().unwrap();
+        let dead = base.path().join("coldcut-dead");
+        let alive = base.path().join("coldcut-alive");
+        let other = base.path().join("something");
+        for dir in [&dead, &alive, &other] {
+            fs::create_dir(dir).unwrap();
+            fs::write(dir.join(OWNER), "").unwrap();
+        }
+        let lock = File::open(alive.join(OWNER)).unwrap();
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        sweep(base.path());
+        assert!(!dead.exists() && alive.exists() && other.exists());
+    }
+
+    #[test]
+    fn the_guard_removes_the_directory_of_a_killed_owner() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("coldcut-x");
+        fs::create_dir(&dir).unwrap();
+        let mut guard = guard(&dir).unwrap();
+        drop(guard.stdin.take()); // what the kernel does when the owner dies
+        guard.wait().unwrap();
+        assert!(!dir.exists());
+    }
+}

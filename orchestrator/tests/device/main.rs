@@ -1,0 +1,9 @@
+//! The disk under test, over real sockets, without QEMU.
+
+mod faces;
+mod golden;
+mod held;
+mod images;
+mod misuse;
+mod model;
+mod rig;
