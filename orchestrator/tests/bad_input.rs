@@ -139,7 +139,21 @@ fn no_disk_space() {
     assert!(matches!(output.status.code(), Some(2 | 3)), "{said}");
 }
 
-/// The agent finds no port, because the initial ramdisk has no modules: it can never answer.
+/// An `/init` that does nothing.
+fn idle_program(dir: &Path) -> Vec<u8> {
+    fs::write(
+        dir.join("idle.c"),
+        "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n",
+    )
+    .unwrap();
+    let status = Command::new("cc")
+        .current_dir(dir)
+        .args(["-static", "-o", "idle", "idle.c"])
+        .status();
+    assert!(status.expect("cc is needed").success());
+    fs::read(dir.join("idle")).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_never_answers() {
     let dir = tempfile::tempdir().unwrap();
@@ -148,7 +162,7 @@ async fn an_agent_that_never_answers() {
         .unwrap()
         .find("6.12")
         .expect("`make kernels` gets kernel 6.12");
-    let initrd = coldcut::initramfs::build(coldcut::agent_binary::AGENT, &[], None).unwrap();
+    let initrd = coldcut::initramfs::build(&idle_program(dir.path()), &[], None).unwrap();
     fs::write(at("initrd"), initrd).unwrap();
     let tcg = AccelDecision {
         accel: Accel::Tcg,
@@ -178,7 +192,7 @@ async fn a_kernel_that_panics() {
         .expect("`make kernels` gets kernel 6.12");
     fs::write(
         at("initrd"),
-        coldcut::initramfs::build(b"no program", &[], None).unwrap(),
+        coldcut::initramfs::build(b"\x7fELF that no kernel can run", &[], None).unwrap(),
     )
     .unwrap();
     let tcg = AccelDecision {

@@ -78,8 +78,8 @@ fn damaged(results: &Path, run: &str, cell: &str, state: &str) {
     );
     let mut foreign = whole.clone();
     foreign[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
-    refused(&foreign, "magic");
-    refused(&whole[..whole.len() / 2], "log");
+    refused(&foreign, "not a dm-log-writes log");
+    refused(&whole[..whole.len() / 2], "past the end of the log");
     fs::write(&log, &whole).unwrap();
     let info = results.join(run).join("run.json");
     let text = fs::read_to_string(&info)
