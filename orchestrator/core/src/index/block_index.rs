@@ -86,7 +86,11 @@ impl BlockIndex {
     /// Bytes of memory that the index holds, the log's own not counted.
     pub fn memory(&self) -> usize {
         self.nodes.capacity() * 8
-            + (self.starts.capacity() + self.versions.capacity() + self.levels.capacity() + self.fua.capacity()) * 4
+            + (self.starts.capacity()
+                + self.versions.capacity()
+                + self.levels.capacity()
+                + self.fua.capacity())
+                * 4
     }
 
     /// The lists of a block's ancestors that are not empty.

@@ -19,8 +19,8 @@ use super::image::{Sources, read_state};
 use super::resolve::{Origin, SECTOR};
 use crate::block::ReadAt;
 use crate::io::IoKind;
-use crate::state::{CrashState, PlanKind, Selection, Set};
 use crate::log::Cut;
+use crate::state::{CrashState, PlanKind, Selection, Set};
 
 /// Digest of a device's content, relative to the base image.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,7 +171,10 @@ impl DigestCursor {
             }
         }
         if here.in_flight != next.in_flight || here.completed != next.completed {
-            here.in_flight.iter().chain(&next.in_flight).for_each(|id| touch(id.0));
+            here.in_flight
+                .iter()
+                .chain(&next.in_flight)
+                .for_each(|id| touch(id.0));
         }
         if here.tear != next.tear {
             for tear in [here.tear, next.tear].into_iter().flatten() {

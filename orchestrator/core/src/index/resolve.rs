@@ -111,8 +111,8 @@ fn survives(record: &Record, tear: &Tear, at: u64) -> bool {
     match tear.part {
         TornPart::First(count) => index < u64::from(count),
         TornPart::Last(count) => index >= units - u64::from(count),
-        TornPart::Even => index % 2 == 0,
-        TornPart::Odd => index % 2 == 1,
+        TornPart::Even => index.is_multiple_of(2),
+        TornPart::Odd => !index.is_multiple_of(2),
     }
 }
 

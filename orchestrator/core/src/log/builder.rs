@@ -169,7 +169,11 @@ impl LogBuilder {
             _ => return Err(BuildError::NotInFlight(number)),
         }
         let id = super::RequestId(number);
-        let place = self.push(if failed { Event::Fail(id) } else { Event::Complete(id) })?;
+        let place = self.push(if failed {
+            Event::Fail(id)
+        } else {
+            Event::Complete(id)
+        })?;
         let record = &mut self.records[number as usize];
         record.ended = place;
         record.failed = failed;

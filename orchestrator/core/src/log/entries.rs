@@ -75,7 +75,10 @@ impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
         } else {
             let len = header.data_len;
             if len > self.sector - ENTRY_LEN as u64 {
-                return Err(bad(format!("a mark of {len} bytes in a sector of {}", self.sector)));
+                return Err(bad(format!(
+                    "a mark of {len} bytes in a sector of {}",
+                    self.sector
+                )));
             }
             let mut text = vec![0; len as usize];
             self.read(at + ENTRY_LEN as u64, &mut text)?;
@@ -106,7 +109,11 @@ impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
         if empty || header.flags & !dmlog::ALL_FLAGS != 0 {
             return Ok(false);
         }
-        let text_len = if header.flags & dmlog::MARK != 0 { header.data_len } else { 0 };
+        let text_len = if header.flags & dmlog::MARK != 0 {
+            header.data_len
+        } else {
+            0
+        };
         if text_len > self.sector - ENTRY_LEN as u64 {
             return Ok(false);
         }

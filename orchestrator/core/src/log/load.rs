@@ -72,7 +72,11 @@ fn read_superblock(log: &(impl ReadAt + ?Sized)) -> Result<Superblock, LoadError
 }
 
 /// The request that an entry logs, apart from a flush before it.
-fn entry_io(entry: &Entry, sector: u64, device_size: Option<u64>) -> Result<Option<(Io, DataRef)>, LoadError> {
+fn entry_io(
+    entry: &Entry,
+    sector: u64,
+    device_size: Option<u64>,
+) -> Result<Option<(Io, DataRef)>, LoadError> {
     let header = &entry.header;
     if header.flags & dmlog::MARK != 0 || header.sectors == 0 {
         return Ok(None);
@@ -107,7 +111,11 @@ fn entry_io(entry: &Entry, sector: u64, device_size: Option<u64>) -> Result<Opti
         len,
         fua: header.flags & dmlog::FUA != 0,
     };
-    let data = if discard { DataRef::None } else { DataRef::Log(entry.data_at) };
+    let data = if discard {
+        DataRef::None
+    } else {
+        DataRef::Log(entry.data_at)
+    };
     Ok(Some((io, data)))
 }
 
@@ -188,7 +196,11 @@ fn load_alone(
         warnings.push(LoadWarning::UnknownFlags { entries: unknown });
     }
     let order = options.order.or(tag.map(|tag| tag.order)).unwrap_or_else(|| {
-        let order = if fua_or_mark { Order::Kernel } else { Order::Completion };
+        let order = if fua_or_mark {
+            Order::Kernel
+        } else {
+            Order::Completion
+        };
         if !closed {
             warnings.push(LoadWarning::OrderGuessed { order });
         }
@@ -238,7 +250,10 @@ fn load_pair(
             sidecar: format!("in sectors of {} bytes", geometry.sector_size),
         });
     }
-    agree(superblock.tag.map(|tag| tag.device_size), Some(geometry.device_size))?;
+    agree(
+        superblock.tag.map(|tag| tag.device_size),
+        Some(geometry.device_size),
+    )?;
     agree(Some(geometry.device_size), options.device_size)?;
     let sector = u64::from(superblock.sector_size);
     let mut builder = LogBuilder::new(geometry);
@@ -250,7 +265,11 @@ fn load_pair(
             Record::Submit { number, io } => {
                 check_submit(&builder, number, &io, &geometry)?;
                 // Known once it completes, fails or is found in flight.
-                let data = if io.kind == IoKind::Write { DataRef::Lost } else { DataRef::None };
+                let data = if io.kind == IoKind::Write {
+                    DataRef::Lost
+                } else {
+                    DataRef::None
+                };
                 builder.submit(io, data)?;
             }
             Record::Complete { number } => {
@@ -277,7 +296,11 @@ fn load_pair(
                 Some((io, true)) if io.kind == IoKind::Write && io.len == len => {
                     builder.set_data(number, DataRef::Sidecar(at));
                 }
-                _ => return Err(damaged("data of a request that is not in flight or has another length")),
+                _ => {
+                    return Err(damaged(
+                        "data of a request that is not in flight or has another length",
+                    ));
+                }
             },
             Record::End => {
                 closed = true;
@@ -302,7 +325,10 @@ fn load_pair(
         });
     }
     let log = builder.build();
-    let writes = log.requests().filter(|request| request.data == DataRef::Lost).count() as u32;
+    let writes = log
+        .requests()
+        .filter(|request| request.data == DataRef::Lost)
+        .count() as u32;
     if writes > 0 {
         warnings.push(LoadWarning::LostWrites { writes });
     }
@@ -318,10 +344,12 @@ fn check_submit(builder: &LogBuilder, number: u32, io: &Io, geometry: &Geometry)
         .offset
         .checked_add(io.len)
         .is_some_and(|end| end <= geometry.device_size);
-    let whole = io.offset % sector == 0 && io.len % sector == 0;
+    let whole = io.offset.is_multiple_of(sector) && io.len.is_multiple_of(sector);
     let empty = io.len == 0;
     if !fits || !whole || empty != (io.kind == IoKind::Flush) {
-        return Err(damaged("a request that is not made of whole sectors of the device"));
+        return Err(damaged(
+            "a request that is not made of whole sectors of the device",
+        ));
     }
     Ok(())
 }

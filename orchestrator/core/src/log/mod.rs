@@ -21,7 +21,7 @@ mod timeline;
 pub use builder::{BuildError, LogBuilder};
 pub use error::{LoadError, LoadWarning};
 pub use load::{LoadOptions, Loaded, PastEnd};
+pub(crate) use model::Record;
 pub use model::{Cut, DataRef, Event, Geometry, Order, PlacedMark, Request, RequestId, WriteLog};
 pub use recorder::Recorder;
 pub use timeline::Moment;
-pub(crate) use model::Record;

@@ -193,7 +193,9 @@ impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
         let power = |value: u32, max: u32| value.is_power_of_two() && (512..=max).contains(&value);
         if !power(geometry.sector_size, 65_536)
             || !power(geometry.atomic_unit, 1 << 30)
-            || geometry.device_size % u64::from(geometry.sector_size) != 0
+            || !geometry
+                .device_size
+                .is_multiple_of(u64::from(geometry.sector_size))
             || geometry.device_size >= 1 << 62
         {
             return Err(SidecarError::Header);
@@ -241,7 +243,12 @@ impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
                     return Ok(None);
                 };
                 let text = std::str::from_utf8(&body[8..]).map_err(|_| bad("a mark that is not UTF-8"))?;
-                (Record::Mark { text: text.to_owned() }, 8 + len as u64)
+                (
+                    Record::Mark {
+                        text: text.to_owned(),
+                    },
+                    8 + len as u64,
+                )
             }
             DATA => {
                 let Some(body) = self.peek(16)? else {

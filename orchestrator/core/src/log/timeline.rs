@@ -108,7 +108,10 @@ impl Timeline {
         if target > log.events.len() {
             return None;
         }
-        let number = self.checkpoints.partition_point(|checkpoint| checkpoint.place <= cut.0) - 1;
+        let number = self
+            .checkpoints
+            .partition_point(|checkpoint| checkpoint.place <= cut.0)
+            - 1;
         let start = self.checkpoints[number];
         let end = self
             .checkpoints

@@ -83,7 +83,10 @@ pub(super) fn make(log: &WriteLog, spec: &CrashSpec, cut: Cut, moment: &Moment) 
         .rev()
         .flat_map(|request| [Set::Without(*request), Set::Only(*request)]);
     // Samples fill what is left, and have a share of it when the systematic ones are too many.
-    let samples = (0..).map(|number| Set::Sample { seed: spec.seed, number });
+    let samples = (0..).map(|number| Set::Sample {
+        seed: spec.seed,
+        number,
+    });
     let first = [state(Set::Durable, 0), state(Set::All, 0)]
         .into_iter()
         .chain(permutations.into_iter().map(|order| state(Set::All, order)))

@@ -128,7 +128,9 @@ impl TryFrom<SpecMap> for CrashSpec {
         if let Some(unit) = map.atomic_unit
             && !(unit.is_power_of_two() && (512..=1 << 30).contains(&unit))
         {
-            return Err(format!("atomic_unit is {unit}; expected a power of two from 512 on"));
+            return Err(format!(
+                "atomic_unit is {unit}; expected a power of two from 512 on"
+            ));
         }
         Ok(Self {
             plans,
@@ -196,7 +198,9 @@ impl<'de> Deserialize<'de> for CrashSpec {
             type Value = CrashSpec;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a crash plan's name, a list of names, or a map such as {plan: reorder, budget: 100}")
+                f.write_str(
+                    "a crash plan's name, a list of names, or a map such as {plan: reorder, budget: 100}",
+                )
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<CrashSpec, E> {

@@ -36,7 +36,9 @@ pub enum PlanError {
         to: String,
     },
     /// Marks and writes are not in the order in which they happened.
-    #[error("`between` needs a log in completion order; in kernel order a write may stand after a mark that it preceded")]
+    #[error(
+        "`between` needs a log in completion order; in kernel order a write may stand after a mark that it preceded"
+    )]
     KernelOrder,
 }
 
@@ -267,7 +269,12 @@ impl States<'_> {
         };
         let discards = self.discards(&moment);
         made.into_iter()
-            .flat_map(|state| discards.iter().map(move |discard| CrashState { discard: *discard, ..state }))
+            .flat_map(|state| {
+                discards.iter().map(move |discard| CrashState {
+                    discard: *discard,
+                    ..state
+                })
+            })
             .collect()
     }
 }
@@ -279,7 +286,8 @@ impl Iterator for States<'_> {
         loop {
             let part = self.parts.get(self.part)?;
             if let Some(state) = self.pending.pop() {
-                let share = |count: u64| u128::from(count) * u128::from(part.visited) / u128::from(part.offered);
+                let share =
+                    |count: u64| u128::from(count) * u128::from(part.visited) / u128::from(part.offered);
                 let chosen = share(self.passed + 1) > share(self.passed);
                 self.passed += 1;
                 if chosen {

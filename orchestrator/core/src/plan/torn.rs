@@ -16,10 +16,20 @@ pub(super) fn count(log: &WriteLog, spec: &CrashSpec, unit: u32, moment: &Moment
 }
 
 /// The states at a cut: from the newest write on, each part of it on top of everything else, and alone.
-pub(super) fn make(log: &WriteLog, spec: &CrashSpec, unit: u32, cut: Cut, moment: &Moment) -> Vec<CrashState> {
+pub(super) fn make(
+    log: &WriteLog,
+    spec: &CrashSpec,
+    unit: u32,
+    cut: Cut,
+    moment: &Moment,
+) -> Vec<CrashState> {
     torn(log, unit, moment)
         .flat_map(|(request, units)| {
-            let others = if request.0 < moment.completed { Set::Completed } else { Set::All };
+            let others = if request.0 < moment.completed {
+                Set::Completed
+            } else {
+                Set::All
+            };
             parts_of(units).into_iter().flat_map(move |part| {
                 [others, Set::Only(request)].map(|set| CrashState {
                     tear: Some(Tear { request, unit, part }),

@@ -316,7 +316,11 @@ impl WriteLog {
             return Err(StateError::TornButLeftOut(tear.request));
         };
         let unit = tear.unit;
-        let units = if unit.is_power_of_two() && unit >= 512 { torn_units(&request, unit) } else { 0 };
+        let units = if unit.is_power_of_two() && unit >= 512 {
+            torn_units(&request, unit)
+        } else {
+            0
+        };
         let fits = match tear.part {
             TornPart::First(count) | TornPart::Last(count) => count > 0 && u64::from(count) < units,
             TornPart::Even | TornPart::Odd => units > 1,
@@ -328,9 +332,12 @@ impl WriteLog {
                 unit,
             });
         }
-        let chosen =
-            selection.in_flight.contains(&tear.request) || selection.contains(self, tear.request.0);
-        if chosen { Ok(()) } else { Err(StateError::TornButLeftOut(tear.request)) }
+        let chosen = selection.in_flight.contains(&tear.request) || selection.contains(self, tear.request.0);
+        if chosen {
+            Ok(())
+        } else {
+            Err(StateError::TornButLeftOut(tear.request))
+        }
     }
 
     /// Whether a write in flight has its data in the sidecar.
@@ -364,7 +371,10 @@ pub(crate) fn child(node: u64, number: u64) -> u64 {
 /// The node of a sample: seed, then the reorder plan, the cut, the number.
 fn sample_node(seed: u64, cut: Cut, number: u32) -> u64 {
     const REORDER: u64 = 1;
-    child(child(child(child(0, seed), REORDER), u64::from(cut.0)), u64::from(number))
+    child(
+        child(child(child(0, seed), REORDER), u64::from(cut.0)),
+        u64::from(number),
+    )
 }
 
 /// Of 8 writes, how many a sample keeps on average: mostly half, but also few and nearly all.
