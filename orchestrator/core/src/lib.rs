@@ -6,6 +6,7 @@
 
 pub mod block;
 pub mod event;
+pub mod export;
 pub mod index;
 pub mod io;
 pub mod log;
