@@ -5,6 +5,7 @@
 //! [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
 
 pub mod block;
+pub mod covered;
 pub mod event;
 pub mod export;
 pub mod index;
@@ -15,4 +16,5 @@ pub mod plan;
 pub mod recovery;
 pub mod result;
 pub mod state;
+pub mod synthetic;
 pub mod verdict;

@@ -260,6 +260,23 @@ fn a_sidecar_of_another_recording_is_refused() {
     );
 }
 
+/// Zeros that say that they are.
+struct Sparse(u64);
+
+impl ReadAt for Sparse {
+    fn size(&self) -> u64 {
+        self.0
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        Zeros { size: self.0 }.read_at(offset, buffer)
+    }
+
+    fn next_data(&self, _: u64) -> std::io::Result<Option<std::ops::Range<u64>>> {
+        Ok(None)
+    }
+}
+
 fn sources(script: &naive::Script, log: &[u8], sidecar: &[u8]) -> Sources {
     Sources {
         base: Arc::new(script.base.clone()),
@@ -373,6 +390,26 @@ proptest! {
         let mut out = Cursor::new(Vec::new());
         export_raw(&device, &mut out).unwrap();
         prop_assert!(out.into_inner() == device);
+    }
+
+    /// What a state says is no data is zeros, and its ranges make progress.
+    #[test]
+    fn what_is_skipped_is_zeros(script in scripts(40)) {
+        let (log, sidecar) = script.record(true);
+        let loaded = WriteLog::load(&log, Some(&sidecar), &LoadOptions::default()).unwrap();
+        let index = Arc::new(BlockIndex::build(Arc::new(loaded.log)));
+        let zeros = Sources { base: Arc::new(Sparse(script.device as u64)), ..sources(&script, &log, &sidecar) };
+        let state = CrashState::new(PlanKind::At, index.log().end(), Set::All);
+        let image = index.image(&state, &zeros).unwrap();
+        let (mut at, mut copy) = (0, vec![0; script.device]);
+        while let Some(range) = image.next_data(at).unwrap() {
+            prop_assert!(range.start >= at && range.end > range.start);
+            image.read_at(range.start, &mut copy[range.start as usize..range.end as usize]).unwrap();
+            at = range.end;
+        }
+        let mut whole = vec![1; script.device];
+        image.read_at(0, &mut whole).unwrap();
+        prop_assert!(copy == whole);
     }
 }
 
