@@ -15,6 +15,7 @@ use rustix::mount::MountFlags;
 use crate::failure::words;
 use crate::port;
 use crate::serve::{Role, serve};
+use crate::session::Session;
 
 /// How long the host's port may take to appear, and to come back after it closed.
 const PORT_WAIT: Duration = Duration::from_secs(30);
@@ -38,9 +39,10 @@ fn init() -> Result<(), String> {
     load_modules(Path::new("/modules"), &mut problems);
     let port = port::find(port::NAME, PORT_WAIT)?;
     let hello = hello(problems);
+    let session = Session::shared(Role::Init);
     loop {
         let clone = |what: &str| port.try_clone().map_err(|e| format!("{what} the port: {e}"));
-        match serve(clone("read")?, clone("write")?, &hello, Role::Init) {
+        match serve(clone("read")?, clone("write")?, &hello, &session) {
             Ok(()) => {}
             Err(error) => eprintln!("coldcut-agent: {error}"),
         }

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use coldcut_wire::pattern::{
-    Content, LABEL, MAGIC, RawHeader, SECTOR, claim, identify_raw, label, label_text,
+    Content, HEADER, LABEL, MAGIC, RawHeader, SECTOR, claim, identify_raw, label, label_text,
 };
 use coldcut_wire::{ContentName, Extent, Source};
 
@@ -16,6 +16,8 @@ use coldcut_wire::{ContentName, Extent, Source};
 pub(crate) const MAX_EXTENTS: usize = 16_384;
 /// A run of so many matching bytes is no accident.
 const CERTAIN: usize = 8;
+/// Where a sector's checksum is.
+const CHECKSUM: std::ops::Range<usize> = 24..32;
 /// Shortest run that may help to cover a gap.
 const PART: usize = 2;
 
@@ -267,19 +269,32 @@ impl<'a> Classifier<'a> {
         guesses
     }
 
-    /// What the piece's own header says, which need not be true.
+    /// What the piece's own header says, if more than that header speaks for it: where one content was written over
+    /// a part of another, the header can be a mixture of both that names a third, which never was.
     fn claimed(&self, piece: &[u8]) -> Option<(Content, u64)> {
-        let (content, at) = match claim(piece) {
-            Some(RawHeader { id, offset, label }) => (Content { id, label }, offset),
-            // A file's end may cut the header: its id leads to the label.
-            None => {
-                let id = u64::from_le_bytes(*piece.first_chunk()?);
-                let at = u64::from_le_bytes(*piece.get(16..)?.first_chunk()?);
-                let known = self.candidates.contents.iter().find(|known| known.id == id)?;
-                (piece[8..16] == MAGIC).then(|| (known.clone(), at))?
-            }
+        let id = u64::from_le_bytes(*piece.first_chunk()?);
+        let at = u64::from_le_bytes(*piece.get(16..)?.first_chunk()?);
+        if piece[8..16] != MAGIC || !at.is_multiple_of(SECTOR as u64) {
+            return None;
+        }
+        let known = self.candidates.contents.iter().find(|known| known.id == id);
+        let content = match known {
+            Some(known) => known.clone(),
+            None => Content {
+                id,
+                label: claim(piece)?.label,
+            },
         };
-        at.is_multiple_of(SECTOR as u64).then_some((content, at))
+        let sector = content.sector(at / SECTOR as u64);
+        let proven = match piece.get(CHECKSUM) {
+            Some(checksum) if *checksum == sector[CHECKSUM] => true,
+            Some(_) => matches(piece, &sector)[HEADER..]
+                .iter()
+                .any(|len| usize::from(*len) >= CERTAIN),
+            // The file ends within the header: the id of a known content is all there is.
+            None => known.is_some(),
+        };
+        proven.then_some((content, at))
     }
 }
 

@@ -99,14 +99,11 @@ fn prepare(session: &mut Session, spec: &ExecSpec, name: &str) -> Result<Command
     unsafe {
         command.pre_exec(move || {
             rustix::process::fchdir(&root)?;
-            match &chroot {
-                Some(chroot) => {
-                    rustix::process::chroot(chroot.as_c_str())?;
-                    if real {
-                        return Ok(rustix::process::chdir(inside.as_c_str())?);
-                    }
+            if let Some(chroot) = &chroot {
+                rustix::process::chroot(chroot.as_c_str())?;
+                if real {
+                    return Ok(rustix::process::chdir(inside.as_c_str())?);
                 }
-                None => {}
             }
             Ok(rustix::process::chdir(below.as_c_str())?)
         });

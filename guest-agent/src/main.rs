@@ -31,6 +31,7 @@ use std::process::ExitCode;
 use coldcut_wire::Hello;
 
 use crate::serve::{Role, serve};
+use crate::session::Session;
 
 const USAGE: &str =
     "usage: coldcut-agent --connect SOCKET | coldcut-agent --stdio (without arguments: only as PID 1)";
@@ -75,5 +76,5 @@ fn stdio() -> Result<(), serve::ServeError> {
 
 fn serve_process(read: File, write: File) -> Result<(), serve::ServeError> {
     let hello: Hello = boot::hello(Vec::new());
-    serve(read, write, &hello, Role::Process)
+    serve(read, write, &hello, &Session::shared(Role::Process))
 }

@@ -43,14 +43,13 @@ pub(crate) enum ServeError {
     Frame(#[from] FrameError),
 }
 
-/// The shared way to the host.
+/// The shared way to the host: the channel, until it is closed.
 #[derive(Clone, Debug)]
-pub(crate) struct Sender(Arc<Mutex<File>>);
+pub(crate) struct Sender(Arc<Mutex<Option<File>>>);
 
 impl Sender {
-    /// Sends to `file`.
-    pub(crate) fn new(file: File) -> Self {
-        Self(Arc::new(Mutex::new(file)))
+    fn new(file: File) -> Self {
+        Self(Arc::new(Mutex::new(Some(file))))
     }
 
     /// Sends one message; a message over the frame limit is an error and nothing of it is sent.
@@ -70,13 +69,32 @@ impl Sender {
     }
 
     fn send_frame(&self, frame: &[u8]) -> io::Result<()> {
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(frame)
+        let mut file = lock(&self.0);
+        file.as_mut()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?
+            .write_all(frame)
+    }
+
+    /// A late answer must not reach the next connection.
+    fn close(&self) {
+        *lock(&self.0) = None;
     }
 }
 
+/// A panic elsewhere has been reported already; what the lock protects stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Says hello and serves requests until the channel ends or the host asks for power-off (which does not return).
-pub(crate) fn serve(mut read: File, write: File, hello: &Hello, role: Role) -> Result<(), ServeError> {
+/// The session outlives the connection.
+pub(crate) fn serve(
+    mut read: File,
+    write: File,
+    hello: &Hello,
+    session: &Arc<Mutex<Session>>,
+) -> Result<(), ServeError> {
+    let role = lock(session).role;
     let sender = Sender::new(write);
     let frame = encode(&FromAgent::Hello(hello.clone()))?;
     sender.send_frame(&frame).map_err(ServeError::Channel)?;
@@ -84,15 +102,17 @@ pub(crate) fn serve(mut read: File, write: File, hello: &Hello, role: Role) -> R
     let worker = std::thread::Builder::new()
         .name("worker".to_owned())
         .spawn({
-            let sender = sender.clone();
-            move || work(&requests, &sender, role)
+            let (sender, session) = (sender.clone(), Arc::clone(session));
+            move || work(&requests, &sender, &session)
         })
         .map_err(ServeError::Channel)?;
     let result = read_requests(&mut read, &queue, &sender, role);
     drop(queue);
-    // The host is gone, so nobody waits for what the worker still does; PID 1 must not hang on it.
-    if worker.is_finished() || role == Role::Process {
-        let _ = worker.join();
+    match role {
+        // The host is gone: nobody waits for what the worker still does, and PID 1 must not hang on it.
+        Role::Init => sender.close(),
+        // Standard input may end before the last answer is out.
+        Role::Process => drop(worker.join()),
     }
     result
 }
@@ -151,11 +171,12 @@ fn dispatch(
     }
 }
 
-fn work(requests: &Receiver<(RequestId, Request)>, sender: &Sender, role: Role) {
-    let mut session = Session::new(role);
+fn work(requests: &Receiver<(RequestId, Request)>, sender: &Sender, session: &Mutex<Session>) {
     while let Ok((id, request)) = requests.recv() {
+        let mut session = lock(session);
         let result = catch_unwind(AssertUnwindSafe(|| session.run(id, request, sender)))
             .unwrap_or_else(|panic| Err(refuse(format!("the agent panicked: {}", panic_text(&*panic)))));
+        drop(session);
         if sender.done(id, result).is_err() {
             return;
         }

@@ -1,11 +1,12 @@
 //! What the worker keeps between requests, and how each request is run.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 
 use coldcut_wire::{Done, Failure, Request, RequestId};
 
 use crate::dmesg::KernelLog;
-use crate::failure::refuse;
+use crate::failure::{Tried, refuse};
 use crate::mount::Mounted;
 use crate::place::Handles;
 use crate::serve::{Role, Sender};
@@ -20,14 +21,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Nothing mounted, nothing open.
-    pub(crate) fn new(role: Role) -> Self {
-        Self {
+    /// Nothing mounted, nothing open; shared by the workers of successive connections.
+    pub(crate) fn shared(role: Role) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self {
             role,
             mounted: None,
             handles: Handles::new(),
             kernel_log: KernelLog::default(),
-        }
+        }))
     }
 
     /// The mounted root.
@@ -44,7 +45,6 @@ impl Session {
 
     /// A second descriptor of the mounted root.
     pub(crate) fn root_copy(&self) -> Result<OwnedFd, Failure> {
-        use crate::failure::Tried;
         self.root()?
             .try_clone_to_owned()
             .tried(|| "duplicate the root's descriptor".to_owned())

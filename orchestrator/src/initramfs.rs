@@ -26,12 +26,12 @@ const DIRS: [&str; 6] = ["dev", "mnt", "proc", "run", "sys", "tmp"];
 #[derive(Debug, thiserror::Error)]
 pub enum InitramfsError {
     /// A file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The agent is empty or no program.
     #[error("the agent is no Linux program: expected an ELF file")]
@@ -188,7 +188,7 @@ impl Archive {
     ) -> Result<(), InitramfsError> {
         let fail = |path: &Path| {
             let path = path.to_owned();
-            move |source| InitramfsError::Read { path, source }
+            move |cause| InitramfsError::Read { path, cause }
         };
         self.dir(to, 0o755)?;
         let mut entries = Vec::new();
@@ -238,9 +238,9 @@ impl Archive {
 
 /// Reads a whole file of at most `limit` bytes.
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, InitramfsError> {
-    let fail = |source| InitramfsError::Read {
+    let fail = |cause| InitramfsError::Read {
         path: path.to_owned(),
-        source,
+        cause,
     };
     let mut bytes = Vec::new();
     fs::File::open(path)
@@ -294,7 +294,7 @@ mod tests {
             } else {
                 String::new()
             };
-            text += &format!("{head}{target}\n");
+            text.push_str(&(head + &target + "\n"));
         }
     }
 

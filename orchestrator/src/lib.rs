@@ -14,6 +14,6 @@ pub mod machine;
 pub mod process;
 pub mod report;
 pub mod results;
-pub mod scratch;
 pub mod run;
 pub mod scenario_file;
+pub mod scratch;

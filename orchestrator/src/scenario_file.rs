@@ -48,14 +48,24 @@ impl ScenarioFile {
     /// # Errors
     /// [`ScenarioFileError`], which shows the place.
     pub fn read(path: &Path) -> Result<Self, ScenarioFileError> {
-        let read = |source| ScenarioFileError::Read { path: path.to_owned(), source };
+        let read = |source| ScenarioFileError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let size = std::fs::metadata(path).map_err(read)?.len();
         if size > LONGEST {
-            return Err(ScenarioFileError::TooLong { path: path.to_owned(), size });
+            return Err(ScenarioFileError::TooLong {
+                path: path.to_owned(),
+                size,
+            });
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
         let scenario = Scenario::parse(&path.display().to_string(), &text)?;
-        Ok(Self { path: path.to_owned(), text, scenario })
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+            scenario,
+        })
     }
 
     /// The directory that paths in it are relative to.

@@ -59,12 +59,14 @@ pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) ->
             .tried(|| format!("chmod {path}"))
         }
         Op::Chown { path, uid, gid } => {
-            let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
+            // As in chown(2), -1 leaves one as it is.
+            let uid = (*uid != u32::MAX).then(|| Uid::from_raw(*uid));
+            let gid = (*gid != u32::MAX).then(|| Gid::from_raw(*gid));
             match target.place(path)? {
-                Place::Handle(fd) => watch.time(|| rustix::fs::fchown(fd, Some(uid), Some(gid))),
-                Place::Path(path) => watch.time(|| {
-                    rustix::fs::chownat(root, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-                }),
+                Place::Handle(fd) => watch.time(|| rustix::fs::fchown(fd, uid, gid)),
+                Place::Path(path) => {
+                    watch.time(|| rustix::fs::chownat(root, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW))
+                }
             }
             .tried(|| format!("chown {path}"))
         }

@@ -84,11 +84,11 @@ fn mkdir(
             }
         }
     }
-    let made = match make(path, mode) {
+    let result = match make(path, mode) {
         Err(Errno::EXIST) if parents && is_directory(target, path) => Ok(()),
-        made => made,
+        result => result,
     };
-    made.tried(|| format!("mkdir {path}"))
+    result.tried(|| format!("mkdir {path}"))
 }
 
 fn is_directory(target: &Target<'_>, path: &str) -> bool {

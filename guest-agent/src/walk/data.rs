@@ -188,3 +188,73 @@ fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], at: u64) -> (usize, End) {
     }
     (done, End::Full)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coldcut_wire::Source;
+    use std::io::Write;
+
+    fn reader(file: impl Into<OwnedFd>, size: u64, limit: u64) -> Reader {
+        Reader {
+            file: file.into(),
+            size,
+            limit,
+            used: 0,
+            problem: None,
+        }
+    }
+
+    fn run(mut reader: Reader) -> (Vec<(u64, u64, Source)>, Option<String>) {
+        let candidates = Candidates::new(&[]);
+        let mut classifier = Classifier::new(&candidates);
+        let mut buffer = vec![0; 16 << 10];
+        while classifier.end() < reader.size {
+            reader.step(&mut classifier, &mut buffer).unwrap();
+        }
+        let extents = classifier.finish();
+        let extents = extents.into_iter().map(|e| (e.offset, e.len, e.source)).collect();
+        (extents, reader.problem)
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_one_extent_and_one_problem() {
+        // Reading a directory always fails.
+        let dir = tempfile::tempdir().unwrap();
+        let (extents, problem) = run(reader(std::fs::File::open(dir.path()).unwrap(), 40_000, u64::MAX));
+        let errno = Errno::ISDIR.raw_os_error();
+        assert_eq!(extents, [(0, 40_000, Source::Unreadable { errno })]);
+        assert_eq!(problem.as_deref(), Some("read at 0: Is a directory"));
+    }
+
+    #[test]
+    fn a_file_shorter_than_its_size_says_so() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![0; 20_000]).unwrap();
+        let (extents, problem) = run(reader(file, 50_000, u64::MAX));
+        assert_eq!(
+            extents,
+            [
+                (0, 20_000, Source::Zeros),
+                (20_000, 30_000, Source::Unreadable { errno: 0 })
+            ]
+        );
+        assert_eq!(
+            problem.as_deref(),
+            Some("reading ended at 20000, before the size")
+        );
+    }
+
+    #[test]
+    fn the_limit_is_exact() {
+        let candidates = Candidates::new(&[]);
+        let mut buffer = vec![0; 16 << 10];
+        for (limit, fine) in [(9_999, false), (10_000, true)] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&[1; 10_000]).unwrap();
+            let mut classifier = Classifier::new(&candidates);
+            let result = reader(file, 10_000, limit).step(&mut classifier, &mut buffer);
+            assert_eq!(result.is_ok(), fine);
+        }
+    }
+}

@@ -10,10 +10,17 @@ use super::lstat;
 use crate::failure::words;
 
 /// The largest attribute value and list of names that Linux hands out (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
-const XATTR_MAX: usize = 65_536;
+pub(super) const XATTR_MAX: usize = 65_536;
 
-/// Describes `name` in `parent`. `hint` is the directory's own idea of its type, used when lstat fails.
-pub(super) fn describe(parent: BorrowedFd<'_>, name: &[u8], hint: FileType, path: &[u8]) -> TreeEntry {
+/// Describes `name` in `parent`. `hint` is the directory's own idea of its type, used when lstat fails; `scratch`
+/// is at least [`XATTR_MAX`] long.
+pub(super) fn describe(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    hint: FileType,
+    path: &[u8],
+    scratch: &mut [u8],
+) -> TreeEntry {
     let mut entry = TreeEntry {
         path: path.to_vec(),
         kind: kind(hint),
@@ -57,7 +64,7 @@ pub(super) fn describe(parent: BorrowedFd<'_>, name: &[u8], hint: FileType, path
             Err(errno) => entry.problems.push(format!("readlink: {}", words(errno))),
         }
     }
-    xattrs(parent, name, &mut entry);
+    xattrs(parent, name, &mut entry, scratch);
     entry
 }
 
@@ -74,21 +81,12 @@ fn kind(file_type: FileType) -> EntryKind {
 }
 
 /// Reads the extended attributes by way of `/proc`, as no system call takes a directory and a name.
-fn xattrs(parent: BorrowedFd<'_>, name: &[u8], entry: &mut TreeEntry) {
+fn xattrs(parent: BorrowedFd<'_>, name: &[u8], entry: &mut TreeEntry, scratch: &mut [u8]) {
     let mut path = format!("/proc/self/fd/{}/", parent.as_raw_fd()).into_bytes();
     path.extend_from_slice(name);
     let path = path.as_slice();
-    let listed = rustix::fs::llistxattr_query(path).and_then(|len| {
-        if len == 0 {
-            return Ok(Vec::new());
-        }
-        let mut list = vec![0; XATTR_MAX];
-        let len = rustix::fs::llistxattr(path, list.as_mut_slice())?;
-        list.truncate(len);
-        Ok(list)
-    });
-    let list = match listed {
-        Ok(list) => list,
+    let list = match rustix::fs::llistxattr(path, &mut *scratch) {
+        Ok(len) => scratch[..len].to_vec(),
         Err(Errno::OPNOTSUPP) => return,
         Err(errno) => {
             entry.problems.push(format!("listxattr: {}", words(errno)));
@@ -97,13 +95,8 @@ fn xattrs(parent: BorrowedFd<'_>, name: &[u8], entry: &mut TreeEntry) {
     };
     for name in list.split(|b| *b == 0).filter(|name| !name.is_empty()) {
         let text = String::from_utf8_lossy(name).into_owned();
-        let mut value = vec![0; XATTR_MAX];
-        match rustix::fs::lgetxattr(path, name, value.as_mut_slice()) {
-            Ok(len) => {
-                value.truncate(len);
-                value.shrink_to_fit();
-                entry.xattrs.push((text, value));
-            }
+        match rustix::fs::lgetxattr(path, name, &mut *scratch) {
+            Ok(len) => entry.xattrs.push((text, scratch[..len].to_vec())),
             Err(errno) => entry.problems.push(format!("getxattr {text}: {}", words(errno))),
         }
     }

@@ -41,7 +41,7 @@ pub(crate) fn walk(
         sender,
         spec,
         candidates: Candidates::new(&spec.contents),
-        buffer: AlignedBytes::new(if spec.data { READ } else { 1 })?,
+        buffer: AlignedBytes::new(if spec.data { READ } else { entry::XATTR_MAX })?,
         batch: Vec::new(),
         batch_bytes: 0,
         summary: WalkSummary::default(),
@@ -66,7 +66,7 @@ struct Walk<'a> {
 /// A directory that is being walked.
 struct Level {
     fd: OwnedFd,
-    /// Length of the path with a trailing slash, without the entry's own name.
+    /// Length of the directory's own path.
     prefix: usize,
     /// Names still to visit, last first.
     names: Vec<(Vec<u8>, FileType)>,
@@ -83,11 +83,14 @@ impl Walk<'_> {
                 levels.pop();
                 continue;
             };
+            if !path.is_empty() {
+                path.push(b'/');
+            }
             path.extend_from_slice(&name);
             // The level must not be borrowed while the next one is pushed.
             let parent = level.fd.as_fd();
             let below = self.visit(parent, &name, hint, &path)?;
-            if below.is_some() && levels.len() >= MAX_DEPTH {
+            if below.is_some() && levels.len() > MAX_DEPTH {
                 return Err(refuse(format!(
                     "walk: directories are more than {MAX_DEPTH} deep at {}",
                     String::from_utf8_lossy(&path[..path.len().min(256)])
@@ -112,16 +115,17 @@ impl Walk<'_> {
                 self.spec.max_entries
             )));
         }
-        let mut entry = entry::describe(parent, name, hint, path);
+        let mut entry = entry::describe(parent, name, hint, path, self.buffer.as_mut());
         let mut below = None;
         match entry.kind {
-            EntryKind::Directory => match self.open_directory(parent, name, &mut entry)? {
-                Some((fd, names)) => {
-                    let prefix = if path.is_empty() { 0 } else { path.len() + 1 };
-                    below = Some(Level { fd, prefix, names });
-                }
-                None => {}
-            },
+            EntryKind::Directory => {
+                let opened = self.open_directory(parent, name, &mut entry)?;
+                below = opened.map(|(fd, names)| Level {
+                    fd,
+                    prefix: path.len(),
+                    names,
+                });
+            }
             EntryKind::File if self.spec.data => {
                 let limit = self.spec.max_bytes.saturating_sub(self.summary.bytes);
                 let buffer = self.buffer.as_mut();

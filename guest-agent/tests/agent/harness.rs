@@ -106,18 +106,16 @@ impl Agent {
 
     /// The next message, or `None` at the channel's end. Panics when the agent stays silent.
     pub(crate) fn receive(&mut self) -> Option<FromAgent> {
-        let mut buffer = [0; 65536];
+        let mut buffer = [0; 8192];
         loop {
             if let Some(message) = self.decoder.next_message().unwrap() {
                 return Some(message);
             }
-            match self
-                .stream
-                .read(&mut buffer)
-                .expect("the agent must not stay silent")
-            {
-                0 => return None,
-                len => self.decoder.push(&buffer[..len]),
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(len) => self.decoder.push(&buffer[..len]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => panic!("the agent must not stay silent: {error}"),
             }
         }
     }

@@ -73,7 +73,7 @@ pub enum MsyncMode {
     Sync,
 }
 
-/// Flags of sync_file_range(2).
+/// Flags of `sync_file_range(2)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncRangeFlags {
     /// `SYNC_FILE_RANGE_WAIT_BEFORE`.
@@ -97,7 +97,8 @@ pub enum Op {
     },
     /// Close a handle.
     Close { handle: String },
-    /// mkdir(2), with parents when `parents`.
+    /// mkdir(2), which takes permission and sticky bits only. With `parents`, missing parents are made (mode 0755) and
+    /// a directory that is there already is no error.
     Mkdir { path: String, mode: u32, parents: bool },
     /// Create an empty file; fails when it exists if `exclusive`.
     Create {
@@ -106,7 +107,9 @@ pub enum Op {
         exclusive: bool,
     },
     /// Write `len` bytes of `content` at `offset` (the content's bytes of the same offsets), `chunk` bytes a
-    /// write(2) call (0: one call). With append, offsets start at the file's size and `offset` is ignored.
+    /// write(2) call (0: one call; a call has at most 64 MiB). With append, offsets start at the file's size and
+    /// `offset` is ignored. On a handle, `flags` must be those of a plain write: it keeps what it was opened with.
+    /// Returns the bytes written.
     Write {
         path: String,
         offset: u64,
@@ -148,7 +151,7 @@ pub enum Op {
     Removexattr { path: String, name: String },
     /// chmod(2).
     Chmod { path: String, mode: u32 },
-    /// lchown(2).
+    /// lchown(2); `u32::MAX` leaves one as it is.
     Chown { path: String, uid: u32, gid: u32 },
     /// utimensat(2), in nanoseconds since the epoch.
     Utimes {
@@ -164,14 +167,15 @@ pub enum Op {
     Sync,
     /// syncfs(2) of the mounted filesystem.
     Syncfs,
-    /// sync_file_range(2).
+    /// `sync_file_range(2)`.
     SyncFileRange {
         path: String,
         offset: u64,
         len: u64,
         flags: SyncRangeFlags,
     },
-    /// Map the range, store `content` there, optionally msync, unmap.
+    /// Map the range, store `content` there, optionally msync, unmap. The range must lie within the file. Returns the
+    /// bytes stored; a page that cannot be backed (no space, an I/O error) is a failure, not a signal.
     MmapStore {
         path: String,
         offset: u64,
@@ -179,7 +183,7 @@ pub enum Op {
         content: ContentName,
         msync: MsyncMode,
     },
-    /// Sleep in the guest.
+    /// Sleep in the guest, an hour at most.
     Sleep { millis: u64 },
     /// Write 1 to 3 to `/proc/sys/vm/drop_caches`.
     DropCaches { what: u8 },

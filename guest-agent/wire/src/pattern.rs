@@ -16,8 +16,8 @@
 //!
 //! Two contents may agree in some bytes of a position: always in the magic and the offset, often in the label,
 //! once in 256 elsewhere. Where one was written over a part of the other, the border that a reader finds can
-//! therefore lie a few bytes beside the true one. Compare bytes, with [`Content::agrees`], before calling such a
-//! border wrong.
+//! therefore lie a few bytes beside the true one. Compare bytes, with [`Content::agrees`] and
+//! [`Content::agrees_with_zeros`], before calling such a border wrong.
 
 use crate::op::ContentName;
 
@@ -118,20 +118,26 @@ impl Content {
     /// Whether this content and `other` have the same bytes at stream offsets `at..at + len`: then no reader can
     /// say which of the two is there.
     pub fn agrees(&self, other: &Self, at: u64, len: u64) -> bool {
-        self == other || {
-            let end = at.saturating_add(len);
-            let mut at = at;
-            while at < end {
-                let index = at / SECTOR as u64;
-                let skip = (at % SECTOR as u64) as usize;
-                let take = ((SECTOR - skip) as u64).min(end - at) as usize;
-                if self.sector(index)[skip..skip + take] != other.sector(index)[skip..skip + take] {
-                    return false;
-                }
-                at += take as u64;
+        self == other || self.agrees_with(at, len, |index| other.sector(index))
+    }
+
+    /// Whether this content has nothing but zeros at stream offsets `at..at + len` (as a label's padding has).
+    pub fn agrees_with_zeros(&self, at: u64, len: u64) -> bool {
+        self.agrees_with(at, len, |_| [0; SECTOR])
+    }
+
+    fn agrees_with(&self, mut at: u64, len: u64, other: impl Fn(u64) -> [u8; SECTOR]) -> bool {
+        let end = at.saturating_add(len);
+        while at < end {
+            let index = at / SECTOR as u64;
+            let skip = (at % SECTOR as u64) as usize;
+            let take = ((SECTOR - skip) as u64).min(end - at) as usize;
+            if self.sector(index)[skip..skip + take] != other(index)[skip..skip + take] {
+                return false;
             }
-            true
+            at += take as u64;
         }
+        true
     }
 }
 

@@ -16,6 +16,10 @@ pub enum EntryKind {
 }
 
 /// Where a range of a file's bytes comes from.
+///
+/// A whole sector is named by its own checksum, everything else by comparison with the contents that the walk was
+/// told, at the same offset. Where two contents (or one and zeros) have the same bytes beside a border, the border is
+/// reported on either side of them: see [`crate::pattern::Content::agrees`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// All zero bytes.
@@ -31,9 +35,9 @@ pub enum Source {
     },
     /// Something else.
     Garbage,
-    /// read(2) failed.
+    /// read(2) failed, or the file ended before its size.
     Unreadable {
-        /// Its errno.
+        /// Its errno; 0 when the file ended.
         errno: i32,
     },
 }

@@ -33,7 +33,8 @@ pub struct Recovery {
 }
 
 /// A system call that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{what}")]
 pub struct CallError {
     /// Its errno, where known.
     pub errno: Option<i32>,

@@ -41,8 +41,8 @@ pub struct Violation {
     pub kind: ViolationKind,
     /// The crash state's id.
     pub state: String,
-    /// Which entry of the `expect` list, from 0; the implicit ones come after the list's end.
-    pub expectation: usize,
+    /// Which entry of the `expect` list, from 0; `None` for the implicit promise that the filesystem mounts.
+    pub expectation: Option<usize>,
     /// One line.
     pub evidence: String,
 }

@@ -16,9 +16,10 @@ pub enum ViolationKind {
     Type,
     /// A file has another size than it must.
     Size,
-    /// A file holds another generation (or another mixture) of its own content than it must.
+    /// A file holds another generation, or another mixture, of its own content than it must, or has it displaced; or a
+    /// symlink points elsewhere.
     Content,
-    /// A file holds bytes of another file, or of an older generation that was never to be seen again.
+    /// A file holds bytes of another file.
     StaleData,
     /// A file holds zeros where it must hold data.
     Zeros,
@@ -43,19 +44,25 @@ pub enum ViolationKind {
 pub struct Finding {
     /// Which kind.
     pub kind: ViolationKind,
-    /// Which entry of the scenario's `expect` list, from 0.
-    pub expectation: usize,
-    /// One line: when it was cut and what was found instead of what.
+    /// Which entry of the scenario's `expect` list, from 0; `None` for the mount that is expected without being
+    /// written.
+    pub expectation: Option<usize>,
+    /// One line: what was found instead of what, and when that was promised. Where it was cut is for the caller to add.
     pub evidence: String,
 }
 
 /// What judging one (content, cut) gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// How many expectations applied at this cut: none means that nothing was promised yet.
+    /// How many expectations on paths were judged: none means that nothing was promised yet. Mounts, checkers and the
+    /// kernel's log do not count (see [`crate::oracle`]).
     pub obligations: u32,
+    /// Which entries of the `expect` list were judged, of any sort, from 0, each once.
+    pub judged: Vec<usize>,
     /// What was broken.
     pub findings: Vec<Finding>,
+    /// Why this judgement cannot be trusted to be complete: any makes a cell without findings Inconclusive.
+    pub doubts: Vec<String>,
 }
 
 /// The verdict on a cell.

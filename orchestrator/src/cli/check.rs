@@ -20,7 +20,12 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             Ok(file) => {
                 let variants = file.scenario.variants();
                 let steps: usize = variants.iter().map(|v| v.workload.len()).sum();
-                println!("{}: ok, {} ({} variants, {steps} steps)", path.display(), file.scenario.name, variants.len());
+                println!(
+                    "{}: ok, {} ({} variants, {steps} steps)",
+                    path.display(),
+                    file.scenario.name,
+                    variants.len()
+                );
             }
             Err(error) => {
                 bad += 1;
@@ -28,5 +33,9 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(USAGE) })
+    Ok(if bad == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(USAGE)
+    })
 }

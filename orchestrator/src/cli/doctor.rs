@@ -17,10 +17,19 @@ pub(super) async fn run(_args: &DoctorArgs) -> anyhow::Result<ExitCode> {
             println!("QEMU         missing: {error}");
         }
     }
-    let tools = [("mke2fs", "e2fsprogs", "ext4"), ("e2fsck", "e2fsprogs", "ext4"), ("mkfs.xfs", "xfsprogs", "xfs")];
-    let more = [("mkfs.btrfs", "btrfs-progs", "btrfs"), ("mkfs.f2fs", "f2fs-tools", "f2fs")];
+    let tools = [
+        ("mke2fs", "e2fsprogs", "ext4"),
+        ("e2fsck", "e2fsprogs", "ext4"),
+        ("mkfs.xfs", "xfsprogs", "xfs"),
+    ];
+    let more = [
+        ("mkfs.btrfs", "btrfs-progs", "btrfs"),
+        ("mkfs.f2fs", "f2fs-tools", "f2fs"),
+    ];
     for (tool, package, fstype) in tools.into_iter().chain(more) {
-        let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"].iter().map(|d| format!("{d}/{tool}"));
+        let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+            .iter()
+            .map(|d| format!("{d}/{tool}"));
         match found.into_iter().find(|p| std::path::Path::new(p).exists()) {
             Some(path) => println!("{tool:<12} {path}"),
             None => {
@@ -30,14 +39,26 @@ pub(super) async fn run(_args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let kvm = std::fs::File::options().read(true).write(true).open("/dev/kvm");
-    let kvm = kvm.map_or_else(|e| format!("cannot be opened: {e}"), |_| "opens; `--accel auto` boots a kernel to see whether it works".into());
+    let kvm = kvm.map_or_else(
+        |e| format!("cannot be opened: {e}"),
+        |_| "opens; `--accel auto` boots a kernel to see whether it works".into(),
+    );
     println!("/dev/kvm     {kvm}");
-    let dir = crate::kernel::default_dir()?;
+    let dir = crate::kernel::Store::default_root()?;
     let kernels = crate::kernel::Store::open(dir.clone())?.list()?;
     let names: Vec<&str> = kernels.iter().map(crate::kernel::Kernel::release).collect();
-    println!("kernels      {} in {}: {}", names.len(), dir.display(), names.join(", "));
+    println!(
+        "kernels      {} in {}: {}",
+        names.len(),
+        dir.display(),
+        names.join(", ")
+    );
     if names.is_empty() {
         println!("             get one with `coldcut kernel pull 6.12`");
     }
-    Ok(if lacking { ExitCode::from(USAGE) } else { ExitCode::SUCCESS })
+    Ok(if lacking {
+        ExitCode::from(USAGE)
+    } else {
+        ExitCode::SUCCESS
+    })
 }

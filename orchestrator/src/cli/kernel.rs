@@ -8,21 +8,25 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::kernel::manifest::Origin;
-use crate::kernel::{Kernel, Progress, Store};
+use crate::kernel::recipe::Recipe;
+use crate::kernel::{Kernel, Progress, Store, StoreError};
 
 /// Commands of `coldcut kernel`.
 #[derive(Debug, Subcommand)]
 pub enum KernelCommand {
     /// Fetch kernels from the Debian archives that this machine uses
     Pull {
-        /// A series (6.12), a version (6.12.94), a release, or `newest`; with `:full` for the full build
+        /// A series (6.12), version, release, `newest`, range (6.12..7.3) or set (lts); `/every` for each
+        /// version of a series or range, `:full` for the full build
         #[arg(required = true)]
         spec: Vec<String>,
         /// Do not look for newer ones where a stored kernel fits
         #[arg(long)]
         if_missing: bool,
+        /// Where to fetch from
         #[command(flatten)]
         archive: ArchiveArgs,
     },
@@ -38,11 +42,14 @@ pub enum KernelCommand {
     /// Add a kernel of your own
     Add {
         /// A bzImage, or a vmlinux with a PVH entry
-        #[arg(long, value_name = "FILE")]
-        bzimage: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "deb")]
+        bzimage: Option<PathBuf>,
         /// Its modules: a lib/modules/RELEASE directory
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", requires = "bzimage")]
         modules: Option<PathBuf>,
+        /// In place of these, a Debian kernel package; again for each where a kernel is split
+        #[arg(long, value_name = "FILE", conflicts_with = "bzimage")]
+        deb: Vec<PathBuf>,
         /// What to call it
         #[arg(long)]
         name: String,
@@ -51,6 +58,7 @@ pub enum KernelCommand {
     Search {
         /// Show only those that this means; all of them when not given
         spec: Option<String>,
+        /// Where to fetch from
         #[command(flatten)]
         archive: ArchiveArgs,
     },
@@ -60,18 +68,31 @@ pub enum KernelCommand {
         #[arg(required = true)]
         spec: Vec<String>,
     },
+    /// Remove pulled kernels that are not needed any more
+    Gc {
+        /// Kernels to keep; every named set when not given
+        keep: Vec<String>,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print, as JSON, the digests of the stored kernels that specs mean
+    Lock {
+        /// Specs or named sets; every stored kernel when not given
+        spec: Vec<String>,
+    },
 }
 
 /// Where to fetch from, in place of the machine's own package sources.
 #[derive(Debug, Clone, Args)]
 pub struct ArchiveArgs {
-    /// Address of a Debian archive [env: COLDCUT_ARCHIVE]
+    /// Address of a Debian archive (or `COLDCUT_ARCHIVE`)
     #[arg(long, value_name = "URL")]
     archive: Option<String>,
-    /// Address of a Debian security archive [env: COLDCUT_SECURITY_ARCHIVE]
+    /// Address of a Debian security archive (or `COLDCUT_SECURITY_ARCHIVE`)
     #[arg(long, value_name = "URL")]
     security_archive: Option<String>,
-    /// Keyring that the archives are signed by [env: COLDCUT_KEYRING]
+    /// Keyring that the archives are signed by (or `COLDCUT_KEYRING`)
     #[arg(long, value_name = "FILE")]
     keyring: Option<PathBuf>,
 }
@@ -101,18 +122,24 @@ pub fn run(command: KernelCommand) -> anyhow::Result<()> {
         KernelCommand::Add {
             bzimage,
             modules,
+            deb,
             name,
         } => {
             let progress = Terminal::new();
-            let kernel = store.add(&bzimage, modules.as_deref(), &name, &progress)?;
+            let kernel = match bzimage {
+                Some(image) => store.add(&image, modules.as_deref(), &name, &progress)?,
+                None => store.add_debs(&deb, &name, &progress)?,
+            };
             progress.done();
             say(&format!(
-                "{} is stored as {} ({})\n",
-                bzimage.display(),
+                "{} {} is stored ({})\n",
                 kernel.name(),
+                kernel.release(),
                 short(&kernel)
             ))
         }
+        KernelCommand::Gc { keep, dry_run } => gc(&store, keep, dry_run),
+        KernelCommand::Lock { spec } => lock(&store, &spec),
         KernelCommand::Search { spec, archive } => {
             archive.apply(&mut store);
             search(&store, spec.as_deref())
@@ -130,17 +157,85 @@ pub fn run(command: KernelCommand) -> anyhow::Result<()> {
 
 fn pull(store: &Store, specs: &[String], if_missing: bool) -> anyhow::Result<()> {
     let progress = Terminal::new();
-    for spec in specs {
-        let kernel = match store.find(spec) {
-            Ok(kernel) if if_missing => kernel,
-            _ => store
-                .pull(spec, &progress)
-                .with_context(|| format!("kernel {spec} was not pulled"))?,
-        };
-        progress.done();
+    let pulled = store.pull_all(specs, if_missing, &progress)?;
+    progress.done();
+    for (spec, kernel) in pulled {
         say(&format!("{spec} is {} ({})\n", kernel.name(), short(&kernel)))?;
     }
     Ok(())
+}
+
+fn gc(store: &Store, mut keep: Vec<String>, dry_run: bool) -> anyhow::Result<()> {
+    let recipe = Recipe::built_in()?;
+    if keep.is_empty() {
+        keep = recipe.kernels.keys().cloned().collect();
+    }
+    let mut freed = 0;
+    for kernel in store.unneeded(&recipe.expand(&keep))? {
+        let (name, digest, size) = (
+            kernel.name().to_owned(),
+            kernel.digest().to_owned(),
+            kernel.disk_usage(),
+        );
+        drop(kernel);
+        if dry_run {
+            say(&format!("would remove {name} ({})\n", &digest[..12]))?;
+        } else {
+            match store.remove(&digest) {
+                Ok(()) => say(&format!("removed {name} ({})\n", &digest[..12]))?,
+                Err(StoreError::Busy(why)) => {
+                    say(&format!("{why}\n"))?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        freed += size;
+    }
+    say(&format!(
+        "{} MiB {}\n",
+        freed >> 20,
+        if dry_run { "would be freed" } else { "freed" }
+    ))
+}
+
+/// One line of `kernel lock`.
+#[derive(Serialize)]
+struct Locked<'a> {
+    spec: &'a str,
+    name: &'a str,
+    digest: &'a str,
+    origin: &'a Origin,
+}
+
+fn lock(store: &Store, specs: &[String]) -> anyhow::Result<()> {
+    let mut kernels = Vec::new();
+    for spec in Recipe::built_in()?.expand(specs) {
+        kernels.extend(
+            store
+                .find_all(&spec)?
+                .into_iter()
+                .map(|kernel| (spec.clone(), kernel)),
+        );
+    }
+    if specs.is_empty() {
+        kernels.extend(
+            store
+                .list()?
+                .into_iter()
+                .map(|kernel| (kernel.name().to_owned(), kernel)),
+        );
+    }
+    let locked: Vec<_> = kernels
+        .iter()
+        .map(|(spec, k)| Locked {
+            spec,
+            name: k.name(),
+            digest: k.digest(),
+            origin: &k.manifest().origin,
+        })
+        .collect();
+    say(&format!("{}\n", serde_json::to_string_pretty(&locked)?))
 }
 
 fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
@@ -155,14 +250,14 @@ fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
     if kernels.is_empty() {
         return say("no kernels are stored; to get one: coldcut kernel pull 6.12\n");
     }
-    let header = ["NAME", "VERSION", "FLAVOUR", "FROM", "SIZE", "DIGEST"].map(str::to_owned);
+    let header = ["NAME", "VERSION", "FLAVOUR", "FROM", "ON DISK", "DIGEST"].map(str::to_owned);
     let rows = kernels.iter().map(|kernel| {
         let manifest = kernel.manifest();
         let from = match &manifest.origin {
             Origin::Debian { suite, .. } => suite.clone(),
             Origin::File { file } => file.clone(),
         };
-        let size = format!("{} MiB", manifest.size() >> 20);
+        let size = format!("{} MiB", kernel.disk_usage() >> 20);
         [
             kernel.name().to_owned(),
             manifest.version.clone(),

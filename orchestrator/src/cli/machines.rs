@@ -22,7 +22,10 @@ pub(super) struct MachineArgs {
 impl MachineArgs {
     /// How many machines run at once.
     pub(super) fn jobs(&self) -> usize {
-        self.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), usize::from)
+        self.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, Into::into),
+            usize::from,
+        )
     }
 }
 
@@ -33,14 +36,32 @@ pub(super) async fn open_lab(args: &MachineArgs, events: EventSink, kernel: &Ker
     let accel = if args.accel == AccelChoice::Auto {
         let initrd = scratch.path().join("probe.initrd");
         write_initrd(kernel, "ext4", None, &initrd)?;
-        let undecided = AccelDecision { accel: Accel::Kvm, why: String::new() };
+        let undecided = AccelDecision {
+            accel: Accel::Kvm,
+            why: String::new(),
+        };
         let probe = machine_spec(kernel, initrd, None, &undecided);
-        decide_accel(args.accel, &qemu, &probe, &crate::kernel::default_dir()?, scratch.path()).await
+        decide_accel(
+            args.accel,
+            &qemu,
+            &probe,
+            &crate::kernel::Store::default_root()?,
+            scratch.path(),
+        )
+        .await
     } else {
         decide_accel(
             args.accel,
             &qemu,
-            &machine_spec(kernel, "".into(), None, &AccelDecision { accel: Accel::Tcg, why: String::new() }),
+            &machine_spec(
+                kernel,
+                "".into(),
+                None,
+                &AccelDecision {
+                    accel: Accel::Tcg,
+                    why: String::new(),
+                },
+            ),
             scratch.path(),
             scratch.path(),
         )

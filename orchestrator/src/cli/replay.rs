@@ -14,8 +14,8 @@ use super::ResultsArg;
 use super::machines::{MachineArgs, open_lab};
 use crate::report::{EventSink, Progress};
 use crate::results::{CellDir, find_run, load_run, state_path};
-use crate::run::recorded::LoadedRecording;
 use crate::run::record::mount_of;
+use crate::run::recorded::LoadedRecording;
 use crate::run::recover::{ColdBoot, RecoverJob, Recoverer as _};
 use crate::scenario_file::ScenarioFile;
 
@@ -42,13 +42,25 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let info = load_run(&dir)?;
     let Some(cell) = info.cells.iter().find(|c| c.id == cell_id) else {
         let cells: Vec<&str> = info.cells.iter().map(|c| c.id.as_str()).collect();
-        bail!("run {} has no cell `{cell_id}`; it has {}", info.run, cells.join(", "));
+        bail!(
+            "run {} has no cell `{cell_id}`; it has {}",
+            info.run,
+            cells.join(", ")
+        );
     };
     let file = ScenarioFile::read(&dir.join("scenarios").join(format!("{}.yaml", cell.scenario)))?;
-    let variant = file.scenario.variant(&cell.variant).context("the run's own scenario lacks this variant")?.clone();
-    let store = crate::kernel::Store::open(crate::kernel::default_dir()?)?;
+    let variant = file
+        .scenario
+        .variant(&cell.variant)
+        .context("the run's own scenario lacks this variant")?
+        .clone();
+    let store = crate::kernel::Store::open_default()?;
     let recorded_on = info.kernels.iter().find(|k| k.name == cell.kernel);
-    let wanted = args.kernel.as_deref().or(recorded_on.map(|k| k.digest.as_str())).unwrap_or(&cell.kernel);
+    let wanted = args
+        .kernel
+        .as_deref()
+        .or(recorded_on.map(|k| k.digest.as_str()))
+        .unwrap_or(&cell.kernel);
     let kernel = Arc::new(store.find(wanted)?);
     let cell_dir = CellDir::open(&dir.join("cells").join(cell_id))?;
     let recording = LoadedRecording::load(&cell_dir)?;
@@ -56,7 +68,11 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let image = Arc::new(recording.image(&state)?);
 
     println!("cell      {cell_id}");
-    println!("state     {state_id}: cut {} of {} events", state.cut, recording.log.end());
+    println!(
+        "state     {state_id}: cut {} of {} events",
+        state.cut,
+        recording.log.end()
+    );
     println!("kernel    {}", kernel.release());
     let marks = recording.log.marks_until(state.cut);
     println!("history   {} marks until the cut, the last of them:", marks.len());
@@ -71,7 +87,12 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         println!("raw disk  {}", path.display());
     }
 
-    let lab = open_lab(&args.machines, EventSink::new(vec![Box::new(Progress::new())]), &kernel).await?;
+    let lab = open_lab(
+        &args.machines,
+        EventSink::new(vec![Box::new(Progress::new())]),
+        &kernel,
+    )
+    .await?;
     let job = RecoverJob {
         image,
         kernel,
@@ -123,7 +144,12 @@ fn show(recovery: &Recovery) {
         println!("unmount   failed: {}", error.what);
     }
     if let Some(fsck) = &recovery.fsck {
-        println!("fsck      {} ({}, code {})", if fsck.clean { "clean" } else { "NOT CLEAN" }, fsck.command, fsck.code);
+        println!(
+            "fsck      {} ({}, code {})",
+            if fsck.clean { "clean" } else { "NOT CLEAN" },
+            fsck.command,
+            fsck.code
+        );
         if !fsck.clean {
             println!("  {}", fsck.output.trim().replace('\n', "\n  "));
         }
@@ -133,10 +159,18 @@ fn show(recovery: &Recovery) {
 fn show_entry(entry: &TreeEntry) {
     let name = String::from_utf8_lossy(&entry.path);
     let name = if name.is_empty() { "/" } else { &*name };
-    println!("  {:?} {name}  mode {:o}, size {}, links {}", entry.kind, entry.mode, entry.size, entry.nlink);
+    println!(
+        "  {:?} {name}  mode {:o}, size {}, links {}",
+        entry.kind, entry.mode, entry.size, entry.nlink
+    );
     if entry.kind == EntryKind::File {
         for extent in &entry.extents {
-            println!("      {:>8}+{:<8} {}", extent.offset, extent.len, source(&extent.source, extent.offset));
+            println!(
+                "      {:>8}+{:<8} {}",
+                extent.offset,
+                extent.len,
+                source(&extent.source, extent.offset)
+            );
         }
     }
     for problem in &entry.problems {

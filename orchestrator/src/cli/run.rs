@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use coldcut_core::event::Event;
-use coldcut_core::result::{CellRef, KernelRef, RESULT_FORMAT, RunResult, Totals};
-use tokio::sync::Semaphore;
+use coldcut_core::result::{CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult, Totals};
+use coldcut_core::scenario::Variant;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::{ResultsArg, USAGE};
 use super::machines::{MachineArgs, open_lab};
+use super::{ResultsArg, USAGE};
 use crate::kernel::Kernel;
 use crate::report::{EventSink, JsonLines, Progress, Reporter, render_run};
 use crate::results::{RunDir, RunInfo, ScenarioInfo};
 use crate::run::cell::{CellJob, run_cell};
+use crate::run::lab::Lab;
 use crate::run::recover::ColdBoot;
 use crate::scenario_file::ScenarioFile;
 
@@ -43,10 +45,15 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let Some(files) = read_all(&args.files) else { return Ok(ExitCode::from(USAGE)) };
-    let store = crate::kernel::Store::open(crate::kernel::default_dir()?)?;
-    let kernels: Vec<Arc<Kernel>> =
-        args.kernel.iter().map(|spec| store.find(spec).map(Arc::new)).collect::<Result<_, _>>()?;
+    let Some(files) = read_all(&args.files) else {
+        return Ok(ExitCode::from(USAGE));
+    };
+    let store = crate::kernel::Store::open_default()?;
+    let kernels: Vec<Arc<Kernel>> = args
+        .kernel
+        .iter()
+        .map(|spec| store.find(spec).map(Arc::new))
+        .collect::<Result<_, _>>()?;
     let first = kernels.first().context("no kernel was named")?;
 
     let mut run_dir = RunDir::create(&args.results.results)
@@ -78,7 +85,11 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    check_selection(&args, &files, &jobs.iter().map(|(cell, ..)| cell).collect::<Vec<_>>())?;
+    check_selection(
+        &args,
+        &files,
+        &jobs.iter().map(|(cell, ..)| cell).collect::<Vec<_>>(),
+    )?;
 
     let info = RunInfo {
         format: RESULT_FORMAT,
@@ -88,7 +99,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         accel: format!("{}: {}", lab.accel.accel, lab.accel.why),
         command_line: std::env::args().collect(),
         seed: args.seed,
-        started: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        started: std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs()),
         kernels: kernels
             .iter()
             .zip(&args.kernel)
@@ -108,7 +121,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             .collect(),
         cells: jobs.iter().map(|(cell, ..)| cell.clone()).collect(),
     };
-    run_dir.begin(&info).with_context(|| format!("cannot write to {}", run_dir.path().display()))?;
+    run_dir
+        .begin(&info)
+        .with_context(|| format!("cannot write to {}", run_dir.path().display()))?;
     for file in &files {
         run_dir.keep_scenario(&file.scenario.name, &file.text)?;
     }
@@ -119,34 +134,75 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         accel: info.accel.clone(),
     });
 
-    // Cells begin in order and at most as many at once as machines, so that the first verdicts come early.
-    let turns = Arc::new(Semaphore::new(args.machines.jobs()));
-    let mut tasks = JoinSet::new();
-    for (cell, file, variant, kernel) in jobs {
-        let dir = run_dir.cell(&cell.id)?;
-        let (lab, turns) = (Arc::clone(&lab), Arc::clone(&turns));
-        tasks.spawn(async move {
-            let _turn = turns.acquire_owned().await;
-            run_cell(lab, Arc::new(ColdBoot), CellJob { cell, file, variant, kernel, dir }).await
-        });
-    }
+    let count = jobs.len();
+    let mut cells = in_order(jobs, &run_dir, &lab, args.machines.jobs())?;
     let mut result = RunResult {
         format: RESULT_FORMAT,
         run: info.run.clone(),
         totals: Totals::default(),
         cells: Vec::new(),
     };
-    while let Some(ended) = tasks.join_next().await {
-        let cell = ended.context("a cell's task died; this is a defect of coldcut")?;
+    while let Some(cell) = cells.recv().await {
         result = run_dir.finish_cell(cell).context("cannot write result.json")?;
     }
-    events.send(Event::RunFinished { totals: result.totals, seconds: events.seconds() });
+    if result.cells.len() < count {
+        bail!(
+            "{} cells died; this is a defect of coldcut",
+            count - result.cells.len()
+        );
+    }
+    events.send(Event::RunFinished {
+        totals: result.totals,
+        seconds: events.seconds(),
+    });
     if !args.json {
         println!();
         print!("{}", render_run(&result));
         println!("results: {}", run_dir.path().display());
     }
     Ok(ExitCode::from(result.totals.exit_code()))
+}
+
+type Selected = (CellRef, Arc<ScenarioFile>, Variant, Arc<Kernel>);
+
+/// Begins cells in order, at most as many at once as machines, so that the first verdicts come early.
+fn in_order(
+    jobs: Vec<Selected>,
+    run_dir: &RunDir,
+    lab: &Arc<Lab>,
+    at_once: usize,
+) -> anyhow::Result<mpsc::Receiver<CellResult>> {
+    let (sender, results) = mpsc::channel(jobs.len().max(1));
+    let mut ready = Vec::new();
+    for (cell, file, variant, kernel) in jobs {
+        let dir = run_dir.cell(&cell.id)?;
+        ready.push(CellJob {
+            cell,
+            file,
+            variant,
+            kernel,
+            dir,
+        });
+    }
+    let lab = Arc::clone(lab);
+    tokio::spawn(async move {
+        let turns = Arc::new(Semaphore::new(at_once));
+        let mut tasks = JoinSet::new();
+        for job in ready {
+            let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
+                break;
+            };
+            let (lab, sender) = (Arc::clone(&lab), sender.clone());
+            tasks.spawn(async move {
+                // Fails only when nobody wants results any more.
+                let _ = sender.send(run_cell(lab, Arc::new(ColdBoot), job).await).await;
+                drop(turn);
+            });
+        }
+        drop(sender);
+        while tasks.join_next().await.is_some() {}
+    });
+    Ok(results)
 }
 
 /// Reads every file; complains about all that are wrong.
@@ -166,13 +222,23 @@ fn read_all(paths: &[PathBuf]) -> Option<Vec<Arc<ScenarioFile>>> {
 }
 
 fn check_selection(args: &RunArgs, files: &[Arc<ScenarioFile>], cells: &[&CellRef]) -> anyhow::Result<()> {
-    let known: Vec<&str> = files.iter().flat_map(|f| f.scenario.variants()).map(|v| v.name.as_str()).collect();
+    let known: Vec<&str> = files
+        .iter()
+        .flat_map(|f| f.scenario.variants())
+        .map(|v| v.name.as_str())
+        .collect();
     if let Some(unknown) = args.variant.iter().find(|v| !known.contains(&v.as_str())) {
-        bail!("no scenario here has a variant `{unknown}`; there are {}", known.join(", "));
+        bail!(
+            "no scenario here has a variant `{unknown}`; there are {}",
+            known.join(", ")
+        );
     }
     for (at, cell) in cells.iter().enumerate() {
         if cells[..at].iter().any(|other| other.id == cell.id) {
-            bail!("cell {} occurs twice: scenarios given together need different names", cell.id);
+            bail!(
+                "cell {} occurs twice: scenarios given together need different names",
+                cell.id
+            );
         }
     }
     Ok(())
@@ -180,5 +246,13 @@ fn check_selection(args: &RunArgs, files: &[Arc<ScenarioFile>], cells: &[&CellRe
 
 /// A cell's id as a file name.
 fn file_name(id: &str) -> String {
-    id.chars().map(|c| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '_' }).collect()
+    id.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "._+-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }

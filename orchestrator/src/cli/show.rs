@@ -25,7 +25,11 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let dir = find_run(&args.results.results, &args.run)?;
     let info = load_run(&dir)?;
     if !dir.join("result.json").exists() {
-        anyhow::bail!("run {} was interrupted before its first cell was done; its events are in {}", info.run, dir.join("events.jsonl").display());
+        anyhow::bail!(
+            "run {} was interrupted before its first cell was done; its events are in {}",
+            info.run,
+            dir.join("events.jsonl").display()
+        );
     }
     let result = load_result(&dir)?;
     if args.json {
@@ -34,7 +38,11 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         let cell = result.cells.iter().find(|c| c.cell.id == *wanted);
         let Some(cell) = cell else {
             let cells: Vec<&str> = result.cells.iter().map(|c| c.cell.id.as_str()).collect();
-            anyhow::bail!("run {} has no cell `{wanted}`; it has {}", info.run, cells.join(", "));
+            anyhow::bail!(
+                "run {} has no cell `{wanted}`; it has {}",
+                info.run,
+                cells.join(", ")
+            );
         };
         print!("{}", render_cell(&info.run, cell));
     } else {
@@ -44,5 +52,9 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
             println!("{missing} cells of this run were not finished");
         }
     }
-    Ok(ExitCode::from(if result.cells.len() < info.cells.len() { 3 } else { result.totals.exit_code() }))
+    Ok(ExitCode::from(if result.cells.len() < info.cells.len() {
+        3
+    } else {
+        result.totals.exit_code()
+    }))
 }

@@ -13,8 +13,6 @@ use super::gate::{Admission, Resume};
 use super::handle::Shared;
 use super::session::{Flow, Session, SessionError};
 
-/// How long a client may take to get to its first request.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// Nothing more is read from a client that has this many requests held or delayed.
 const MAX_WAITING: usize = 256;
 /// Free space in the input buffer before each read; small requests come many at a time.
@@ -29,8 +27,8 @@ pub(crate) enum ConnectionError {
     Session(#[from] SessionError),
     #[error("the client's socket: {0}")]
     Io(#[from] io::Error),
-    #[error("the client did not finish the handshake within {HANDSHAKE_DEADLINE:?}")]
-    Handshake,
+    #[error("the client did not finish the handshake within {0:?}")]
+    Handshake(Duration),
     #[error("the client went away in the middle of a message")]
     Truncated,
 }
@@ -47,8 +45,13 @@ impl Drop for Waiting {
     }
 }
 
-/// Serves one client until it leaves, breaks the protocol, or the device breaks.
-pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: &mut S) -> Result<(), ConnectionError>
+/// Serves one client until it leaves, breaks the protocol, or the device breaks. `handshake` is how long the client
+/// may take to get to its first request.
+pub(crate) async fn serve<S>(
+    shared: Arc<Shared>,
+    stream: &mut S,
+    handshake: Duration,
+) -> Result<(), ConnectionError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -60,7 +63,7 @@ where
         tasks: JoinSet::new(),
     };
     let mut held = Vec::new();
-    let deadline = tokio::time::Instant::now() + HANDSHAKE_DEADLINE;
+    let deadline = tokio::time::Instant::now() + handshake;
     loop {
         let flow = shared.with(|disk| session.advance(disk, &mut input, &mut out, &mut held));
         for (ticket, admission) in held.drain(..) {
@@ -79,7 +82,12 @@ where
             }
         };
         if !out.is_empty() {
-            send(stream, &mut out).await?;
+            if session.in_transmission() {
+                send(stream, &mut out).await?;
+            } else {
+                let sent = tokio::time::timeout_at(deadline, send(stream, &mut out)).await;
+                sent.map_err(|_| ConnectionError::Handshake(handshake))??;
+            }
         }
         let more = match flow {
             Flow::Close => return Ok(()),
@@ -91,7 +99,7 @@ where
         }
         if !session.in_transmission() {
             match tokio::time::timeout_at(deadline, stream.read_buf(&mut input)).await {
-                Err(_) => return Err(ConnectionError::Handshake),
+                Err(_) => return Err(ConnectionError::Handshake(handshake)),
                 Ok(read) => {
                     if read? == 0 {
                         return left(&input);
@@ -151,5 +159,51 @@ async fn wait(admission: Admission) -> Resume {
             Resume::Proceed
         }
         Admission::Hold(resume) => resume.await.unwrap_or(Resume::Proceed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coldcut_core::block::Zeros;
+
+    use super::*;
+    use crate::device::disk::Disk;
+    use crate::device::proto;
+
+    /// What a client that says `bytes` and then neither speaks nor reads gets within 50 ms.
+    async fn after(bytes: &[u8], window: usize) -> Result<(), ConnectionError> {
+        let shared = Shared::new(Disk::new(Arc::new(Zeros { size: 1 << 20 })));
+        let (mut client, mut server) = tokio::io::duplex(window);
+        client.write_all(bytes).await.expect("room for the bytes");
+        let limit = Duration::from_millis(50);
+        let serving = serve(shared, &mut server, limit);
+        let outcome = tokio::time::timeout(Duration::from_secs(5), serving).await;
+        drop(client);
+        outcome.expect("served without an end")
+    }
+
+    #[tokio::test]
+    async fn a_handshake_has_a_deadline() {
+        let list = [&proto::OPTION_MAGIC.to_be_bytes()[..], &[0, 0, 0, 3, 0, 0, 0, 0]].concat();
+        let flags = 3u32.to_be_bytes().to_vec();
+        let half = [flags.clone(), list[..7].to_vec()].concat();
+        for (what, bytes) in [
+            ("silent", vec![]),
+            ("flags only", flags.clone()),
+            ("half an option", half),
+        ] {
+            let outcome = after(&bytes, 4096).await;
+            assert!(
+                matches!(outcome, Err(ConnectionError::Handshake(_))),
+                "{what}: {outcome:?}"
+            );
+        }
+        // It asks again and again and never reads the answers.
+        let deaf = [flags, list.repeat(200)].concat();
+        let outcome = after(&deaf, deaf.len()).await;
+        assert!(
+            matches!(outcome, Err(ConnectionError::Handshake(_))),
+            "deaf: {outcome:?}"
+        );
     }
 }

@@ -312,7 +312,8 @@ impl Disk {
         self.break_with(DeviceError::Image(Arc::new(error)))
     }
 
-    fn break_with(&mut self, error: DeviceError) -> DeviceError {
+    /// Stops the device for good; why it stopped, which is the first reason.
+    pub(crate) fn break_with(&mut self, error: DeviceError) -> DeviceError {
         self.broken.get_or_insert(error).clone()
     }
 }

@@ -47,7 +47,7 @@ pub enum DeviceError {
     /// The image below could not be read: the device acknowledges nothing more.
     #[error("the image below the device cannot be read, so the device stopped: {0}")]
     Image(Arc<io::Error>),
-    /// The device was shut down.
-    #[error("the device is shut down")]
-    Down,
+    /// A defect of coldcut: a thread panicked while it worked on the device, which acknowledges nothing more.
+    #[error("a thread panicked inside the device, so the device stopped")]
+    Panicked,
 }

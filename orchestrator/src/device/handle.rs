@@ -34,8 +34,11 @@ impl Shared {
 
     /// Does something to the disk: one step of the total order.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Disk) -> T) -> T {
-        // A thread that panicked with the lock held is a defect that its own join reports.
+        let poisoned = self.disk.is_poisoned();
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if poisoned {
+            disk.break_with(DeviceError::Panicked);
+        }
         let busy = disk.counters().in_flight > 0;
         let outcome = act(&mut disk);
         if busy && disk.counters().in_flight == 0 {

@@ -104,7 +104,7 @@ fn read_layered(below: &dyn ReadAt, overlay: &Overlay, offset: u64, buffer: &mut
         let block = at / BLOCK;
         let stop = match overlay.block(block) {
             Content::Absent => overlay
-                .next_present(block)
+                .next_present(block, end.div_ceil(BLOCK))
                 .map_or(end, |next| end.min(next * BLOCK)),
             Content::Zero | Content::Data(_) => end.min((block + 1) * BLOCK),
         };
@@ -139,7 +139,7 @@ fn next_data_layered(below: &dyn ReadAt, overlay: &Overlay, offset: u64) -> io::
             }
             Content::Absent => {
                 let gap = overlay
-                    .next_present(block)
+                    .next_present(block, size.div_ceil(BLOCK))
                     .map_or(size, |next| size.min(next * BLOCK));
                 match below.next_data(at)? {
                     Some(data) if data.start < gap => return Ok(Some(data.start..data.end.min(gap))),

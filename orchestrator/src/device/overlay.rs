@@ -66,10 +66,12 @@ impl Overlay {
         }
     }
 
-    /// The first block from `block` on that is not absent, or `None`.
-    pub(super) fn next_present(&self, block: u64) -> Option<u64> {
+    /// The first block from `block` on that is not absent; `None` when there is none, or none before `limit` (what
+    /// lies beyond that is not always looked at).
+    pub(super) fn next_present(&self, block: u64, limit: u64) -> Option<u64> {
         let (first, mut slot) = place(block);
-        for (index, group) in self.groups.iter().enumerate().skip(first) {
+        let groups = (limit.div_ceil(GROUP as u64) as usize).min(self.groups.len());
+        for (index, group) in self.groups[..groups].iter().enumerate().skip(first) {
             match group {
                 Group::Absent => {}
                 Group::Zero => return Some((index * GROUP + slot) as u64),

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use coldcut_core::block::ReadAt;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,6 +19,9 @@ use super::proto;
 use super::session::SessionError;
 
 const MAX_SIZE: u64 = 16 << 40;
+/// How long a client may take to get to its first request.
+const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// A disk that a client can attach at a unix socket. It has a thread of its own, so that nothing else that goes on
 /// can slow it down. Dropping it shuts it down.
@@ -57,6 +61,7 @@ impl Device {
             .spawn({
                 let shared = Arc::clone(&shared);
                 move || {
+                    let _notice = Notice(&shared);
                     if let Err(error) = runtime.block_on(accept(listener, &shared)) {
                         tracing::error!(%error, "the device's socket");
                     }
@@ -106,13 +111,30 @@ impl Drop for Device {
     }
 }
 
+/// Looks at the disk when the thread ends, so that a panic is noticed by those who wait for it.
+struct Notice<'a>(&'a Shared);
+
+impl Drop for Notice<'_> {
+    fn drop(&mut self) {
+        self.0.with(|_| ());
+    }
+}
+
 async fn accept(listener: StdListener, shared: &Arc<Shared>) -> io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
     let mut down = shared.down.subscribe();
     loop {
         let mut stream = tokio::select! {
             _ = down.wait_for(|down| *down) => return Ok(()),
-            accepted = listener.accept() => accepted?.0,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Too many open files, or a client that has left already.
+                    tracing::warn!(%error, "accept a client");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    continue;
+                }
+            },
         };
         serve_until_down(shared, &mut stream).await;
     }
@@ -126,7 +148,7 @@ where
     let mut down = shared.down.subscribe();
     let outcome = tokio::select! {
         _ = down.wait_for(|down| *down) => return,
-        outcome = connection::serve(Arc::clone(shared), stream) => outcome,
+        outcome = connection::serve(Arc::clone(shared), stream, HANDSHAKE_DEADLINE) => outcome,
     };
     match outcome {
         Ok(()) => {}

@@ -6,10 +6,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::archive::Archives;
 use super::error::StoreError;
@@ -38,10 +41,14 @@ pub struct Apt {
 pub struct Lists {
     /// Every kernel offered, lowest version first.
     pub offers: Vec<Offer>,
+    /// Releases that no suite offers whole.
+    pub incomplete: Vec<String>,
     /// Suites without a package list.
     pub missing: Vec<String>,
     /// What apt complained about.
     pub complaints: Vec<String>,
+    /// Why some lists are missing or old, when some could not be fetched.
+    pub trouble: Option<String>,
 }
 
 impl Apt {
@@ -51,13 +58,13 @@ impl Apt {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(StoreError::io("create", &path))?;
         }
-        let mut sources = String::new();
-        for (uri, suite) in &archives.suites {
-            let keyring = archives.keyring.display();
-            sources += &format!(
-                "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\nSigned-By: {keyring}\n\n"
-            );
-        }
+        let keyring = archives.keyring.display();
+        let stanza = |(uri, suite): &(String, String)| {
+            format!(
+                "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\nSigned-By: {keyring}\n"
+            )
+        };
+        let sources = archives.suites.iter().map(stanza).collect::<Vec<_>>().join("\n");
         let write = |name: &str, text: &str| {
             let path = dir.join(name);
             fs::write(&path, text)
@@ -101,11 +108,19 @@ impl Apt {
         let mut offers = Vec::new();
         for (_, suite) in &archives.suites {
             match files.get(suite.as_str()).filter(|file| file.is_file()) {
-                Some(file) => offers.extend(index::offers(&read_list(file)?, suite)),
+                Some(file) => {
+                    let offered = index::offers(&read_list(file)?, suite);
+                    offers.extend(offered.offers);
+                    lists.incomplete.extend(offered.incomplete);
+                }
                 None => lists.missing.push(suite.clone()),
             }
         }
         lists.offers = index::merge(offers);
+        let failed = |line: &String| line.starts_with("E: ") || line.contains("Failed to fetch");
+        if lists.complaints.iter().any(failed) {
+            lists.trouble = Some(explain(&lists.complaints, &archives.keyring));
+        }
         if files.is_empty() || lists.missing.len() == archives.suites.len() + archives.unknown.len() {
             return Err(StoreError::Apt(explain(&lists.complaints, &archives.keyring)));
         }
@@ -166,6 +181,11 @@ impl Apt {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // A coldcut that is killed takes its apt along. This thread waits for apt, so it is the parent that counts.
+        // SAFETY: between fork and exec only one system call is made, which is safe there.
+        unsafe {
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        }
         let mut child = command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => StoreError::Apt(format!(
                 "{program} is not on this machine; coldcut reads Debian archives through apt. On Debian it is \
@@ -313,6 +333,8 @@ fn explain(complaints: &[String], keyring: &Path) -> String {
         )
     } else if has(&["No space left"]) {
         "the disk is full".to_owned()
+    } else if has(&["is expired", "not valid yet"]) {
+        "the archive's package lists are out of date, or this machine's clock is wrong".to_owned()
     } else if has(&[
         "Could not resolve",
         "Temporary failure resolving",

@@ -149,8 +149,8 @@ pub(crate) mod tests {
         let list = members(&mut Cursor::new(&bytes)).unwrap();
         let names: Vec<_> = list.iter().map(|m| (m.name.as_str(), m.size)).collect();
         assert_eq!(names, [("debian-binary", 4), ("odd", 3), ("data.tar.xz", 4)]);
-        let last = &list[2];
-        assert_eq!(&bytes[last.offset as usize..][..last.size as usize], b"xyz!");
+        let data = &list[2];
+        assert_eq!(&bytes[data.offset as usize..][..data.size as usize], b"xyz!");
     }
 
     #[test]

@@ -289,7 +289,7 @@ deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://sure.examp
             "{text}"
         );
         let text = chosen("", |options| {
-            options.keyring = Some("/nonexistent/keys.gpg".into())
+            options.keyring = Some("/nonexistent/keys.gpg".into());
         });
         assert!(text.contains("keyring /nonexistent/keys.gpg"), "{text}");
     }

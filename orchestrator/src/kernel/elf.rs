@@ -40,10 +40,13 @@ pub fn pvh_entry(bytes: &[u8]) -> Result<u64, String> {
             if note.name() != b"Xen" || note.n_type(LittleEndian).0 != XEN_ELFNOTE_PHYS32_ENTRY {
                 continue;
             }
-            return match *note.desc() {
-                [a, b, c, d] => Ok(u64::from(u32::from_le_bytes([a, b, c, d]))),
-                [a, b, c, d, e, f, g, h] => Ok(u64::from_le_bytes([a, b, c, d, e, f, g, h])),
-                ref other => Err(format!("its PVH note has {} bytes, expected 4 or 8", other.len())),
+            let entry = note.desc();
+            if let Ok(word) = <[u8; 8]>::try_from(entry) {
+                return Ok(u64::from_le_bytes(word));
+            }
+            return match <[u8; 4]>::try_from(entry) {
+                Ok(word) => Ok(u64::from(u32::from_le_bytes(word))),
+                Err(_) => Err(format!("its PVH note has {} bytes, expected 4 or 8", entry.len())),
             };
         }
     }
@@ -128,7 +131,7 @@ pub(crate) mod tests {
         out
     }
 
-    /// A small vmlinux: one PT_LOAD with `text`, and a PVH note when `entry` is given.
+    /// A small vmlinux: one `PT_LOAD` with `text`, and a PVH note when `entry` is given.
     pub(crate) fn vmlinux(text: &[u8], entry: Option<u64>) -> Vec<u8> {
         let mut note = Vec::new();
         if let Some(entry) = entry {

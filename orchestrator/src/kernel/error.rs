@@ -15,14 +15,14 @@ use super::spec::SpecError;
 #[non_exhaustive]
 pub enum StoreError {
     /// A file or directory could not be used.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was tried: "read", "create", ….
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// The cause.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Neither a cache directory nor a home directory is known.
     #[error("no place for the kernel store: set COLDCUT_CACHE, XDG_CACHE_HOME or HOME to an absolute path")]
@@ -135,28 +135,28 @@ pub enum StoreError {
         expected: String,
     },
     /// A package cannot be unpacked.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Deb {
         /// The package file.
         path: PathBuf,
         /// The cause.
-        source: DebError,
+        cause: DebError,
     },
     /// A file is no kernel.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Image {
         /// The file.
         path: PathBuf,
         /// The cause.
-        source: ImageError,
+        cause: ImageError,
     },
     /// The modules of a kernel cannot be used.
-    #[error("modules of {kernel}: {source}")]
+    #[error("modules of {kernel}: {cause}")]
     Modules {
         /// The kernel's release.
         kernel: String,
         /// The cause.
-        source: ModuleError,
+        cause: ModuleError,
     },
     /// `images/kernels.yaml` (or its override) is not valid.
     #[error("kernel recipe {0}")]
@@ -170,7 +170,7 @@ impl StoreError {
     /// Makes a function that wraps an I/O error with what was tried on which path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
+        move |cause| Self::Io { action, path, cause }
     }
 
     /// True when the archive could not be reached or used, as opposed to a bad request or a bad store.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::manifest::{Flavour, PackageRecord};
-use super::spec::Spec;
+use super::spec::{Spec, Wanted};
 use super::version::{KernelVersion, debian_cmp};
 
 /// A kernel that can be pulled.
@@ -56,18 +56,41 @@ impl Stanza<'_> {
     }
 }
 
+/// What one package list offers.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Offered {
+    /// Kernels that can be pulled.
+    pub offers: Vec<Offer>,
+    /// Releases of which a package is missing: an archive drops parts of superseded kernels at different times.
+    pub incomplete: Vec<String>,
+}
+
 /// Reads the kernels that one suite's package list (`Packages`) offers.
 ///
 /// A kernel is a `linux-image-<release>` package whose release has three numbers and ends in `amd64`, with
 /// its `linux-binary-`, `linux-base-` and `linux-modules-` packages where the series splits them.
-pub fn offers(packages: &str, suite: &str) -> Vec<Offer> {
+pub fn offers(packages: &str, suite: &str) -> Offered {
     let stanzas: Vec<_> = packages.split("\n\n").filter_map(kernel_stanza).collect();
     let by_name: BTreeMap<(&str, &str), &Stanza> =
         stanzas.iter().map(|s| ((s.package, s.version), s)).collect();
-    stanzas
-        .iter()
-        .filter_map(|stanza| offer(stanza, &by_name, suite))
-        .collect()
+    let mut offered = Offered::default();
+    for stanza in &stanzas {
+        if let Some((release, flavour, unsigned)) = image_name(stanza.package) {
+            match parts(stanza, release, &by_name).zip(KernelVersion::leading(stanza.version)) {
+                Some((packages, version)) => offered.offers.push(Offer {
+                    release: release.to_owned(),
+                    version,
+                    package_version: stanza.version.to_owned(),
+                    flavour,
+                    suite: suite.to_owned(),
+                    packages,
+                    unsigned,
+                }),
+                None => offered.incomplete.push(release.to_owned()),
+            }
+        }
+    }
+    offered
 }
 
 fn kernel_stanza(text: &str) -> Option<Stanza<'_>> {
@@ -109,36 +132,39 @@ fn image_name(package: &str) -> Option<(&str, Flavour, bool)> {
     (three && !abi.ends_with("-rt")).then_some((release, flavour, unsigned))
 }
 
-fn offer(stanza: &Stanza, by_name: &BTreeMap<(&str, &str), &Stanza>, suite: &str) -> Option<Offer> {
-    let (release, flavour, unsigned) = image_name(stanza.package)?;
-    let mut packages = vec![stanza.record()?];
-    for depend in stanza.depends.split(',') {
-        let name = depend.trim().split([' ', ':']).next().unwrap_or_default();
-        let part = ["linux-binary-", "linux-base-", "linux-modules-"]
+/// The packages of a kernel, the one with the boot image first; None when one is missing.
+fn parts(
+    image: &Stanza,
+    release: &str,
+    by_name: &BTreeMap<(&str, &str), &Stanza>,
+) -> Option<Vec<PackageRecord>> {
+    let names: Vec<_> = image
+        .depends
+        .split(',')
+        .map(|d| d.trim().split([' ', ':']).next().unwrap_or_default())
+        .collect();
+    let part = |prefix: &str| {
+        let ours = |n: &&&str| {
+            n.strip_prefix(prefix)
+                .is_some_and(|r| r.trim_end_matches("-unsigned") == release)
+        };
+        names
             .iter()
-            .any(|prefix| {
-                name.strip_prefix(prefix)
-                    .is_some_and(|r| r.trim_end_matches("-unsigned") == release)
-            });
-        if part {
-            // An offer without all of its parts is none.
-            packages.push(by_name.get(&(name, stanza.version))?.record()?);
+            .find(ours)
+            .map(|name| by_name.get(&(*name, image.version))?.record())
+    };
+    let Some(binary) = part("linux-binary-") else {
+        // All in one package. Where there is a linux-base package as well, it has nothing that is needed.
+        return Some(vec![image.record()?]);
+    };
+    // Split: the image package is empty.
+    let mut packages = vec![binary?];
+    for prefix in ["linux-base-", "linux-modules-"] {
+        if let Some(package) = part(prefix) {
+            packages.push(package?);
         }
     }
-    // Where it is split, the image package itself is empty.
-    if packages.len() > 1 {
-        packages.remove(0);
-        packages.sort_by_key(|p| !p.package.starts_with("linux-binary-"));
-    }
-    Some(Offer {
-        release: release.to_owned(),
-        version: KernelVersion::leading(stanza.version)?,
-        package_version: stanza.version.to_owned(),
-        flavour,
-        suite: suite.to_owned(),
-        packages,
-        unsigned,
-    })
+    Some(packages)
 }
 
 /// Sorts offers, lowest version first, and drops what is offered twice: a signed build goes before an
@@ -157,13 +183,14 @@ pub fn merge(mut offers: Vec<Offer>) -> Vec<Offer> {
     offers
 }
 
-/// The offer that a spec means: the newest that fits, of the cloud build unless the spec says otherwise.
-pub fn select<'a>(offers: &'a [Offer], spec: &Spec) -> Option<&'a Offer> {
-    let by_name = |o: &Offer| matches!(&spec.wanted, super::spec::Wanted::Name(n) if *n == o.release);
+/// The offers that a spec means, lowest version first: of the cloud build unless the spec says otherwise, and
+/// the newest that fits (of each series of a range).
+pub fn select<'a>(offers: &'a [Offer], spec: &Spec) -> Vec<&'a Offer> {
+    let by_name = |o: &Offer| matches!(&spec.wanted, Wanted::Name(name) if *name == o.release);
     let flavour = spec.flavour.unwrap_or(Flavour::Cloud);
-    offers
-        .iter()
-        .rfind(|o| spec.fits(o.version, &o.release, o.flavour) && (o.flavour == flavour || by_name(o)))
+    let fits =
+        |o: &&Offer| spec.fits(o.version, &o.release, o.flavour) && (o.flavour == flavour || by_name(o));
+    spec.choose(offers.iter().filter(fits).collect(), |o| o.version)
 }
 
 #[cfg(test)]
@@ -201,41 +228,47 @@ mod tests {
             stanza("linux-binary-7.3.4+deb13-cloud-amd64", "7.3.4-1", "", 13),
             stanza("linux-modules-7.3.4+deb13-cloud-amd64", "7.3.4-1", "", 22),
             stanza("linux-image-7.3.5-cloud-amd64", "7.3.5-1", "linux-binary-7.3.5-cloud-amd64", 2),
+            stanza("linux-image-6.18.9-cloud-amd64", "6.18.9-1", "linux-base-6.18.9-cloud-amd64 (= 6.18.9-1)", 49),
         ]
         .concat()
     }
 
     #[test]
     fn reads_old_and_split_packages() {
-        let mut text = String::new();
-        for offer in merge(offers(&list(), "some-suite")) {
+        let offered = offers(&list(), "some-suite");
+        assert_eq!(offered.incomplete, ["7.3.5-cloud-amd64"]);
+        let line = |offer: &Offer| {
             let packages: Vec<_> = offer
                 .packages
                 .iter()
                 .map(|p| format!("{}:{}", p.package, p.size))
                 .collect();
-            text += &format!(
-                "{} {} {}{} = {}\n",
-                offer.version,
-                offer.release,
-                offer.flavour,
-                if offer.unsigned { " unsigned" } else { "" },
+            let unsigned = if offer.unsigned { " unsigned" } else { "" };
+            let (version, release, flavour) = (offer.version, &offer.release, offer.flavour);
+            format!(
+                "{version} {release} {flavour}{unsigned} = {}\n",
                 packages.join(" + ")
-            );
-        }
+            )
+        };
+        let text: String = merge(offered.offers).iter().map(line).collect();
         insta::assert_snapshot!(text, @r"
         6.1.99 6.1.0-9-cloud-amd64 cloud = linux-image-6.1.0-9-cloud-amd64:25
         6.1.192 6.1.0-56-amd64 full = linux-image-6.1.0-56-amd64:70
         6.1.192 6.1.0-56-cloud-amd64 cloud = linux-image-6.1.0-56-cloud-amd64:26
         6.1.193 6.1.0-57-cloud-amd64 cloud unsigned = linux-image-6.1.0-57-cloud-amd64-unsigned:28
+        6.18.9 6.18.9-cloud-amd64 cloud = linux-image-6.18.9-cloud-amd64:49
         7.3.4 7.3.4+deb13-cloud-amd64 cloud = linux-binary-7.3.4+deb13-cloud-amd64:13 + linux-base-7.3.4+deb13-cloud-amd64:3 + linux-modules-7.3.4+deb13-cloud-amd64:22
         ");
     }
 
     #[test]
     fn selects_the_newest_of_the_flavour() {
-        let offers = merge(offers(&list(), "s"));
-        let pick = |spec| select(&offers, &Spec::parse(spec).unwrap()).map(|o| o.release.as_str());
+        let offers = merge(offers(&list(), "s").offers);
+        let pick = |spec| {
+            select(&offers, &Spec::parse(spec).unwrap())
+                .last()
+                .map(|o| o.release.as_str())
+        };
         assert_eq!(pick("6.1"), Some("6.1.0-57-cloud-amd64"));
         assert_eq!(pick("6.1.192"), Some("6.1.0-56-cloud-amd64"));
         assert_eq!(pick("6.1:full"), Some("6.1.0-56-amd64"));
@@ -243,13 +276,27 @@ mod tests {
         assert_eq!(pick("newest"), Some("7.3.4+deb13-cloud-amd64"));
         assert_eq!(pick("7.3:full"), None);
         assert_eq!(pick("5.10"), None);
+        let range = Spec::parse("6.1..7.3").unwrap();
+        let releases: Vec<_> = select(&offers, &range)
+            .iter()
+            .map(|o| o.release.as_str())
+            .collect();
+        assert_eq!(
+            releases,
+            [
+                "6.1.0-57-cloud-amd64",
+                "6.18.9-cloud-amd64",
+                "7.3.4+deb13-cloud-amd64"
+            ]
+        );
     }
 
     #[test]
     fn lists_that_lie_offer_nothing() {
-        assert!(offers("", "s").is_empty());
-        assert!(offers("Package: linux-image-6.1.0-1-amd64\nVersion: 6.1.1-1\n\n", "s").is_empty());
+        assert_eq!(offers("", "s"), Offered::default());
+        let bare = offers("Package: linux-image-6.1.0-1-amd64\nVersion: 6.1.1-1\n\n", "s");
+        assert!(bare.offers.is_empty() && bare.incomplete == ["6.1.0-1-amd64"]);
         let bad = list().replace("SHA256: ", "SHA256: zz");
-        assert!(offers(&bad, "s").is_empty());
+        assert!(offers(&bad, "s").offers.is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::bzimage::{self, ImageKind};
@@ -31,7 +31,7 @@ pub(crate) struct Identity {
     pub(crate) flavour: Flavour,
     pub(crate) origin: Origin,
     /// For messages.
-    pub(crate) label: std::path::PathBuf,
+    pub(crate) label: PathBuf,
 }
 
 impl Store {
@@ -55,7 +55,40 @@ impl Store {
         if let Some(dir) = modules {
             add_tree(&mut contents, dir)?;
         }
-        let file = image
+        self.add_contents(&contents, image, name, progress)
+    }
+
+    /// Adds the kernel of one or more `.deb` files of the user's own under a name.
+    pub fn add_debs(
+        &self,
+        debs: &[PathBuf],
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<Kernel, StoreError> {
+        check_name(name)?;
+        let mut contents = Contents::default();
+        for deb in debs {
+            contents.add_deb(deb).map_err(|cause| StoreError::Deb {
+                path: deb.clone(),
+                cause,
+            })?;
+        }
+        self.add_contents(
+            &contents,
+            debs.first().map_or(Path::new("no package"), PathBuf::as_path),
+            name,
+            progress,
+        )
+    }
+
+    fn add_contents(
+        &self,
+        contents: &Contents,
+        from: &Path,
+        name: &str,
+        progress: &dyn Progress,
+    ) -> Result<Kernel, StoreError> {
+        let file = from
             .file_name()
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let identity = Identity {
@@ -63,7 +96,7 @@ impl Store {
             version: None,
             flavour: Flavour::Custom,
             origin: Origin::File { file },
-            label: image.to_owned(),
+            label: from.to_owned(),
         };
         let staging = Staging::new(&self.kernels_dir())?;
         self.ingest(staging, contents, identity, progress)
@@ -73,14 +106,14 @@ impl Store {
     pub(crate) fn ingest(
         &self,
         mut staging: Staging,
-        contents: Contents,
+        contents: &Contents,
         identity: Identity,
         progress: &dyn Progress,
     ) -> Result<Kernel, StoreError> {
         let label = &identity.label;
-        let image_error = |source| StoreError::Image {
+        let image_error = |cause| StoreError::Image {
             path: label.clone(),
-            source,
+            cause,
         };
         let Some((_, image)) = &contents.boot else {
             return Err(image_error(bzimage::ImageError::NotAKernel(
@@ -114,7 +147,7 @@ impl Store {
             staging.write("config", config)?;
         }
         progress.stage("choosing modules");
-        let ModuleSets { sets, modules } = Self::module_sets(&contents, &release, identity.flavour)?;
+        let ModuleSets { sets, modules } = Self::module_sets(contents, &release, identity.flavour)?;
         for (file, bytes) in &modules {
             staging.write(&format!("modules/{file}"), bytes)?;
         }
@@ -174,13 +207,15 @@ impl Store {
         let mut recipe = Recipe::built_in()?.modules;
         if flavour == Flavour::Custom && contents.builtin.is_none() {
             // Without a list of what is built in, a missing module may well be.
-            recipe.values_mut().for_each(|set| set.required = false);
+            for set in recipe.values_mut() {
+                set.required = false;
+            }
         }
         ModuleTree::new(contents, release)
             .sets(&recipe)
-            .map_err(|source| StoreError::Modules {
+            .map_err(|cause| StoreError::Modules {
                 kernel: release.to_owned(),
-                source,
+                cause,
             })
     }
 }
@@ -242,9 +277,9 @@ fn add_tree(contents: &mut Contents, dir: &Path) -> Result<(), StoreError> {
                     let bytes = read_bounded(&path, bzimage::MAX_IMAGE)?;
                     contents
                         .take(&format!("lib/modules/given/{below}"), bytes)
-                        .map_err(|source| StoreError::Deb {
+                        .map_err(|cause| StoreError::Deb {
                             path: path.clone(),
-                            source,
+                            cause,
                         })?;
                 }
             }

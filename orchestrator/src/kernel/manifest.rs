@@ -164,11 +164,6 @@ impl Manifest {
         }
     }
 
-    /// Total size of the files in bytes.
-    pub fn size(&self) -> u64 {
-        self.files.iter().map(|f| f.size).sum()
-    }
-
     /// Whether every path is a plain relative one below the entry: the manifest is data, not to be trusted.
     pub fn paths_are_plain(&self) -> bool {
         let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\\');

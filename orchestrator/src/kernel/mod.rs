@@ -36,6 +36,8 @@ pub mod sources;
 pub mod spec;
 pub mod staging;
 pub mod store;
+#[cfg(test)]
+mod store_tests;
 pub mod version;
 
 pub use error::StoreError;

@@ -339,7 +339,11 @@ mod tests {
             let mut entries = entries.to_vec();
             entries.push("vermagic=6.1.0-9 SMP ");
             let bytes = module(&entries);
-            let bytes = if path.ends_with(".xz") { xz(&bytes) } else { bytes };
+            let bytes = if path.contains(".ko.xz") {
+                xz(&bytes)
+            } else {
+                bytes
+            };
             contents.take(&format!("{base}/kernel/{path}"), bytes).unwrap();
         }
         contents

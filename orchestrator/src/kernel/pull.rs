@@ -18,6 +18,7 @@ use super::recipe::Recipe;
 use super::spec::Spec;
 use super::staging::Staging;
 use super::store::{Kernel, Store};
+use super::version::KernelVersion;
 
 /// An archive session: apt's state, locked, with the package lists read.
 #[derive(Debug)]
@@ -36,6 +37,9 @@ impl Store {
         let lock = self.lock_file("apt.lock")?;
         let apt = Apt::new(&self.root().join("apt"), &archives)?;
         let lists = apt.update(&archives, progress)?;
+        if let Some(trouble) = &lists.trouble {
+            progress.note(&format!("some package lists could not be read: {trouble}"));
+        }
         for suite in &lists.missing {
             progress.note(&format!(
                 "suite {suite} could not be read; its kernels are not offered"
@@ -53,20 +57,58 @@ impl Store {
     ///
     /// When no archive can be reached and a stored kernel fits, that one is returned, with a note.
     pub fn pull(&self, spec: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
-        Spec::parse(spec)?;
-        let pulled = self
-            .session(progress)
-            .and_then(|session| session.pull(spec, progress));
-        match pulled {
-            Err(error) if error.is_archive_failure() => match self.find(spec) {
-                Ok(kernel) => {
-                    progress.note(&format!("using the stored {}: {error}", kernel.name()));
-                    Ok(kernel)
-                }
-                Err(_) => Err(error),
-            },
-            result => result,
+        Spec::parse_one(spec)?;
+        let pulled = self.pull_all(&[spec.to_owned()], false, progress)?;
+        pulled
+            .into_iter()
+            .next_back()
+            .map(|(_, kernel)| kernel)
+            .ok_or_else(|| StoreError::Damaged {
+                path: self.root().to_owned(),
+                what: format!("{spec} vanished while it was pulled"),
+            })
+    }
+
+    /// Fetches the kernels that each spec (or named set of the recipe) means; see [`Self::pull`].
+    ///
+    /// With `if_missing` the archive is not asked about a spec that a stored kernel fits. Returns what each
+    /// spec came to. At the first spec that fails the rest is not tried; what was fetched stays.
+    pub fn pull_all(
+        &self,
+        specs: &[String],
+        if_missing: bool,
+        progress: &dyn Progress,
+    ) -> Result<Vec<(String, Kernel)>, StoreError> {
+        let specs = Recipe::built_in()?.expand(specs);
+        for spec in &specs {
+            Spec::parse(spec)?;
         }
+        let mut session: Option<Session> = None;
+        let mut out = Vec::new();
+        for spec in specs {
+            let stored = self.find_all(&spec);
+            let kernels = match &stored {
+                Ok(kernels) if if_missing => kernels.clone(),
+                _ => {
+                    let pulled = match &session {
+                        Some(session) => session.pull(&spec, progress),
+                        None => self
+                            .session(progress)
+                            .and_then(|s| session.insert(s).pull(&spec, progress)),
+                    };
+                    match (pulled, stored) {
+                        (Err(error), Ok(kernels)) if error.is_archive_failure() => {
+                            let names: Vec<_> = kernels.iter().map(Kernel::name).collect();
+                            progress.note(&format!("using the stored {}: {error}", names.join(", ")));
+                            kernels
+                        }
+                        (pulled, _) => pulled?,
+                    }
+                }
+            };
+            out.extend(kernels.into_iter().map(|kernel| (spec.clone(), kernel)));
+        }
+        Ok(out)
     }
 }
 
@@ -76,11 +118,17 @@ impl Session<'_> {
         &self.lists.offers
     }
 
-    /// Fetches the newest kernel that fits `spec`, unless it is stored.
-    pub fn pull(&self, spec: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
+    /// Fetches every kernel that `spec` means, unless it is stored: lowest version first, at least one.
+    pub fn pull(&self, spec: &str, progress: &dyn Progress) -> Result<Vec<Kernel>, StoreError> {
         let parsed = Spec::parse(spec)?;
-        let offer = index::select(&self.lists.offers, &parsed).ok_or_else(|| self.not_offered(&parsed))?;
-        self.pull_offer(offer, progress)
+        let offers = index::select(&self.lists.offers, &parsed);
+        if offers.is_empty() {
+            return Err(self.not_offered(&parsed));
+        }
+        offers
+            .into_iter()
+            .map(|offer| self.pull_offer(offer, progress))
+            .collect()
     }
 
     /// Fetches one offered kernel, unless it is stored.
@@ -98,9 +146,9 @@ impl Session<'_> {
             fs::create_dir(&dir).map_err(StoreError::io("create", &dir))?;
             let file = self.apt.download(package, &dir, done, offer.size(), progress)?;
             check(&file, package)?;
-            contents.add_deb(&file).map_err(|source| StoreError::Deb {
+            contents.add_deb(&file).map_err(|cause| StoreError::Deb {
                 path: file.clone(),
-                source,
+                cause,
             })?;
             fs::remove_dir_all(&dir).map_err(StoreError::io("remove", &dir))?;
             done += package.size;
@@ -116,7 +164,7 @@ impl Session<'_> {
             },
             label: offer.release.clone().into(),
         };
-        self.store.ingest(staging, contents, identity, progress)
+        self.store.ingest(staging, &contents, identity, progress)
     }
 
     fn not_offered(&self, spec: &Spec) -> StoreError {
@@ -129,15 +177,29 @@ impl Session<'_> {
             .map(|o| o.version.series())
             .collect();
         series.dedup();
-        let missing = match &self.lists.missing[..] {
-            [] => String::new(),
-            missing => format!("; could not be read: {}", missing.join(", ")),
+        let incomplete = |release: &&String| {
+            let cloud = if release.contains("-cloud-") {
+                Flavour::Cloud
+            } else {
+                Flavour::Full
+            };
+            cloud == flavour
+                && KernelVersion::leading(release).is_some_and(|v| spec.fits(v, release, flavour))
         };
+        let mut missing = Vec::new();
+        if let Some(release) = self.lists.incomplete.iter().find(incomplete) {
+            missing.push(format!(
+                "; of {release} the archive has only some of the packages"
+            ));
+        }
+        if !self.lists.missing.is_empty() {
+            missing.push(format!("; could not be read: {}", self.lists.missing.join(", ")));
+        }
         StoreError::NotOffered {
             spec: spec.to_string(),
             flavour: flavour.to_string(),
             offered: series.join(", "),
-            missing,
+            missing: missing.concat(),
         }
     }
 }
@@ -165,7 +227,7 @@ fn check(file: &Path, package: &PackageRecord) -> Result<(), StoreError> {
     if size != package.size {
         return bad("size", size.to_string(), package.size.to_string());
     }
-    let found: String = hasher.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let found = format!("{:x}", hasher.finalize());
     if found != package.sha256 {
         return bad("SHA-256", found, package.sha256.clone());
     }

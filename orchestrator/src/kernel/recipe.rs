@@ -61,6 +61,23 @@ impl Recipe {
         Self::parse(BUILT_IN)
     }
 
+    /// Replaces named sets of kernels by their specs, each once.
+    pub fn expand(&self, specs: &[String]) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for spec in specs {
+            let of = self
+                .kernels
+                .get(spec)
+                .map_or(std::slice::from_ref(spec), Vec::as_slice);
+            for spec in of {
+                if !out.contains(spec) {
+                    out.push(spec.clone());
+                }
+            }
+        }
+        out
+    }
+
     /// Parses a recipe.
     pub fn parse(text: &str) -> Result<Self, StoreError> {
         serde_yaml::from_str(text).map_err(|error| StoreError::Recipe(error.to_string()))
@@ -86,6 +103,13 @@ mod tests {
         }
         assert!(recipe.suites.iter().any(|s| s.archive == ArchiveKind::Main));
         assert!(recipe.suites.iter().any(|s| s.archive == ArchiveKind::Security));
+    }
+
+    #[test]
+    fn sets_are_expanded_once() {
+        let recipe = Recipe::built_in().unwrap();
+        let specs = ["lts", "6.12", "7.3", "lts"].map(str::to_owned);
+        assert_eq!(recipe.expand(&specs), ["5.10", "6.1", "6.12", "6.18", "7.3"]);
     }
 
     #[test]

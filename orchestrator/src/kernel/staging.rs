@@ -1,7 +1,7 @@
 //! A new entry, written aside and renamed into place when it is whole and on disk.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -25,18 +25,29 @@ pub struct Staging {
 impl Staging {
     /// Makes an empty one in `kernels`.
     pub fn new(kernels: &Path) -> Result<Self, StoreError> {
-        let dir = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir_in(kernels)
-            .map_err(StoreError::io("create a directory in", kernels))?;
-        let lock = File::open(dir.path()).map_err(StoreError::io("open", dir.path()))?;
-        lock.try_lock()
-            .map_err(|e| StoreError::io("lock", dir.path())(e.into()))?;
-        Ok(Self {
-            dir,
-            files: Vec::new(),
-            _lock: lock,
-        })
+        // Between making and locking it, another coldcut may sweep it away: then it is made again.
+        for _ in 0..100 {
+            let dir = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .tempdir_in(kernels)
+                .map_err(StoreError::io("create a directory in", kernels))?;
+            let lock = match File::open(dir.path()) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(StoreError::io("open", dir.path())(error)),
+            };
+            if lock.try_lock().is_ok() && dir.path().exists() {
+                return Ok(Self {
+                    dir,
+                    files: Vec::new(),
+                    _lock: lock,
+                });
+            }
+        }
+        Err(StoreError::Busy(format!(
+            "{} is being swept again and again",
+            kernels.display()
+        )))
     }
 
     /// The directory, for downloads and the like in a subdirectory that is removed before [`Self::commit`].
@@ -98,10 +109,23 @@ impl Staging {
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let write = || {
         let mut file = File::create_new(path)?;
-        file.write_all(bytes)?;
+        write_sparsely(&mut file, bytes)?;
         file.sync_all()
     };
     write().map_err(StoreError::io("write", path))
+}
+
+/// Leaves holes where there are zeros: a third of a vmlinux is the padding between its segments.
+fn write_sparsely(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    const CHUNK: usize = 64 << 10;
+    for chunk in bytes.chunks(CHUNK) {
+        if chunk.len() == CHUNK && chunk.iter().all(|b| *b == 0) {
+            file.seek(SeekFrom::Current(CHUNK as i64))?;
+        } else {
+            file.write_all(chunk)?;
+        }
+    }
+    file.set_len(bytes.len() as u64)
 }
 
 /// Waits until a directory's entries are on disk.
@@ -137,6 +161,20 @@ pub fn sweep(kernels: &Path) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zeros_become_holes_and_read_back() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = vec![0; 4 << 20];
+        bytes[1 << 20] = 7;
+        for len in [bytes.len(), bytes.len() - 1, 3 << 20, 10, 0] {
+            let path = dir.path().join(len.to_string());
+            write_durably(&path, &bytes[..len]).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), &bytes[..len]);
+            assert!(fs::metadata(&path).unwrap().blocks() * 512 <= 128 << 10);
+        }
+    }
 
     #[test]
     fn sweeps_the_dead_only() {

@@ -113,13 +113,21 @@ impl Store {
     ///
     /// Of several kernels of a series the newest is taken, and the cloud build before the full one.
     pub fn find(&self, spec: &str) -> Result<Kernel, StoreError> {
+        Spec::parse_one(spec)?;
+        let found = self.find_all(spec)?.pop();
+        found.ok_or_else(|| self.not_in_store(spec, &[]))
+    }
+
+    /// Finds every stored kernel that a spec means (a range may mean several), lowest version first; at least
+    /// one.
+    pub fn find_all(&self, spec: &str) -> Result<Vec<Kernel>, StoreError> {
         let parsed = Spec::parse(spec)?;
         let kernels = self.list()?;
         if let Wanted::Name(name) = &parsed.wanted {
             let flavour = |k: &&Kernel| parsed.flavour.is_none_or(|f| f == k.manifest.flavour);
             let named = |k: &&Kernel| k.manifest.name == *name || k.manifest.release == *name;
             if let Some(kernel) = kernels.iter().filter(flavour).rfind(named) {
-                return Ok(kernel.clone());
+                return Ok(vec![kernel.clone()]);
             }
             let hex = name.len() >= MIN_PREFIX && name.bytes().all(|b| b.is_ascii_hexdigit());
             let by_digest: Vec<_> = kernels
@@ -127,7 +135,7 @@ impl Store {
                 .filter(|k| hex && k.manifest.digest.starts_with(name.as_str()))
                 .collect();
             match by_digest[..] {
-                [one] => return Ok(one.clone()),
+                [one] => return Ok(vec![one.clone()]),
                 [] => {}
                 ref many => {
                     let matches: Vec<_> = many.iter().map(|k| k.describe()).collect();
@@ -143,21 +151,41 @@ impl Store {
                 k.manifest.flavour != Flavour::Custom
                     && parsed.fits(k.version(), &k.manifest.release, k.manifest.flavour)
             };
-            if let Some(kernel) = kernels.iter().rfind(fits) {
-                return Ok(kernel.clone());
+            let found = parsed.choose(kernels.iter().filter(fits).collect(), Kernel::version);
+            if !found.is_empty() {
+                return Ok(found.into_iter().cloned().collect());
             }
         }
+        Err(self.not_in_store(spec, &kernels))
+    }
+
+    fn not_in_store(&self, spec: &str, kernels: &[Kernel]) -> StoreError {
         let names: Vec<_> = kernels.iter().map(Kernel::describe).collect();
         let have = if names.is_empty() {
             "the store is empty".to_owned()
         } else {
             format!("stored: {}", names.join(", "))
         };
-        Err(StoreError::NotInStore {
+        StoreError::NotInStore {
             spec: spec.to_owned(),
             store: self.root.clone(),
             have,
-        })
+        }
+    }
+
+    /// Pulled kernels that no spec of `keep` means, lowest version first. A user's own are never among them.
+    pub fn unneeded(&self, keep: &[String]) -> Result<Vec<Kernel>, StoreError> {
+        let mut needed = Vec::new();
+        for spec in keep {
+            match self.find_all(spec) {
+                Ok(kernels) => needed.extend(kernels.iter().map(|k| k.digest().to_owned())),
+                Err(StoreError::NotInStore { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut kernels = self.list()?;
+        kernels.retain(|k| k.manifest.flavour != Flavour::Custom && !needed.iter().any(|d| d == k.digest()));
+        Ok(kernels)
     }
 
     /// Removes a kernel, unless somebody uses it.
@@ -290,6 +318,13 @@ impl Kernel {
     /// The directory of the entry.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Bytes that the entry takes on disk.
+    pub fn disk_usage(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        let of = |path: &str| fs::metadata(self.dir.join(path)).map_or(0, |meta| meta.blocks() * 512);
+        self.manifest.files.iter().map(|f| of(&f.path)).sum()
     }
 
     /// The file to give to QEMU's `-kernel`: `vmlinux` for a PVH boot, else `bzImage`.

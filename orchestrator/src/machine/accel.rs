@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Machine, MachineSpec, Qemu};
+use super::{Machine, MachineError, MachineSpec, Qemu};
 
 /// An accelerator of QEMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -125,11 +125,15 @@ async fn probe_kvm(qemu: &Qemu, probe: &MachineSpec, scratch: &Path) -> AccelDec
             }
         }
         Err(error) => {
-            let why = error.to_string();
-            let why = why.lines().next().unwrap_or_default().trim_end_matches(':');
+            let why = match error {
+                MachineError::Boot { .. } => {
+                    format!("no kernel came up with it in {} s", PROBE_LIMIT.as_secs())
+                }
+                error => error.to_string().lines().next().unwrap_or_default().to_owned(),
+            };
             AccelDecision {
                 accel: Accel::Tcg,
-                why: format!("/dev/kvm opens, but no kernel came up with it: {why}"),
+                why: format!("/dev/kvm opens, but {why}"),
             }
         }
     }

@@ -24,6 +24,9 @@ pub struct DiskSpec {
     pub write_cache: bool,
     /// Bytes that the device writes atomically, as told to the guest.
     pub physical_block_size: u32,
+    /// An existing file in which QEMU's own blklogwrites driver, above the NBD client, logs the same requests: for
+    /// cross-checks of our log.
+    pub tap: Option<PathBuf>,
 }
 
 /// Everything that makes one machine differ from another.
@@ -117,12 +120,10 @@ pub fn qemu_args(spec: &MachineSpec) -> Vec<OsString> {
     push(&["-device", "virtio-serial-pci,max_ports=2"]);
     push(&["-device", "virtserialport,chardev=agent,name=coldcut.agent"]);
     if let Some(disk) = &spec.disk {
-        push(&[
-            "-blockdev",
-            &blockdev(disk).to_string(),
-            "-device",
-            &device(disk).to_string(),
-        ]);
+        for node in blockdevs(disk) {
+            push(&["-blockdev", &node.to_string()]);
+        }
+        push(&["-device", &device(disk).to_string()]);
     }
     args.extend(["-kernel".into(), spec.kernel.path.clone().into()]);
     args.extend(["-initrd".into(), spec.initrd.clone().into()]);
@@ -130,18 +131,36 @@ pub fn qemu_args(spec: &MachineSpec) -> Vec<OsString> {
     args
 }
 
-/// The NBD client. `discard=unmap` lets TRIM through; `detect-zeroes=off` keeps writes of zeros writes; flushes are
-/// never dropped.
-fn blockdev(disk: &DiskSpec) -> serde_json::Value {
-    json!({
-        "driver": "nbd",
-        "node-name": "disk",
-        "server": { "type": "unix", "path": disk.socket },
-        "export": "",
+/// The nodes below the device. `discard=unmap` lets TRIM through; `detect-zeroes=off` keeps writes of zeros writes;
+/// flushes are never dropped.
+fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
+    let options = json!({
         "discard": "unmap",
         "detect-zeroes": "off",
         "cache": { "direct": true, "no-flush": false },
-    })
+    });
+    let node = |mut node: serde_json::Value| {
+        for key in ["discard", "detect-zeroes", "cache"] {
+            node[key] = options[key].clone();
+        }
+        node
+    };
+    let name = if disk.tap.is_some() { "below" } else { "disk" };
+    let client = node(json!({
+        "driver": "nbd",
+        "node-name": name,
+        "server": { "type": "unix", "path": disk.socket },
+        "export": "",
+    }));
+    let Some(tap) = &disk.tap else { return vec![client] };
+    let tap = node(json!({
+        "driver": "blklogwrites",
+        "node-name": "disk",
+        "file": name,
+        "log": { "driver": "file", "filename": tap },
+        "log-sector-size": 512,
+    }));
+    vec![client, tap]
 }
 
 /// The virtio-blk device. Requests reach the log as the guest made them: not merged, errors reported to the guest,
@@ -181,6 +200,7 @@ mod tests {
                 socket: "/tmp/a,b.sock".into(),
                 write_cache: true,
                 physical_block_size: 4096,
+                tap: None,
             }),
             extra_cmdline: String::new(),
         }
@@ -200,7 +220,7 @@ mod tests {
     #[test]
     fn what_the_design_demands_of_the_disk_is_there() {
         let disk = spec(Accel::Tcg).disk.unwrap();
-        let (node, dev) = (blockdev(&disk), device(&disk));
+        let (node, dev) = (&blockdevs(&disk)[0], device(&disk));
         assert_eq!(node["discard"], "unmap");
         assert_eq!(node["detect-zeroes"], "off");
         assert_eq!(node["cache"]["no-flush"], false);

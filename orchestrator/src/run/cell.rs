@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::index::{Digest, DigestCursor};
-use coldcut_core::oracle::{self, History};
-use coldcut_core::plan;
+use coldcut_core::oracle::{History, Judge, Tally};
+use coldcut_core::plan::CrashSpec;
 use coldcut_core::recovery::{Recovery, Trust};
 use coldcut_core::result::{CellRef, CellResult, KernelRef, StateCounts, Violation};
 use coldcut_core::scenario::Variant;
 use coldcut_core::state::CrashState;
-use coldcut_core::verdict::{Judgement, Standing, Verdict, ViolationKind};
+use coldcut_core::verdict::{Finding, Standing, Verdict};
 use tokio::task::JoinSet;
 
 use super::lab::Lab;
@@ -50,9 +50,9 @@ struct Seen {
     states: StateCounts,
     obligations: u64,
     broken: u64,
-    kinds: BTreeSet<ViolationKind>,
     violations: Vec<Violation>,
     notes: Vec<String>,
+    doubts: Vec<String>,
 }
 
 /// Records, cuts, recovers and judges a cell. Never fails: what goes wrong makes it Inconclusive.
@@ -60,16 +60,22 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
     let timings = Arc::new(Timings::default());
     let mut seen = Seen::default();
     let verdict = match attempt(&lab, recoverer, &job, &timings, &mut seen).await {
-        Ok(()) => conclude(&seen),
+        Ok(verdict) => verdict,
         Err(Unknown(cause)) => Verdict::Inconclusive { cause },
     };
     let standing = match job.variant.outcome.standing(&verdict) {
         // What happened as declared may not be all that happened.
-        Standing::AsDeclared if seen.states.inconclusive > 0 => Standing::Inconclusive,
+        Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
+            Standing::Inconclusive
+        }
         standing => standing,
     };
     let mount = mount_of(&job.variant);
-    let options: Vec<String> = mount.flags.into_iter().chain((!mount.data.is_empty()).then_some(mount.data)).collect();
+    let options: Vec<String> = mount
+        .flags
+        .into_iter()
+        .chain((!mount.data.is_empty()).then_some(mount.data))
+        .collect();
     let result = CellResult {
         kernel: KernelRef {
             name: job.cell.kernel.clone(),
@@ -86,28 +92,13 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         obligations: seen.obligations,
         broken: seen.broken,
         violations: seen.violations,
-        notes: seen.notes,
+        notes: seen.notes.into_iter().chain(seen.doubts).collect(),
         millis: timings.millis(),
     };
-    lab.events.send(Event::CellFinished { result: Box::new(result.clone()) });
+    lab.events.send(Event::CellFinished {
+        result: Box::new(result.clone()),
+    });
     result
-}
-
-/// The verdict on what was seen. A violation that was seen stands, whatever else is unknown; but nothing is said to
-/// hold while a content is unknown or no promise was judged.
-fn conclude(seen: &Seen) -> Verdict {
-    if seen.states.inconclusive > 0 && seen.kinds.is_empty() {
-        let cause = format!("{} of {} contents could not be recovered", seen.states.inconclusive, seen.states.distinct);
-        return Verdict::Inconclusive { cause };
-    }
-    if !seen.kinds.is_empty() {
-        return Verdict::Violation { kinds: seen.kinds.iter().copied().collect() };
-    }
-    if seen.obligations == 0 {
-        let cause = "no expectation about a path was judged in any crash state: nothing was promised";
-        return Verdict::Inconclusive { cause: cause.to_owned() };
-    }
-    Verdict::Pass
 }
 
 async fn attempt<R: Recoverer + 'static>(
@@ -116,11 +107,21 @@ async fn attempt<R: Recoverer + 'static>(
     job: &CellJob,
     timings: &Arc<Timings>,
     seen: &mut Seen,
-) -> Result<(), Unknown> {
+) -> Result<Verdict, Unknown> {
     let cell = &job.cell.id;
-    let phase = |phase| lab.events.send(Event::Phase { cell: cell.clone(), phase });
-    let to_record =
-        RecordJob { cell, variant: &job.variant, kernel: &job.kernel, home: job.file.home(), dir: &job.dir };
+    let phase = |phase| {
+        lab.events.send(Event::Phase {
+            cell: cell.clone(),
+            phase,
+        })
+    };
+    let to_record = RecordJob {
+        cell,
+        variant: &job.variant,
+        kernel: &job.kernel,
+        home: job.file.home(),
+        dir: &job.dir,
+    };
     record(lab, &to_record, timings).await?;
 
     phase(Phase::Plan);
@@ -141,9 +142,9 @@ async fn attempt<R: Recoverer + 'static>(
 
     phase(Phase::Judge);
     let start = Instant::now();
-    judge_all(job, &recording, &states, &recoveries, seen);
+    let verdict = judge_all(job, &recording, &states, &recoveries, seen);
     timings.add(Phase::Judge, start);
-    Ok(())
+    Ok(verdict)
 }
 
 /// A crash state and which of the contents it has.
@@ -157,7 +158,10 @@ fn enumerate(
 ) -> Result<(Vec<Placed>, Vec<(Digest, CrashState)>), Unknown> {
     let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
         .or_unknown("reading the recording")?;
-    let planned = plan::states(&recording.log, &variant.crash).or_unknown("the crash plan")?;
+    let planned = CrashSpec::default()
+        .states(&recording.log)
+        .or_unknown("the crash plan")?;
+    seen.states.left_out = planned.left_out();
     let mut places: HashMap<Digest, usize> = HashMap::new();
     let (mut states, mut contents) = (Vec::new(), Vec::new());
     let mut cuts = BTreeSet::new();
@@ -190,8 +194,12 @@ async fn recover_all<R: Recoverer + 'static>(
     let known = Arc::new(job.variant.contents());
     let mut tasks = JoinSet::new();
     for (place, (digest, state)) in contents.iter().enumerate() {
-        let (lab, recoverer, done, timings) =
-            (Arc::clone(lab), Arc::clone(&recoverer), Arc::clone(&done), Arc::clone(timings));
+        let (lab, recoverer, done, timings) = (
+            Arc::clone(lab),
+            Arc::clone(&recoverer),
+            Arc::clone(&done),
+            Arc::clone(timings),
+        );
         let (recording, known, kernel) = (recording.clone(), Arc::clone(&known), Arc::clone(&job.kernel));
         let (cell, dir, mount) = (job.cell.id.clone(), job.dir.clone(), mount_of(&job.variant));
         let (digest, state) = (digest.to_string(), *state);
@@ -199,9 +207,15 @@ async fn recover_all<R: Recoverer + 'static>(
             let mut outcome = Err(Unknown("not tried".into()));
             let mut millis = 0;
             for attempt in 1..=TRIES {
-                let Ok(_permit) = lab.machines.acquire().await else { break };
+                let Ok(_permit) = lab.machines.acquire().await else {
+                    break;
+                };
                 let start = Instant::now();
-                let name = if attempt == 1 { state.id().to_string() } else { format!("{}.{attempt}", state.id()) };
+                let name = if attempt == 1 {
+                    state.id().to_string()
+                } else {
+                    format!("{}.{attempt}", state.id())
+                };
                 outcome = async {
                     let job = RecoverJob {
                         image: Arc::new(recording.image(&state)?),
@@ -233,7 +247,10 @@ async fn recover_all<R: Recoverer + 'static>(
             (place, outcome)
         });
     }
-    let mut outcomes: Vec<_> = contents.iter().map(|_| Err(Unknown("its task ended".into()))).collect();
+    let mut outcomes: Vec<_> = contents
+        .iter()
+        .map(|_| Err(Unknown("its task ended".into())))
+        .collect();
     while let Some(ended) = tasks.join_next().await {
         if let Ok((place, outcome)) = ended {
             outcomes[place] = outcome;
@@ -248,7 +265,10 @@ fn keep(dir: &CellDir, digest: &str, recovery: &Recovery, lab: &Lab, cell: &str)
         .map_err(std::io::Error::from)
         .and_then(|text| std::fs::write(dir.recovery(digest), text));
     if let Err(error) = written {
-        lab.events.notice(Some(cell), format!("the recovery of content {digest} cannot be kept: {error}"));
+        lab.events.notice(
+            Some(cell),
+            format!("the recovery of content {digest} cannot be kept: {error}"),
+        );
     }
 }
 
@@ -259,45 +279,68 @@ fn judge_all(
     states: &[Placed],
     recoveries: &[Result<Recovery, Unknown>],
     seen: &mut Seen,
-) {
+) -> Verdict {
     for recovery in recoveries {
         match recovery {
-            Ok(Recovery { trust: Trust::Cold, .. }) => seen.states.cold += 1,
+            Ok(Recovery {
+                trust: Trust::Cold, ..
+            }) => seen.states.cold += 1,
             Ok(_) => seen.states.fresh += 1,
             Err(_) => seen.states.inconclusive += 1,
         }
     }
-    if let Some(Unknown(cause)) = recoveries.iter().find_map(|r| r.as_ref().err()) {
-        seen.notes.push(format!("a content could not be recovered: {cause}"));
-    }
-    let unclean = recoveries.iter().flatten().filter(|r| r.fsck.as_ref().is_some_and(|f| !f.clean)).count();
+    let unclean = recoveries
+        .iter()
+        .flatten()
+        .filter(|r| r.fsck.as_ref().is_some_and(|f| !f.clean))
+        .count();
     if unclean > 0 && !job.variant.wants_fsck() {
-        seen.notes.push(format!("the checker is not content with {unclean} recovered images (not judged: no `fsck`)"));
+        seen.notes.push(format!(
+            "the checker is not content with {unclean} recovered images (not judged: no `fsck`)"
+        ));
     }
-    let mut judged = vec![0_u64; job.variant.expect.len()];
+    let judge = Judge::new(&job.variant);
+    let mut tally = Tally::new(&job.variant);
+    if let Some(Unknown(cause)) = recoveries.iter().find_map(|r| r.as_ref().err()) {
+        let of = recoveries.len();
+        tally.inconclusive(&format!(
+            "{} of {of} contents could not be recovered; the first: {cause}",
+            seen.states.inconclusive
+        ));
+    }
     for (state, place) in states {
-        let Ok(recovery) = &recoveries[*place] else { continue };
+        let Ok(recovery) = &recoveries[*place] else {
+            continue;
+        };
         let marks = recording.log.marks_until(state.cut);
         let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
-        let judgement = oracle::judge(&job.variant, &history, recovery);
-        take(seen, &mut judged, state, judgement);
-    }
-    for (expectation, _) in job.variant.expect.iter().zip(&judged).filter(|(_, count)| **count == 0) {
-        seen.notes.push(format!("the expectation in line {} was never judged", expectation.line));
-    }
-}
-
-fn take(seen: &mut Seen, judged: &mut [u64], state: &CrashState, judgement: Judgement) {
-    seen.obligations += u64::from(judgement.obligations);
-    for expectation in judgement.judged {
-        if let Some(count) = judged.get_mut(expectation) {
-            *count += 1;
+        let judgement = judge.judge(&history, recovery);
+        tally.add(&judgement);
+        keep_findings(seen, state, judgement.findings);
+        if let Some(doubt) = judgement.doubts.into_iter().next()
+            && seen.doubts.is_empty()
+        {
+            seen.doubts.push(format!("cut {}: {doubt}", state.cut));
         }
     }
-    for finding in judgement.findings {
+    for untested in tally.untested() {
+        let line = job.variant.expect[untested].line;
+        seen.notes.push(format!(
+            "the expectation in line {line} was not put to the test in any crash state"
+        ));
+    }
+    seen.obligations = tally.obligations();
+    tally.verdict()
+}
+
+/// Keeps the first finding of each kind and expectation, and counts all.
+fn keep_findings(seen: &mut Seen, state: &CrashState, findings: Vec<Finding>) {
+    for finding in findings {
         seen.broken += 1;
-        seen.kinds.insert(finding.kind);
-        let known = seen.violations.iter().any(|v| v.kind == finding.kind && v.expectation == finding.expectation);
+        let known = seen
+            .violations
+            .iter()
+            .any(|v| v.kind == finding.kind && v.expectation == finding.expectation);
         if !known {
             seen.violations.push(Violation {
                 kind: finding.kind,

@@ -35,7 +35,14 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let s = Duration::from_secs;
-        Self { boot: s(180), mount: s(120), step: s(120), walk: s(180), unmount: s(120), answer: s(60) }
+        Self {
+            boot: s(180),
+            mount: s(120),
+            step: s(120),
+            walk: s(180),
+            unmount: s(120),
+            answer: s(60),
+        }
     }
 }
 
@@ -88,7 +95,12 @@ impl Lab {
     ///
     /// # Errors
     /// When a module or a program cannot be read.
-    pub fn initrd(&self, kernel: &Kernel, filesystem: &str, programs: Option<&Path>) -> Result<PathBuf, InitrdError> {
+    pub fn initrd(
+        &self,
+        kernel: &Kernel,
+        filesystem: &str,
+        programs: Option<&Path>,
+    ) -> Result<PathBuf, InitrdError> {
         let key = format!("{}\0{filesystem}\0{programs:?}", kernel.digest());
         let mut known = self.initrds.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = known.get(&key) {
@@ -126,7 +138,7 @@ pub fn write_initrd(
 ) -> Result<(), InitrdError> {
     let set = format!("fs:{filesystem}");
     let sets = ["base", set.as_str()];
-    let modules = kernel.modules(&sets);
+    let modules = kernel.modules(&sets).map_err(|e| InitrdError(e.to_string()))?;
     let bytes = initramfs::build(AGENT, &modules, programs).map_err(|e| InitrdError(e.to_string()))?;
     std::fs::write(path, bytes).map_err(|e| InitrdError(format!("{}: {e}", path.display())))
 }
@@ -139,7 +151,9 @@ pub fn machine_spec(
     accel: &AccelDecision,
 ) -> MachineSpec {
     MachineSpec {
-        kernel: BootImage { path: kernel.boot_image() },
+        kernel: BootImage {
+            path: kernel.boot_image(),
+        },
         initrd,
         memory_mib: 256,
         cpus: 1,

@@ -1,7 +1,6 @@
 //! Making a recording: the filesystem, its setup, and the workload with every request and mark in one order.
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +28,7 @@ pub const ATOMIC_UNIT: u32 = 4096;
 /// How long the device may take to have nothing in flight after the setup was unmounted.
 const QUIET: Duration = Duration::from_secs(30);
 
-type FileRecorder = Recorder<BufWriter<File>, BufWriter<File>>;
+type FileRecorder = Recorder<File, File>;
 
 /// What a recording is made of.
 #[derive(Debug)]
@@ -61,7 +60,12 @@ pub fn mount_of(variant: &Variant) -> Mount {
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
 pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
-    let phase = |phase| lab.events.send(Event::Phase { cell: job.cell.to_owned(), phase });
+    let phase = |phase| {
+        lab.events.send(Event::Phase {
+            cell: job.cell.to_owned(),
+            phase,
+        })
+    };
     let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
 
     phase(Phase::Format);
@@ -69,17 +73,27 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
     let image = prepare_image(lab, job).await?;
     let base = FileImage::open(&image).or_unknown("opening the image")?;
     let socket = lab.fresh_path(".sock");
-    let mut device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
+    let device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
     timings.add(Phase::Format, start);
 
     phase(Phase::Boot);
     let start = Instant::now();
     let fs = job.variant.filesystem.fstype.name();
     let programs = job.variant.programs.programs.as_ref().map(|p| job.home.join(p));
-    let initrd = lab.initrd(job.kernel, fs, programs.as_deref()).or_unknown("preparing the machine")?;
-    let disk = DiskSpec { socket, write_cache: true, physical_block_size: ATOMIC_UNIT };
+    let initrd = lab
+        .initrd(job.kernel, fs, programs.as_deref())
+        .or_unknown("preparing the machine")?;
+    let disk = DiskSpec {
+        socket,
+        write_cache: true,
+        physical_block_size: ATOMIC_UNIT,
+        tap: None,
+    };
     let spec = lab.spec(job.kernel, initrd, Some(disk));
-    let machine = lab.boot(&spec, &job.dir.console("record")).await.or_unknown("booting to record")?;
+    let machine = lab
+        .boot(&spec, &job.dir.console("record"))
+        .await
+        .or_unknown("booting to record")?;
     timings.add(Phase::Boot, start);
 
     let result = run_in(lab, job, &machine, &device.handle(), timings).await;
@@ -95,7 +109,9 @@ async fn prepare_image(lab: &Lab, job: &RecordJob<'_>) -> Result<PathBuf, Unknow
     match &fs.source {
         FsSource::Make { size, mkfs } => {
             let path = lab.fresh_path(".img");
-            filesystem::make(&path, fs.fstype.name(), *size, mkfs).await.or_unknown("making the filesystem")?;
+            filesystem::make(&path, fs.fstype.name(), *size, mkfs)
+                .await
+                .or_unknown("making the filesystem")?;
             Ok(path)
         }
         FsSource::Image(file) => {
@@ -121,7 +137,12 @@ async fn run_in(
     handle: &DeviceHandle,
     timings: &Timings,
 ) -> Result<(), Unknown> {
-    let phase = |phase| lab.events.send(Event::Phase { cell: job.cell.to_owned(), phase });
+    let phase = |phase| {
+        lab.events.send(Event::Phase {
+            cell: job.cell.to_owned(),
+            phase,
+        })
+    };
     let variant = job.variant;
     let session = Session::new(machine, lab.limits);
     let mount = mount_of(variant);
@@ -129,28 +150,42 @@ async fn run_in(
     phase(Phase::Setup);
     let start = Instant::now();
     if !variant.setup.is_empty() {
-        session.mount(&mount).await.or_unknown("mounting for the setup")?.or_unknown("mounting for the setup")?;
+        session
+            .mount(&mount)
+            .await
+            .or_unknown("mounting for the setup")?
+            .or_unknown("mounting for the setup")?;
         for step in &variant.setup {
             run_step(lab, machine, &session, step, None).await?;
         }
-        session.unmount().await.or_unknown("unmounting the setup")?.or_unknown("unmounting the setup")?;
+        session
+            .unmount()
+            .await
+            .or_unknown("unmounting the setup")?
+            .or_unknown("unmounting the setup")?;
     }
     timings.add(Phase::Setup, start);
 
     phase(Phase::Record);
     let start = Instant::now();
-    let create = |path: PathBuf| {
-        File::create(&path).map(BufWriter::new).or_unknown(&format!("creating {}", path.display()))
-    };
+    let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
     let size = handle.size();
-    let recorder: FileRecorder = Recorder::new(create(job.dir.log())?, create(job.dir.sidecar())?, size, ATOMIC_UNIT)
-        .or_unknown("starting the log")?;
-    let recording = handle.begin_recording(recorder, QUIET).await.or_unknown("starting the recording")?;
+    let recorder: FileRecorder = Recorder::new(
+        create(job.dir.log())?,
+        create(job.dir.sidecar())?,
+        size,
+        ATOMIC_UNIT,
+    )
+    .or_unknown("starting the log")?;
+    let recording = handle
+        .begin_recording(recorder, QUIET)
+        .await
+        .or_unknown("starting the recording")?;
     keep_base(&recording, job.dir).await?;
 
-    let outcome = workload(lab, job, machine, &session, &mount, &recording).await;
+    let outcome = workload(lab, job, machine, &session, &mount, handle).await;
     if outcome.is_ok() {
-        recording.mark(&Mark::End).or_unknown("ending the log")?;
+        handle.mark(&Mark::End).or_unknown("ending the log")?;
     }
     let counters = handle.counters();
     let (mut recorder, _) = recording.end().or_unknown("ending the recording")?;
@@ -183,12 +218,20 @@ async fn workload(
     machine: &Machine,
     session: &Session<'_>,
     mount: &Mount,
-    recording: &Recording<FileRecorder>,
+    handle: &DeviceHandle,
 ) -> Result<(), Unknown> {
     let variant = job.variant;
-    let mark = |text: &str| recording.mark(&Mark::Other(text.to_owned())).or_unknown("marking the log");
+    let mark = |text: &str| {
+        handle
+            .mark(&Mark::Other(text.to_owned()))
+            .or_unknown("marking the log")
+    };
     mark("mounting")?;
-    session.mount(mount).await.or_unknown("mounting")?.or_unknown("mounting")?;
+    session
+        .mount(mount)
+        .await
+        .or_unknown("mounting")?
+        .or_unknown("mounting")?;
     mark("mounted")?;
     for (index, step) in variant.workload.iter().enumerate() {
         lab.events.send(Event::Step {
@@ -197,14 +240,18 @@ async fn workload(
             of: variant.workload.len(),
             name: step.name.name.clone(),
         });
-        run_step(lab, machine, session, step, Some(recording)).await?;
+        run_step(lab, machine, session, step, Some(handle)).await?;
     }
     match variant.end {
         End::Cut => {}
         End::Settle { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
         End::Umount => {
             mark("unmounting")?;
-            session.unmount().await.or_unknown("unmounting")?.or_unknown("unmounting")?;
+            session
+                .unmount()
+                .await
+                .or_unknown("unmounting")?
+                .or_unknown("unmounting")?;
             mark("unmounted")?;
         }
     }
@@ -217,10 +264,10 @@ async fn run_step(
     machine: &Machine,
     session: &Session<'_>,
     step: &Step,
-    recording: Option<&Recording<FileRecorder>>,
+    device: Option<&DeviceHandle>,
 ) -> Result<(), Unknown> {
-    let mark = |mark: Mark| match recording {
-        Some(recording) => recording.mark(&mark).or_unknown("marking the log"),
+    let mark = |mark: Mark| match device {
+        Some(device) => device.mark(&mark).or_unknown("marking the log"),
         None => Ok(()),
     };
     let doing = format!("step `{}` (line {})", step.name.name, step.line);
@@ -228,7 +275,12 @@ async fn run_step(
     let outcome = match &step.action {
         Action::Op(op) => session.op(&doing, op.clone()).await.or_unknown(&doing)?,
         Action::Exec { spec, mark_prefix } => {
-            let on_line = |text: &str| mark(Mark::Line { index: step.name.index, text: text.to_owned() });
+            let on_line = |text: &str| {
+                mark(Mark::Line {
+                    index: step.name.index,
+                    text: text.to_owned(),
+                })
+            };
             exec(lab, machine, &doing, spec, mark_prefix.as_deref(), on_line).await?
         }
         Action::Mark => Ok(()),
@@ -242,7 +294,10 @@ async fn run_step(
                 Some(wanted) if error.errno == Some(wanted) => Ok(()),
                 Some(wanted) => {
                     let wanted = Errno::from_raw_os_error(wanted);
-                    Err(Unknown(format!("{doing} should have failed with {wanted:?}, and failed: {}", error.what)))
+                    Err(Unknown(format!(
+                        "{doing} should have failed with {wanted:?}, and failed: {}",
+                        error.what
+                    )))
                 }
                 None => Err(Unknown(format!("{doing} failed: {}", error.what))),
             }
@@ -250,7 +305,9 @@ async fn run_step(
         (Ok(()), Some(wanted)) => {
             mark(Mark::Done(step.name.clone()))?;
             let wanted = Errno::from_raw_os_error(wanted);
-            Err(Unknown(format!("{doing} should have failed with {wanted:?}, and succeeded")))
+            Err(Unknown(format!(
+                "{doing} should have failed with {wanted:?}, and succeeded"
+            )))
         }
     }
 }
@@ -265,8 +322,11 @@ async fn exec(
     mut on_line: impl FnMut(&str) -> Result<(), Unknown>,
 ) -> Result<Result<(), CallError>, Unknown> {
     let limit = Duration::from_millis(spec.timeout_ms) + lab.limits.answer;
-    let mut reply =
-        machine.guest.request(doing, Request::Exec(spec.clone()), limit).await.or_unknown(doing)?;
+    let mut reply = machine
+        .guest
+        .request(doing, Request::Exec(spec.clone()), limit)
+        .await
+        .or_unknown(doing)?;
     let mut last = Vec::new();
     loop {
         match reply.next().await {
@@ -282,7 +342,9 @@ async fn exec(
                     last.push(text);
                 }
             }
-            Ok(Next::Output(other)) => return Err(Unknown(format!("{doing}: unexpected answer {other:.200?}"))),
+            Ok(Next::Output(other)) => {
+                return Err(Unknown(format!("{doing}: unexpected answer {other:.200?}")));
+            }
             Ok(Next::Done(Done::Exec { code: 0 })) => return Ok(Ok(())),
             Ok(Next::Done(Done::Exec { code })) => {
                 let what = format!("it ended with {code}; it last said: {}", last.join(" / "));
@@ -290,7 +352,10 @@ async fn exec(
             }
             Ok(Next::Done(other)) => return Err(Unknown(format!("{doing}: unexpected answer {other:?}"))),
             Err(crate::machine::GuestError::Failed(failure)) => {
-                return Ok(Err(CallError { errno: failure.errno, what: failure.what }));
+                return Ok(Err(CallError {
+                    errno: failure.errno,
+                    what: failure.what,
+                }));
             }
             Err(error) => return Err(Unknown::while_doing(doing, error)),
         }

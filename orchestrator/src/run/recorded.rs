@@ -30,7 +30,9 @@ impl LoadedRecording {
     /// [`Unknown`], naming the file.
     pub fn load(dir: &CellDir) -> Result<Self, Unknown> {
         let open = |path: std::path::PathBuf| {
-            FileImage::open(&path).map(Arc::new).or_unknown(&format!("opening {}", path.display()))
+            FileImage::open(&path)
+                .map(Arc::new)
+                .or_unknown(&format!("opening {}", path.display()))
         };
         let (base, log, sidecar) = (open(dir.base())?, open(dir.log())?, open(dir.sidecar())?);
         let loaded = WriteLog::load(&*log, Some(&*sidecar), &LoadOptions::default())
@@ -38,7 +40,16 @@ impl LoadedRecording {
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let log_of = Arc::new(loaded.log);
         let index = Arc::new(BlockIndex::build(Arc::clone(&log_of)));
-        Ok(Self { log: log_of, index, sources: Sources { base, log, sidecar: Some(sidecar) }, warnings })
+        Ok(Self {
+            log: log_of,
+            index,
+            sources: Sources {
+                base,
+                log,
+                sidecar: Some(sidecar),
+            },
+            warnings,
+        })
     }
 
     /// A crash state as a disk.
@@ -46,6 +57,8 @@ impl LoadedRecording {
     /// # Errors
     /// [`Unknown`] when this recording has no such state.
     pub fn image(&self, state: &CrashState) -> Result<StateImage, Unknown> {
-        self.index.image(state, &self.sources).or_unknown(&format!("crash state {}", state.id()))
+        self.index
+            .image(state, &self.sources)
+            .or_unknown(&format!("crash state {}", state.id()))
     }
 }

@@ -47,11 +47,21 @@ pub struct ColdBoot;
 impl Recoverer for ColdBoot {
     async fn recover(&self, lab: &Lab, job: &RecoverJob) -> Result<Recovery, Unknown> {
         let socket = lab.fresh_path(".sock");
-        let mut device = Device::bind(&socket, Arc::clone(&job.image)).or_unknown("starting the disk")?;
-        let initrd = lab.initrd(&job.kernel, &job.mount.fstype, None).or_unknown("preparing the machine")?;
-        let disk = DiskSpec { socket, write_cache: true, physical_block_size: ATOMIC_UNIT };
+        let device = Device::bind(&socket, Arc::clone(&job.image)).or_unknown("starting the disk")?;
+        let initrd = lab
+            .initrd(&job.kernel, &job.mount.fstype, None)
+            .or_unknown("preparing the machine")?;
+        let disk = DiskSpec {
+            socket,
+            write_cache: true,
+            physical_block_size: ATOMIC_UNIT,
+            tap: None,
+        };
         let spec = lab.spec(&job.kernel, initrd, Some(disk));
-        let machine = lab.boot(&spec, &job.console).await.or_unknown("booting to recover")?;
+        let machine = lab
+            .boot(&spec, &job.console)
+            .await
+            .or_unknown("booting to recover")?;
         let result = observe(lab, job, &machine, Trust::Cold).await;
         machine.kill().await;
         let handle = device.handle();
@@ -65,7 +75,10 @@ impl Recoverer for ColdBoot {
 /// What the guest sees: mount, walk, unmount, and the kernel's log of it.
 async fn observe(lab: &Lab, job: &RecoverJob, machine: &Machine, trust: Trust) -> Result<Recovery, Unknown> {
     let session = Session::new(machine, lab.limits);
-    let (_, since) = session.dmesg(u64::MAX).await.or_unknown("reading the kernel's log")?;
+    let (_, since) = session
+        .dmesg(u64::MAX)
+        .await
+        .or_unknown("reading the kernel's log")?;
     let mut recovery = Recovery {
         trust,
         mount_error: None,
@@ -74,17 +87,29 @@ async fn observe(lab: &Lab, job: &RecoverJob, machine: &Machine, trust: Trust) -
         dmesg: Vec::new(),
         fsck: None,
     };
-    match session.mount(&job.mount).await.or_unknown("mounting the recovered disk")? {
+    match session
+        .mount(&job.mount)
+        .await
+        .or_unknown("mounting the recovered disk")?
+    {
         Err(error) => recovery.mount_error = Some(error),
         Ok(()) => {
             let most = job.image.size().saturating_mul(4);
-            recovery.tree =
-                session.walk(job.contents.to_vec(), most).await.or_unknown("walking the recovered tree")?;
-            recovery.unmount_error =
-                session.unmount().await.or_unknown("unmounting the recovered disk")?.err();
+            recovery.tree = session
+                .walk(job.contents.to_vec(), most)
+                .await
+                .or_unknown("walking the recovered tree")?;
+            recovery.unmount_error = session
+                .unmount()
+                .await
+                .or_unknown("unmounting the recovered disk")?
+                .err();
         }
     }
-    let (lines, _) = session.dmesg(since).await.or_unknown("reading the kernel's log")?;
+    let (lines, _) = session
+        .dmesg(since)
+        .await
+        .or_unknown("reading the kernel's log")?;
     recovery.dmesg = lines;
     Ok(recovery)
 }
@@ -117,5 +142,7 @@ async fn export_and_check(
         .await
         .or_unknown("exporting the recovered disk")?
         .or_unknown("exporting the recovered disk")?;
-    filesystem::check(path, fstype).await.or_unknown("checking the recovered disk")
+    filesystem::check(path, fstype)
+        .await
+        .or_unknown("checking the recovered disk")
 }

@@ -49,7 +49,9 @@ impl<'a> Session<'a> {
                 // The connection closes a moment before QEMU's end can be seen.
                 let ended = tokio::time::timeout(Duration::from_secs(5), self.machine.ended()).await;
                 let why = ended.unwrap_or_else(|_| "the agent ended".into());
-                Err(GuestError::Closed { what: format!("{what}: {why}") })
+                Err(GuestError::Closed {
+                    what: format!("{what}: {why}"),
+                })
             }
             other => other,
         }
@@ -72,7 +74,11 @@ impl<'a> Session<'a> {
             wait_ms: 30_000,
             existing_dir: None,
         };
-        refused(self.call("mount", Request::Mount(spec), self.limits.mount).await.map(drop))
+        refused(
+            self.call("mount", Request::Mount(spec), self.limits.mount)
+                .await
+                .map(drop),
+        )
     }
 
     /// Unmounts it.
@@ -80,7 +86,11 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Self::mount`].
     pub async fn unmount(&self) -> Called<()> {
-        refused(self.call("unmount", Request::Unmount, self.limits.unmount).await.map(drop))
+        refused(
+            self.call("unmount", Request::Unmount, self.limits.unmount)
+                .await
+                .map(drop),
+        )
     }
 
     /// Runs an operation.
@@ -88,18 +98,40 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Self::mount`].
     pub async fn op(&self, name: &str, op: Op) -> Called<()> {
-        let extra = if let Op::Sleep { millis } = op { Duration::from_millis(millis) } else { Duration::ZERO };
-        refused(self.call(name, Request::Op(op), self.limits.step + extra).await.map(drop))
+        let extra = if let Op::Sleep { millis } = op {
+            Duration::from_millis(millis)
+        } else {
+            Duration::ZERO
+        };
+        refused(
+            self.call(name, Request::Op(op), self.limits.step + extra)
+                .await
+                .map(drop),
+        )
     }
 
     /// The whole tree with the provenance of every sector.
     ///
     /// # Errors
     /// [`GuestError`]: a tree that cannot be walked to its end says nothing.
-    pub async fn walk(&self, contents: Vec<ContentName>, max_bytes: u64) -> Result<Vec<TreeEntry>, GuestError> {
-        let spec = WalkSpec { contents, data: true, max_entries: MAX_ENTRIES, max_bytes };
-        let (parts, done) =
-            self.alive(self.machine.guest.collect("walk", Request::Walk(spec), self.limits.walk, MAX_PARTS)).await?;
+    pub async fn walk(
+        &self,
+        contents: Vec<ContentName>,
+        max_bytes: u64,
+    ) -> Result<Vec<TreeEntry>, GuestError> {
+        let spec = WalkSpec {
+            contents,
+            data: true,
+            max_entries: MAX_ENTRIES,
+            max_bytes,
+        };
+        let (parts, done) = self
+            .alive(
+                self.machine
+                    .guest
+                    .collect("walk", Request::Walk(spec), self.limits.walk, MAX_PARTS),
+            )
+            .await?;
         let mut tree = Vec::new();
         for part in parts {
             match part {
@@ -119,8 +151,13 @@ impl<'a> Session<'a> {
     /// [`GuestError`].
     pub async fn dmesg(&self, since: u64) -> Result<(Vec<DmesgLine>, u64), GuestError> {
         let body = Request::Dmesg { since };
-        let (parts, done) =
-            self.alive(self.machine.guest.collect("dmesg", body, self.limits.answer, MAX_PARTS)).await?;
+        let (parts, done) = self
+            .alive(
+                self.machine
+                    .guest
+                    .collect("dmesg", body, self.limits.answer, MAX_PARTS),
+            )
+            .await?;
         let mut lines = Vec::new();
         for part in parts {
             match part {
@@ -136,14 +173,20 @@ impl<'a> Session<'a> {
 }
 
 fn nonsense(what: &str, said: &impl std::fmt::Debug) -> GuestError {
-    GuestError::Nonsense { what: what.to_owned(), said: format!("{said:.200?}") }
+    GuestError::Nonsense {
+        what: what.to_owned(),
+        said: format!("{said:.200?}"),
+    }
 }
 
 /// Tells what the kernel refused from what went wrong with the guest.
 fn refused<T>(result: Result<T, GuestError>) -> Called<T> {
     match result {
         Ok(value) => Ok(Ok(value)),
-        Err(GuestError::Failed(failure)) => Ok(Err(CallError { errno: failure.errno, what: failure.what })),
+        Err(GuestError::Failed(failure)) => Ok(Err(CallError {
+            errno: failure.errno,
+            what: failure.what,
+        })),
         Err(other) => Err(other),
     }
 }

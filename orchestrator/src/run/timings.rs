@@ -16,12 +16,20 @@ impl Timings {
     /// Adds the time since `start` to a phase.
     pub(crate) fn add(&self, phase: Phase, start: Instant) {
         let micros = start.elapsed().as_micros() as u64;
-        *self.micros.lock().unwrap_or_else(PoisonError::into_inner).entry(phase).or_default() += micros;
+        *self
+            .micros
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(phase)
+            .or_default() += micros;
     }
 
     /// Milliseconds by phase.
     pub(crate) fn millis(&self) -> BTreeMap<Phase, u64> {
         let micros = self.micros.lock().unwrap_or_else(PoisonError::into_inner);
-        micros.iter().map(|(phase, us)| (*phase, us.div_ceil(1000))).collect()
+        micros
+            .iter()
+            .map(|(phase, us)| (*phase, us.div_ceil(1000)))
+            .collect()
     }
 }

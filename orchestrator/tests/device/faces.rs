@@ -254,7 +254,10 @@ async fn a_log_that_cannot_be_written_stops_the_device_loudly() {
             matches!(client.read(0, &mut [0; 512]), Err(ClientError::Io(_))),
             "{entries}: nor to a read"
         );
-        assert!(matches!(rig.handle.broken().await, DeviceError::Log(_)));
+        let broken = tokio::time::timeout(WAIT, rig.handle.broken())
+            .await
+            .expect("in time");
+        assert!(matches!(broken, DeviceError::Log(_)));
         assert!(matches!(rig.handle.health(), Err(DeviceError::Log(_))));
         assert!(matches!(rig.handle.freeze(), Err(DeviceError::Log(_))));
         assert!(matches!(rig.handle.mark(&Mark::End), Err(DeviceError::Log(_))));
@@ -310,4 +313,48 @@ async fn an_image_that_cannot_be_read_is_no_guest_error() {
             .count();
         assert_eq!(completed, 1);
     }
+}
+
+/// A log with a defect.
+struct PanickingLog;
+
+impl IoLog for PanickingLog {
+    fn submit(&mut self, _: Io, _: Bytes) -> io::Result<IoId> {
+        panic!("a defect, on purpose")
+    }
+
+    fn complete(&mut self, _: IoId) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn fail(&mut self, _: IoId) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn mark(&mut self, _: &Mark) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_panic_inside_is_never_a_healthy_device() {
+    let rig = Rig::new(Zeros { size: SIZE as u64 });
+    let recording = rig
+        .handle
+        .begin_recording(PanickingLog, WAIT)
+        .await
+        .expect("a recording");
+    let mut client = rig.client();
+    let handle = rig.handle.clone();
+    let broken = tokio::spawn(async move { handle.broken().await });
+    tokio::time::sleep(SILENCE).await;
+    assert!(client.write(0, &[1; 512], false).is_err());
+    let broken = tokio::time::timeout(WAIT, broken)
+        .await
+        .expect("in time")
+        .expect("no panic");
+    assert!(matches!(broken, DeviceError::Panicked));
+    assert!(matches!(rig.handle.health(), Err(DeviceError::Panicked)));
+    assert!(matches!(recording.end(), Err(DeviceError::Panicked)));
+    assert!(matches!(rig.device.shutdown(), Err(DeviceError::Panicked)));
 }

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use crate::rig::{Event, Rig, noise, replay, whole};
 
-/// More than two groups of 2 MiB, with a last block that is cut short.
-const SIZE: u64 = (5 << 20) + 1536;
+/// Two groups of 2 MiB and a piece of a third, with a last block that is cut short.
+const SIZE: u64 = (4 << 20) + 1536;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -22,14 +22,7 @@ enum Step {
 /// Ranges in bytes: short ones anywhere, short ones around the borders of groups and at the end, long ones.
 fn range() -> impl Strategy<Value = (u64, u64)> {
     let sectors = SIZE / 512;
-    let start = prop_oneof![
-        0..sectors,
-        4080..4112u64,
-        8180..8200u64,
-        sectors - 12..sectors,
-        Just(0),
-        Just(4096)
-    ];
+    let start = prop_oneof![0..sectors, 4080..4112u64, 8170..sectors, Just(0), Just(4096)];
     let len = prop_oneof![4 => 1..40u64, 2 => Just(8), 1 => 1..9000u64];
     (start, len).prop_map(move |(start, len)| (start * 512, len.min(sectors - start) * 512))
 }
@@ -47,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn the_device_is_a_vector_of_bytes(steps in proptest::collection::vec(step(), 1..60)) {

@@ -1,0 +1,197 @@
+//! Judges what was recovered by the scenario's own `expect` list.
+//!
+//! One judgement is of one (crash state, cut): the recovery of the state's content, and the history up to the cut.
+//! States with the same content share the recovery, never the judgement.
+//!
+//! - An expectation applies where its `after` was acknowledged and its `before` had not begun. A step that failed
+//!   promises nothing and counts as begun.
+//! - That the filesystem mounts (and unmounts) is expected without being written. Where it does not mount nothing
+//!   else is judged: one cause gives one finding.
+//! - Obligations are the judged expectations on paths only. A filesystem that mounts, is clean and says nothing in
+//!   the log may still have lost everything, so these alone do not make a cell pass. See [`Tally`].
+//! - What cannot be so on a healthy tool (a walk with holes, no checker where one was asked for) is a doubt, which
+//!   makes the cell Inconclusive, never a finding.
+
+mod data;
+mod history;
+mod origin;
+mod paths;
+mod tally;
+mod tree;
+
+pub use history::History;
+pub use tally::{Tally, verdict};
+
+use crate::recovery::Recovery;
+use crate::scenario::{Check, Expectation, Moment, Variant};
+use crate::verdict::{Finding, Judgement, ViolationKind};
+
+use data::printable;
+use origin::Origins;
+use tree::Tree;
+
+/// Judges the states of one variant.
+#[derive(Clone, Debug)]
+pub struct Judge<'a> {
+    variant: &'a Variant,
+    origins: Origins,
+}
+
+/// What one check gave.
+pub(crate) enum Outcome {
+    /// It holds.
+    Holds,
+    /// There was nothing to judge it by.
+    Idle,
+    /// It is broken, this way.
+    Broken(ViolationKind, String),
+    /// The tools contradict themselves.
+    Doubt(String),
+}
+
+/// Judges one (crash state, cut). For many, keep a [`Judge`].
+pub fn judge(variant: &Variant, history: &History, recovery: &Recovery) -> Judgement {
+    Judge::new(variant).judge(history, recovery)
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of this variant's states.
+    pub fn new(variant: &'a Variant) -> Self {
+        Self {
+            variant,
+            origins: Origins::new(variant),
+        }
+    }
+
+    /// Judges one (crash state, cut).
+    pub fn judge(&self, history: &History, recovery: &Recovery) -> Judgement {
+        let mut judgement = Judgement::default();
+        let applying: Vec<(usize, &Expectation)> = self
+            .variant
+            .expect
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| history.applies(e))
+            .collect();
+        let mounted = mounts(&applying, recovery, &mut judgement);
+        if !mounted {
+            return judgement;
+        }
+        let tree = match Tree::new(&recovery.tree) {
+            Ok(tree) => Some(tree),
+            Err(doubt) => {
+                judgement.doubts.push(doubt);
+                None
+            }
+        };
+        for (index, expectation) in applying {
+            let outcome = match &expectation.check {
+                Check::Mounts { .. } => continue,
+                Check::FsckClean => fsck(recovery),
+                Check::DmesgFree { texts } => dmesg(texts, recovery),
+                check => match &tree {
+                    Some(tree) => paths::check(check, tree, &self.origins),
+                    None => continue,
+                },
+            };
+            let on_path = expectation.check.on_path();
+            match outcome {
+                Outcome::Idle => continue,
+                Outcome::Doubt(doubt) => {
+                    judgement.doubts.push(doubt);
+                    continue;
+                }
+                Outcome::Holds => {}
+                Outcome::Broken(kind, what) => judgement.findings.push(Finding {
+                    kind,
+                    expectation: Some(index),
+                    evidence: format!("{what}{}", when(expectation)),
+                }),
+            }
+            judgement.judged.push(index);
+            judgement.obligations += u32::from(on_path);
+        }
+        judgement
+    }
+}
+
+/// Judges the mount; false when nothing else can be judged.
+fn mounts(applying: &[(usize, &Expectation)], recovery: &Recovery, judgement: &mut Judgement) -> bool {
+    let mut required = true;
+    let mut named = None;
+    for (index, expectation) in applying {
+        if let Check::Mounts { required: r } = expectation.check {
+            judgement.judged.push(*index);
+            required &= r;
+            named = named.or(Some((*index, *expectation)));
+        }
+    }
+    let calls = [
+        ("mount", &recovery.mount_error),
+        ("unmount", &recovery.unmount_error),
+    ];
+    for (call, error) in calls {
+        if let (true, Some(error)) = (required, error) {
+            judgement.findings.push(Finding {
+                kind: ViolationKind::Mount,
+                expectation: named.map(|(index, _)| index),
+                evidence: format!(
+                    "{call} fails: {}{}",
+                    printable(error.what.as_bytes()),
+                    named.map_or_else(String::new, |(_, e)| when(e))
+                ),
+            });
+        }
+    }
+    recovery.mount_error.is_none()
+}
+
+fn fsck(recovery: &Recovery) -> Outcome {
+    match &recovery.fsck {
+        None => Outcome::Doubt("`fsck: clean` is expected, and no checker ran".to_owned()),
+        Some(fsck) if fsck.clean => Outcome::Holds,
+        Some(fsck) => {
+            let first = fsck
+                .output
+                .lines()
+                .map(str::trim)
+                .find(|l| speaks(l))
+                .unwrap_or("no output");
+            let first = printable(first.as_bytes());
+            Outcome::Broken(
+                ViolationKind::Fsck,
+                format!("{} exits {}: {first}", fsck.command, fsck.code),
+            )
+        }
+    }
+}
+
+/// Whether a line of a checker's output says more than which checker and pass it is.
+fn speaks(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with("e2fsck ") && !line.starts_with("Pass ")
+}
+
+fn dmesg(texts: &[String], recovery: &Recovery) -> Outcome {
+    for line in &recovery.dmesg {
+        if texts.iter().any(|text| line.text.contains(text.as_str())) {
+            let shown = printable(line.text.as_bytes());
+            return Outcome::Broken(ViolationKind::Dmesg, format!("the kernel's log says: {shown}"));
+        }
+    }
+    Outcome::Holds
+}
+
+/// When an expectation applies, for the end of a line of evidence.
+fn when(expectation: &Expectation) -> String {
+    let after = expectation.after.as_ref().map(|moment| match moment {
+        Moment::Step(step) => format!("after {step}"),
+        Moment::Line(text) => format!("after line `{}`", printable(text.as_bytes())),
+    });
+    let before = expectation.before.as_ref().map(|step| format!("before {step}"));
+    let parts: Vec<String> = after.into_iter().chain(before).collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join(", "))
+    }
+}

@@ -1,0 +1,101 @@
+//! Whose data a file may hold: identities of contents, and which names the steps connect.
+
+use std::collections::{BTreeSet, HashMap};
+
+use coldcut_wire::{ContentName, Op, pattern};
+
+use crate::scenario::{Action, Variant};
+
+/// The contents and names of one variant.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    contents: HashMap<u64, ContentName>,
+    /// Pairs of paths that a rename or a link connects.
+    connected: Vec<(String, String)>,
+    /// Contents' files by the path that they were written to.
+    written: HashMap<String, BTreeSet<String>>,
+    /// Whether a step moves data within a file.
+    pub(crate) shifts: bool,
+}
+
+/// Most names of one file that are followed.
+const MAX_NAMES: usize = 4096;
+
+impl Origins {
+    pub(crate) fn new(variant: &Variant) -> Self {
+        let contents = variant
+            .contents()
+            .into_iter()
+            .map(|c| (pattern::content_id(&c), c))
+            .collect();
+        let mut origins = Self {
+            contents,
+            connected: Vec::new(),
+            written: HashMap::new(),
+            shifts: false,
+        };
+        for steps in [&variant.setup, &variant.workload] {
+            let mut handles: HashMap<&str, &str> = HashMap::new();
+            for step in steps {
+                let Action::Op(op) = &step.action else { continue };
+                match op {
+                    Op::Open { path, handle, .. } => {
+                        handles.insert(handle, path);
+                    }
+                    Op::Write { path, content, .. } | Op::MmapStore { path, content, .. } => {
+                        let handle = path.strip_prefix("fd:").and_then(|h| handles.get(h).copied());
+                        let file = handle.unwrap_or(path).to_owned();
+                        origins
+                            .written
+                            .entry(file)
+                            .or_default()
+                            .insert(content.file.clone());
+                    }
+                    Op::Rename { from, to, .. } | Op::Link { from, to } => {
+                        origins.connected.push((from.clone(), to.clone()));
+                    }
+                    Op::Fallocate { mode, .. } => {
+                        use coldcut_wire::FallocateMode::{CollapseRange, InsertRange};
+                        origins.shifts |= matches!(mode, CollapseRange | InsertRange);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        origins
+    }
+
+    /// The content with this identity, if this variant writes it.
+    pub(crate) fn content(&self, id: u64) -> Option<&ContentName> {
+        self.contents.get(&id)
+    }
+
+    /// The contents' files that are a path's own: named after it or written to it, under any of the names that
+    /// renames and links (of it or of a directory above it) connect with it.
+    pub(crate) fn own(&self, path: &str) -> BTreeSet<String> {
+        let mut names = BTreeSet::from([path.to_owned()]);
+        let mut queue = vec![path.to_owned()];
+        while let Some(name) = queue.pop() {
+            let pairs = self.connected.iter().flat_map(|(a, b)| [(a, b), (b, a)]);
+            for other in pairs.filter_map(|(a, b)| moved(&name, a, b)) {
+                if names.len() < MAX_NAMES && names.insert(other.clone()) {
+                    queue.push(other);
+                }
+            }
+        }
+        let written = names
+            .iter()
+            .filter_map(|n| self.written.get(n))
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>();
+        names.extend(written);
+        names
+    }
+}
+
+/// `name` with `from` at its beginning replaced by `to`.
+fn moved(name: &str, from: &str, to: &str) -> Option<String> {
+    let rest = name.strip_prefix(from)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| format!("{to}{rest}"))
+}

@@ -1,0 +1,212 @@
+//! `content` expectations, against what the steps write: a promise that no healthy kernel can keep is an error here.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use coldcut_wire::{ContentName, Op, pattern};
+
+use super::at::At;
+use super::entry::ExpectEntry;
+use super::error::Problem;
+use super::expect_doc::{ContentDoc, WantedDoc};
+use super::expects::{Lowered, needs};
+use super::model::{Accept, Action, Check, FsSource, Variant, Wanted};
+use super::names::HANDLE;
+
+/// What the steps write of each content.
+type Written = HashMap<ContentName, Ranges>;
+
+/// Ranges of a content.
+#[derive(Debug, Default)]
+struct Ranges {
+    list: Vec<Range<u64>>,
+    /// An appending write adds to them, who knows where.
+    unknown: bool,
+}
+
+impl Ranges {
+    /// Where the content ends, if that can be told.
+    fn end(&self) -> Option<u64> {
+        let end = self.list.iter().map(|r| r.end).max();
+        end.filter(|_| !self.unknown)
+    }
+
+    /// The first byte of `wanted` that is never written, if that can be told.
+    fn hole(&self, wanted: &Range<u64>) -> Option<u64> {
+        let mut sorted = self.list.clone();
+        sorted.sort_unstable_by_key(|r| r.start);
+        let mut at = wanted.start;
+        for range in sorted {
+            if range.start > at {
+                break;
+            }
+            at = at.max(range.end);
+        }
+        (at < wanted.end && !self.unknown).then_some(at)
+    }
+}
+
+fn written(variant: &Variant) -> Written {
+    let mut all = Written::new();
+    let mut appending = HashMap::new();
+    for step in variant.setup.iter().chain(&variant.workload) {
+        let Action::Op(op) = &step.action else { continue };
+        let (content, range, append) = match op {
+            Op::Open { handle, flags, .. } => {
+                appending.insert(handle.as_str(), flags.append);
+                continue;
+            }
+            Op::Write {
+                path,
+                offset,
+                len,
+                content,
+                flags,
+                ..
+            } => {
+                let handle = path.strip_prefix(HANDLE).and_then(|h| appending.get(h));
+                (
+                    content,
+                    *offset..offset + len,
+                    flags.append || handle == Some(&true),
+                )
+            }
+            Op::MmapStore {
+                offset, len, content, ..
+            } => (content, *offset..offset + len, false),
+            _ => continue,
+        };
+        let ranges = all.entry(content.clone()).or_default();
+        if append {
+            ranges.unknown = true;
+        } else {
+            ranges.list.push(range);
+        }
+    }
+    all
+}
+
+/// The contents of one variant.
+pub(crate) struct Contents<'a> {
+    variant: &'a Variant,
+    written: Written,
+    /// A filesystem of the user's own may hold contents that no step writes.
+    image: bool,
+}
+
+impl<'a> Contents<'a> {
+    pub(crate) fn new(variant: &'a Variant) -> Self {
+        let image = matches!(variant.filesystem.source, FsSource::Image(_));
+        Self {
+            variant,
+            written: written(variant),
+            image,
+        }
+    }
+
+    /// Lowers one expectation.
+    pub(crate) fn check(&self, doc: &ContentDoc, entry: &ExpectEntry) -> Lowered<Check> {
+        let one = doc.is.clone().map(|is| vec![is]);
+        let list = |l: &Option<At<Vec<At<WantedDoc>>>>| l.as_ref().map(|l| l.value.clone());
+        let lists = [one, list(&doc.one_of), list(&doc.mix_of)];
+        let given: Vec<_> = lists.iter().flatten().collect();
+        let &[wanted] = given.as_slice() else {
+            return Err(needs(entry, "exactly one of `is`, `one_of` and `mix_of`"));
+        };
+        if wanted.is_empty() {
+            return Err(needs(entry, "at least one content in its list"));
+        }
+        if doc.len.as_ref().is_some_and(|l| l.value.0 == 0) {
+            return Err(needs(
+                entry,
+                "a `len` of more than 0; an empty file is `size: {path: …, is: 0}`",
+            ));
+        }
+        let contents = wanted
+            .iter()
+            .map(|w| self.wanted(w))
+            .collect::<Lowered<Vec<_>>>()?;
+        let len = doc.len.as_ref().map(|l| l.value.0);
+        let offset = doc.offset.as_ref().map(|o| o.value.0);
+        let accept = if doc.mix_of.is_some() {
+            let start = offset.unwrap_or(0);
+            let longest = contents.iter().filter_map(|c| self.end(c.as_ref())).max();
+            let rest = longest.map(|end| end.saturating_sub(start)).filter(|l| *l > 0);
+            let len = len.or(rest).ok_or_else(|| no_length(&wanted[0]))?;
+            Accept::Mix {
+                offset: start,
+                len,
+                whole: offset.is_none(),
+                contents,
+            }
+        } else if let Some(offset) = offset {
+            let len = len.ok_or_else(|| needs(entry, "`len` beside `offset`"))?;
+            for (w, content) in wanted.iter().zip(&contents) {
+                self.covered(w, content.as_ref(), &(offset..offset.saturating_add(len)))?;
+            }
+            Accept::Range {
+                offset,
+                len,
+                contents,
+            }
+        } else {
+            let each = wanted.iter().zip(contents).map(|(w, content)| {
+                let len = len
+                    .or_else(|| self.end(content.as_ref()))
+                    .ok_or_else(|| no_length(w))?;
+                self.covered(w, content.as_ref(), &(0..len))?;
+                Ok(Wanted { content, len })
+            });
+            Accept::Whole(each.collect::<Lowered<Vec<_>>>()?)
+        };
+        if let Accept::Range { offset, len, .. } | Accept::Mix { offset, len, .. } = &accept
+            && offset.checked_add(*len).is_none()
+        {
+            return Err(needs(entry, "a range that fits 64 bits"));
+        }
+        Ok(Check::Content {
+            path: doc.path.value.0.clone(),
+            accept,
+            or_absent: doc.or_absent,
+        })
+    }
+
+    fn end(&self, content: Option<&ContentName>) -> Option<u64> {
+        self.written.get(content?).and_then(Ranges::end)
+    }
+
+    /// That the steps write all of a range.
+    fn covered(&self, at: &At<WantedDoc>, content: Option<&ContentName>, range: &Range<u64>) -> Lowered<()> {
+        let hole = content
+            .and_then(|c| self.written.get(c))
+            .and_then(|w| w.hole(range));
+        let (Some(hole), Some(content), false) = (hole, content, self.image) else {
+            return Ok(());
+        };
+        let name = pattern::label(content);
+        let message = format!(
+            "no step writes byte {hole} of `{name}`, so {}..{} cannot hold it",
+            range.start, range.end
+        );
+        let help = "judge what is written with `offset` and `len`, or allow mixtures with `mix_of`";
+        Err(Problem::new(&at.span, message).help(help).into())
+    }
+
+    fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
+        let WantedDoc::Content(content) = &wanted.value else {
+            return Ok(None);
+        };
+        if self.image || self.written.contains_key(&content.0) {
+            return Ok(Some(content.0.clone()));
+        }
+        let name = pattern::label(&content.0);
+        let written: Vec<String> = self.variant.contents().iter().map(pattern::label).collect();
+        let problem = Problem::new(&wanted.span, format!("no step writes `{name}`"));
+        Err(problem.nearest(&name, written.iter().map(String::as_str)).into())
+    }
+}
+
+fn no_length(wanted: &At<WantedDoc>) -> Box<Problem> {
+    let message = "how long this is cannot be told from the steps";
+    Problem::new(&wanted.span, message).help("give `len`").into()
+}

@@ -1,0 +1,432 @@
+//! From located nodes to typed documents: a serde deserializer whose errors know where they are, and which goes on
+//! past unknown keys so that all of them are reported at once.
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::at::{AT, LATER, Place};
+use super::error::{Problem, Sink, Span, suggestion};
+use super::node::{Key, Node, Value};
+use super::tagged::Tagged;
+
+/// Why a node is not what its type asks for.
+#[derive(Debug)]
+pub(crate) struct DeError {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+    pub(crate) span: Option<Span>,
+}
+
+impl DeError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: None,
+            span: None,
+        }
+    }
+
+    /// The innermost place wins.
+    pub(crate) fn at(mut self, span: &Span) -> Self {
+        self.span.get_or_insert_with(|| span.clone());
+        self
+    }
+
+    pub(crate) fn into_problem(self, outer: &Span) -> Problem {
+        let mut problem = Problem::new(self.span.as_ref().unwrap_or(outer), self.message);
+        problem.help = self.help;
+        problem
+    }
+}
+
+impl std::fmt::Display for DeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for DeError {}
+
+impl de::Error for DeError {
+    fn custom<T: std::fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        Self::new(format!("expected {expected}, found {}", words(found)))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = match expected.to_string().as_str() {
+            "u8" => "a number from 0 to 255".to_owned(),
+            "u32" => format!("a number from 0 to {}", u32::MAX),
+            other => other.to_owned(),
+        };
+        Self::new(format!("expected {expected}, found {}", words(found)))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        unknown("key", field, expected)
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        unknown("name", variant, expected)
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::new(format!("`{field}` is missing"))
+    }
+}
+
+fn unknown(what: &str, name: &str, expected: &[&str]) -> DeError {
+    DeError {
+        help: suggestion(name, expected.iter().copied()),
+        ..DeError::new(format!("unknown {what} `{name}`"))
+    }
+}
+
+fn words(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
+        Unexpected::Map | Unexpected::StructVariant => "a mapping".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Str(s) => format!("`{s}`"),
+        Unexpected::Unsigned(n) => n.to_string(),
+        Unexpected::Signed(n) => n.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// First fields that a bare scalar can stand for.
+const SHORT: &[&str] = &["path", "plan", "label"];
+
+/// A node being read. Unknown and repeated keys go to the sink; whatever else is wrong ends the reading.
+#[derive(Clone, Copy)]
+pub(crate) struct NodeDe<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) sink: &'a Sink,
+}
+
+impl<'a> NodeDe<'a> {
+    fn unexpected(&self) -> Unexpected<'a> {
+        match &self.node.value {
+            Value::Null => Unexpected::Unit,
+            Value::Scalar(text) => Unexpected::Str(text),
+            Value::List(_) => Unexpected::Seq,
+            Value::Map(_) => Unexpected::Map,
+        }
+    }
+
+    fn map(&self, entries: &'a [(Key, Node)], fields: Option<&'static [&'static str]>) -> Entries<'a> {
+        let mut wanted: Vec<(&Key, &Node)> = Vec::new();
+        for (key, value) in entries {
+            if fields.is_some_and(|f| !f.contains(&key.name.as_str())) {
+                let error = unknown("key", &key.name, fields.unwrap_or_default());
+                self.sink.push(error.into_problem(&key.span));
+            } else if wanted.iter().any(|(k, _)| k.name == key.name) {
+                self.sink
+                    .push(Problem::new(&key.span, format!("`{}` is given twice", key.name)));
+            } else {
+                wanted.push((key, value));
+            }
+        }
+        Entries {
+            rest: wanted.into_iter(),
+            value: None,
+            sink: self.sink,
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for NodeDe<'_> {
+    type Error = DeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        let result = match &self.node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Scalar(text) => visitor.visit_str(text),
+            Value::List(items) => visitor.visit_seq(Items {
+                rest: items.iter(),
+                sink: self.sink,
+            }),
+            Value::Map(entries) => visitor.visit_map(self.map(entries, None)),
+        };
+        result.map_err(|e| e.at(&self.node.span))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match &self.node.value {
+            Value::Scalar(text) if text == "true" => visitor.visit_bool(true),
+            Value::Scalar(text) if text == "false" => visitor.visit_bool(false),
+            _ => Err(DeError::new(format!(
+                "expected `true` or `false`, found {}",
+                words(self.unexpected())
+            ))
+            .at(&self.node.span)),
+        }
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        let number = match &self.node.value {
+            Value::Scalar(text) => text.parse::<u64>().ok(),
+            _ => None,
+        };
+        match number {
+            Some(n) => visitor.visit_u64(n).map_err(|e: DeError| e.at(&self.node.span)),
+            None => Err(DeError::new(format!(
+                "expected a whole number, found {}",
+                words(self.unexpected())
+            ))
+            .at(&self.node.span)),
+        }
+    }
+
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        let number = match &self.node.value {
+            Value::Scalar(text) => text.parse::<i64>().ok(),
+            _ => None,
+        };
+        match number {
+            Some(n) => visitor.visit_i64(n).map_err(|e: DeError| e.at(&self.node.span)),
+            None => Err(DeError::new(format!(
+                "expected a whole number, found {}",
+                words(self.unexpected())
+            ))
+            .at(&self.node.span)),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match self.node.value {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        match &self.node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Map(entries) if entries.is_empty() => visitor.visit_unit(),
+            _ => Err(
+                DeError::new(format!("takes no options, found {}", words(self.unexpected())))
+                    .at(&self.node.span),
+            ),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        visitor
+            .visit_newtype_struct(self)
+            .map_err(|e| e.at(&self.node.span))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        if name == AT || name == LATER {
+            return visitor
+                .visit_map(Place::new(self, name == LATER))
+                .map_err(|e| e.at(&self.node.span));
+        }
+        let result = match &self.node.value {
+            Value::Map(entries) => visitor.visit_map(self.map(entries, Some(fields))),
+            // `fsync: config` stands for `fsync: {path: config}`.
+            Value::Scalar(_) if fields.first().is_some_and(|f| SHORT.contains(f)) => {
+                visitor.visit_map(Short {
+                    field: fields[0],
+                    node: Some(self),
+                })
+            }
+            _ => Err(DeError::new(format!(
+                "expected a mapping with {}, found {}",
+                fields.join(", "),
+                words(self.unexpected())
+            ))),
+        };
+        result.map_err(|e| e.at(&self.node.span))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        match &self.node.value {
+            Value::Scalar(text) => {
+                // `settle 6s` stands for `{settle: 6s}`.
+                let (name, rest) = match text.split_once(' ') {
+                    Some((name, rest)) if variants.contains(&name) => (name, Some(rest)),
+                    _ => (text.as_str(), None),
+                };
+                let span = self.node.span.clone();
+                let value = rest.map(|rest| Node {
+                    id: self.node.id,
+                    span: span.clone(),
+                    value: Value::Scalar(rest.trim().to_owned()),
+                });
+                let key = Key {
+                    name: name.to_owned(),
+                    span,
+                };
+                visitor.visit_enum(Tagged {
+                    key: &key,
+                    value: value.as_ref(),
+                    sink: self.sink,
+                })
+            }
+            Value::Map(entries) if entries.len() == 1 => {
+                let (key, value) = &entries[0];
+                visitor.visit_enum(Tagged {
+                    key,
+                    value: Some(value),
+                    sink: self.sink,
+                })
+            }
+            _ => Err(DeError::new(format!(
+                "expected one of {}, found {}",
+                variants.join(", "),
+                words(self.unexpected())
+            ))),
+        }
+        .map_err(|e| e.at(&self.node.span))
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i128 u128 f32 f64 char str string bytes byte_buf unit_struct seq tuple tuple_struct map
+        identifier ignored_any
+    }
+}
+
+struct Items<'a> {
+    rest: std::slice::Iter<'a, Node>,
+    sink: &'a Sink,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = DeError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DeError> {
+        let Some(node) = self.rest.next() else {
+            return Ok(None);
+        };
+        seed.deserialize(NodeDe {
+            node,
+            sink: self.sink,
+        })
+        .map(Some)
+        .map_err(|e| e.at(&node.span))
+    }
+}
+
+struct Entries<'a> {
+    rest: std::vec::IntoIter<(&'a Key, &'a Node)>,
+    value: Option<&'a Node>,
+    sink: &'a Sink,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = DeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeError> {
+        let Some((key, value)) = self.rest.next() else {
+            return Ok(None);
+        };
+        self.value = Some(value);
+        seed.deserialize(KeyDe(key))
+            .map(Some)
+            .map_err(|e| e.at(&key.span))
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DeError> {
+        let node = self
+            .value
+            .take()
+            .ok_or_else(|| DeError::new("a value was asked for twice"))?;
+        seed.deserialize(NodeDe {
+            node,
+            sink: self.sink,
+        })
+        .map_err(|e| e.at(&node.span))
+    }
+}
+
+pub(crate) struct KeyDe<'a>(pub(crate) &'a Key);
+
+impl<'de> Deserializer<'de> for KeyDe<'_> {
+    type Error = DeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_str(&self.0.name)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        let node = Node {
+            id: u64::MAX,
+            span: self.0.span.clone(),
+            value: Value::Scalar(self.0.name.clone()),
+        };
+        let sink = Sink::default();
+        NodeDe {
+            node: &node,
+            sink: &sink,
+        }
+        .deserialize_struct(name, fields, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// A mapping of one scalar.
+struct Short<'a> {
+    field: &'static str,
+    node: Option<NodeDe<'a>>,
+}
+
+impl<'de> MapAccess<'de> for Short<'_> {
+    type Error = DeError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeError> {
+        match self.node {
+            Some(_) => seed
+                .deserialize(de::value::StrDeserializer::new(self.field))
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DeError> {
+        let node = self
+            .node
+            .take()
+            .ok_or_else(|| DeError::new("a value was asked for twice"))?;
+        seed.deserialize(node)
+    }
+}

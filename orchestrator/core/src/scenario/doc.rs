@@ -1,0 +1,139 @@
+//! The scenario file's own shape. The doc comments here are what editors show from `scenarios/schema.json`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::at::{At, Later, Named, OneOrMany};
+use super::entry::{ExpectEntry, StepEntry};
+use super::names::Label;
+use super::units::{Millis, Size};
+use crate::verdict::ViolationKind;
+
+/// A coldcut scenario: a workload, where to cut the power, and what must have survived.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "coldcut scenario")]
+pub(crate) struct Document {
+    /// Version of this format: 1.
+    pub(crate) format: At<u64>,
+    /// Short name, used in reports and paths.
+    pub(crate) name: At<Label>,
+    /// What is tested, in one line.
+    pub(crate) summary: Option<String>,
+    /// The number of the war story that this reproduces, if it does.
+    pub(crate) story: Option<u32>,
+    /// Where the behaviour is documented or was reported.
+    pub(crate) reference: Option<String>,
+    /// The filesystem under test.
+    pub(crate) filesystem: Option<Later<FilesystemDoc>>,
+    /// Host directory (relative to this file) whose files `exec` steps can run.
+    pub(crate) programs: Option<String>,
+    /// Host directory (relative to this file) into which `exec` steps change their root.
+    pub(crate) rootfs: Option<String>,
+    /// Steps made durable (by unmounting) before the recording starts.
+    #[schemars(with = "Option<Vec<StepEntry>>")]
+    pub(crate) setup: Option<Later<Vec<StepEntry>>>,
+    /// Steps that are recorded.
+    #[schemars(with = "Option<Vec<StepEntry>>")]
+    pub(crate) workload: Option<Later<Vec<StepEntry>>>,
+    /// Where to cut the power; `barriers` when not given.
+    pub(crate) crash: Option<Later<CrashDoc>>,
+    /// How the recording stops; `cut` when not given.
+    pub(crate) end: Option<Later<EndDoc>>,
+    /// What must hold after recovery.
+    #[schemars(with = "Option<Vec<ExpectEntry>>")]
+    pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
+    /// What the verdict will be; `holds` when not given.
+    pub(crate) outcome: Option<Later<OutcomeDoc>>,
+    /// Versions of this scenario, each overriding parts of it; without any there is one, named `default`.
+    #[schemars(with = "Option<Named<VariantDoc>>")]
+    pub(crate) variants: Option<Named<Later<VariantDoc>>>,
+}
+
+/// What a variant overrides. Lists are replaced whole; `filesystem` is overridden key by key.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VariantDoc {
+    /// What is different here, in one line.
+    pub(crate) summary: Option<String>,
+    /// Keys of the filesystem to override.
+    pub(crate) filesystem: Option<Later<FilesystemDoc>>,
+    /// Replaces the setup.
+    #[schemars(with = "Option<Vec<StepEntry>>")]
+    pub(crate) setup: Option<Later<Vec<StepEntry>>>,
+    /// Replaces the workload.
+    #[schemars(with = "Option<Vec<StepEntry>>")]
+    pub(crate) workload: Option<Later<Vec<StepEntry>>>,
+    /// Replaces the crash plan.
+    pub(crate) crash: Option<Later<CrashDoc>>,
+    /// Replaces how the recording stops.
+    pub(crate) end: Option<Later<EndDoc>>,
+    /// Replaces what must hold.
+    #[schemars(with = "Option<Vec<ExpectEntry>>")]
+    pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
+    /// Replaces what the verdict will be.
+    pub(crate) outcome: Option<Later<OutcomeDoc>>,
+}
+
+/// A filesystem to make, or an image of one.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FilesystemDoc {
+    /// Type, as mount(8) names it.
+    #[schemars(with = "Option<super::model::FsType>")]
+    pub(crate) r#type: Option<At<String>>,
+    /// Size of the disk.
+    pub(crate) size: Option<At<Size>>,
+    /// Options for mkfs, one argument each.
+    pub(crate) mkfs: Option<At<Vec<String>>>,
+    /// Host file (relative to this file) with a filesystem of your own, instead of `size` and `mkfs`.
+    pub(crate) image: Option<At<String>>,
+    /// The filesystem's own mount options, comma-separated, such as `data=ordered,commit=1`.
+    pub(crate) mount: Option<At<String>>,
+    /// Generic mount flags.
+    #[schemars(with = "Option<Vec<super::model::MountFlag>>")]
+    pub(crate) flags: Option<Vec<At<String>>>,
+}
+
+/// A crash plan: its name, or a mapping with its options.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_plan)]
+pub(crate) struct CrashDoc {
+    /// The plan.
+    pub(crate) plan: PlanDoc,
+    /// Judge at most so many crash states; what is left out is reported.
+    pub(crate) budget: Option<At<u64>>,
+}
+
+/// Which crash states are judged.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PlanDoc {
+    /// Cuts at every flush and FUA completion, at every step's begin and end, and at the end of the recording: what
+    /// is durable alone, and with all that completed.
+    Barriers,
+}
+
+/// How a recording stops.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(transform = super::schema::or_settle_text)]
+pub(crate) enum EndDoc {
+    /// At the last step's acknowledgement.
+    Cut,
+    /// With an orderly unmount.
+    Umount,
+    /// So long after the last step, to let timers write back.
+    Settle(At<Millis>),
+}
+
+/// What the verdict will be.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OutcomeDoc {
+    /// Every expectation holds in every crash state.
+    Holds,
+    /// A documented hazard: exactly these kinds of violation are seen.
+    Violates(OneOrMany<ViolationKind>),
+}

@@ -1,0 +1,217 @@
+//! Expectations as the scenario file writes them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::at::At;
+use super::names::{Content, Label, Path};
+use super::units::{Mode, Size};
+
+/// An expectation, by its key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExpectDoc {
+    /// A file holds one of these contents, whole.
+    Content(ContentDoc),
+    /// A name exists.
+    Exists(ExistsDoc),
+    /// A name does not exist.
+    Absent(AbsentDoc),
+    /// A file has this size.
+    Size(SizeDoc),
+    /// A directory holds these names (lost+found in the root is ignored unless named).
+    Listing(ListingDoc),
+    /// A file has these attributes.
+    Attributes(AttributesDoc),
+    /// A file has this extended attribute.
+    Xattr(XattrDoc),
+    /// A file holds only its own data of any generation, and zeros. A file's own data is what was written to a name
+    /// that a rename or link connects with it, and the contents named after it.
+    NoForeignData(ForeignDoc),
+    /// The filesystem mounts and unmounts. This is expected without being written; `false` waives it, for what is
+    /// documented not to survive: then a state that does not mount is not judged any further.
+    Mounts(bool),
+    /// The filesystem checker finds nothing after recovery.
+    Fsck(FsckDoc),
+    /// The kernel's log of the recovery holds none of these texts.
+    DmesgFree(At<Vec<String>>),
+}
+
+/// Options of `content`: one of `is`, `one_of` and `mix_of`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::one_of_is_one_of_mix_of)]
+pub(crate) struct ContentDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// This content, whole.
+    pub(crate) is: Option<At<WantedDoc>>,
+    /// One of these contents, whole.
+    pub(crate) one_of: Option<At<Vec<At<WantedDoc>>>>,
+    /// Any mixture of these contents, each in its place.
+    pub(crate) mix_of: Option<At<Vec<At<WantedDoc>>>>,
+    /// With `offset`: only so many bytes from there are judged. Without: the file's whole size. When not given: up to
+    /// the last byte that the workload writes of that content.
+    pub(crate) len: Option<At<Size>>,
+    /// Judge from here on only, whatever the file's size.
+    pub(crate) offset: Option<At<Size>>,
+    /// It may also be absent.
+    #[serde(default)]
+    pub(crate) or_absent: bool,
+}
+
+/// A content, or `zeros`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WantedDoc {
+    Zeros,
+    Content(Content),
+}
+
+impl<'de> Deserialize<'de> for WantedDoc {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "zeros" {
+            return Ok(Self::Zeros);
+        }
+        Content::deserialize(serde::de::value::StringDeserializer::new(text)).map(Self::Content)
+    }
+}
+
+impl JsonSchema for WantedDoc {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Wanted".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let content = generator.subschema_for::<Content>();
+        schemars::json_schema!({ "anyOf": [{ "const": "zeros", "description": "Zero bytes" }, content] })
+    }
+}
+
+/// Options of `exists`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_path)]
+pub(crate) struct ExistsDoc {
+    /// The name.
+    pub(crate) path: At<Path>,
+    /// Its type; any when not given.
+    pub(crate) r#type: Option<TypeDoc>,
+    /// A symlink's target.
+    pub(crate) target: Option<At<String>>,
+}
+
+/// A file type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub(crate) enum TypeDoc {
+    File,
+    Directory,
+    Symlink,
+    Fifo,
+    Socket,
+    CharDevice,
+    BlockDevice,
+}
+
+/// Options of `absent`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_path)]
+pub(crate) struct AbsentDoc {
+    /// The name.
+    pub(crate) path: At<Path>,
+}
+
+/// Options of `size`: `is`, `one_of`, or `min` and `max`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SizeDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Exactly this.
+    pub(crate) is: Option<Size>,
+    /// One of these.
+    pub(crate) one_of: Option<Vec<Size>>,
+    /// At least this.
+    pub(crate) min: Option<Size>,
+    /// At most this.
+    pub(crate) max: Option<Size>,
+    /// It may also be absent.
+    #[serde(default)]
+    pub(crate) or_absent: bool,
+}
+
+/// Options of `listing`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListingDoc {
+    /// The directory; the root is `/`.
+    pub(crate) path: At<Path>,
+    /// Exactly these names.
+    pub(crate) is: Option<At<Vec<String>>>,
+    /// At least these names.
+    pub(crate) contains: Option<At<Vec<String>>>,
+    /// None of these names.
+    pub(crate) excludes: Option<At<Vec<String>>>,
+}
+
+/// Options of `attributes`; what is not given is not judged.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AttributesDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Permissions.
+    pub(crate) mode: Option<Mode>,
+    /// Owner.
+    pub(crate) uid: Option<u32>,
+    /// Group.
+    pub(crate) gid: Option<u32>,
+    /// Number of names.
+    pub(crate) nlink: Option<u32>,
+}
+
+/// Options of `xattr`: `is` or `absent`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct XattrDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Name with its namespace.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) is: Option<String>,
+    /// It is not there.
+    #[serde(default)]
+    pub(crate) absent: bool,
+}
+
+/// Options of `no_foreign_data`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_path)]
+pub(crate) struct ForeignDoc {
+    /// The file, or `all` for every regular file (`/all` is the file of that name).
+    pub(crate) path: At<String>,
+}
+
+/// What the checker must say.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FsckDoc {
+    /// Nothing wrong.
+    Clean,
+}
+
+/// When an expectation is judged from: a step's label, or a line that a program acknowledged something with.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_label)]
+pub(crate) struct MomentDoc {
+    /// The step with this label was acknowledged.
+    pub(crate) label: Option<At<Label>>,
+    /// An `exec` step printed this line after its `mark_prefix`.
+    pub(crate) line: Option<String>,
+}

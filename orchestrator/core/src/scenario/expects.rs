@@ -1,0 +1,243 @@
+//! Expectations lowered to checks, against what the steps can have written and named.
+
+use coldcut_wire::EntryKind;
+
+use super::at::At;
+use super::contents::Contents;
+use super::entry::ExpectEntry;
+use super::error::{Problem, Sink, line_of};
+use super::expect_doc::{ExpectDoc, ListingDoc, MomentDoc, SizeDoc, TypeDoc, XattrDoc};
+use super::model::{Action, Check, Expectation, Moment, SizeRule, Variant};
+use super::names::{Label, parse_path};
+
+/// Lowers a variant's expectations; `variant` has everything else in place.
+pub(crate) fn lower(text: &str, sink: &Sink, variant: &Variant, entries: &[ExpectEntry]) -> Vec<Expectation> {
+    let lowering = Lowering {
+        variant,
+        contents: Contents::new(variant),
+    };
+    let one = |entry: &ExpectEntry| match lowering.expectation(entry) {
+        Ok((check, after, before)) => Some(Expectation {
+            check,
+            after,
+            before,
+            line: line_of(text, entry.key.span.start),
+        }),
+        Err(problem) => {
+            sink.push(*problem);
+            None
+        }
+    };
+    entries.iter().filter_map(one).collect()
+}
+
+struct Lowering<'a> {
+    variant: &'a Variant,
+    contents: Contents<'a>,
+}
+
+pub(crate) type Lowered<T> = Result<T, Box<Problem>>;
+
+impl Lowering<'_> {
+    fn expectation(&self, entry: &ExpectEntry) -> Lowered<(Check, Option<Moment>, Option<String>)> {
+        let after = entry.after.as_ref().map(|m| self.moment(m)).transpose()?;
+        let before = entry.before.as_ref().map(|l| self.label(l)).transpose()?;
+        Ok((self.check(entry)?, after, before))
+    }
+
+    fn moment(&self, moment: &At<MomentDoc>) -> Lowered<Moment> {
+        match (&moment.value.label, &moment.value.line) {
+            (Some(label), None) => {
+                let name = self.label(label)?;
+                let fails = |s: &&super::model::Step| s.name.name == name && s.expected_errno.is_some();
+                if self.variant.workload.iter().any(|s| fails(&s)) {
+                    let message =
+                        format!("the step `{name}` must fail, and a step that failed promises nothing");
+                    let help = "put a `mark` after it and name that";
+                    return Err(Problem::new(&label.span, message).help(help).into());
+                }
+                Ok(Moment::Step(name))
+            }
+            (None, Some(line)) => {
+                let prefixed = |a: &Action| {
+                    matches!(
+                        a,
+                        Action::Exec {
+                            mark_prefix: Some(_),
+                            ..
+                        }
+                    )
+                };
+                if !self.variant.workload.iter().any(|s| prefixed(&s.action)) {
+                    let message = "no `exec` step of the workload has a `mark_prefix`, so no line is a mark";
+                    return Err(Problem::new(&moment.span, message).into());
+                }
+                Ok(Moment::Line(line.clone()))
+            }
+            _ => Err(Problem::new(&moment.span, "expected a step's label, or `{line: TEXT}`").into()),
+        }
+    }
+
+    fn label(&self, label: &At<Label>) -> Lowered<String> {
+        let name = &label.value.0;
+        let labels = || {
+            self.variant
+                .workload
+                .iter()
+                .filter(|s| s.labelled)
+                .map(|s| s.name.name.as_str())
+        };
+        if labels().any(|l| l == name) {
+            return Ok(name.clone());
+        }
+        let problem = Problem::new(
+            &label.span,
+            format!("no step of the workload is labelled `{name}`"),
+        );
+        if labels().next().is_none() {
+            return Err(problem
+                .help(format!("give one `label: {name}`, or add `- mark: {name}`"))
+                .into());
+        }
+        Err(problem.nearest(name, labels()).into())
+    }
+
+    fn check(&self, entry: &ExpectEntry) -> Lowered<Check> {
+        Ok(match &entry.doc {
+            ExpectDoc::Content(doc) => self.contents.check(doc, entry)?,
+            ExpectDoc::Exists(d) => {
+                let kind = match (d.r#type.map(kind), &d.target) {
+                    (Some(k), Some(t)) if k != EntryKind::Symlink => {
+                        return Err(Problem::new(&t.span, "only a symlink has a target").into());
+                    }
+                    (None, Some(_)) => Some(EntryKind::Symlink),
+                    (k, _) => k,
+                };
+                Check::Exists {
+                    path: d.path.value.0.clone(),
+                    kind,
+                    target: d.target.as_ref().map(|t| t.value.clone()),
+                }
+            }
+            ExpectDoc::Absent(d) => {
+                if d.path.value.0.is_empty() {
+                    return Err(Problem::new(&d.path.span, "the root is never absent").into());
+                }
+                Check::Absent {
+                    path: d.path.value.0.clone(),
+                }
+            }
+            ExpectDoc::Size(d) => size(d, entry)?,
+            ExpectDoc::Listing(d) => listing(d, entry)?,
+            ExpectDoc::Attributes(d) => {
+                if d.mode.is_none() && d.uid.is_none() && d.gid.is_none() && d.nlink.is_none() {
+                    return Err(needs(entry, "`mode`, `uid`, `gid` or `nlink`"));
+                }
+                Check::Attributes {
+                    path: d.path.value.0.clone(),
+                    mode: d.mode.map(|m| m.0),
+                    uid: d.uid,
+                    gid: d.gid,
+                    nlink: d.nlink,
+                }
+            }
+            ExpectDoc::Xattr(d) => xattr(d, entry)?,
+            ExpectDoc::NoForeignData(d) => {
+                let path = match d.path.value.as_str() {
+                    "all" => None,
+                    text => Some(parse_path(text).map_err(|e| Problem::new(&d.path.span, e))?),
+                };
+                Check::NoForeignData { path }
+            }
+            ExpectDoc::Mounts(required) => Check::Mounts { required: *required },
+            ExpectDoc::Fsck(_) => Check::FsckClean,
+            ExpectDoc::DmesgFree(texts) => {
+                if texts.value.is_empty() || texts.value.iter().any(String::is_empty) {
+                    let message = "expected texts that must not be in the kernel's log, none of them empty";
+                    return Err(Problem::new(&texts.span, message).into());
+                }
+                Check::DmesgFree {
+                    texts: texts.value.clone(),
+                }
+            }
+        })
+    }
+}
+
+pub(crate) fn needs(entry: &ExpectEntry, what: &str) -> Box<Problem> {
+    Problem::new(&entry.key.span, format!("`{}` needs {what}", entry.key.value)).into()
+}
+
+fn size(doc: &SizeDoc, entry: &ExpectEntry) -> Lowered<Check> {
+    let between = doc.min.is_some() || doc.max.is_some();
+    let accept = match (&doc.is, &doc.one_of, between) {
+        (Some(is), None, false) => SizeRule::OneOf(vec![is.0]),
+        (None, Some(list), false) if !list.is_empty() => SizeRule::OneOf(list.iter().map(|s| s.0).collect()),
+        (None, None, true) => {
+            let (min, max) = (doc.min.map_or(0, |s| s.0), doc.max.map_or(u64::MAX, |s| s.0));
+            if min > max {
+                return Err(needs(entry, "a `min` that is not over its `max`"));
+            }
+            SizeRule::Between(min, max)
+        }
+        _ => return Err(needs(entry, "`is`, a non-empty `one_of`, or `min` and `max`")),
+    };
+    Ok(Check::Size {
+        path: doc.path.value.0.clone(),
+        accept,
+        or_absent: doc.or_absent,
+    })
+}
+
+fn listing(doc: &ListingDoc, entry: &ExpectEntry) -> Lowered<Check> {
+    let (is, contains, excludes) = (&doc.is, &doc.contains, &doc.excludes);
+    if is.is_some() == (contains.is_some() || excludes.is_some()) {
+        return Err(needs(entry, "either `is`, or `contains` and `excludes`"));
+    }
+    for list in [is, contains, excludes].into_iter().flatten() {
+        if let Some(name) = list
+            .value
+            .iter()
+            .find(|n| n.is_empty() || n.contains('/') || *n == "." || *n == "..")
+        {
+            let message = format!("expected the names of entries of that directory, found `{name}`");
+            return Err(Problem::new(&list.span, message).into());
+        }
+    }
+    let list = |l: &Option<At<Vec<String>>>| l.as_ref().map(|l| l.value.clone());
+    if is.is_none()
+        && list(contains).unwrap_or_default().is_empty()
+        && list(excludes).unwrap_or_default().is_empty()
+    {
+        return Err(needs(entry, "at least one name in `contains` or `excludes`"));
+    }
+    Ok(Check::Listing {
+        path: doc.path.value.0.clone(),
+        is: list(is),
+        contains: list(contains).unwrap_or_default(),
+        excludes: list(excludes).unwrap_or_default(),
+    })
+}
+
+fn xattr(doc: &XattrDoc, entry: &ExpectEntry) -> Lowered<Check> {
+    if doc.is.is_some() == doc.absent {
+        return Err(needs(entry, "either `is` or `absent: true`"));
+    }
+    Ok(Check::Xattr {
+        path: doc.path.value.0.clone(),
+        name: doc.name.clone(),
+        value: doc.is.clone(),
+    })
+}
+
+fn kind(kind: TypeDoc) -> EntryKind {
+    match kind {
+        TypeDoc::File => EntryKind::File,
+        TypeDoc::Directory => EntryKind::Directory,
+        TypeDoc::Symlink => EntryKind::Symlink,
+        TypeDoc::Fifo => EntryKind::Fifo,
+        TypeDoc::Socket => EntryKind::Socket,
+        TypeDoc::CharDevice => EntryKind::CharDevice,
+        TypeDoc::BlockDevice => EntryKind::BlockDevice,
+    }
+}

@@ -1,0 +1,149 @@
+//! The filesystem's part of a scenario: what can be made and mounted.
+
+use super::at::At;
+use super::doc::FilesystemDoc;
+use super::error::{Problem, Sink, Span};
+use super::model::{Filesystem, FsSource, FsType, MountFlag};
+use super::units::show_size;
+
+/// Largest disk, in bytes.
+const MAX_SIZE: u64 = 1 << 42;
+
+/// `over`'s keys in place of `base`'s. An image replaces what the base would make, and the other way round.
+pub(crate) fn merge(base: &FilesystemDoc, over: &FilesystemDoc) -> FilesystemDoc {
+    let image = over.image.is_some();
+    let make = over.size.is_some() || over.mkfs.is_some();
+    FilesystemDoc {
+        r#type: over.r#type.clone().or_else(|| base.r#type.clone()),
+        size: over.size.clone().or_else(|| base.size.clone().filter(|_| !image)),
+        mkfs: over.mkfs.clone().or_else(|| base.mkfs.clone().filter(|_| !image)),
+        image: over
+            .image
+            .clone()
+            .or_else(|| base.image.clone().filter(|_| !make)),
+        mount: over.mount.clone().or_else(|| base.mount.clone()),
+        flags: over.flags.clone().or_else(|| base.flags.clone()),
+    }
+}
+
+/// Checks a merged description; `at` is where it stands.
+pub(crate) fn lower(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<Filesystem> {
+    let fstype = fstype(doc, at, sink);
+    let source = source(doc, fstype, at, sink);
+    let flags = flags(doc, sink);
+    let mount = doc.mount.as_ref().map_or(Some(String::new()), |m| mount(m, sink));
+    Some(Filesystem {
+        fstype: fstype?,
+        source: source?,
+        mount: mount?,
+        flags: flags?,
+    })
+}
+
+fn fstype(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<FsType> {
+    let names = || FsType::ALL.iter().map(|t| t.name());
+    let Some(given) = &doc.r#type else {
+        let help = format!("one of {}", names().collect::<Vec<_>>().join(", "));
+        sink.push(Problem::new(at, "the filesystem has no `type`").help(help));
+        return None;
+    };
+    let found = FsType::ALL.into_iter().find(|t| t.name() == given.value);
+    if found.is_none() {
+        let message = format!("unknown filesystem type `{}`", given.value);
+        sink.push(Problem::new(&given.span, message).nearest(&given.value, names()));
+    }
+    found
+}
+
+fn source(doc: &FilesystemDoc, fstype: Option<FsType>, at: &Span, sink: &Sink) -> Option<FsSource> {
+    if let Some(image) = &doc.image {
+        let made = [
+            doc.size.as_ref().map(|s| &s.span),
+            doc.mkfs.as_ref().map(|m| &m.span),
+        ];
+        for span in made.into_iter().flatten() {
+            let message = "`image` is a filesystem of your own: it takes no `size` and no `mkfs`";
+            sink.push(Problem::new(span, message));
+            return None;
+        }
+        if image.value.is_empty() {
+            sink.push(Problem::new(&image.span, "expected the path of a file"));
+            return None;
+        }
+        return Some(FsSource::Image(image.value.clone()));
+    }
+    let Some(size) = &doc.size else {
+        sink.push(
+            Problem::new(at, "the filesystem has no `size`").help("such as `size: 64MiB`, or `image: FILE`"),
+        );
+        return None;
+    };
+    let bytes = size.value.0;
+    if !bytes.is_multiple_of(4096) || bytes > MAX_SIZE {
+        let message = format!("expected a multiple of 4096 bytes up to {}", show_size(MAX_SIZE));
+        sink.push(Problem::new(&size.span, message));
+        return None;
+    }
+    let fstype = fstype?;
+    if bytes < fstype.min_size() {
+        let message = format!("{} is too small for {}", show_size(bytes), fstype.name());
+        let label = format!("at least {}", show_size(fstype.min_size()));
+        sink.push(Problem::new(&size.span, message).label(label));
+        return None;
+    }
+    let mkfs = doc.mkfs.as_ref().map_or_else(Vec::new, |m| m.value.clone());
+    Some(FsSource::Make { size: bytes, mkfs })
+}
+
+fn flags(doc: &FilesystemDoc, sink: &Sink) -> Option<Vec<MountFlag>> {
+    let mut all = Vec::new();
+    let mut ok = true;
+    for flag in doc.flags.iter().flatten() {
+        match MountFlag::ALL.into_iter().find(|f| f.name() == flag.value) {
+            Some(MountFlag::Ro) => {
+                let message = "a filesystem mounted `ro` takes no workload";
+                sink.push(Problem::new(&flag.span, message));
+                ok = false;
+            }
+            Some(known) if !all.contains(&known) => all.push(known),
+            Some(_) => {}
+            None => {
+                let names = MountFlag::ALL.iter().map(|f| f.name());
+                let problem = Problem::new(&flag.span, format!("unknown mount flag `{}`", flag.value));
+                sink.push(problem.nearest(&flag.value, names));
+                ok = false;
+            }
+        }
+    }
+    ok.then_some(all)
+}
+
+/// The data of mount(2): generic flags do not belong there (kernel 5.10 refuses `dirsync` in it).
+fn mount(mount: &At<String>, sink: &Sink) -> Option<String> {
+    let options: Vec<&str> = mount
+        .value
+        .split(',')
+        .map(str::trim)
+        .filter(|o| !o.is_empty())
+        .collect();
+    for option in &options {
+        let problem = if MountFlag::ALL.iter().any(|f| f.name() == *option) {
+            Problem::new(
+                &mount.span,
+                format!("`{option}` is a mount flag, not an option of the filesystem"),
+            )
+            .help(format!("write `flags: [{option}]`"))
+        } else if option.contains(char::is_whitespace) {
+            Problem::new(
+                &mount.span,
+                format!("a mount option cannot hold a space: `{option}`"),
+            )
+            .help("separate options by commas")
+        } else {
+            continue;
+        };
+        sink.push(problem);
+        return None;
+    }
+    Some(options.join(","))
+}

@@ -1,0 +1,54 @@
+//! Scenarios: YAML in, typed and checked variants out.
+//!
+//! The way of a text: [`node`] (YAML with places) → [`doc`], [`step_doc`], [`expect_doc`] (its shape, read through
+//! [`de`]) → [`resolve`] (variants put together), [`filesystem`], [`steps`], [`expects`] (each part checked and
+//! lowered) → [`model`] (what it means). Whatever is wrong goes to one sink and is shown at once by [`error`].
+
+mod at;
+mod contents;
+mod de;
+mod doc;
+mod entry;
+mod error;
+mod expect_doc;
+mod expects;
+mod filesystem;
+mod model;
+mod names;
+mod node;
+mod resolve;
+mod schema;
+mod step_doc;
+mod steps;
+mod tagged;
+mod units;
+
+pub use error::{Problem, ScenarioErrors};
+pub use model::{
+    Accept, Action, Check, CrashPlan, CrashSpec, End, Expectation, Filesystem, FsSource, FsType, Moment,
+    MountFlag, Programs, Scenario, SizeRule, Step, Variant, Wanted,
+};
+pub use names::parse_path;
+pub use schema::schema;
+pub use units::{errno_name, parse_millis, parse_size, show_size};
+
+impl Scenario {
+    /// Reads and checks a scenario. `file_name` is only shown.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its place and what was expected.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, ScenarioErrors> {
+        let sink = error::Sink::default();
+        let scenario = match node::Node::parse(text) {
+            Ok(root) => resolve::resolve(text, &root, &sink),
+            Err(problem) => {
+                sink.push(problem);
+                None
+            }
+        };
+        match scenario {
+            Some(scenario) if sink.is_empty() => Ok(scenario),
+            _ => Err(sink.into_errors(file_name, text)),
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! What a valid scenario means: everything resolved, checked and ready to run.
+
+use coldcut_wire::{ContentName, EntryKind, ExecSpec, Op};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::mark::StepName;
+use crate::verdict::Outcome;
+
+/// A scenario whose every variant can be run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Scenario {
+    /// Its short name.
+    pub name: String,
+    /// What it tests, in one line; may be empty.
+    pub summary: String,
+    /// The war story that it reproduces.
+    pub story: Option<u32>,
+    /// Where the behaviour is documented or was reported; may be empty.
+    pub reference: String,
+    pub(crate) variants: Vec<Variant>,
+}
+
+/// One version of a scenario, fully resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Variant {
+    /// Its name; `default` in a scenario without variants.
+    pub name: String,
+    /// What is different here, in one line; may be empty.
+    pub summary: String,
+    /// The filesystem under test.
+    pub filesystem: Filesystem,
+    /// Where `exec` steps find their programs.
+    pub programs: Programs,
+    /// Steps made durable, by unmounting, before the recording starts. Nothing of them is in the log.
+    pub setup: Vec<Step>,
+    /// Steps that are recorded.
+    pub workload: Vec<Step>,
+    /// Where the power is cut.
+    pub crash: CrashSpec,
+    /// How the recording stops.
+    pub end: End,
+    /// What must hold after recovery.
+    pub expect: Vec<Expectation>,
+    /// What the verdict will be.
+    pub outcome: Outcome,
+}
+
+/// A filesystem to put under test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Filesystem {
+    /// Its type.
+    pub fstype: FsType,
+    /// Where it comes from.
+    pub source: FsSource,
+    /// The filesystem's own mount options, comma-separated: mount(2)'s data.
+    pub mount: String,
+    /// Generic mount flags.
+    pub flags: Vec<MountFlag>,
+}
+
+/// Where a filesystem comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FsSource {
+    /// It is made.
+    Make {
+        /// Bytes of the disk, a multiple of 4096.
+        size: u64,
+        /// Options for mkfs, one argument each.
+        mkfs: Vec<String>,
+    },
+    /// A copy of a host file, named relative to the scenario's file.
+    Image(String),
+}
+
+/// A filesystem that coldcut can make and mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum FsType {
+    Ext4,
+    Ext3,
+    Ext2,
+    Xfs,
+    Btrfs,
+    F2fs,
+}
+
+impl FsType {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Ext4,
+        Self::Ext3,
+        Self::Ext2,
+        Self::Xfs,
+        Self::Btrfs,
+        Self::F2fs,
+    ];
+
+    /// As mount(8) names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext4",
+            Self::Ext3 => "ext3",
+            Self::Ext2 => "ext2",
+            Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
+            Self::F2fs => "f2fs",
+        }
+    }
+
+    /// The smallest disk that scenarios may ask for, in bytes.
+    ///
+    /// ext3 and ext4: mke2fs makes no journal below 2048 blocks (`ext2fs_default_journal_size`), 8 MiB with 4 KiB
+    /// blocks. xfs: mkfs.xfs refuses less than 300 MiB since xfsprogs 5.19. btrfs: 109 MiB, what mkfs.btrfs asks for
+    /// with its defaults (114294784 bytes). ext2 and f2fs: room for the metadata and some data.
+    pub fn min_size(self) -> u64 {
+        match self {
+            Self::Ext4 | Self::Ext3 => 8 << 20,
+            Self::Ext2 => 1 << 20,
+            Self::Xfs => 300 << 20,
+            Self::Btrfs => 109 << 20,
+            Self::F2fs => 64 << 20,
+        }
+    }
+}
+
+/// A generic mount flag, by its mount(8) name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum MountFlag {
+    Ro,
+    Sync,
+    Dirsync,
+    Noatime,
+    Nodiratime,
+    Relatime,
+    Strictatime,
+    Lazytime,
+    Nosuid,
+    Nodev,
+    Noexec,
+}
+
+impl MountFlag {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Ro,
+        Self::Sync,
+        Self::Dirsync,
+        Self::Noatime,
+        Self::Nodiratime,
+        Self::Relatime,
+        Self::Strictatime,
+        Self::Lazytime,
+        Self::Nosuid,
+        Self::Nodev,
+        Self::Noexec,
+    ];
+
+    /// Its mount(8) name, as [`coldcut_wire::MountSpec`] takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ro => "ro",
+            Self::Sync => "sync",
+            Self::Dirsync => "dirsync",
+            Self::Noatime => "noatime",
+            Self::Nodiratime => "nodiratime",
+            Self::Relatime => "relatime",
+            Self::Strictatime => "strictatime",
+            Self::Lazytime => "lazytime",
+            Self::Nosuid => "nosuid",
+            Self::Nodev => "nodev",
+            Self::Noexec => "noexec",
+        }
+    }
+}
+
+/// Host directories for `exec` steps, relative to the scenario's file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Programs {
+    /// Files that can be run.
+    pub programs: Option<String>,
+    /// A root directory for them; the runner then sets [`ExecSpec::root`].
+    pub rootfs: Option<String>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Its place and name, as marks carry it.
+    #[serde(serialize_with = "step_name")]
+    pub name: StepName,
+    /// Whether the scenario named it itself.
+    pub labelled: bool,
+    /// What it does.
+    pub action: Action,
+    /// It must fail with this errno. A step that ends otherwise makes the cell Inconclusive, never a pass.
+    pub expected_errno: Option<i32>,
+    /// Line in the scenario's text, from 1.
+    #[serde(skip)]
+    pub line: u32,
+}
+
+fn step_name<S: serde::Serializer>(name: &StepName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&name.name)
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// An operation of the agent.
+    Op(Op),
+    /// A program in the guest.
+    Exec {
+        /// What to run; `root` is for the runner to fill from [`Programs::rootfs`].
+        spec: ExecSpec,
+        /// Lines of its standard output that begin so become [`crate::mark::Mark::Line`], without the prefix.
+        mark_prefix: Option<String>,
+    },
+    /// Nothing but its marks in the log.
+    Mark,
+}
+
+/// A crash plan and its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CrashSpec {
+    /// Which crash states are judged.
+    pub plan: CrashPlan,
+    /// At most so many of them.
+    pub budget: Option<u64>,
+}
+
+/// Which crash states are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CrashPlan {
+    /// At every flush and FUA completion, every BEGIN and MARK, and the end.
+    Barriers,
+}
+
+/// How a recording stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// At the last step's acknowledgement.
+    Cut,
+    /// So many milliseconds after it.
+    Settle {
+        /// How many.
+        millis: u64,
+    },
+    /// With an orderly unmount.
+    Umount,
+}
+
+/// One promise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Expectation {
+    /// What must hold.
+    pub check: Check,
+    /// Judged only where this was acknowledged before the cut.
+    pub after: Option<Moment>,
+    /// Judged only where the step with this label had not begun at the cut.
+    pub before: Option<String>,
+    /// Line in the scenario's text, from 1.
+    #[serde(skip)]
+    pub line: u32,
+}
+
+/// A moment of a history.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// The step with this label succeeded.
+    Step(String),
+    /// A program printed this acknowledgement.
+    Line(String),
+}
+
+/// What must hold. Paths are relative to the root, without a leading slash; the root is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+#[allow(missing_docs)] // ExpectDoc describes them
+pub enum Check {
+    Content {
+        path: String,
+        accept: Accept,
+        or_absent: bool,
+    },
+    Exists {
+        path: String,
+        kind: Option<EntryKind>,
+        target: Option<String>,
+    },
+    Absent {
+        path: String,
+    },
+    Size {
+        path: String,
+        accept: SizeRule,
+        or_absent: bool,
+    },
+    Listing {
+        path: String,
+        is: Option<Vec<String>>,
+        contains: Vec<String>,
+        excludes: Vec<String>,
+    },
+    Attributes {
+        path: String,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        nlink: Option<u32>,
+    },
+    Xattr {
+        path: String,
+        name: String,
+        /// `None`: it must not be there.
+        value: Option<String>,
+    },
+    NoForeignData {
+        /// `None`: every regular file.
+        path: Option<String>,
+    },
+    Mounts {
+        required: bool,
+    },
+    FsckClean,
+    DmesgFree {
+        texts: Vec<String>,
+    },
+}
+
+impl Check {
+    /// Whether it is about what a path holds. Only such checks are obligations: a filesystem that merely mounts may
+    /// have lost everything.
+    pub fn on_path(&self) -> bool {
+        !matches!(
+            self,
+            Self::Mounts { .. } | Self::FsckClean | Self::DmesgFree { .. }
+        )
+    }
+}
+
+/// Which contents are accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accept {
+    /// The whole file is one of these.
+    Whole(Vec<Wanted>),
+    /// This range (first byte, bytes) is one of these, wherever the file ends.
+    Range {
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+        /// `None` is zeros.
+        contents: Vec<Option<ContentName>>,
+    },
+    /// Every byte of this range is from one of these, each in its place.
+    Mix {
+        /// First byte.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+        /// Whether the file must end with the range.
+        whole: bool,
+        /// `None` is zeros.
+        contents: Vec<Option<ContentName>>,
+    },
+}
+
+/// A whole file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wanted {
+    /// `None` is zeros.
+    pub content: Option<ContentName>,
+    /// The file's size.
+    pub len: u64,
+}
+
+/// Which sizes are accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SizeRule {
+    /// One of these.
+    OneOf(Vec<u64>),
+    /// From the first to the second, both included.
+    Between(u64, u64),
+}
+
+impl Scenario {
+    /// Its variants, in the order of the text; at least one.
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
+    }
+
+    /// The variant with this name.
+    pub fn variant(&self, name: &str) -> Option<&Variant> {
+        self.variants.iter().find(|v| v.name == name)
+    }
+
+    /// blake3 of the canonical form: equal for texts that differ only in comments, spelling, order of keys or use of
+    /// anchors.
+    pub fn digest(&self) -> blake3::Hash {
+        // Serialising these types cannot fail: no maps with keys other than strings, no fallible impls.
+        let canonical = serde_json::to_vec(self).unwrap_or_default();
+        let mut hasher = blake3::Hasher::new_derive_key("coldcut scenario format 1");
+        hasher.update(&canonical);
+        hasher.finalize()
+    }
+}
+
+impl Variant {
+    /// Every content that may have been written, setup first, in the order of its first writing.
+    pub fn contents(&self) -> Vec<ContentName> {
+        let mut all: Vec<ContentName> = Vec::new();
+        for step in self.setup.iter().chain(&self.workload) {
+            if let Action::Op(Op::Write { content, .. } | Op::MmapStore { content, .. }) = &step.action
+                && !all.contains(content)
+            {
+                all.push(content.clone());
+            }
+        }
+        all
+    }
+
+    /// Whether any expectation asks for the filesystem checker.
+    pub fn wants_fsck(&self) -> bool {
+        self.expect.iter().any(|e| e.check == Check::FsckClean)
+    }
+}

@@ -1,0 +1,346 @@
+//! From the document to its variants: read every part once, then put each variant together and check it as a whole.
+
+use super::at::{At, Later};
+use super::doc::{CrashDoc, Document, EndDoc, FilesystemDoc, OutcomeDoc, PlanDoc, VariantDoc};
+use super::entry::{ExpectEntry, StepEntry, read};
+use super::error::{Problem, Sink, Span};
+use super::filesystem;
+use super::model::{CrashPlan, CrashSpec, End, FsType, Programs, Scenario, Variant};
+use super::names::Label;
+use super::node::{Node, Value};
+use super::steps::{Lowering, bounded};
+use super::{expects, model};
+use crate::verdict::Outcome;
+
+/// Most variants of a scenario.
+const MAX_VARIANTS: usize = 1000;
+
+/// A part of the document that was read, and where it stands.
+struct Part<T> {
+    value: T,
+    span: Span,
+    /// Whether all of it could be read.
+    whole: bool,
+}
+
+/// What the base and each variant have of their own.
+#[derive(Default)]
+struct Parts {
+    filesystem: Option<Part<FilesystemDoc>>,
+    setup: Option<Part<Vec<StepEntry>>>,
+    workload: Option<Part<Vec<StepEntry>>>,
+    crash: Option<CrashSpec>,
+    end: Option<End>,
+    expect: Option<Part<Vec<ExpectEntry>>>,
+    outcome: Option<Outcome>,
+}
+
+struct Reader<'a> {
+    nodes: Vec<&'a Node>,
+    sink: &'a Sink,
+}
+
+impl<'a> Reader<'a> {
+    fn node<T>(&self, later: &Later<T>) -> Option<&'a Node> {
+        self.nodes.get(later.id as usize).copied()
+    }
+
+    fn part<T: for<'de> serde::Deserialize<'de>>(&self, later: Option<&Later<T>>) -> Option<Part<T>> {
+        let node = self.node(later?)?;
+        let value = read(node, &node.span, self.sink)?;
+        Some(Part {
+            value,
+            span: node.span.clone(),
+            whole: true,
+        })
+    }
+
+    fn list<T>(
+        &self,
+        later: Option<&Later<Vec<T>>>,
+        entry: fn(&Node, &Sink) -> Option<T>,
+    ) -> Option<Part<Vec<T>>> {
+        let node = self.node(later?)?;
+        match &node.value {
+            Value::List(items) => {
+                let value: Vec<T> = items.iter().filter_map(|n| entry(n, self.sink)).collect();
+                let whole = value.len() == items.len();
+                Some(Part {
+                    value,
+                    span: node.span.clone(),
+                    whole,
+                })
+            }
+            _ => {
+                self.sink.push(Problem::new(&node.span, "expected a list"));
+                None
+            }
+        }
+    }
+
+    fn crash(&self, later: Option<&Later<CrashDoc>>) -> Option<CrashSpec> {
+        let doc = self.part(later)?.value;
+        if let Some(budget) = doc.budget.as_ref().filter(|b| b.value == 0) {
+            self.sink
+                .push(Problem::new(&budget.span, "a budget of 0 would judge nothing"));
+        }
+        let plan = match doc.plan {
+            PlanDoc::Barriers => CrashPlan::Barriers,
+        };
+        Some(CrashSpec {
+            plan,
+            budget: doc.budget.map(|b| b.value),
+        })
+    }
+
+    fn end(&self, later: Option<&Later<EndDoc>>) -> Option<End> {
+        match self.part(later)?.value {
+            EndDoc::Cut => Some(End::Cut),
+            EndDoc::Umount => Some(End::Umount),
+            EndDoc::Settle(millis) => match bounded(&millis) {
+                Ok(millis) => Some(End::Settle { millis }),
+                Err(problem) => {
+                    self.sink.push(*problem);
+                    None
+                }
+            },
+        }
+    }
+
+    fn outcome(&self, later: Option<&Later<OutcomeDoc>>) -> Option<Outcome> {
+        let part = self.part(later)?;
+        match part.value {
+            OutcomeDoc::Holds => Some(Outcome::Holds),
+            OutcomeDoc::Violates(kinds) if kinds.0.is_empty() => {
+                self.sink
+                    .push(Problem::new(&part.span, "`violates` needs at least one kind"));
+                None
+            }
+            OutcomeDoc::Violates(kinds) => {
+                let mut kinds = kinds.0;
+                kinds.sort_unstable();
+                kinds.dedup();
+                Some(Outcome::Violates(kinds))
+            }
+        }
+    }
+}
+
+/// Reads a whole document; everything wrong is in the sink.
+pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> {
+    let unknown = Sink::default();
+    let document: Option<Document> = read(root, &root.span, &unknown);
+    let format = document.as_ref().map(|d| &d.format);
+    if let Some(format) = format.filter(|f| f.value != 1) {
+        let message = format!("this coldcut reads format 1, not {}", format.value);
+        sink.push(Problem::new(&format.span, message));
+        return None;
+    }
+    // A part that seems to be missing is likely there, under a mistyped key.
+    let exact = unknown.is_empty();
+    sink.absorb(unknown, None);
+    let document = document?;
+    let reader = Reader {
+        nodes: root.index(),
+        sink,
+    };
+    let base = Parts {
+        filesystem: reader.part(document.filesystem.as_ref()),
+        setup: reader.list(document.setup.as_ref(), StepEntry::read),
+        workload: reader.list(document.workload.as_ref(), StepEntry::read),
+        crash: reader.crash(document.crash.as_ref()),
+        end: reader.end(document.end.as_ref()),
+        expect: reader.list(document.expect.as_ref(), ExpectEntry::read),
+        outcome: reader.outcome(document.outcome.as_ref()),
+    };
+    let programs = Programs {
+        programs: document.programs.clone(),
+        rootfs: document.rootfs.clone(),
+    };
+    let at = document.name.span.clone();
+    let named: Vec<(&At<String>, Option<VariantDoc>)> = match &document.variants {
+        None => Vec::new(),
+        Some(variants) => {
+            let one = |(name, later): &'_ (At<String>, Later<VariantDoc>)| {
+                reader.node(later).and_then(|node| read(node, &name.span, sink))
+            };
+            variants.0.iter().map(|entry| (&entry.0, one(entry))).collect()
+        }
+    };
+    if named.len() > MAX_VARIANTS {
+        sink.push(Problem::new(
+            &at,
+            format!("{} variants, more than the {MAX_VARIANTS} allowed", named.len()),
+        ));
+        return None;
+    }
+    let given = |key: &str| match &root.value {
+        Value::Map(entries) => entries.iter().any(|(k, _)| k.name == key),
+        _ => false,
+    };
+    let whole = Whole {
+        text,
+        base: &base,
+        programs: &programs,
+        at: &at,
+        given: &given,
+        exact,
+    };
+    let mut variants = Vec::new();
+    if named.is_empty() {
+        if document.variants.is_some() {
+            sink.push(Problem::new(&at, "`variants` is empty").help("leave it out, or give one"));
+        }
+        variants.extend(whole.variant("default", String::new(), &Parts::default(), &|_| false, sink));
+    }
+    for (name, doc) in named {
+        if let Err(message) = Label::check(&name.value) {
+            sink.push(Problem::new(&name.span, message));
+            continue;
+        }
+        let Some(doc) = doc else { continue };
+        let own = Parts {
+            filesystem: reader.part(doc.filesystem.as_ref()),
+            setup: reader.list(doc.setup.as_ref(), StepEntry::read),
+            workload: reader.list(doc.workload.as_ref(), StepEntry::read),
+            crash: reader.crash(doc.crash.as_ref()),
+            end: reader.end(doc.end.as_ref()),
+            expect: reader.list(doc.expect.as_ref(), ExpectEntry::read),
+            outcome: reader.outcome(doc.outcome.as_ref()),
+        };
+        let overridden = |key: &str| match key {
+            "filesystem" => doc.filesystem.is_some(),
+            "workload" => doc.workload.is_some(),
+            _ => doc.expect.is_some(),
+        };
+        let problems = Sink::default();
+        let summary = doc.summary.clone().unwrap_or_default();
+        variants.extend(whole.variant(&name.value, summary, &own, &overridden, &problems));
+        sink.absorb(problems, Some(&name.value));
+    }
+    Some(Scenario {
+        name: document.name.value.0,
+        summary: document.summary.unwrap_or_default(),
+        story: document.story,
+        reference: document.reference.unwrap_or_default(),
+        variants,
+    })
+}
+
+/// What all variants share.
+struct Whole<'a> {
+    text: &'a str,
+    base: &'a Parts,
+    programs: &'a Programs,
+    at: &'a Span,
+    /// Whether the document has a key, even one that could not be read.
+    given: &'a dyn Fn(&str) -> bool,
+    /// Whether the document has no unknown keys.
+    exact: bool,
+}
+
+impl Whole<'_> {
+    /// Puts one variant together. `None` when it could not be: the sink says why.
+    fn variant(
+        &self,
+        name: &str,
+        summary: String,
+        own: &Parts,
+        overridden: &dyn Fn(&str) -> bool,
+        sink: &Sink,
+    ) -> Option<Variant> {
+        let absent = |key: &str, what: &str| {
+            if self.exact && !overridden(key) && !(self.given)(key) {
+                sink.push(
+                    Problem::new(self.at, format!("the scenario has no `{key}`")).help(what.to_owned()),
+                );
+            }
+        };
+        let filesystem = self.filesystem(own, overridden("filesystem"), &absent, sink);
+        let empty = Vec::new();
+        let setup = own.setup.as_ref().or(self.base.setup.as_ref());
+        let workload = own.workload.as_ref().or(self.base.workload.as_ref());
+        let given = [setup, workload].into_iter().flatten();
+        let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + p.value.len()));
+        let setup = setup.map_or(&empty, |p| &p.value);
+        let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
+        let workload = match workload {
+            Some(part) => {
+                if part.value.is_empty() && part.whole {
+                    sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
+                }
+                Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+            }
+            None => {
+                absent("workload", "a list of the steps to record");
+                Vec::new()
+            }
+        };
+        let expect = own.expect.as_ref().or(self.base.expect.as_ref());
+        if expect.is_none() {
+            absent("expect", "a list of what must hold after recovery");
+        }
+        // Expectations are checked against the other parts even when those have problems of their own: a variant
+        // with a stand-in filesystem is never returned.
+        let stand_in = || model::Filesystem {
+            fstype: FsType::Ext4,
+            source: model::FsSource::Image(String::new()),
+            mount: String::new(),
+            flags: Vec::new(),
+        };
+        let whole = read && setup.len() + workload.len() == entries;
+        let complete = filesystem.is_some() && expect.is_some();
+        let mut variant = Variant {
+            name: name.to_owned(),
+            summary,
+            filesystem: filesystem.unwrap_or_else(stand_in),
+            programs: self.programs.clone(),
+            setup,
+            workload,
+            crash: own.crash.or(self.base.crash).unwrap_or(CrashSpec {
+                plan: CrashPlan::Barriers,
+                budget: None,
+            }),
+            end: own.end.or(self.base.end).unwrap_or(End::Cut),
+            expect: Vec::new(),
+            outcome: own
+                .outcome
+                .clone()
+                .or_else(|| self.base.outcome.clone())
+                .unwrap_or(Outcome::Holds),
+        };
+        if let Some(part) = expect {
+            // A step that could not be read may be the one whose label or content an expectation would miss.
+            if whole {
+                variant.expect = expects::lower(self.text, sink, &variant, &part.value);
+            }
+            if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(|e| e.check.on_path()) {
+                let message = "nothing is expected of any path, so no crash state could break a promise";
+                let help =
+                    "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`";
+                sink.push(Problem::new(&part.span, message).help(help));
+            }
+        }
+        complete.then_some(variant)
+    }
+
+    fn filesystem(
+        &self,
+        own: &Parts,
+        overridden: bool,
+        absent: &dyn Fn(&str, &str),
+        sink: &Sink,
+    ) -> Option<model::Filesystem> {
+        let (doc, span) = match (&self.base.filesystem, &own.filesystem) {
+            (Some(base), None) if !overridden => (base.value.clone(), &base.span),
+            (Some(base), Some(own)) => (filesystem::merge(&base.value, &own.value), &own.span),
+            (None, Some(own)) if !(self.given)("filesystem") => (own.value.clone(), &own.span),
+            (None, None) => {
+                absent("filesystem", "such as `filesystem: {type: ext4, size: 64MiB}`");
+                return None;
+            }
+            _ => return None,
+        };
+        filesystem::lower(&doc, span, sink)
+    }
+}

@@ -1,0 +1,403 @@
+//! Steps as the scenario file writes them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::at::{At, Named};
+use super::names::{Content, Label, Path, Target};
+use super::units::{Millis, Mode, Size};
+
+/// A step, by its key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StepDoc {
+    /// mkdir(2).
+    Mkdir(MkdirDoc),
+    /// Create an empty file.
+    Create(CreateDoc),
+    /// Write self-describing data.
+    Write(WriteDoc),
+    /// truncate(2).
+    Truncate(TruncateDoc),
+    /// fallocate(2).
+    Fallocate(FallocateDoc),
+    /// renameat2(2).
+    Rename(RenameDoc),
+    /// link(2).
+    Link(LinkDoc),
+    /// symlink(2).
+    Symlink(SymlinkDoc),
+    /// unlink(2).
+    Unlink(NameDoc),
+    /// rmdir(2).
+    Rmdir(NameDoc),
+    /// setxattr(2).
+    Setxattr(SetxattrDoc),
+    /// removexattr(2).
+    Removexattr(RemovexattrDoc),
+    /// chmod(2).
+    Chmod(ChmodDoc),
+    /// chown(2).
+    Chown(ChownDoc),
+    /// utimensat(2).
+    Utimes(UtimesDoc),
+    /// fsync(2) of a file.
+    Fsync(TargetDoc),
+    /// fdatasync(2).
+    Fdatasync(TargetDoc),
+    /// fsync(2) of a directory.
+    FsyncDir(NameDoc),
+    /// sync(2).
+    Sync,
+    /// syncfs(2) of the filesystem under test.
+    Syncfs,
+    /// `sync_file_range(2)`.
+    SyncFileRange(SyncFileRangeDoc),
+    /// Store through a shared mapping, then msync(2).
+    MmapStore(MmapDoc),
+    /// Open a handle that later steps name as `fd:HANDLE`.
+    Open(OpenDoc),
+    /// Close a handle.
+    Close(At<Label>),
+    /// A named moment between two steps, for `after` and `before`.
+    Mark(At<Label>),
+    /// Sleep in the guest.
+    Sleep(At<Millis>),
+    /// Write to /proc/sys/vm/drop_caches: 1 page cache, 2 slab, 3 both.
+    DropCaches(At<u8>),
+    /// Set a kernel parameter.
+    Sysctl(SysctlDoc),
+    /// Run a program in the guest.
+    Exec(ExecDoc),
+}
+
+/// A name in a directory.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_path)]
+pub(crate) struct NameDoc {
+    /// The name.
+    pub(crate) path: At<Path>,
+}
+
+/// A file or a handle.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_path)]
+pub(crate) struct TargetDoc {
+    /// The file, or `fd:HANDLE`.
+    pub(crate) path: At<Target>,
+}
+
+/// Options of `mkdir`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_path)]
+pub(crate) struct MkdirDoc {
+    /// The directory.
+    pub(crate) path: At<Path>,
+    /// Permissions; 0755 when not given.
+    pub(crate) mode: Option<Mode>,
+    /// Make missing parents too.
+    #[serde(default)]
+    pub(crate) parents: bool,
+}
+
+/// Options of `create`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_path)]
+pub(crate) struct CreateDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Permissions; 0644 when not given.
+    pub(crate) mode: Option<Mode>,
+    /// Fail when it exists.
+    #[serde(default)]
+    pub(crate) exclusive: bool,
+}
+
+/// Options of `write`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WriteDoc {
+    /// The file, or `fd:HANDLE`.
+    pub(crate) path: At<Target>,
+    /// Where in the file; 0 when not given. Not with `append`.
+    pub(crate) offset: Option<At<Size>>,
+    /// How many bytes.
+    pub(crate) len: At<Size>,
+    /// Bytes a write(2) call; one call for all when not given.
+    pub(crate) chunk: Option<At<Size>>,
+    /// Which content: the file's bytes of the same offsets. `PATH@0` when not given.
+    pub(crate) content: Option<At<Content>>,
+    /// How the file is opened, besides for writing.
+    #[serde(default)]
+    pub(crate) flags: Vec<FlagDoc>,
+    /// Create the file when it is missing; true when not given.
+    pub(crate) create: Option<bool>,
+}
+
+/// A flag of open(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FlagDoc {
+    /// `O_TRUNC`.
+    Truncate,
+    /// `O_APPEND`.
+    Append,
+    /// `O_SYNC`.
+    Sync,
+    /// `O_DSYNC`.
+    Dsync,
+    /// `O_DIRECT`: offset, length and chunk are multiples of 512.
+    Direct,
+}
+
+/// Options of `truncate`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TruncateDoc {
+    /// The file, or `fd:HANDLE`.
+    pub(crate) path: At<Target>,
+    /// Its new size.
+    pub(crate) size: Size,
+}
+
+/// Options of `fallocate`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FallocateDoc {
+    /// The file, or `fd:HANDLE`.
+    pub(crate) path: At<Target>,
+    /// What to do; `allocate` when not given.
+    pub(crate) mode: Option<FallocateModeDoc>,
+    /// First byte; 0 when not given.
+    pub(crate) offset: Option<Size>,
+    /// How many bytes.
+    pub(crate) len: At<Size>,
+}
+
+/// A mode of fallocate(2).
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FallocateModeDoc {
+    /// Mode 0.
+    Allocate,
+    /// `FALLOC_FL_KEEP_SIZE`.
+    KeepSize,
+    /// `FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`.
+    PunchHole,
+    /// `FALLOC_FL_ZERO_RANGE`.
+    ZeroRange,
+    /// `FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE`.
+    ZeroRangeKeepSize,
+    /// `FALLOC_FL_COLLAPSE_RANGE`.
+    CollapseRange,
+    /// `FALLOC_FL_INSERT_RANGE`.
+    InsertRange,
+    /// `FALLOC_FL_UNSHARE_RANGE`.
+    UnshareRange,
+}
+
+/// Options of `rename`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RenameDoc {
+    /// The old name.
+    pub(crate) from: At<Path>,
+    /// The new name.
+    pub(crate) to: At<Path>,
+    /// What becomes of the new name's old file; `replace` when not given.
+    pub(crate) mode: Option<RenameModeDoc>,
+}
+
+/// A flag of renameat2(2).
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RenameModeDoc {
+    /// Replace it if there is one.
+    Replace,
+    /// `RENAME_NOREPLACE`.
+    Noreplace,
+    /// `RENAME_EXCHANGE`.
+    Exchange,
+}
+
+/// Options of `link`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkDoc {
+    /// The existing name.
+    pub(crate) from: At<Path>,
+    /// The new name.
+    pub(crate) to: At<Path>,
+}
+
+/// Options of `symlink`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SymlinkDoc {
+    /// The new name.
+    pub(crate) path: At<Path>,
+    /// What it points to, unchanged.
+    pub(crate) target: String,
+}
+
+/// Options of `setxattr`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetxattrDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Name with its namespace, such as `user.tag`.
+    pub(crate) name: At<String>,
+    /// Value.
+    pub(crate) value: String,
+}
+
+/// Options of `removexattr`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemovexattrDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Name with its namespace.
+    pub(crate) name: At<String>,
+}
+
+/// Options of `chmod`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChmodDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Its new permissions.
+    pub(crate) mode: Mode,
+}
+
+/// Options of `chown`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChownDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Its new owner.
+    pub(crate) uid: u32,
+    /// Its new group.
+    pub(crate) gid: u32,
+}
+
+/// Options of `utimes`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UtimesDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// Access time, nanoseconds since the epoch.
+    pub(crate) atime_ns: i64,
+    /// Modification time, nanoseconds since the epoch.
+    pub(crate) mtime_ns: i64,
+}
+
+/// Options of `sync_file_range`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SyncFileRangeDoc {
+    /// The file, or `fd:HANDLE`.
+    pub(crate) path: At<Target>,
+    /// First byte; 0 when not given.
+    pub(crate) offset: Option<Size>,
+    /// How many bytes; 0, to the end, when not given.
+    pub(crate) len: Option<Size>,
+    /// What to do, in this order; all three when not given.
+    pub(crate) flags: Option<Vec<SyncRangeFlagDoc>>,
+}
+
+/// A flag of `sync_file_range(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SyncRangeFlagDoc {
+    /// `SYNC_FILE_RANGE_WAIT_BEFORE`.
+    WaitBefore,
+    /// `SYNC_FILE_RANGE_WRITE`.
+    Write,
+    /// `SYNC_FILE_RANGE_WAIT_AFTER`.
+    WaitAfter,
+}
+
+/// Options of `mmap_store`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MmapDoc {
+    /// The file, or `fd:HANDLE`.
+    pub(crate) path: At<Target>,
+    /// First byte; 0 when not given.
+    pub(crate) offset: Option<At<Size>>,
+    /// How many bytes.
+    pub(crate) len: At<Size>,
+    /// Which content; `PATH@0` when not given.
+    pub(crate) content: Option<At<Content>>,
+    /// What follows the store; `none` when not given.
+    pub(crate) msync: Option<MsyncDoc>,
+}
+
+/// A mode of msync(2).
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MsyncDoc {
+    /// No msync.
+    None,
+    /// `MS_ASYNC`, which promises nothing.
+    Async,
+    /// `MS_SYNC`.
+    Sync,
+}
+
+/// Options of `open`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OpenDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// The handle's name.
+    pub(crate) handle: At<Label>,
+    /// How the file is opened.
+    #[serde(default)]
+    pub(crate) flags: Vec<FlagDoc>,
+    /// Create the file when it is missing; true when not given, unless read-only.
+    pub(crate) create: Option<bool>,
+    /// Open for reading only.
+    #[serde(default)]
+    pub(crate) read_only: bool,
+}
+
+/// Options of `sysctl`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SysctlDoc {
+    /// Name with dots, such as `vm.dirty_bytes`.
+    pub(crate) name: At<String>,
+    /// Value.
+    #[schemars(with = "super::schema::Scalar")]
+    pub(crate) value: String,
+}
+
+/// Options of `exec`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExecDoc {
+    /// Program and arguments; a program without a slash is looked up in `programs`.
+    #[schemars(with = "Vec<super::schema::Scalar>")]
+    pub(crate) argv: At<Vec<String>>,
+    /// Additions to the environment.
+    #[schemars(with = "Option<Named<super::schema::Scalar>>")]
+    pub(crate) env: Option<Named<String>>,
+    /// Working directory below the mounted root; the root when not given.
+    pub(crate) cwd: Option<At<Path>>,
+    /// Lines of its standard output that begin so are acknowledgements: the rest of the line is a mark's text, for
+    /// `after: {line: TEXT}`.
+    pub(crate) mark_prefix: Option<At<String>>,
+    /// It is killed after so long, which makes the cell inconclusive; 60s when not given.
+    pub(crate) timeout: Option<At<Millis>>,
+}

@@ -1,0 +1,481 @@
+//! Steps lowered to what the agent does, and what must be known of the steps before one.
+
+use std::collections::BTreeMap;
+
+use coldcut_wire::{
+    ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags,
+};
+
+use super::at::At;
+use super::entry::StepEntry;
+use super::error::{Problem, Sink, Span, line_of};
+use super::model::{Action, Programs, Step};
+use super::names::{Content, HANDLE, Target};
+use super::step_doc::{
+    ExecDoc, FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc,
+    WriteDoc,
+};
+use super::units::{Millis, Size, show_size};
+use crate::mark::StepName;
+
+/// Longest sleep, settling or program, in milliseconds.
+pub(crate) const MAX_MILLIS: u64 = 3_600_000;
+/// Most bytes that one step writes.
+const MAX_LEN: u64 = 1 << 40;
+
+/// What a sequence of steps is lowered with.
+pub(crate) struct Lowering<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) sink: &'a Sink,
+    pub(crate) programs: &'a Programs,
+    /// Whether these steps are recorded: only then do they have labels.
+    pub(crate) recorded: bool,
+    /// Open handles and the files they were opened on.
+    handles: BTreeMap<String, String>,
+    /// Labels and where they were given.
+    labels: BTreeMap<String, Span>,
+}
+
+impl<'a> Lowering<'a> {
+    pub(crate) fn new(text: &'a str, sink: &'a Sink, programs: &'a Programs, recorded: bool) -> Self {
+        Self {
+            text,
+            sink,
+            programs,
+            recorded,
+            handles: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Lowers all steps; those that are wrong are left out and in the sink.
+    pub(crate) fn steps(&mut self, entries: &[StepEntry]) -> Vec<Step> {
+        let all = entries.iter().enumerate();
+        all.filter_map(|(i, entry)| self.step(i as u32, entry)).collect()
+    }
+
+    fn step(&mut self, index: u32, entry: &StepEntry) -> Option<Step> {
+        let label = self.label(entry);
+        let action = match self.action(entry) {
+            Ok(action) => action,
+            Err(problem) => {
+                self.sink.push(*problem);
+                return None;
+            }
+        };
+        let labelled = label.is_some();
+        let name = label.unwrap_or_else(|| format!("{}#{index}", entry.key.value));
+        Some(Step {
+            name: StepName { index, name },
+            labelled,
+            action,
+            expected_errno: entry.errno.as_ref().map(|e| e.value.0),
+            line: line_of(self.text, entry.key.span.start),
+        })
+    }
+
+    fn label(&mut self, entry: &StepEntry) -> Option<String> {
+        let mark = match &entry.doc {
+            StepDoc::Mark(name) => Some(name),
+            _ => None,
+        };
+        let label = match (mark, &entry.label) {
+            (Some(_), Some(label)) => {
+                let message = "a `mark` is its own label";
+                self.sink
+                    .push(Problem::new(&label.span, message).label("remove this"));
+                return None;
+            }
+            (Some(label), None) | (None, Some(label)) => label,
+            (None, None) => return None,
+        };
+        let name = &label.value.0;
+        if !self.recorded {
+            let message = format!("the setup cannot name `{name}`: nothing of it is in the log");
+            self.sink
+                .push(Problem::new(&label.span, message).help("labels and marks belong into `workload`"));
+            return None;
+        }
+        if let Some(first) = self.labels.get(name) {
+            let message = format!("the label `{name}` is used twice");
+            let line = line_of(self.text, first.start);
+            self.sink
+                .push(Problem::new(&label.span, message).label(format!("first used in line {line}")));
+            return None;
+        }
+        self.labels.insert(name.clone(), label.span.clone());
+        Some(name.clone())
+    }
+
+    fn action(&mut self, entry: &StepEntry) -> Result<Action, Box<Problem>> {
+        let path = |p: &At<super::names::Path>| guest(&p.value.0);
+        let op = match &entry.doc {
+            StepDoc::Mark(label) => {
+                if let Some(errno) = &entry.errno {
+                    return Err(Problem::new(&errno.span, "a mark cannot fail").into());
+                }
+                let _ = label;
+                return Ok(Action::Mark);
+            }
+            StepDoc::Exec(doc) => return self.exec(doc),
+            StepDoc::Open(doc) => self.open(doc)?,
+            StepDoc::Close(handle) => {
+                let name = &handle.value.0;
+                if self.handles.remove(name).is_none() {
+                    return Err(self.unknown_handle(name, &handle.span));
+                }
+                Op::Close { handle: name.clone() }
+            }
+            StepDoc::Write(doc) => self.write(doc, entry.errno.is_some())?,
+            StepDoc::MmapStore(doc) => self.mmap(doc)?,
+            StepDoc::Mkdir(d) => Op::Mkdir {
+                path: path(&d.path),
+                mode: d.mode.map_or(0o755, |m| m.0),
+                parents: d.parents,
+            },
+            StepDoc::Create(d) => Op::Create {
+                path: path(&d.path),
+                mode: d.mode.map_or(0o644, |m| m.0),
+                exclusive: d.exclusive,
+            },
+            StepDoc::Truncate(d) => Op::Truncate {
+                path: self.target(&d.path)?,
+                size: d.size.0,
+            },
+            StepDoc::Fallocate(d) => Op::Fallocate {
+                path: self.target(&d.path)?,
+                mode: fallocate_mode(d.mode),
+                offset: d.offset.map_or(0, |o| o.0),
+                len: nonzero(&d.len)?,
+            },
+            StepDoc::Rename(d) => Op::Rename {
+                from: path(&d.from),
+                to: path(&d.to),
+                mode: match d.mode {
+                    None | Some(RenameModeDoc::Replace) => RenameMode::Replace,
+                    Some(RenameModeDoc::Noreplace) => RenameMode::NoReplace,
+                    Some(RenameModeDoc::Exchange) => RenameMode::Exchange,
+                },
+            },
+            StepDoc::Link(d) => Op::Link {
+                from: path(&d.from),
+                to: path(&d.to),
+            },
+            StepDoc::Symlink(d) => Op::Symlink {
+                target: d.target.clone(),
+                path: path(&d.path),
+            },
+            StepDoc::Unlink(d) => Op::Unlink { path: path(&d.path) },
+            StepDoc::Rmdir(d) => Op::Rmdir { path: path(&d.path) },
+            StepDoc::Setxattr(d) => Op::Setxattr {
+                path: path(&d.path),
+                name: xattr_name(&d.name)?,
+                value: d.value.clone().into_bytes(),
+            },
+            StepDoc::Removexattr(d) => Op::Removexattr {
+                path: path(&d.path),
+                name: xattr_name(&d.name)?,
+            },
+            StepDoc::Chmod(d) => Op::Chmod {
+                path: path(&d.path),
+                mode: d.mode.0,
+            },
+            StepDoc::Chown(d) => Op::Chown {
+                path: path(&d.path),
+                uid: d.uid,
+                gid: d.gid,
+            },
+            StepDoc::Utimes(d) => Op::Utimes {
+                path: path(&d.path),
+                atime_ns: d.atime_ns,
+                mtime_ns: d.mtime_ns,
+            },
+            StepDoc::Fsync(d) => Op::Fsync {
+                path: self.target(&d.path)?,
+                directory: false,
+            },
+            StepDoc::Fdatasync(d) => Op::Fdatasync {
+                path: self.target(&d.path)?,
+            },
+            StepDoc::FsyncDir(d) => Op::Fsync {
+                path: path(&d.path),
+                directory: true,
+            },
+            StepDoc::Sync => Op::Sync,
+            StepDoc::Syncfs => Op::Syncfs,
+            StepDoc::SyncFileRange(d) => {
+                let has = |flag| d.flags.as_ref().is_none_or(|f| f.contains(&flag));
+                Op::SyncFileRange {
+                    path: self.target(&d.path)?,
+                    offset: d.offset.map_or(0, |o| o.0),
+                    len: d.len.map_or(0, |l| l.0),
+                    flags: SyncRangeFlags {
+                        wait_before: has(SyncRangeFlagDoc::WaitBefore),
+                        write: has(SyncRangeFlagDoc::Write),
+                        wait_after: has(SyncRangeFlagDoc::WaitAfter),
+                    },
+                }
+            }
+            StepDoc::Sleep(millis) => Op::Sleep {
+                millis: bounded(millis)?,
+            },
+            StepDoc::DropCaches(what) => match what.value {
+                1..=3 => Op::DropCaches { what: what.value },
+                other => {
+                    let message = format!("expected 1 (page cache), 2 (slab) or 3 (both), found {other}");
+                    return Err(Problem::new(&what.span, message).into());
+                }
+            },
+            StepDoc::Sysctl(d) => {
+                let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+                let name = &d.name.value;
+                if name.is_empty() || !name.chars().all(fits) || name.split('.').any(str::is_empty) {
+                    let message = format!("expected a parameter such as `vm.dirty_bytes`, found `{name}`");
+                    return Err(Problem::new(&d.name.span, message).into());
+                }
+                Op::Sysctl {
+                    name: name.clone(),
+                    value: d.value.clone(),
+                }
+            }
+        };
+        Ok(Action::Op(op))
+    }
+
+    fn unknown_handle(&self, name: &str, span: &Span) -> Box<Problem> {
+        let problem = Problem::new(span, format!("no handle `{name}` is open here"));
+        let open = self.handles.keys().map(String::as_str);
+        if self.handles.is_empty() {
+            return problem
+                .help(format!("open it first: `- open: {{path: …, handle: {name}}}`"))
+                .into();
+        }
+        problem.nearest(name, open).into()
+    }
+
+    fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
+        match target.value.0.strip_prefix(HANDLE) {
+            Some(handle) if !self.handles.contains_key(handle) => {
+                Err(self.unknown_handle(handle, &target.span))
+            }
+            Some(_) => Ok(target.value.0.clone()),
+            None => Ok(guest(&target.value.0)),
+        }
+    }
+
+    /// The content given, or the file's own first generation.
+    fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
+        if let Some(content) = content {
+            return content.value.0.clone();
+        }
+        let path = &target.value.0;
+        let file = path
+            .strip_prefix(HANDLE)
+            .and_then(|handle| self.handles.get(handle))
+            .unwrap_or(path);
+        ContentName {
+            file: file.replace(char::is_whitespace, "_"),
+            generation: "0".to_owned(),
+        }
+    }
+
+    fn write(&self, doc: &WriteDoc, may_fail: bool) -> Result<Op, Box<Problem>> {
+        let path = self.target(&doc.path)?;
+        let handle = path.starts_with(HANDLE);
+        let flags = flags(&doc.flags, doc.create.unwrap_or(true) && !handle);
+        if handle && !doc.flags.is_empty() {
+            let message = format!("`{path}` is open already: flags belong to its `open` step");
+            return Err(Problem::new(&doc.path.span, message).into());
+        }
+        if let (true, Some(offset)) = (flags.append, &doc.offset) {
+            let message = "an appending write has no offset: it starts at the file's end";
+            return Err(Problem::new(&offset.span, message).into());
+        }
+        let fields = [
+            ("offset", doc.offset.as_ref()),
+            ("len", Some(&doc.len)),
+            ("chunk", doc.chunk.as_ref()),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value
+                && flags.direct
+                && !may_fail
+                && !value.value.0.is_multiple_of(512)
+            {
+                let message = format!("`{name}` of an O_DIRECT write must be a multiple of 512 bytes");
+                let help = "if it is meant to be refused, say so: `errno: EINVAL`";
+                let label = format!("is {} more than one", value.value.0 % 512);
+                return Err(Problem::new(&value.span, message).label(label).help(help).into());
+            }
+        }
+        let chunk = match &doc.chunk {
+            None => 0,
+            Some(chunk) => u32::try_from(chunk.value.0)
+                .map_err(|_| Problem::new(&chunk.span, "a chunk is less than 4GiB"))?,
+        };
+        Ok(Op::Write {
+            path,
+            offset: offset(doc.offset.as_ref())?,
+            len: nonzero(&doc.len)?,
+            chunk,
+            content: self.content(doc.content.as_ref(), &doc.path),
+            flags,
+        })
+    }
+
+    fn mmap(&self, doc: &MmapDoc) -> Result<Op, Box<Problem>> {
+        Ok(Op::MmapStore {
+            path: self.target(&doc.path)?,
+            offset: offset(doc.offset.as_ref())?,
+            len: nonzero(&doc.len)?,
+            content: self.content(doc.content.as_ref(), &doc.path),
+            msync: match doc.msync {
+                None | Some(MsyncDoc::None) => MsyncMode::None,
+                Some(MsyncDoc::Async) => MsyncMode::Async,
+                Some(MsyncDoc::Sync) => MsyncMode::Sync,
+            },
+        })
+    }
+
+    fn open(&mut self, doc: &OpenDoc) -> Result<Op, Box<Problem>> {
+        let handle = doc.handle.value.0.clone();
+        if self.handles.contains_key(&handle) {
+            let message = format!("the handle `{handle}` is open already");
+            return Err(Problem::new(&doc.handle.span, message)
+                .help(format!("close it first: `- close: {handle}`"))
+                .into());
+        }
+        self.handles.insert(handle.clone(), doc.path.value.0.clone());
+        let create = doc.create.unwrap_or(!doc.read_only);
+        Ok(Op::Open {
+            path: guest(&doc.path.value.0),
+            handle,
+            flags: flags(&doc.flags, create),
+            read_only: doc.read_only,
+        })
+    }
+
+    fn exec(&self, doc: &ExecDoc) -> Result<Action, Box<Problem>> {
+        let Some(program) = doc.argv.value.first().filter(|p| !p.is_empty()) else {
+            return Err(Problem::new(
+                &doc.argv.span,
+                "expected a program and its arguments, found an empty list",
+            )
+            .into());
+        };
+        if self.programs.programs.is_none() && self.programs.rootfs.is_none() {
+            let message =
+                format!("`{program}` cannot be found: the scenario names no directory with programs");
+            let help = "add `programs: DIR` or `rootfs: DIR` (relative to this file) beside `workload`";
+            return Err(Problem::new(&doc.argv.span, message).help(help).into());
+        }
+        if let Some(prefix) = doc.mark_prefix.as_ref().filter(|p| p.value.is_empty()) {
+            return Err(Problem::new(&prefix.span, "an empty prefix would make every line a mark").into());
+        }
+        let timeout_ms = doc.timeout.as_ref().map_or(Ok(60_000), bounded)?;
+        let env = doc.env.as_ref().map_or(&[][..], |env| &env.0);
+        let spec = ExecSpec {
+            argv: doc.argv.value.clone(),
+            env: env.iter().map(|(k, v)| (k.value.clone(), v.clone())).collect(),
+            cwd: doc
+                .cwd
+                .as_ref()
+                .map_or_else(|| ".".to_owned(), |cwd| guest(&cwd.value.0)),
+            root: None,
+            timeout_ms,
+        };
+        Ok(Action::Exec {
+            spec,
+            mark_prefix: doc.mark_prefix.as_ref().map(|p| p.value.clone()),
+        })
+    }
+}
+
+/// The agent's spelling of a path: the root is `.`.
+fn guest(path: &str) -> String {
+    if path.is_empty() {
+        ".".to_owned()
+    } else {
+        path.to_owned()
+    }
+}
+
+fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
+    let has = |flag| list.contains(&flag);
+    WriteFlags {
+        create,
+        truncate: has(FlagDoc::Truncate),
+        append: has(FlagDoc::Append),
+        sync: has(FlagDoc::Sync),
+        dsync: has(FlagDoc::Dsync),
+        direct: has(FlagDoc::Direct),
+    }
+}
+
+fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {
+    match mode {
+        None | Some(FallocateModeDoc::Allocate) => FallocateMode::Allocate,
+        Some(FallocateModeDoc::KeepSize) => FallocateMode::KeepSize,
+        Some(FallocateModeDoc::PunchHole) => FallocateMode::PunchHole,
+        Some(FallocateModeDoc::ZeroRange) => FallocateMode::ZeroRange,
+        Some(FallocateModeDoc::ZeroRangeKeepSize) => FallocateMode::ZeroRangeKeepSize,
+        Some(FallocateModeDoc::CollapseRange) => FallocateMode::CollapseRange,
+        Some(FallocateModeDoc::InsertRange) => FallocateMode::InsertRange,
+        Some(FallocateModeDoc::UnshareRange) => FallocateMode::UnshareRange,
+    }
+}
+
+fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
+    match len.value.0 {
+        0 => Err(Problem::new(&len.span, "`len` must be more than 0 bytes").into()),
+        n if n > MAX_LEN => {
+            let message = format!(
+                "`len` is {}, more than the {} allowed",
+                show_size(n),
+                show_size(MAX_LEN)
+            );
+            Err(Problem::new(&len.span, message).into())
+        }
+        n => Ok(n),
+    }
+}
+
+fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
+    match offset {
+        None => Ok(0),
+        Some(o) if o.value.0 > MAX_LEN => {
+            let message = format!(
+                "`offset` is {}, more than the {} allowed",
+                show_size(o.value.0),
+                show_size(MAX_LEN)
+            );
+            Err(Problem::new(&o.span, message).into())
+        }
+        Some(o) => Ok(o.value.0),
+    }
+}
+
+/// A duration within [`MAX_MILLIS`].
+pub(crate) fn bounded(millis: &At<Millis>) -> Result<u64, Box<Problem>> {
+    if millis.value.0 > MAX_MILLIS {
+        return Err(Problem::new(&millis.span, "at most 60min").into());
+    }
+    Ok(millis.value.0)
+}
+
+fn xattr_name(name: &At<String>) -> Result<String, Box<Problem>> {
+    const SPACES: [&str; 4] = ["user.", "trusted.", "security.", "system."];
+    if SPACES
+        .iter()
+        .any(|space| name.value.len() > space.len() && name.value.starts_with(space))
+    {
+        return Ok(name.value.clone());
+    }
+    let message = format!(
+        "expected an attribute's name with its namespace, found `{}`",
+        name.value
+    );
+    Err(Problem::new(&name.span, message)
+        .help(format!("such as `user.{}`", name.value))
+        .into())
+}
