@@ -13,7 +13,7 @@ pub(super) struct CheckArgs {
     files: Vec<PathBuf>,
 }
 
-pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &CheckArgs) -> ExitCode {
     let mut bad = 0;
     for path in &args.files {
         match ScenarioFile::read(path) {
@@ -33,9 +33,9 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if bad == 0 {
+    if bad == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(USAGE)
-    })
+    }
 }

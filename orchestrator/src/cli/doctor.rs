@@ -30,12 +30,11 @@ pub(super) async fn run(_args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
             .iter()
             .map(|d| format!("{d}/{tool}"));
-        match found.into_iter().find(|p| std::path::Path::new(p).exists()) {
-            Some(path) => println!("{tool:<12} {path}"),
-            None => {
-                lacking |= fstype == "ext4";
-                println!("{tool:<12} missing; the Debian package {package} has it; needed for {fstype}");
-            }
+        if let Some(path) = found.into_iter().find(|p| std::path::Path::new(p).exists()) {
+            println!("{tool:<12} {path}");
+        } else {
+            lacking |= fstype == "ext4";
+            println!("{tool:<12} missing; the Debian package {package} has it; needed for {fstype}");
         }
     }
     let kvm = std::fs::File::options().read(true).write(true).open("/dev/kvm");

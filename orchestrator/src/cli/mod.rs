@@ -56,7 +56,7 @@ pub struct ResultsArg {
 pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => Ok(check::run(&args)),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(args).await,
         Command::Kernel(command) => {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use coldcut_core::event::{Event, Stamped};
+use coldcut_core::event::{Event, Phase, Stamped};
 
 /// Something that shows or keeps events.
 pub trait Reporter: Send {
@@ -44,6 +44,14 @@ impl EventSink {
         self.send(Event::Notice {
             cell: cell.map(str::to_owned),
             text: text.into(),
+        });
+    }
+
+    /// Reports that a cell goes on to its next phase.
+    pub fn phase(&self, cell: &str, phase: Phase) {
+        self.send(Event::Phase {
+            cell: cell.to_owned(),
+            phase,
         });
     }
 

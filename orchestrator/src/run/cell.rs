@@ -108,12 +108,7 @@ async fn attempt<R: Recoverer + 'static>(
     seen: &mut Seen,
 ) -> Result<Verdict, Unknown> {
     let cell = &job.cell.id;
-    let phase = |phase| {
-        lab.events.send(Event::Phase {
-            cell: cell.clone(),
-            phase,
-        })
-    };
+    let phase = |phase| lab.events.phase(cell, phase);
     let to_record = RecordJob {
         cell,
         variant: &job.variant,
@@ -149,12 +144,15 @@ async fn attempt<R: Recoverer + 'static>(
 /// A crash state and which of the contents it has.
 type Placed = (CrashState, usize);
 
+/// A content and the first crash state that has it.
+type Content = (Digest, CrashState);
+
 /// All crash states, and one representative of each different content.
 fn enumerate(
     recording: &LoadedRecording,
     variant: &Variant,
     seen: &mut Seen,
-) -> Result<(Vec<Placed>, Vec<(Digest, CrashState)>), Unknown> {
+) -> Result<(Vec<Placed>, Vec<Content>), Unknown> {
     let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
         .or_unknown("reading the recording")?;
     let planned = variant
@@ -186,7 +184,7 @@ async fn recover_all<R: Recoverer + 'static>(
     recoverer: Arc<R>,
     job: &CellJob,
     recording: &LoadedRecording,
-    contents: &[(Digest, CrashState)],
+    contents: &[Content],
     timings: &Arc<Timings>,
 ) -> Vec<Result<Recovery, Unknown>> {
     let done = Arc::new(AtomicU64::new(0));

@@ -60,12 +60,7 @@ pub fn mount_of(variant: &Variant) -> Mount {
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
 pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
-    let phase = |phase| {
-        lab.events.send(Event::Phase {
-            cell: job.cell.to_owned(),
-            phase,
-        })
-    };
+    let phase = |phase| lab.events.phase(job.cell, phase);
     let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
 
     phase(Phase::Format);
@@ -137,12 +132,7 @@ async fn run_in(
     handle: &DeviceHandle,
     timings: &Timings,
 ) -> Result<(), Unknown> {
-    let phase = |phase| {
-        lab.events.send(Event::Phase {
-            cell: job.cell.to_owned(),
-            phase,
-        })
-    };
+    let phase = |phase| lab.events.phase(job.cell, phase);
     let variant = job.variant;
     let session = Session::new(machine, lab.limits);
     let mount = mount_of(variant);

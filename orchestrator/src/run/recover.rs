@@ -87,24 +87,22 @@ async fn observe(lab: &Lab, job: &RecoverJob, machine: &Machine, trust: Trust) -
         dmesg: Vec::new(),
         fsck: None,
     };
-    match session
+    let mounted = session
         .mount(&job.mount)
         .await
-        .or_unknown("mounting the recovered disk")?
-    {
-        Err(error) => recovery.mount_error = Some(error),
-        Ok(()) => {
-            let most = job.image.size().saturating_mul(4);
-            recovery.tree = session
-                .walk(job.contents.to_vec(), most)
-                .await
-                .or_unknown("walking the recovered tree")?;
-            recovery.unmount_error = session
-                .unmount()
-                .await
-                .or_unknown("unmounting the recovered disk")?
-                .err();
-        }
+        .or_unknown("mounting the recovered disk")?;
+    recovery.mount_error = mounted.err();
+    if recovery.mount_error.is_none() {
+        let most = job.image.size().saturating_mul(4);
+        recovery.tree = session
+            .walk(job.contents.to_vec(), most)
+            .await
+            .or_unknown("walking the recovered tree")?;
+        recovery.unmount_error = session
+            .unmount()
+            .await
+            .or_unknown("unmounting the recovered disk")?
+            .err();
     }
     let (lines, _) = session
         .dmesg(since)

@@ -338,7 +338,7 @@ fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink) {
         if !known.contains(&name.as_str()) {
             let message =
                 format!("the crash plan names `{name}`, which is no step and no mark of the workload");
-            sink.push(Problem::new(&part.span, message).help(&format!("valid here: {}", known.join(", "))));
+            sink.push(Problem::new(&part.span, message).help(format!("valid here: {}", known.join(", "))));
         }
     }
 }
