@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+const PROFILE: &str = "agent";
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
@@ -23,30 +24,35 @@ fn main() {
         .current_dir(&root)
         .args([
             "build",
-            "--release",
+            "--profile",
+            PROFILE,
             "--package",
             "coldcut-agent",
             "--target",
             TARGET,
             "--locked",
-            "--target-dir",
         ])
+        // A target directory of its own: cargo holds the lock of the outer one.
+        .arg("--target-dir")
         .arg(out.join("agent"))
         // The agent's own flags, whatever the outer build has: no C library in the guest.
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=symbols")
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
-        .env("CARGO_PROFILE_RELEASE_PANIC", "unwind");
-    for name in [
+        .env(
+            "RUSTFLAGS",
+            "-C target-feature=+crt-static -C relocation-model=static",
+        );
+    let outer = [
         "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "CARGO_TARGET_DIR",
         "RUSTC_WRAPPER",
         "RUSTC_WORKSPACE_WRAPPER",
-        "CARGO_TARGET_DIR",
-        "CARGO_BUILD_TARGET",
-    ] {
+    ];
+    for name in outer {
         command.env_remove(name);
     }
     let status = command.status().expect("cargo can be run");
     assert!(status.success(), "the guest agent does not build: {status}");
-    let built = out.join("agent").join(TARGET).join("release/coldcut-agent");
+    let built = out.join("agent").join(TARGET).join(PROFILE).join("coldcut-agent");
     std::fs::copy(&built, out.join("coldcut-agent")).expect("the agent was built and can be copied");
 }

@@ -126,7 +126,8 @@ impl Walk<'_> {
                     names,
                 });
             }
-            EntryKind::File if self.spec.data => {
+            // An empty file, or one that lstat failed on, has nothing to read.
+            EntryKind::File if self.spec.data && entry.size > 0 => {
                 let limit = self.spec.max_bytes.saturating_sub(self.summary.bytes);
                 let buffer = self.buffer.as_mut();
                 let read = data::read(parent, name, &mut entry, &self.candidates, buffer, limit)

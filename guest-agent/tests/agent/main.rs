@@ -7,4 +7,5 @@ mod exec;
 mod harness;
 mod ops;
 mod protocol;
+mod space;
 mod walk;

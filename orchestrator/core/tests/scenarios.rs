@@ -45,3 +45,38 @@ fn the_schema_is_current() {
         "scenarios/schema.json is not current: run the tests once with UPDATE=1"
     );
 }
+
+#[test]
+fn the_readme_is_right() {
+    let text = std::fs::read_to_string(scenarios().join("README.md")).expect("scenarios/README.md is there");
+    let (_, rest) = text.split_once("```yaml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    Scenario::parse("README.md", example).unwrap_or_else(|e| panic!("{e}"));
+
+    let schema: serde_json::Value = serde_json::from_str(&schema()).expect("JSON");
+    let definitions = &schema["definitions"];
+    let properties = |value: &serde_json::Value| -> Vec<String> {
+        value["properties"]
+            .as_object()
+            .expect("properties")
+            .keys()
+            .cloned()
+            .collect()
+    };
+    let mut names = properties(&schema);
+    names.extend(properties(&definitions["Step"]["anyOf"][0]));
+    names.extend(properties(&definitions["Expectation"]));
+    let kinds = definitions["ViolationKind"]["oneOf"].as_array().expect("kinds");
+    names.extend(
+        kinds
+            .iter()
+            .map(|k| k["const"].as_str().expect("a name").to_owned()),
+    );
+    assert!(names.len() > 60, "{}", names.len());
+    for name in names {
+        assert!(
+            text.contains(&format!("`{name}")),
+            "scenarios/README.md does not name `{name}`"
+        );
+    }
+}

@@ -239,7 +239,10 @@ fn lock(store: &Store, specs: &[String]) -> anyhow::Result<()> {
 }
 
 fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
-    let kernels = store.list()?;
+    let (kernels, newer) = store.scan()?;
+    for error in newer {
+        eprintln!("note: {error}");
+    }
     if verify {
         kernels.iter().try_for_each(Kernel::verify)?;
     }

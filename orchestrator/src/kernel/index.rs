@@ -28,7 +28,7 @@ pub struct Offer {
 impl Offer {
     /// Bytes to download.
     pub fn size(&self) -> u64 {
-        self.packages.iter().map(|p| p.size).sum()
+        self.packages.iter().fold(0, |sum, p| sum.saturating_add(p.size))
     }
 }
 
@@ -195,6 +195,8 @@ pub fn select<'a>(offers: &'a [Offer], spec: &Spec) -> Vec<&'a Offer> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn stanza(package: &str, version: &str, depends: &str, size: u32) -> String {
@@ -289,6 +291,20 @@ mod tests {
                 "7.3.4+deb13-cloud-amd64"
             ]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_list_is_survived(at in 0usize..3000, cut in 0usize..3000, value: u8, junk in "[ -~\n]{0,80}") {
+            let mut bytes = list().into_bytes();
+            if let Some(byte) = bytes.get_mut(at) { *byte = value; }
+            bytes.truncate(cut);
+            bytes.extend(junk.bytes());
+            for offer in merge(offers(&String::from_utf8_lossy(&bytes), "s").offers) {
+                prop_assert!(!offer.packages.is_empty());
+                prop_assert!(offer.packages.iter().all(|p| p.sha256.len() == 64));
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::bzimage::{self, ImageKind};
 use super::deb::Contents;
 use super::elf;
+use super::entry::Kernel;
 use super::error::StoreError;
 use super::manifest::{BootKind, FORMAT, Flavour, Manifest, Origin};
 use super::modules::{ModuleSets, ModuleTree};
@@ -15,7 +16,7 @@ use super::progress::Progress;
 use super::recipe::Recipe;
 use super::spec::{Spec, Wanted};
 use super::staging::Staging;
-use super::store::{Kernel, Store};
+use super::store::Store;
 use super::version::KernelVersion;
 
 /// Most files that are looked at below a directory of modules.
@@ -120,7 +121,7 @@ impl Store {
                 "; the packages hold no vmlinuz".into(),
             )));
         };
-        progress.stage("unpacking the kernel");
+        progress.stage("extracting the kernel");
         let kind = bzimage::kind(image).map_err(image_error)?;
         let release = bzimage::release(image).map_err(image_error)?;
         let (boot, boot_note) = match kind {

@@ -13,7 +13,7 @@
 //! | `ar`, `deb`, `decompress`, `lz4` | packages, read with every size bounded |
 //! | `bzimage`, `elf` | boot images: the payload of a bzImage, PVH notes, module information |
 //! | `modules` | which modules are needed, in load order |
-//! | `manifest`, `staging`, `store` | the directory on disk |
+//! | `manifest`, `staging`, `entry`, `store` | the directory on disk |
 //! | `ingest`, `pull` | from packages or files to an entry of the store |
 
 pub mod apt;
@@ -23,6 +23,7 @@ pub mod bzimage;
 pub mod deb;
 pub mod decompress;
 pub mod elf;
+pub mod entry;
 pub mod error;
 pub mod index;
 pub mod ingest;
@@ -40,7 +41,8 @@ pub mod store;
 mod store_tests;
 pub mod version;
 
+pub use entry::Kernel;
 pub use error::StoreError;
 pub use manifest::{BootKind, Flavour, Manifest};
 pub use progress::{Progress, Silent};
-pub use store::{Kernel, Store};
+pub use store::Store;

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::apt::{Apt, Lists};
 use super::archive::{self, Archives};
 use super::deb::Contents;
+use super::entry::Kernel;
 use super::error::StoreError;
 use super::index::{self, Offer};
 use super::ingest::Identity;
@@ -17,7 +18,7 @@ use super::progress::Progress;
 use super::recipe::Recipe;
 use super::spec::Spec;
 use super::staging::Staging;
-use super::store::{Kernel, Store};
+use super::store::Store;
 use super::version::KernelVersion;
 
 /// An archive session: apt's state, locked, with the package lists read.
@@ -33,8 +34,9 @@ impl Store {
     /// Reads the package lists. Other coldcuts that want to pull wait until the session is dropped.
     pub fn session(&self, progress: &dyn Progress) -> Result<Session<'_>, StoreError> {
         let archives: Archives = archive::choose(&self.archive, &Recipe::built_in()?)?;
-        progress.stage("waiting for other downloads");
-        let lock = self.lock_file("apt.lock")?;
+        let lock = self.lock_file("apt.lock", || {
+            progress.stage("waiting for another coldcut's downloads");
+        })?;
         let apt = Apt::new(&self.root().join("apt"), &archives)?;
         let lists = apt.update(&archives, progress)?;
         if let Some(trouble) = &lists.trouble {
@@ -133,18 +135,22 @@ impl Session<'_> {
 
     /// Fetches one offered kernel, unless it is stored.
     pub fn pull_offer(&self, offer: &Offer, progress: &dyn Progress) -> Result<Kernel, StoreError> {
-        let same = |k: &&Kernel| matches!(&k.manifest().origin, Origin::Debian { packages, .. } if *packages == offer.packages);
+        let same = |kernel: &&Kernel| match &kernel.manifest().origin {
+            Origin::Debian { packages, .. } => *packages == offer.packages,
+            Origin::File { .. } => false,
+        };
         if let Some(kernel) = self.store.list()?.iter().find(same) {
             return Ok(kernel.clone());
         }
         let staging = Staging::new(&self.store.kernels_dir())?;
-        progress.stage(&format!("downloading {}", offer.release));
         let mut contents = Contents::default();
         let mut done = 0;
         for package in &offer.packages {
+            progress.stage(&format!("downloading {}", package.package));
             let dir = staging.path().join("download");
             fs::create_dir(&dir).map_err(StoreError::io("create", &dir))?;
             let file = self.apt.download(package, &dir, done, offer.size(), progress)?;
+            progress.stage(&format!("unpacking {}", package.package));
             check(&file, package)?;
             contents.add_deb(&file).map_err(|cause| StoreError::Deb {
                 path: file.clone(),
@@ -153,7 +159,6 @@ impl Session<'_> {
             fs::remove_dir_all(&dir).map_err(StoreError::io("remove", &dir))?;
             done += package.size;
         }
-        progress.bytes(done, offer.size());
         let identity = Identity {
             name: None,
             version: Some(offer.version),

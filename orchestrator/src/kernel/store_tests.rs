@@ -10,12 +10,13 @@ use super::deb::Contents;
 use super::deb::tests::deb_of;
 use super::decompress::tests::xz;
 use super::elf::tests::{module, vmlinux};
+use super::entry::Kernel;
 use super::error::StoreError;
 use super::ingest::Identity;
 use super::manifest::{BootKind, Flavour, Origin};
 use super::progress::Silent;
 use super::staging::Staging;
-use super::store::{Kernel, Store};
+use super::store::Store;
 use super::version::KernelVersion;
 
 struct Bench {

@@ -8,7 +8,6 @@ use std::time::Instant;
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::index::{Digest, DigestCursor};
 use coldcut_core::oracle::{History, Judge, Tally};
-use coldcut_core::plan::CrashSpec;
 use coldcut_core::recovery::{Recovery, Trust};
 use coldcut_core::result::{CellRef, CellResult, KernelRef, StateCounts, Violation};
 use coldcut_core::scenario::Variant;
@@ -158,7 +157,8 @@ fn enumerate(
 ) -> Result<(Vec<Placed>, Vec<(Digest, CrashState)>), Unknown> {
     let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
         .or_unknown("reading the recording")?;
-    let planned = CrashSpec::default()
+    let planned = variant
+        .crash
         .states(&recording.log)
         .or_unknown("the crash plan")?;
     seen.states.left_out = planned.left_out();

@@ -37,7 +37,7 @@ pub(crate) struct Document {
     #[schemars(with = "Option<Vec<StepEntry>>")]
     pub(crate) workload: Option<Later<Vec<StepEntry>>>,
     /// Where to cut the power; `barriers` when not given.
-    pub(crate) crash: Option<Later<CrashDoc>>,
+    pub(crate) crash: Option<Later<crate::plan::CrashSpec>>,
     /// How the recording stops; `cut` when not given.
     pub(crate) end: Option<Later<EndDoc>>,
     /// What must hold after recovery.
@@ -65,7 +65,7 @@ pub(crate) struct VariantDoc {
     #[schemars(with = "Option<Vec<StepEntry>>")]
     pub(crate) workload: Option<Later<Vec<StepEntry>>>,
     /// Replaces the crash plan.
-    pub(crate) crash: Option<Later<CrashDoc>>,
+    pub(crate) crash: Option<Later<crate::plan::CrashSpec>>,
     /// Replaces how the recording stops.
     pub(crate) end: Option<Later<EndDoc>>,
     /// Replaces what must hold.
@@ -93,26 +93,6 @@ pub(crate) struct FilesystemDoc {
     /// Generic mount flags.
     #[schemars(with = "Option<Vec<super::model::MountFlag>>")]
     pub(crate) flags: Option<Vec<At<String>>>,
-}
-
-/// A crash plan: its name, or a mapping with its options.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_plan)]
-pub(crate) struct CrashDoc {
-    /// The plan.
-    pub(crate) plan: PlanDoc,
-    /// Judge at most so many crash states; what is left out is reported.
-    pub(crate) budget: Option<At<u64>>,
-}
-
-/// Which crash states are judged.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PlanDoc {
-    /// Cuts at every flush and FUA completion, at every step's begin and end, and at the end of the recording: what
-    /// is durable alone, and with all that completed.
-    Barriers,
 }
 
 /// How a recording stops.

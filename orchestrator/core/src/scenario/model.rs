@@ -37,7 +37,7 @@ pub struct Variant {
     /// Steps that are recorded.
     pub workload: Vec<Step>,
     /// Where the power is cut.
-    pub crash: CrashSpec,
+    pub crash: crate::plan::CrashSpec,
     /// How the recording stops.
     pub end: End,
     /// What must hold after recovery.
@@ -224,24 +224,6 @@ pub enum Action {
     },
     /// Nothing but its marks in the log.
     Mark,
-}
-
-/// A crash plan and its bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct CrashSpec {
-    /// Which crash states are judged.
-    pub plan: CrashPlan,
-    /// At most so many of them.
-    pub budget: Option<u64>,
-}
-
-/// Which crash states are judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CrashPlan {
-    /// At every flush and FUA completion, every BEGIN and MARK, and the end.
-    Barriers,
 }
 
 /// How a recording stops.

@@ -1,15 +1,16 @@
 //! From the document to its variants: read every part once, then put each variant together and check it as a whole.
 
 use super::at::{At, Later};
-use super::doc::{CrashDoc, Document, EndDoc, FilesystemDoc, OutcomeDoc, PlanDoc, VariantDoc};
+use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
 use super::entry::{ExpectEntry, StepEntry, read};
 use super::error::{Problem, Sink, Span};
 use super::filesystem;
-use super::model::{CrashPlan, CrashSpec, End, FsType, Programs, Scenario, Variant};
+use super::model::{End, FsType, Programs, Scenario, Variant};
 use super::names::Label;
 use super::node::{Node, Value};
 use super::steps::{Lowering, bounded};
 use super::{expects, model};
+use crate::plan::{At as CutAt, CrashSpec};
 use crate::verdict::Outcome;
 
 /// Most variants of a scenario.
@@ -29,7 +30,7 @@ struct Parts {
     filesystem: Option<Part<FilesystemDoc>>,
     setup: Option<Part<Vec<StepEntry>>>,
     workload: Option<Part<Vec<StepEntry>>>,
-    crash: Option<CrashSpec>,
+    crash: Option<Part<CrashSpec>>,
     end: Option<End>,
     expect: Option<Part<Vec<ExpectEntry>>>,
     outcome: Option<Outcome>,
@@ -61,35 +62,16 @@ impl<'a> Reader<'a> {
         entry: fn(&Node, &Sink) -> Option<T>,
     ) -> Option<Part<Vec<T>>> {
         let node = self.node(later?)?;
-        match &node.value {
-            Value::List(items) => {
-                let value: Vec<T> = items.iter().filter_map(|n| entry(n, self.sink)).collect();
-                let whole = value.len() == items.len();
-                Some(Part {
-                    value,
-                    span: node.span.clone(),
-                    whole,
-                })
-            }
-            _ => {
-                self.sink.push(Problem::new(&node.span, "expected a list"));
-                None
-            }
-        }
-    }
-
-    fn crash(&self, later: Option<&Later<CrashDoc>>) -> Option<CrashSpec> {
-        let doc = self.part(later)?.value;
-        if let Some(budget) = doc.budget.as_ref().filter(|b| b.value == 0) {
-            self.sink
-                .push(Problem::new(&budget.span, "a budget of 0 would judge nothing"));
-        }
-        let plan = match doc.plan {
-            PlanDoc::Barriers => CrashPlan::Barriers,
+        let Value::List(items) = &node.value else {
+            self.sink.push(Problem::new(&node.span, "expected a list"));
+            return None;
         };
-        Some(CrashSpec {
-            plan,
-            budget: doc.budget.map(|b| b.value),
+        let value: Vec<T> = items.iter().filter_map(|n| entry(n, self.sink)).collect();
+        let whole = value.len() == items.len();
+        Some(Part {
+            value,
+            span: node.span.clone(),
+            whole,
         })
     }
 
@@ -148,7 +130,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         filesystem: reader.part(document.filesystem.as_ref()),
         setup: reader.list(document.setup.as_ref(), StepEntry::read),
         workload: reader.list(document.workload.as_ref(), StepEntry::read),
-        crash: reader.crash(document.crash.as_ref()),
+        crash: reader.part(document.crash.as_ref()),
         end: reader.end(document.end.as_ref()),
         expect: reader.list(document.expect.as_ref(), ExpectEntry::read),
         outcome: reader.outcome(document.outcome.as_ref()),
@@ -203,7 +185,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
             filesystem: reader.part(doc.filesystem.as_ref()),
             setup: reader.list(doc.setup.as_ref(), StepEntry::read),
             workload: reader.list(doc.workload.as_ref(), StepEntry::read),
-            crash: reader.crash(doc.crash.as_ref()),
+            crash: reader.part(doc.crash.as_ref()),
             end: reader.end(doc.end.as_ref()),
             expect: reader.list(doc.expect.as_ref(), ExpectEntry::read),
             outcome: reader.outcome(doc.outcome.as_ref()),
@@ -264,17 +246,14 @@ impl Whole<'_> {
         let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + p.value.len()));
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
-        let workload = match workload {
-            Some(part) => {
-                if part.value.is_empty() && part.whole {
-                    sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
-                }
-                Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+        let workload = if let Some(part) = workload {
+            if part.value.is_empty() && part.whole {
+                sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
             }
-            None => {
-                absent("workload", "a list of the steps to record");
-                Vec::new()
-            }
+            Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+        } else {
+            absent("workload", "a list of the steps to record");
+            Vec::new()
         };
         let expect = own.expect.as_ref().or(self.base.expect.as_ref());
         if expect.is_none() {
@@ -290,6 +269,7 @@ impl Whole<'_> {
         };
         let whole = read && setup.len() + workload.len() == entries;
         let complete = filesystem.is_some() && expect.is_some();
+        let crash = own.crash.as_ref().or(self.base.crash.as_ref());
         let mut variant = Variant {
             name: name.to_owned(),
             summary,
@@ -297,10 +277,7 @@ impl Whole<'_> {
             programs: self.programs.clone(),
             setup,
             workload,
-            crash: own.crash.or(self.base.crash).unwrap_or(CrashSpec {
-                plan: CrashPlan::Barriers,
-                budget: None,
-            }),
+            crash: crash.map(|part| part.value.clone()).unwrap_or_default(),
             end: own.end.or(self.base.end).unwrap_or(End::Cut),
             expect: Vec::new(),
             outcome: own
@@ -309,6 +286,9 @@ impl Whole<'_> {
                 .or_else(|| self.base.outcome.clone())
                 .unwrap_or(Outcome::Holds),
         };
+        if let Some(part) = crash.filter(|_| whole) {
+            crash_marks(&variant, part, sink);
+        }
         if let Some(part) = expect {
             // A step that could not be read may be the one whose label or content an expectation would miss.
             if whole {
@@ -342,5 +322,23 @@ impl Whole<'_> {
             _ => return None,
         };
         filesystem::lower(&doc, span, sink)
+    }
+}
+
+/// Checks that the marks that a crash plan names are some.
+fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink) {
+    let own = ["mounting", "mounted", "unmounting", "unmounted", "end"];
+    let steps = variant.workload.iter().map(|step| step.name.name.as_str());
+    let known: Vec<&str> = steps.chain(own).collect();
+    let at = part.value.at.iter().filter_map(|at| match at {
+        CutAt::Mark(name) => Some(name),
+        CutAt::Entry(_) => None,
+    });
+    for name in at.chain(part.value.between.iter().flatten()) {
+        if !known.contains(&name.as_str()) {
+            let message =
+                format!("the crash plan names `{name}`, which is no step and no mark of the workload");
+            sink.push(Problem::new(&part.span, message).help(&format!("valid here: {}", known.join(", "))));
+        }
     }
 }

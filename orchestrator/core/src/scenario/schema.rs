@@ -119,16 +119,6 @@ pub(crate) fn or_path(schema: &mut Schema) {
     );
 }
 
-/// The mapping, or the plan's name alone.
-pub(crate) fn or_plan(schema: &mut Schema) {
-    let plan = schema
-        .get("properties")
-        .and_then(|p| p.get("plan"))
-        .cloned()
-        .unwrap_or_default();
-    or_scalar(schema, &plan);
-}
-
 /// The mapping, or the label alone.
 pub(crate) fn or_label(schema: &mut Schema) {
     or_scalar(
