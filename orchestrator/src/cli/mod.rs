@@ -3,6 +3,7 @@
 mod check;
 mod doctor;
 pub mod kernel;
+mod log;
 mod machines;
 mod replay;
 mod run;
@@ -37,6 +38,9 @@ enum Command {
     /// The kernel store
     #[command(subcommand)]
     Kernel(kernel::KernelCommand),
+    /// Write logs and their crash states, without a machine: also for logs of dm-log-writes and QEMU
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Say what this machine has and lacks
     Doctor(doctor::DoctorArgs),
 }
@@ -63,6 +67,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
             tokio::task::spawn_blocking(move || kernel::run(command)).await??;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Log(command) => log::run(command).await,
         Command::Doctor(args) => doctor::run(&args).await,
     }
 }

@@ -40,7 +40,7 @@ pub fn export_qcow2(
             l1.push(0);
             continue;
         }
-        l1.push(next * CLUSTER | COPIED);
+        l1.push((next * CLUSTER) | COPIED);
         write_table(out, table)?;
         next += 1;
     }
@@ -83,7 +83,7 @@ fn write_data(
         out.write_all(&buffer)?;
         let table = &mut l2[(cluster / TABLE) as usize];
         table.resize(TABLE as usize, 0);
-        table[(cluster % TABLE) as usize] = *next * CLUSTER | COPIED;
+        table[(cluster % TABLE) as usize] = (*next * CLUSTER) | COPIED;
         *next += 1;
         count += 1;
     }

@@ -17,7 +17,8 @@ const LEVELS: u32 = 15;
 /// The nodes of one level, and a table of where to search for one.
 #[derive(Clone, Debug)]
 struct Level {
-    level: u32,
+    /// A node covers 16 to this power blocks.
+    height: u32,
     /// Where the level's nodes start and end in `nodes`.
     range: Range<u32>,
     /// Nodes whose numbers agree but for this many low bits share a place of the table.
@@ -44,7 +45,7 @@ impl Level {
             table.push((range.start + at) as u32);
         }
         Some(Self {
-            level,
+            height: level,
             range: range.start as u32..range.end as u32,
             shift,
             table,
@@ -145,7 +146,7 @@ impl BlockIndex {
     /// The lists of a block's ancestors that are not empty.
     pub(crate) fn lists(&self, block: u64) -> impl Iterator<Item = &[u32]> {
         self.levels.iter().filter_map(move |level| {
-            let place = level.search(&self.nodes, node(level.level, block)).ok()?;
+            let place = level.search(&self.nodes, node(level.height, block)).ok()?;
             Some(&self.versions[self.starts[place] as usize..self.starts[place + 1] as usize])
         })
     }
@@ -155,12 +156,12 @@ impl BlockIndex {
         self.levels
             .iter()
             .filter_map(|level| {
-                let place = match level.search(&self.nodes, node(level.level, block)) {
+                let place = match level.search(&self.nodes, node(level.height, block)) {
                     Ok(place) | Err(place) => place,
                 };
                 let found = self.nodes[..level.range.end as usize].get(place)?;
-                let first = (found & NUMBER) << (RADIX_BITS * level.level);
-                Some(first.max(block)..first + (1 << (RADIX_BITS * level.level)))
+                let first = (found & NUMBER) << (RADIX_BITS * level.height);
+                Some(first.max(block)..first + (1 << (RADIX_BITS * level.height)))
             })
             .min_by_key(|blocks| blocks.start)
     }
