@@ -5,7 +5,9 @@
 //! [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
 
 pub mod block;
+pub mod covered;
 pub mod event;
+pub mod export;
 pub mod index;
 pub mod io;
 pub mod log;
@@ -16,4 +18,5 @@ pub mod recovery;
 pub mod result;
 pub mod scenario;
 pub mod state;
+pub mod synthetic;
 pub mod verdict;

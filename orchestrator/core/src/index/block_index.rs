@@ -1,5 +1,6 @@
 //! Version lists: which requests touched a block, in completion order.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::io::IoKind;
@@ -106,12 +107,28 @@ impl BlockIndex {
         })
     }
 
+    /// The first range of blocks, from `block` on, that some completed request touched.
+    pub(crate) fn next_touched(&self, block: u64) -> Option<Range<u64>> {
+        (0..LEVELS)
+            .filter_map(|level| {
+                let range = self.levels[level as usize] as usize..self.levels[level as usize + 1] as usize;
+                let nodes = &self.nodes[range];
+                let found = *nodes.get(nodes.partition_point(|other| *other < node(level, block)))?;
+                let first = (found & NUMBER) << (RADIX_BITS * level);
+                Some(first.max(block)..first + (1 << (RADIX_BITS * level)))
+            })
+            .min_by_key(|blocks| blocks.start)
+    }
+
     /// Whether any request in this range of ids has FUA.
     pub(crate) fn any_fua(&self, from: u32, to: u32) -> bool {
         let first = self.fua.partition_point(|id| *id < from);
         self.fua.get(first).is_some_and(|id| *id < to)
     }
 }
+
+/// A node's number within its level.
+const NUMBER: u64 = (1 << 60) - 1;
 
 fn node(level: u32, block: u64) -> u64 {
     u64::from(level) << 60 | block >> (RADIX_BITS * level)

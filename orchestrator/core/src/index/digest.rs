@@ -71,6 +71,9 @@ type Part = [u64; 4];
 /// Parts of whole blocks that one write fills, by their place in the log: cleared when there are so many.
 const MEMO: usize = 16_384;
 
+/// Blocks that one step may look at: 256 GiB.
+const MAX_DIRTY: u64 = 1 << 26;
+
 /// Goes from state to state and says each one's digest. A step costs as much as the blocks in which the two states may
 /// differ: a barrier's state after another's is the writes between them.
 pub struct DigestCursor {
@@ -91,6 +94,9 @@ pub enum DigestError {
     /// The log does not have the state.
     #[error(transparent)]
     State(#[from] crate::state::StateError),
+    /// The two states may differ in more blocks than a digest is worth.
+    #[error("the state may differ from the one before it in more than {MAX_DIRTY} blocks of 4 KiB")]
+    TooWide,
     /// Data could not be read. The cursor must not be used any more.
     #[error("cannot read a crash state: {0}")]
     Io(#[from] io::Error),
@@ -124,7 +130,9 @@ impl DigestCursor {
     /// When the log does not have the state, or its data cannot be read.
     pub fn digest(&mut self, state: &CrashState) -> Result<Digest, DigestError> {
         let next = self.index.log().select(state)?;
-        self.collect_dirty(&next);
+        if !self.collect_dirty(&next) {
+            return Err(DigestError::TooWide);
+        }
         self.here = next;
         let dirty = std::mem::take(&mut self.dirty);
         for block in &dirty {
@@ -153,15 +161,19 @@ impl DigestCursor {
         Digest(digest)
     }
 
-    /// The blocks in which the next state may differ from this one.
-    fn collect_dirty(&mut self, next: &Selection) {
+    /// Finds the blocks in which the next state may differ from this one; false when they are too many.
+    fn collect_dirty(&mut self, next: &Selection) -> bool {
         let (here, log) = (&self.here, self.index.log());
         self.dirty.clear();
         let dirty = &mut self.dirty;
+        let mut count = 0_u64;
         let mut touch = |id: u32| {
             let record = log.record(id);
             if record.kind != IoKind::Flush && record.len > 0 {
-                dirty.extend(record.offset / BLOCK..record.end().div_ceil(BLOCK));
+                count = count.saturating_add(record.len / BLOCK + 2);
+                if count <= MAX_DIRTY {
+                    dirty.extend(record.offset / BLOCK..record.end().div_ceil(BLOCK));
+                }
             }
         };
         let (from, to) = (here.floor.min(next.floor), here.completed.max(next.completed));
@@ -191,8 +203,12 @@ impl DigestCursor {
                 touch(id.0);
             }
         }
+        if count > MAX_DIRTY {
+            return false;
+        }
         self.dirty.sort_unstable();
         self.dirty.dedup();
+        true
     }
 
     /// A block's part of the sum; `None` when it is as in the base image.

@@ -1,6 +1,7 @@
 //! A crash state as bytes.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::block_index::{BLOCK, BlockIndex};
@@ -102,6 +103,22 @@ impl ReadAt for StateImage {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         read_state(&self.index, &self.selection, &self.sources, offset, buffer)
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
+        let size = self.size();
+        if offset >= size {
+            return Ok(None);
+        }
+        let log = self.index.log();
+        let in_flight = self.selection.in_flight.iter().filter_map(|id| {
+            let record = log.record(id.0);
+            (record.end() > offset).then(|| record.offset.max(offset)..record.end())
+        });
+        let ranges = self.sources.base.next_data(offset)?.into_iter();
+        let touched = self.index.next_touched(offset / BLOCK);
+        let touched = touched.map(|blocks| (blocks.start * BLOCK).max(offset)..(blocks.end * BLOCK).min(size));
+        Ok(ranges.chain(touched).chain(in_flight).min_by_key(|range| range.start))
     }
 }
 

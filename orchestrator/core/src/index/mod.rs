@@ -7,8 +7,10 @@
 mod block_index;
 mod digest;
 mod image;
+mod replay;
 mod resolve;
 
 pub use block_index::{BLOCK, BlockIndex};
 pub use digest::{Digest, DigestCursor, DigestError};
 pub use image::{Sources, StateImage, StateView};
+pub use replay::replay;

@@ -1,6 +1,7 @@
 //! Where each sector of a block comes from in a state.
 
 use super::block_index::{BLOCK, BlockIndex};
+use crate::covered::{Case, hit};
 use crate::io::IoKind;
 use crate::log::{DataRef, Record};
 use crate::state::{DiscardAs, Selection, Tear, TornPart};
@@ -29,9 +30,16 @@ impl BlockIndex {
     pub(crate) fn resolve(&self, selection: &Selection, block: u64) -> [Origin; SECTORS] {
         let mut origins = [Origin::Base; SECTORS];
         let mut open: u8 = 0xff;
+        let mut forced: u8 = 0;
         let mut take = |id: u32, record: &Record| {
             let tear = selection.tear.filter(|tear| tear.request.0 == id);
-            let covered = coverage(record, block, tear.as_ref()) & open;
+            let covered = coverage(record, block, tear.as_ref());
+            if record.fua {
+                forced |= covered & open;
+            } else if id >= selection.floor && covered & forced != 0 {
+                hit(Case::VolatileUnderDurable);
+            }
+            let covered = covered & open;
             for (sector, origin) in origins.iter_mut().enumerate() {
                 if covered >> sector & 1 == 1 {
                     let at = block * BLOCK + sector as u64 * SECTOR;
@@ -63,8 +71,15 @@ impl BlockIndex {
                 break;
             };
             *list = rest;
-            if selection.contains(log, *id) && take(*id, log.record(*id)) {
-                break;
+            let (id, older) = (*id, !rest.is_empty());
+            if selection.contains(log, id) {
+                let record = log.record(id);
+                if older && record.kind == IoKind::Discard {
+                    hit(Case::DiscardOverDirty);
+                }
+                if take(id, record) {
+                    break;
+                }
             }
         }
         origins
@@ -93,6 +108,11 @@ fn coverage(record: &Record, block: u64, tear: Option<&Tear>) -> u8 {
         for sector in 0..SECTORS as u64 {
             if !survives(record, tear, start + sector * SECTOR) {
                 mask &= !(1 << sector);
+                match tear.part {
+                    TornPart::First(_) => hit(Case::TornTail),
+                    TornPart::Last(_) => hit(Case::TornHead),
+                    TornPart::Even | TornPart::Odd => {}
+                }
             }
         }
     }
@@ -111,8 +131,8 @@ fn survives(record: &Record, tear: &Tear, at: u64) -> bool {
     match tear.part {
         TornPart::First(count) => index < u64::from(count),
         TornPart::Last(count) => index >= units - u64::from(count),
-        TornPart::Even => index % 2 == 0,
-        TornPart::Odd => index % 2 == 1,
+        TornPart::Even => index.is_multiple_of(2),
+        TornPart::Odd => !index.is_multiple_of(2),
     }
 }
 
@@ -124,7 +144,10 @@ fn origin_at(record: &Record, at: u64, discard: DiscardAs) -> Origin {
     }
     match record.data() {
         DataRef::Log(start) => Origin::Log(start + (at - record.offset)),
-        DataRef::Sidecar(start) => Origin::Sidecar(start + (at - record.offset)),
+        DataRef::Sidecar(start) => {
+            hit(Case::InFlightFromSidecar);
+            Origin::Sidecar(start + (at - record.offset))
+        }
         // Never chosen.
         DataRef::None | DataRef::Lost => Origin::Zeros,
     }

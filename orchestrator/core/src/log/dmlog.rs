@@ -140,7 +140,7 @@ fn decode_tag(bytes: &[u8; SUPERBLOCK_LEN]) -> Result<Option<Tag>, SuperblockErr
         device_size: u64_at(at, 8),
         atomic_unit: u32_at(at, 16),
     };
-    if tag.device_size % 512 != 0 || !tag.atomic_unit.is_power_of_two() || tag.atomic_unit < 512 {
+    if !tag.device_size.is_multiple_of(512) || !tag.atomic_unit.is_power_of_two() || tag.atomic_unit < 512 {
         return Err(SuperblockError::Tag);
     }
     Ok(Some(tag))
@@ -189,7 +189,15 @@ impl EntryHeader {
 /// As much of a mark's text as fits into an entry's sector, with a zero after it: `replay-log` reads it as a C string.
 pub fn mark_text(text: &str, sector_size: u32) -> &str {
     let room = sector_size as usize - ENTRY_LEN - 1;
-    &text[..text.floor_char_boundary(room)]
+    truncate(text, room)
+}
+
+/// The longest start of a text that has at most `len` bytes.
+pub(super) fn truncate(text: &str, len: usize) -> &str {
+    let end = (0..=len.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

@@ -344,7 +344,7 @@ fn check_submit(builder: &LogBuilder, number: u32, io: &Io, geometry: &Geometry)
         .offset
         .checked_add(io.len)
         .is_some_and(|end| end <= geometry.device_size);
-    let whole = io.offset % sector == 0 && io.len % sector == 0;
+    let whole = io.offset.is_multiple_of(sector) && io.len.is_multiple_of(sector);
     let empty = io.len == 0;
     if !fits || !whole || empty != (io.kind == IoKind::Flush) {
         return Err(damaged(

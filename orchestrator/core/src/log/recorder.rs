@@ -49,7 +49,7 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
             atomic_unit,
             order: Order::Completion,
         };
-        if device_size == 0 || device_size % 512 != 0 || device_size >= 1 << 62 {
+        if device_size == 0 || !device_size.is_multiple_of(512) || device_size >= 1 << 62 {
             return Err(invalid(format!(
                 "a device of {device_size} bytes; expected a positive multiple of 512"
             )));
@@ -204,7 +204,7 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
             };
         }
         let sector = u64::from(self.geometry.sector_size);
-        if io.len == 0 || io.len % sector != 0 || io.offset % sector != 0 {
+        if io.len == 0 || !io.len.is_multiple_of(sector) || !io.offset.is_multiple_of(sector) {
             return Err(invalid(format!(
                 "{io:?} is not made of whole sectors of {sector} bytes"
             )));
@@ -279,7 +279,7 @@ impl<L: Write + Seek + Send, E: Write + Send> IoLog for Recorder<L, E> {
     fn mark(&mut self, mark: &Mark) -> io::Result<()> {
         self.guarded(|this| {
             let text = mark.to_string();
-            let full = &text[..text.floor_char_boundary(sidecar::MAX_MARK)];
+            let full = dmlog::truncate(&text, sidecar::MAX_MARK);
             let short = dmlog::mark_text(full, this.geometry.sector_size);
             let header = EntryHeader {
                 flags: dmlog::MARK,

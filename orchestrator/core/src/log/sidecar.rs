@@ -193,7 +193,9 @@ impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
         let power = |value: u32, max: u32| value.is_power_of_two() && (512..=max).contains(&value);
         if !power(geometry.sector_size, 65_536)
             || !power(geometry.atomic_unit, 1 << 30)
-            || geometry.device_size % u64::from(geometry.sector_size) != 0
+            || !geometry
+                .device_size
+                .is_multiple_of(u64::from(geometry.sector_size))
             || geometry.device_size >= 1 << 62
         {
             return Err(SidecarError::Header);

@@ -1,11 +1,12 @@
 //! What was completed, durable and in flight at any moment.
 //!
 //! Requests are numbered by completion, so what had completed at a cut is a prefix of them. A flush makes durable what
-//! had completed when it was *submitted* (Linux, `Documentation/block/writeback_cache_control.rst`: "all previously
-//! completed write requests are on non-volatile storage before the flush bio starts"), which is a shorter prefix. So the
-//! durable set at a cut is a prefix, plus the FUA writes between its end and the completed prefix's.
+//! had completed when it was *submitted* (Linux, `Documentation/block/writeback_cache_control.rst`, on `REQ_PREFLUSH`:
+//! it orders the writes that completed before it, and no others), which is a shorter prefix. So the durable set at a cut
+//! is a prefix, plus the FUA writes between its end and the completed prefix's.
 
 use super::model::{Cut, Event, PackedEvent, Record, RequestId, WriteLog};
+use crate::covered::{Case, hit};
 use crate::io::IoKind;
 
 /// Events between two checkpoints, at least: as many as there are requests in flight when that is more, so that
@@ -57,6 +58,9 @@ impl Walk {
                     let (_, completed_before) = self.in_flight.remove(at);
                     if records[id.0 as usize].kind == IoKind::Flush {
                         self.flushed = self.flushed.max(completed_before);
+                        if completed_before < self.completed {
+                            hit(Case::CompletedDuringFlush);
+                        }
                     }
                 }
                 self.completed += 1;

@@ -4,8 +4,10 @@ use super::cuts::{self, Side};
 use super::reorder;
 use super::spec::{CrashSpec, DiscardModel};
 use super::torn;
+use crate::covered::{Case, hit};
 use crate::io::IoKind;
-use crate::log::{Cut, Moment, WriteLog};
+use crate::log::{Cut, Event, Moment, WriteLog};
+use crate::mark::Mark;
 use crate::state::{CrashState, DiscardAs, PlanKind, Set};
 
 /// A plan that the log cannot serve.
@@ -234,6 +236,14 @@ impl States<'_> {
         (here * discards, all.saturating_mul(discards))
     }
 
+    /// Whether a step was acknowledged right before a cut.
+    fn is_acknowledgement(&self, cut: Cut) -> bool {
+        let Some(Event::Mark(mark)) = cut.0.checked_sub(1).and_then(|place| self.log.event(place)) else {
+            return false;
+        };
+        matches!(self.log.marks()[mark as usize].mark, Mark::Done(_))
+    }
+
     fn discards(&self, moment: &Moment) -> &'static [DiscardAs] {
         match self.spec.discard {
             DiscardModel::Indeterminate if self.context.has_discard(self.log, moment) => {
@@ -252,7 +262,12 @@ impl States<'_> {
         let state = |set| CrashState::new(plan, cut, set);
         let made = match plan {
             PlanKind::Barriers if volatile == 0 => vec![state(Set::Durable)],
-            PlanKind::Barriers => vec![state(Set::Durable), state(Set::Completed)],
+            PlanKind::Barriers => {
+                if self.is_acknowledgement(cut) {
+                    hit(Case::AcknowledgedWithoutFlush);
+                }
+                vec![state(Set::Durable), state(Set::Completed)]
+            }
             PlanKind::Writes => vec![state(Set::Completed)],
             PlanKind::At => {
                 let mut made = vec![state(Set::Durable)];

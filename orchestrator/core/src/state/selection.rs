@@ -1,6 +1,7 @@
 //! What a crash state chooses from a log.
 
 use super::choice::{CrashState, DiscardAs, Set, Tear, TornPart};
+use crate::covered::{Case, hit};
 use crate::io::IoKind;
 use crate::log::{Cut, DataRef, Moment, Request, RequestId, WriteLog};
 
@@ -113,6 +114,9 @@ impl Selection {
         }
         if self.discard == DiscardAs::Kept && record.kind == IoKind::Discard {
             return false;
+        }
+        if request >= self.floor && record.fua {
+            hit(Case::FuaBetweenFlushes);
         }
         request < self.floor || record.fua || self.rule.contains(request)
     }
@@ -301,6 +305,7 @@ impl WriteLog {
             in_flight[*place] = left.remove((rank % ways) as usize);
             rank /= ways;
         }
+        hit(Case::OverlappingInFlight);
         if rank != 0 {
             return Err(StateError::Order {
                 cut,

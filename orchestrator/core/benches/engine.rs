@@ -1,0 +1,83 @@
+//! The engine's speed on a log of a million entries, beside a replay of the log from its start.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use coldcut_core::block::Zeros;
+use coldcut_core::index::{BlockIndex, DigestCursor, Sources, replay};
+use coldcut_core::log::{Cut, LoadOptions, WriteLog};
+use coldcut_core::plan::CrashSpec;
+use coldcut_core::state::{CrashState, PlanKind, Set};
+use coldcut_core::synthetic::SyntheticLog;
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+
+const ENTRIES: u32 = 1_000_000;
+const DEVICE: u64 = 1 << 30;
+
+fn engine(c: &mut Criterion) {
+    let source = Arc::new(SyntheticLog::new(ENTRIES, DEVICE));
+    let load = || WriteLog::load(&*source, None, &LoadOptions::default()).map(|loaded| loaded.log);
+    let log = Arc::new(load().expect("the synthetic log loads"));
+    let index = Arc::new(BlockIndex::build(Arc::clone(&log)));
+    println!("memory: {:.1} bytes an entry", index.memory_per_entry());
+    let sources = Sources {
+        base: Arc::new(Zeros {
+            size: log.geometry().device_size,
+        }),
+        log: Arc::clone(&source) as _,
+        sidecar: None,
+    };
+    let end = log.end().0;
+    let mut random = 0x1234_5678_9abc_def0_u64;
+    let mut next = move |below: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % below
+    };
+
+    let mut slow = c.benchmark_group("a million entries");
+    slow.sample_size(10);
+    slow.bench_function("load and index", |b| {
+        b.iter(|| BlockIndex::build(Arc::new(load().expect("the synthetic log loads"))));
+    });
+    let mut device = vec![0; DEVICE as usize];
+    slow.bench_function("replay from the start to the middle", |b| {
+        b.iter(|| replay(&log, &sources, Cut(end / 2), &mut device));
+    });
+    slow.finish();
+    drop(device);
+
+    let mut fast = c.benchmark_group("a state");
+    fast.bench_function("select a random one", |b| {
+        b.iter_batched(
+            || CrashState::new(PlanKind::At, Cut(next(u64::from(end)) as u32), Set::Completed),
+            |state| index.view(black_box(&state)).map(|view| view.selection().clone()),
+            BatchSize::SmallInput,
+        );
+    });
+    let state = CrashState::new(PlanKind::At, Cut(end / 2), Set::Durable);
+    let view = index.view(&state).expect("the middle exists");
+    let mut buffer = [0; 4096];
+    fast.bench_function("read 4 KiB", |b| {
+        b.iter_batched(
+            || next(DEVICE / 4096) * 4096,
+            |offset| view.read_at(&sources, black_box(offset), &mut buffer),
+            BatchSize::SmallInput,
+        );
+    });
+    let mut cursor = DigestCursor::new(Arc::clone(&index), sources.clone()).expect("the sources fit");
+    let spec = CrashSpec::default();
+    let mut states = spec.states(&log).expect("barriers need nothing").cycle();
+    fast.bench_function("digest of the next barrier's state", |b| {
+        b.iter(|| {
+            states
+                .next()
+                .map(|state| cursor.digest(&state).map_err(|error| error.to_string()))
+        });
+    });
+    fast.finish();
+}
+
+criterion_group!(benches, engine);
+criterion_main!(benches);

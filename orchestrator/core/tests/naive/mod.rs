@@ -1,0 +1,282 @@
+//! The model in its most literal form: arrays of bytes, sets by brute force. Written from the definition alone; it
+//! shares nothing with the engine but the types of requests.
+
+#![allow(dead_code, unreachable_pub)]
+
+use bytes::Bytes;
+use coldcut_core::io::{Io, IoKind, IoLog};
+use coldcut_core::log::Recorder;
+use coldcut_core::mark::{Mark, StepName};
+use proptest::prelude::*;
+use std::io::Cursor;
+
+pub const SECTOR: usize = 512;
+
+/// What a test makes happen.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    Submit(Io, Vec<u8>),
+    /// The n-th submitted request ends.
+    Complete(usize),
+    Fail(usize),
+    Mark(Mark),
+}
+
+/// A script of happenings on a device.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub device: usize,
+    pub base: Vec<u8>,
+    pub happenings: Vec<Happening>,
+}
+
+impl Script {
+    /// Records it with the real recorder: log and sidecar.
+    pub fn record(&self, finish: bool) -> (Vec<u8>, Vec<u8>) {
+        let mut recorder =
+            Recorder::new(Cursor::new(Vec::new()), Vec::new(), self.device as u64, 4096).unwrap();
+        let mut ids = Vec::new();
+        for happening in &self.happenings {
+            match happening {
+                Happening::Submit(io, data) => {
+                    ids.push(recorder.submit(*io, Bytes::from(data.clone())).unwrap());
+                }
+                Happening::Complete(number) => recorder.complete(ids[*number]).unwrap(),
+                Happening::Fail(number) => recorder.fail(ids[*number]).unwrap(),
+                Happening::Mark(mark) => recorder.mark(mark).unwrap(),
+            }
+        }
+        if finish {
+            recorder.finish().unwrap();
+        }
+        let (log, sidecar) = recorder.into_inner();
+        (log.into_inner(), sidecar)
+    }
+
+    fn submissions(&self) -> Vec<(usize, Io, &Vec<u8>)> {
+        self.happenings
+            .iter()
+            .enumerate()
+            .filter_map(|(place, happening)| match happening {
+                Happening::Submit(io, data) => Some((place, *io, data)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn end_of(&self, number: usize) -> Option<(usize, bool)> {
+        self.happenings
+            .iter()
+            .enumerate()
+            .find_map(|(place, happening)| match happening {
+                Happening::Complete(other) if *other == number => Some((place, true)),
+                Happening::Fail(other) if *other == number => Some((place, false)),
+                _ => None,
+            })
+    }
+
+    /// Whether submission `number` completed before event `cut`.
+    fn completed_by(&self, number: usize, cut: usize) -> bool {
+        matches!(self.end_of(number), Some((place, true)) if place < cut)
+    }
+
+    /// durable(t), by the definition.
+    pub fn durable(&self, cut: usize) -> Vec<usize> {
+        let submissions = self.submissions();
+        (0..submissions.len())
+            .filter(|number| {
+                let io = submissions[*number].1;
+                if io.kind == IoKind::Flush || !self.completed_by(*number, cut) {
+                    return false;
+                }
+                let completed_at = self.end_of(*number).unwrap().0;
+                io.fua
+                    || (0..submissions.len()).any(|flush| {
+                        let (submitted_at, flush_io, _) = submissions[flush];
+                        flush_io.kind == IoKind::Flush
+                            && self.completed_by(flush, cut)
+                            && completed_at < submitted_at
+                    })
+            })
+            .collect()
+    }
+
+    /// volatile(t), in the order in which chosen ones are applied: completion, then in flight by submission.
+    pub fn volatile(&self, cut: usize) -> Vec<usize> {
+        let durable = self.durable(cut);
+        let mut volatile: Vec<usize> = self
+            .submissions()
+            .iter()
+            .enumerate()
+            .filter(|(number, (place, io, _))| {
+                let failed = matches!(self.end_of(*number), Some((end, false)) if end < cut);
+                *place < cut && io.kind != IoKind::Flush && !failed && !durable.contains(number)
+            })
+            .map(|(number, _)| number)
+            .collect();
+        volatile.sort_by_key(|number| self.order_key(*number, cut));
+        volatile
+    }
+
+    fn order_key(&self, number: usize, cut: usize) -> (usize, usize) {
+        match self.end_of(number) {
+            Some((place, true)) if place < cut => (place, 0),
+            _ => (usize::MAX, number),
+        }
+    }
+
+    /// The device with these submissions applied in the global order, in-flight ones in the order given.
+    pub fn content(&self, cut: usize, chosen: &[usize]) -> Vec<u8> {
+        let mut ordered = chosen.to_vec();
+        ordered.sort_by_key(|number| match self.order_key(*number, cut) {
+            (usize::MAX, _) => (
+                usize::MAX,
+                chosen.iter().position(|other| other == number).unwrap(),
+            ),
+            key => key,
+        });
+        let submissions = self.submissions();
+        let mut device = self.base.clone();
+        for number in ordered {
+            let (_, io, data) = submissions[number];
+            let range = io.offset as usize..(io.offset + io.len) as usize;
+            match io.kind {
+                IoKind::Write => device[range].copy_from_slice(data),
+                IoKind::WriteZeroes | IoKind::Discard => device[range].fill(0),
+                IoKind::Flush => {}
+            }
+        }
+        device
+    }
+
+    /// The submission with the n-th completion; what never completed follows by submission. The engine's numbering.
+    pub fn by_engine_number(&self) -> Vec<usize> {
+        let mut numbers: Vec<usize> = (0..self.submissions().len()).collect();
+        numbers.sort_by_key(|number| match self.end_of(*number) {
+            Some((place, true)) => (place, 0),
+            _ => (usize::MAX, *number),
+        });
+        numbers
+    }
+
+    pub fn io(&self, number: usize) -> Io {
+        self.submissions()[number].1
+    }
+}
+
+/// One step of the random walk that makes a script.
+#[derive(Clone, Debug)]
+enum Move {
+    Submit {
+        kind: u8,
+        sector: usize,
+        sectors: usize,
+        fua: bool,
+        fill: u8,
+    },
+    End {
+        which: usize,
+        fail: bool,
+    },
+    Mark(u8),
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        5 => (0..8_u8, 0..60_usize, 1..20_usize, prop::bool::weighted(0.2), 1..=255_u8)
+            .prop_map(|(kind, sector, sectors, fua, fill)| Move::Submit { kind, sector, sectors, fua, fill }),
+        5 => (0..8_usize, prop::bool::weighted(0.08)).prop_map(|(which, fail)| Move::End { which, fail }),
+        1 => (0..3_u8).prop_map(Move::Mark),
+    ]
+}
+
+/// Random small logs on a device of a few blocks (not a whole number of blocks), with overlap as the rule.
+pub fn scripts(most: usize) -> impl Strategy<Value = Script> {
+    (4..9_usize, 0..4_u8, prop::collection::vec(moves(), 0..most)).prop_map(|(blocks, base_fill, moves)| {
+        let device = blocks * 4096 - 1024;
+        let sectors_in_all = device / SECTOR;
+        let mut base = vec![0; device];
+        for (index, byte) in base.iter_mut().enumerate() {
+            // Two fills that writes use too, so that some rewrite what is there.
+            *byte = if index / 4096 % 2 == 0 { base_fill } else { 0 };
+        }
+        let mut happenings = Vec::new();
+        let mut open: Vec<usize> = Vec::new();
+        let mut submitted = 0;
+        for step in moves {
+            match step {
+                Move::Submit {
+                    kind,
+                    sector,
+                    sectors,
+                    fua,
+                    fill,
+                } => {
+                    let sector = sector % sectors_in_all;
+                    let sectors = sectors.min(sectors_in_all - sector);
+                    let range = |kind| Io {
+                        kind,
+                        offset: (sector * SECTOR) as u64,
+                        len: (sectors * SECTOR) as u64,
+                        fua,
+                    };
+                    let io = match kind {
+                        0 => range(IoKind::Discard),
+                        1 => range(IoKind::WriteZeroes),
+                        2 | 3 => Io {
+                            kind: IoKind::Flush,
+                            offset: 0,
+                            len: 0,
+                            fua: false,
+                        },
+                        _ => range(IoKind::Write),
+                    };
+                    let data = if io.kind == IoKind::Write {
+                        // Every byte depends on the sector, and often on the request.
+                        let salt = if fill < 64 { fill % 4 } else { fill };
+                        (0..io.len as usize)
+                            .map(|at| {
+                                if salt < 4 {
+                                    salt
+                                } else {
+                                    salt.wrapping_add((sector + at / SECTOR) as u8)
+                                }
+                            })
+                            .collect()
+                    } else {
+                        Vec::new()
+                    };
+                    open.push(submitted);
+                    submitted += 1;
+                    happenings.push(Happening::Submit(io, data));
+                }
+                Move::End { which, fail } => {
+                    if !open.is_empty() {
+                        let number = open.remove(which % open.len());
+                        happenings.push(if fail {
+                            Happening::Fail(number)
+                        } else {
+                            Happening::Complete(number)
+                        });
+                    }
+                }
+                Move::Mark(which) => {
+                    let step = StepName {
+                        index: u32::from(which),
+                        name: format!("step{which}"),
+                    };
+                    happenings.push(Happening::Mark(match which {
+                        0 => Mark::Begin(step),
+                        1 => Mark::Done(step),
+                        _ => Mark::Other("something".into()),
+                    }));
+                }
+            }
+        }
+        Script {
+            device,
+            base,
+            happenings,
+        }
+    })
+}
