@@ -116,7 +116,13 @@ pub fn export_log(
         for left in kernel.rest() {
             writer.request_named(log, left)?;
         }
-        writer.mark(dmlog::END_MARK)?;
+        let closed = log
+            .marks()
+            .last()
+            .is_some_and(|last| last.mark.to_string() == dmlog::END_MARK);
+        if !(closed && what.marks && until == log.end()) {
+            writer.mark(dmlog::END_MARK)?;
+        }
     }
     let (entries, end) = (writer.entries, writer.at);
     superblock.entries = entries;

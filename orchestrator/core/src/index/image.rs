@@ -117,8 +117,12 @@ impl ReadAt for StateImage {
         });
         let ranges = self.sources.base.next_data(offset)?.into_iter();
         let touched = self.index.next_touched(offset / BLOCK);
-        let touched = touched.map(|blocks| (blocks.start * BLOCK).max(offset)..(blocks.end * BLOCK).min(size));
-        Ok(ranges.chain(touched).chain(in_flight).min_by_key(|range| range.start))
+        let touched =
+            touched.map(|blocks| (blocks.start * BLOCK).max(offset)..(blocks.end * BLOCK).min(size));
+        Ok(ranges
+            .chain(touched)
+            .chain(in_flight)
+            .min_by_key(|range| range.start))
     }
 }
 

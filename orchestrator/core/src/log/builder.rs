@@ -132,7 +132,7 @@ impl LogBuilder {
     pub fn build(mut self) -> WriteLog {
         // A record knows the places of its own events, so that no table of old names is needed. Failed requests are
         // ordered with those in flight, by submission.
-        self.records.sort_by_key(|record| {
+        self.records.sort_unstable_by_key(|record| {
             if record.failed || record.ended == NEVER {
                 (NEVER, record.submitted)
             } else {

@@ -30,8 +30,8 @@ pub(super) struct Entries<'a, R: ?Sized> {
     window_at: u64,
 }
 
-/// Bytes read at a time: entries of flushes and marks follow each other, data lies between others.
-const WINDOW: u64 = 4096;
+/// Bytes read at a time: data lies between most entries.
+const WINDOW: u64 = 512;
 
 impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
     pub(super) fn new(source: &'a R, sector_size: u32) -> Self {

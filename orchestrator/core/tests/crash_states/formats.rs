@@ -1,10 +1,10 @@
 //! Logs of other tools, damaged logs, and logs that go out and come back.
 
-mod naive;
-
+use super::naive;
 use std::io::Cursor;
 use std::sync::Arc;
 
+use super::naive::{Happening, scripts};
 use coldcut_core::block::{ReadAt, Zeros};
 use coldcut_core::export::{LogExport, export_log, export_raw};
 use coldcut_core::index::{BlockIndex, Sources};
@@ -13,7 +13,6 @@ use coldcut_core::log::dmlog::{self, EntryHeader, Superblock, SuperblockError};
 use coldcut_core::log::{Cut, LoadError, LoadOptions, LoadWarning, Loaded, Order, PastEnd, WriteLog};
 use coldcut_core::mark::Mark;
 use coldcut_core::state::{CrashState, PlanKind, Set};
-use naive::{Happening, scripts};
 use proptest::prelude::*;
 
 /// Builds a log byte by byte, as the format's documentation has it.

@@ -1,17 +1,16 @@
 //! Every state of random small logs, compared with the naive model.
 
-mod naive;
-
+use super::naive;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::naive::{Script, scripts};
 use coldcut_core::block::ReadAt;
 use coldcut_core::index::{BlockIndex, DigestCursor, Sources};
 use coldcut_core::io::IoKind;
 use coldcut_core::log::{Cut, LoadOptions, LoadWarning, RequestId, WriteLog};
 use coldcut_core::plan::CrashSpec;
 use coldcut_core::state::{CrashState, PlanKind, Set, StateId, Tear, TornPart};
-use naive::{Script, scripts};
 use proptest::prelude::*;
 
 struct Engine {

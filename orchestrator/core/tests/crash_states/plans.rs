@@ -1,10 +1,9 @@
 //! What plans visit.
 
-mod naive;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::naive::{Script, scripts};
 use coldcut_core::block::ReadAt;
 use coldcut_core::index::{BlockIndex, Sources};
 use coldcut_core::io::{Io, IoKind};
@@ -12,7 +11,6 @@ use coldcut_core::log::{DataRef, Geometry, LoadOptions, LogBuilder, Order, Write
 use coldcut_core::mark::{Mark, StepName};
 use coldcut_core::plan::{At, CrashSpec, DiscardModel, PlanError};
 use coldcut_core::state::{PlanKind, StateId};
-use naive::{Script, scripts};
 use proptest::prelude::*;
 
 const GEOMETRY: Geometry = Geometry {

@@ -1,7 +1,6 @@
 //! The random logs that the other tests use do reach the cases that matter.
 
-mod naive;
-
+use super::naive;
 use std::sync::Arc;
 
 use coldcut_core::block::ReadAt;
