@@ -153,7 +153,11 @@ impl Said {
             }
         }
         let size = (self.disk.len() as u64).to_be_bytes();
-        self.option_reply(option, 3, &[&[0, 0][..], &size, &EXPORT_FLAGS.to_be_bytes()].concat());
+        self.option_reply(
+            option,
+            3,
+            &[&[0, 0][..], &size, &EXPORT_FLAGS.to_be_bytes()].concat(),
+        );
         let sizes = [512_u32, 4096, MAX_PAYLOAD].map(u32::to_be_bytes).concat();
         self.option_reply(option, 3, &[&[0, 3], sizes.as_slice()].concat());
         self.option_reply(option, 1, &[]);
@@ -187,7 +191,14 @@ impl Said {
     }
 
     /// The data that was read, or the error.
-    fn carry_out(&mut self, kind: u64, flags: u64, offset: u64, len: u64, payload: &[u8]) -> Result<Vec<u8>, u32> {
+    fn carry_out(
+        &mut self,
+        kind: u64,
+        flags: u64,
+        offset: u64,
+        len: u64,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, u32> {
         // FUA (1) everywhere, NO_HOLE (2) when zeroing.
         let known = match kind {
             0 | 1 | 3 | 4 => 1,

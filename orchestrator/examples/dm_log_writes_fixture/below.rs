@@ -109,7 +109,10 @@ fn durable_states(base: &[u8], ours: Recording) -> anyhow::Result<Vec<blake3::Ha
     let mut states = vec![blake3::hash(base)];
     for (place, event) in index.log().events().enumerate() {
         let is_flush = match event {
-            Event::Complete(id) => index.log().request(id).is_some_and(|r| r.io.kind == IoKind::Flush),
+            Event::Complete(id) => index
+                .log()
+                .request(id)
+                .is_some_and(|r| r.io.kind == IoKind::Flush),
             _ => false,
         };
         if is_flush {

@@ -50,7 +50,9 @@ async fn main() -> anyhow::Result<()> {
     let log = cut_at_its_end(&slice.read_all()?)?;
     let data = below::Slice::new(run.content.as_ref(), 0, DATA).read_all()?;
     let agreed = below::agree(&run.base, &log, &data, run.recorder)?;
-    println!("{agreed} flush states of the log are what our own recording says was durable on the disk below");
+    println!(
+        "{agreed} flush states of the log are what our own recording says was durable on the disk below"
+    );
 
     let name = |what: &str| to.join(format!("dm-log-writes-{series}.{what}"));
     for (what, bytes) in [("log.zst", &log), ("base.zst", &run.base)] {
