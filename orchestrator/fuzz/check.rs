@@ -26,7 +26,8 @@ pub fn check(input: &[u8]) -> Said {
     );
 
     let said = model::said(input, SIZE as usize);
-    said.compare(&whole.replies);
+    said.compare(&whole.replies)
+        .expect("the server says what the protocol says");
     assert_eq!(whole.closed, said.closed, "whether the server closes");
     assert!(whole.content == said.disk, "the disk holds something else");
 

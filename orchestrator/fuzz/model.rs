@@ -233,31 +233,42 @@ impl Said {
     }
 
     /// Compares with what the server said.
-    pub fn compare(&self, replies: &[u8]) {
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn compare(&self, replies: &[u8]) -> Result<(), String> {
         let mut rest = Input(replies);
         for (number, expected) in self.replies.iter().enumerate() {
             match expected {
                 Expected::Bytes(bytes) => {
                     let found = rest.take(bytes.len());
-                    assert!(
-                        found == Some(bytes),
-                        "reply {number} is not what the protocol says: {:02x?} instead of {:02x?}",
-                        found.map(|bytes| &bytes[..bytes.len().min(40)]),
-                        &bytes[..bytes.len().min(40)]
-                    );
+                    if found != Some(bytes) {
+                        let found = found.map(|bytes| &bytes[..bytes.len().min(40)]);
+                        let bytes = &bytes[..bytes.len().min(40)];
+                        return Err(format!("reply {number} is {found:02x?} instead of {bytes:02x?}"));
+                    }
                 }
                 Expected::Refusal { option, kind } => {
-                    assert_eq!(rest.number::<8>(), Some(0x0003_e889_0455_65a9), "reply {number}");
-                    assert_eq!(rest.number::<4>(), Some(u64::from(*option)), "reply {number}");
-                    assert_eq!(rest.number::<4>(), Some(u64::from(*kind)), "reply {number}");
-                    let text = rest.number::<4>().expect("a refusal has a length");
-                    assert!(
-                        text <= 4096 && rest.take(text as usize).is_some(),
-                        "reply {number}: {text} bytes of text"
+                    let head = (rest.number::<8>(), rest.number::<4>(), rest.number::<4>());
+                    let wanted = (
+                        Some(0x0003_e889_0455_65a9),
+                        Some(u64::from(*option)),
+                        Some(u64::from(*kind)),
                     );
+                    if head != wanted {
+                        return Err(format!("reply {number} is {head:x?} instead of {wanted:x?}"));
+                    }
+                    let len = rest.number::<4>().filter(|len| *len <= 4096);
+                    if len.and_then(|len| rest.take(len as usize)).is_none() {
+                        return Err(format!("the text of reply {number} has {len:?} bytes"));
+                    }
                 }
             }
         }
-        assert!(rest.0.is_empty(), "{} bytes too many", rest.0.len());
+        if rest.0.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{} bytes too many", rest.0.len()))
+        }
     }
 }
