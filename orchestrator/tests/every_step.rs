@@ -9,7 +9,11 @@ fn on(kernel: &str) {
     let scenario = "orchestrator/tests/scenarios/every-step.yaml";
     let (code, run) = common::run(dir.path(), &[scenario, "--kernel", kernel]);
     let cell = common::cell(&run, "default", kernel);
-    assert_eq!((&cell.verdict, cell.standing), (&Verdict::Pass, Standing::AsDeclared), "{cell:#?}");
+    assert_eq!(
+        (&cell.verdict, cell.standing),
+        (&Verdict::Pass, Standing::AsDeclared),
+        "{cell:#?}"
+    );
     assert!(cell.obligations > 100 && cell.notes.is_empty(), "{cell:#?}");
     assert_eq!(code, 0);
 }

@@ -12,6 +12,8 @@ use crate::log::Order;
 use crate::log::dmlog::{self, ENTRY_LEN, EntryHeader, SUPERBLOCK_LEN, Superblock, Tag};
 
 const SECTOR: u64 = 512;
+const JUMP: u32 = 16;
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A dm-log-writes log in completion order, made up as it is read.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct SyntheticLog {
     device_size: u64,
     /// Where each entry starts; one more for the end.
     starts: Vec<u64>,
+    /// For each 64 KiB of the log, an entry that starts at or before it, and not much before.
+    jump: Vec<u32>,
 }
 
 impl SyntheticLog {
@@ -30,9 +34,13 @@ impl SyntheticLog {
             entries,
             device_size,
             starts: Vec::with_capacity(entries as usize + 1),
+            jump: Vec::new(),
         };
         let mut at = SECTOR;
         for entry in 0..entries {
+            while (log.jump.len() as u64) << JUMP < at {
+                log.jump.push(entry.saturating_sub(1));
+            }
             log.starts.push(at);
             let header = log.header(entry);
             at += SECTOR
@@ -42,8 +50,20 @@ impl SyntheticLog {
                     0
                 };
         }
+        while (log.jump.len() as u64) << JUMP <= at {
+            log.jump.push(entries.saturating_sub(1));
+        }
         log.starts.push(at);
         log
+    }
+
+    /// The entry that holds byte `at`, which is past the superblock.
+    fn entry_at(&self, at: u64) -> usize {
+        let mut entry = self.jump[(at >> JUMP) as usize] as usize;
+        while self.starts[entry + 1] <= at {
+            entry += 1;
+        }
+        entry
     }
 
     /// Bytes of the device.
@@ -126,7 +146,7 @@ impl ReadAt for SyntheticLog {
         }
         while done < len {
             let at = offset + done;
-            let entry = self.starts.partition_point(|start| *start <= at) - 1;
+            let entry = self.entry_at(at);
             let part = (self.starts[entry + 1] - at).min(len - done);
             self.fill(
                 entry as u32,
@@ -146,11 +166,12 @@ fn text(entry: u32) -> String {
 /// Payload: words of entry and position.
 fn data(entry: u32, at: u64, buffer: &mut [u8]) {
     let salt = mix(u64::from(entry));
-    let word = |number: u64| (salt ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes();
-    if at.is_multiple_of(8) {
-        for (number, bytes) in buffer.chunks_mut(8).enumerate() {
-            let len = bytes.len();
-            bytes.copy_from_slice(&word(at / 8 + number as u64)[..len]);
+    let word = |number: u64| salt.wrapping_add(number.wrapping_mul(STEP)).to_le_bytes();
+    if at.is_multiple_of(8) && buffer.len().is_multiple_of(8) {
+        let mut next = salt.wrapping_add((at / 8).wrapping_mul(STEP));
+        for bytes in buffer.chunks_exact_mut(8) {
+            bytes.copy_from_slice(&next.to_le_bytes());
+            next = next.wrapping_add(STEP);
         }
     } else {
         for (number, byte) in buffer.iter_mut().enumerate() {

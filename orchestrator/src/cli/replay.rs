@@ -64,6 +64,9 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let kernel = Arc::new(store.find(wanted)?);
     let cell_dir = CellDir::open(&dir.join("cells").join(cell_id))?;
     let recording = LoadedRecording::load(&cell_dir)?;
+    for warning in &recording.warnings {
+        eprintln!("note: {}: {warning}", cell_dir.log().display());
+    }
     let state = state_id.parse::<StateId>()?.state();
     let image = Arc::new(recording.image(&state)?);
 

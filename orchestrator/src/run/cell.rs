@@ -157,7 +157,8 @@ fn enumerate(
 ) -> Result<(Vec<Placed>, Vec<(Digest, CrashState)>), Unknown> {
     let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
         .or_unknown("reading the recording")?;
-    let planned = variant.crash
+    let planned = variant
+        .crash
         .states(&recording.log)
         .or_unknown("the crash plan")?;
     seen.states.left_out = planned.left_out();

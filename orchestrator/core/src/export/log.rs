@@ -52,6 +52,8 @@ pub fn export_log(
     if geometry.order == Order::Kernel && what.order == Order::Completion {
         return Err(ExportError::Order);
     }
+    // A log in kernel order has been put into it already.
+    let in_place = geometry.order == what.order;
     let until = what.until.unwrap_or(log.end());
     if until > log.end() {
         return Err(ExportError::Cut(until));
@@ -91,17 +93,18 @@ pub fn export_log(
                 };
                 let flush = request.io.kind == IoKind::Flush;
                 let kept = flush || (what.keep)(&request);
-                match what.order {
-                    _ if !kept => {}
-                    Order::Completion => writer.request(&request)?,
-                    Order::Kernel if flush => {
-                        for covered in kernel.flush_completed(id) {
-                            writer.request_named(log, covered)?;
-                        }
-                        writer.request(&request)?;
+                if !kept {
+                    continue;
+                }
+                if in_place || request.io.fua {
+                    writer.request(&request)?;
+                } else if flush {
+                    for covered in kernel.flush_completed(id) {
+                        writer.request_named(log, covered)?;
                     }
-                    Order::Kernel if request.io.fua => writer.request(&request)?,
-                    Order::Kernel => kernel.unflushed.push(id),
+                    writer.request(&request)?;
+                } else {
+                    kernel.unflushed.push(id);
                 }
             }
             Event::Submit(id) => {

@@ -14,6 +14,57 @@ const RADIX_BITS: u32 = 4;
 /// 4 KiB to 4 EiB.
 const LEVELS: u32 = 15;
 
+/// The nodes of one level, and a table of where to search for one.
+#[derive(Clone, Debug)]
+struct Level {
+    level: u32,
+    /// Where the level's nodes start and end in `nodes`.
+    range: Range<u32>,
+    /// Nodes whose numbers agree but for this many low bits share a place of the table.
+    shift: u32,
+    /// For each such group, where its nodes start; one more at the end.
+    table: Vec<u32>,
+}
+
+/// Places of a level's table, at most.
+const TABLE_BITS: u32 = 15;
+
+impl Level {
+    fn build(level: u32, nodes: &[u64]) -> Option<Self> {
+        let bound = |level: u32| nodes.partition_point(|node| node >> 60 < u64::from(level));
+        let range = bound(level)..bound(level + 1);
+        let nodes = &nodes[range.clone()];
+        let largest = nodes.last()? & NUMBER;
+        let shift = (u64::BITS - largest.leading_zeros()).saturating_sub(TABLE_BITS);
+        let groups = (largest >> shift) + 1;
+        let mut table = Vec::with_capacity(groups as usize + 1);
+        let mut at = 0;
+        for group in 0..=groups {
+            at += nodes[at..].partition_point(|node| (node & NUMBER) >> shift < group);
+            table.push((range.start + at) as u32);
+        }
+        Some(Self {
+            level,
+            range: range.start as u32..range.end as u32,
+            shift,
+            table,
+        })
+    }
+
+    /// The place of a node in `nodes`, or that of the next larger one.
+    fn search(&self, nodes: &[u64], wanted: u64) -> Result<usize, usize> {
+        let group = ((wanted & NUMBER) >> self.shift) as usize;
+        let (Some(start), Some(end)) = (self.table.get(group), self.table.get(group + 1)) else {
+            return Err(self.range.end as usize);
+        };
+        let (start, end) = (*start as usize, *end as usize);
+        match nodes[start..end].binary_search(&wanted) {
+            Ok(place) => Ok(start + place),
+            Err(place) => Err(start + place),
+        }
+    }
+}
+
 /// For each part of the device, the requests that touched it.
 ///
 /// A request's range is cut into aligned nodes of a tree with 16 children a node, as in a segment tree, so that a
@@ -29,8 +80,8 @@ pub struct BlockIndex {
     starts: Vec<u32>,
     /// Completed requests, ascending for each node.
     versions: Vec<u32>,
-    /// For each level, where its nodes start; one more at the end.
-    levels: Vec<u32>,
+    /// Levels that have nodes, from the lowest on.
+    levels: Vec<Level>,
     /// Completed requests with FUA.
     fua: Vec<u32>,
 }
@@ -62,8 +113,8 @@ impl BlockIndex {
             versions.extend(list.iter().map(|(_, id)| *id));
         }
         starts.push(versions.len() as u32);
-        let levels = (0..=LEVELS)
-            .map(|level| nodes.partition_point(|node| node >> 60 < u64::from(level)) as u32)
+        let levels = (0..LEVELS)
+            .filter_map(|level| Level::build(level, &nodes))
             .collect();
         let fua = writes()
             .filter(|(_, record)| record.fua)
@@ -86,36 +137,30 @@ impl BlockIndex {
 
     /// Bytes of memory that the index holds, the log's own not counted.
     pub fn memory(&self) -> usize {
-        self.nodes.capacity() * 8
-            + (self.starts.capacity()
-                + self.versions.capacity()
-                + self.levels.capacity()
-                + self.fua.capacity())
-                * 4
+        let tables: usize = self.levels.iter().map(|level| level.table.capacity()).sum();
+        let words = self.starts.capacity() + self.versions.capacity() + self.fua.capacity() + tables;
+        self.nodes.capacity() * 8 + words * 4
     }
 
     /// The lists of a block's ancestors that are not empty.
     pub(crate) fn lists(&self, block: u64) -> impl Iterator<Item = &[u32]> {
-        (0..LEVELS).filter_map(move |level| {
-            let range = self.levels[level as usize] as usize..self.levels[level as usize + 1] as usize;
-            if range.is_empty() {
-                return None;
-            }
-            let node = node(level, block);
-            let place = range.start + self.nodes[range].binary_search(&node).ok()?;
+        self.levels.iter().filter_map(move |level| {
+            let place = level.search(&self.nodes, node(level.level, block)).ok()?;
             Some(&self.versions[self.starts[place] as usize..self.starts[place + 1] as usize])
         })
     }
 
     /// The first range of blocks, from `block` on, that some completed request touched.
     pub(crate) fn next_touched(&self, block: u64) -> Option<Range<u64>> {
-        (0..LEVELS)
+        self.levels
+            .iter()
             .filter_map(|level| {
-                let range = self.levels[level as usize] as usize..self.levels[level as usize + 1] as usize;
-                let nodes = &self.nodes[range];
-                let found = *nodes.get(nodes.partition_point(|other| *other < node(level, block)))?;
-                let first = (found & NUMBER) << (RADIX_BITS * level);
-                Some(first.max(block)..first + (1 << (RADIX_BITS * level)))
+                let place = match level.search(&self.nodes, node(level.level, block)) {
+                    Ok(place) | Err(place) => place,
+                };
+                let found = self.nodes[..level.range.end as usize].get(place)?;
+                let first = (found & NUMBER) << (RADIX_BITS * level.level);
+                Some(first.max(block)..first + (1 << (RADIX_BITS * level.level)))
             })
             .min_by_key(|blocks| blocks.start)
     }

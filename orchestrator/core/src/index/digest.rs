@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::sync::Arc;
 
@@ -68,6 +69,27 @@ impl<'de> Deserialize<'de> for Digest {
 
 type Part = [u64; 4];
 
+/// Hashes block numbers and places of a log; nobody gains by choosing them badly but themselves.
+type Mixed = BuildHasherDefault<Mixer>;
+
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
 /// Parts of whole blocks that one write fills, by their place in the log: cleared when there are so many.
 const MEMO: usize = 16_384;
 
@@ -80,9 +102,9 @@ pub struct DigestCursor {
     index: Arc<BlockIndex>,
     sources: Sources,
     here: Selection,
-    parts: HashMap<u64, Part>,
+    parts: HashMap<u64, Part, Mixed>,
     sum: Part,
-    memo: HashMap<(u64, u64), Option<Part>>,
+    memo: HashMap<(u64, u64), Option<Part>, Mixed>,
     dirty: Vec<u64>,
     content: Vec<u8>,
     base: Vec<u8>,
@@ -115,9 +137,9 @@ impl DigestCursor {
             index,
             sources,
             here,
-            parts: HashMap::new(),
+            parts: HashMap::default(),
             sum: [0; 4],
-            memo: HashMap::new(),
+            memo: HashMap::default(),
             dirty: Vec::new(),
             content: vec![0; BLOCK as usize],
             base: vec![0; BLOCK as usize],

@@ -145,15 +145,6 @@ impl Run {
         }
     }
 
-    /// Without the first `skip` bytes.
-    fn skip(origin: Origin, skip: u64) -> Origin {
-        match origin {
-            Origin::Log(start) => Origin::Log(start + skip),
-            Origin::Sidecar(start) => Origin::Sidecar(start + skip),
-            other => other,
-        }
-    }
-
     fn fetch(&self, sources: &Sources, buffer: &mut [u8]) -> io::Result<()> {
         match self.origin {
             Origin::Base => sources.base.read_at(self.at, buffer),
@@ -199,7 +190,7 @@ pub(super) fn read_state(
             if from >= to {
                 continue;
             }
-            let origin = Run::skip(*origin, from - sector_at);
+            let origin = origin.skip(from - sector_at);
             match &mut run {
                 Some(run) if run.continues(origin) => run.len += to - from,
                 _ => {

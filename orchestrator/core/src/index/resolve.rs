@@ -40,6 +40,11 @@ impl BlockIndex {
                 hit(Case::VolatileUnderDurable);
             }
             let covered = covered & open;
+            if covered == 0xff {
+                // Most often: one request has the whole block.
+                origins = origins_of(record, block * BLOCK, selection.discard);
+                return true;
+            }
             for (sector, origin) in origins.iter_mut().enumerate() {
                 if covered >> sector & 1 == 1 {
                     let at = block * BLOCK + sector as u64 * SECTOR;
@@ -133,6 +138,23 @@ fn survives(record: &Record, tear: &Tear, at: u64) -> bool {
         TornPart::Last(count) => index >= units - u64::from(count),
         TornPart::Even => index.is_multiple_of(2),
         TornPart::Odd => !index.is_multiple_of(2),
+    }
+}
+
+/// The origins of the sectors from byte `start` on, all of which the request covers.
+fn origins_of(record: &Record, start: u64, discard: DiscardAs) -> [Origin; SECTORS] {
+    let first = origin_at(record, start, discard);
+    std::array::from_fn(|sector| first.skip(sector as u64 * SECTOR))
+}
+
+impl Origin {
+    /// The origin of what stands so many bytes further on.
+    pub(crate) fn skip(self, bytes: u64) -> Self {
+        match self {
+            Self::Log(at) => Self::Log(at + bytes),
+            Self::Sidecar(at) => Self::Sidecar(at + bytes),
+            other => other,
+        }
     }
 }
 

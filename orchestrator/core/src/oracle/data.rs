@@ -1,6 +1,7 @@
 //! What a file's extents hold, against what they must.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::ops::Range;
 
 use coldcut_wire::{ContentName, Extent, Source, TreeEntry, pattern};
@@ -121,7 +122,7 @@ pub(crate) fn describe(entry: &TreeEntry, origins: &Origins) -> String {
                 .map(|(r, what)| format!("{what} at {}..{}", r.start, r.end));
             let mut text = shown.collect::<Vec<_>>().join(", ");
             if many.len() > SHOWN {
-                text.push_str(&format!(" and {} more ranges", many.len() - SHOWN));
+                let _ = write!(text, " and {} more ranges", many.len() - SHOWN);
             }
             text
         }

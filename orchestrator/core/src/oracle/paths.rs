@@ -1,5 +1,6 @@
 //! Checks on what a path holds.
 
+use std::fmt::Write;
 use std::ops::Range;
 
 use coldcut_wire::{ContentName, EntryKind, Source, TreeEntry, pattern};
@@ -151,6 +152,9 @@ fn content_name(content: Option<&ContentName>) -> String {
     content.map_or_else(|| "zeros".to_owned(), pattern::label)
 }
 
+/// One way to be right: the range, whether the file ends with it, contents that may be mixed, and its name.
+type Way<'a> = (Range<u64>, bool, Vec<Option<&'a ContentName>>, String);
+
 fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origins: &Origins) -> Checked<()> {
     let Some(entry) = file(path, or_absent, tree)? else {
         return Ok(());
@@ -158,14 +162,14 @@ fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origin
     reported(entry)?;
     let mut own = origins.own(path);
     // Each way to be right: range, whether the file ends with it, contents that may be mixed, and its name.
-    let mut ways: Vec<(Range<u64>, bool, Vec<Option<&ContentName>>, String)> = Vec::new();
+    let mut ways: Vec<Way<'_>> = Vec::new();
     match accept {
         Accept::Whole(list) => {
             let lens_differ = list.iter().any(|w| w.len != list[0].len);
             for wanted in list {
                 let mut name = content_name(wanted.content.as_ref());
                 if lens_differ || wanted.len != entry.size {
-                    name.push_str(&format!(" (size {})", wanted.len));
+                    let _ = write!(name, " (size {})", wanted.len);
                 }
                 ways.push((0..wanted.len, true, vec![wanted.content.as_ref()], name));
             }

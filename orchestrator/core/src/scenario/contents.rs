@@ -206,6 +206,7 @@ impl<'a> Contents<'a> {
     }
 }
 
+#[allow(clippy::unnecessary_box_returns)] // every error here is boxed
 fn no_length(wanted: &At<WantedDoc>) -> Box<Problem> {
     let message = "how long this is cannot be told from the steps";
     Problem::new(&wanted.span, message).help("give `len`").into()

@@ -104,6 +104,7 @@ impl Split<'_> {
     }
 
     /// `None` when it is wrong, `Some(None)` when it is not there.
+    #[allow(clippy::option_option)] // wrong, not there, there
     fn modifier<T: for<'de> Deserialize<'de>>(&self, name: &str, sink: &Sink) -> Option<Option<T>> {
         let Some((key, node)) = self.modifiers.iter().find(|(k, _)| k.name == name) else {
             return Some(None);

@@ -194,6 +194,6 @@ impl ScenarioErrors {
 
 /// Line of a byte offset, from 1.
 pub(crate) fn line_of(text: &str, at: usize) -> u32 {
-    let upto = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-    1 + upto.iter().filter(|b| **b == b'\n').count() as u32
+    let upto = text.get(..at).unwrap_or(text);
+    1 + upto.matches('\n').count() as u32
 }

@@ -164,6 +164,7 @@ impl Lowering<'_> {
     }
 }
 
+#[allow(clippy::unnecessary_box_returns)] // every error here is boxed
 pub(crate) fn needs(entry: &ExpectEntry, what: &str) -> Box<Problem> {
     Problem::new(&entry.key.span, format!("`{}` needs {what}", entry.key.value)).into()
 }

@@ -57,11 +57,8 @@ fn fstype(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<FsType> {
 
 fn source(doc: &FilesystemDoc, fstype: Option<FsType>, at: &Span, sink: &Sink) -> Option<FsSource> {
     if let Some(image) = &doc.image {
-        let made = [
-            doc.size.as_ref().map(|s| &s.span),
-            doc.mkfs.as_ref().map(|m| &m.span),
-        ];
-        for span in made.into_iter().flatten() {
+        let size = doc.size.as_ref().map(|s| &s.span);
+        if let Some(span) = size.or(doc.mkfs.as_ref().map(|m| &m.span)) {
             let message = "`image` is a filesystem of your own: it takes no `size` and no `mkfs`";
             sink.push(Problem::new(span, message));
             return None;

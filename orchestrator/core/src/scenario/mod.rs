@@ -25,8 +25,8 @@ mod units;
 
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, End, Expectation, Filesystem, FsSource, FsType, Moment,
-    MountFlag, Programs, Scenario, SizeRule, Step, Variant, Wanted,
+    Accept, Action, Check, End, Expectation, Filesystem, FsSource, FsType, Moment, MountFlag, Programs,
+    Scenario, SizeRule, Step, Variant, Wanted,
 };
 pub use names::parse_path;
 pub use schema::schema;

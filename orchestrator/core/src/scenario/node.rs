@@ -98,19 +98,16 @@ fn yaml(text: &str, error: &serde_yaml::Error) -> Problem {
 
 fn span(text: &str, location: &Location) -> Span {
     let span = location.span();
-    let (start, len) = match (span.byte_offset(), span.byte_len()) {
-        (Some(start), Some(len)) => (start as usize, len as usize),
+    let (start, len) = if let (Some(start), Some(len)) = (span.byte_offset(), span.byte_len()) {
+        (start as usize, len as usize)
+    } else {
         // The parser's own errors know line and column only, counted from 1 in characters.
-        _ => {
-            let line = (location.line() as usize).saturating_sub(1);
-            let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-            let column = (location.column() as usize).saturating_sub(1);
-            let rest = &text[before..];
-            (
-                before + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at),
-                1,
-            )
-        }
+        let line = (location.line() as usize).saturating_sub(1);
+        let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+        let column = (location.column() as usize).saturating_sub(1);
+        let rest = &text[before..];
+        let at = rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at);
+        (before + at, 1)
     };
     let start = start.min(text.len());
     start..start.saturating_add(len).min(text.len())

@@ -5,12 +5,12 @@ use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
 use super::entry::{ExpectEntry, StepEntry, read};
 use super::error::{Problem, Sink, Span};
 use super::filesystem;
-use crate::plan::{At as CutAt, CrashSpec};
 use super::model::{End, FsType, Programs, Scenario, Variant};
 use super::names::Label;
 use super::node::{Node, Value};
 use super::steps::{Lowering, bounded};
 use super::{expects, model};
+use crate::plan::{At as CutAt, CrashSpec};
 use crate::verdict::Outcome;
 
 /// Most variants of a scenario.
@@ -62,21 +62,17 @@ impl<'a> Reader<'a> {
         entry: fn(&Node, &Sink) -> Option<T>,
     ) -> Option<Part<Vec<T>>> {
         let node = self.node(later?)?;
-        match &node.value {
-            Value::List(items) => {
-                let value: Vec<T> = items.iter().filter_map(|n| entry(n, self.sink)).collect();
-                let whole = value.len() == items.len();
-                Some(Part {
-                    value,
-                    span: node.span.clone(),
-                    whole,
-                })
-            }
-            _ => {
-                self.sink.push(Problem::new(&node.span, "expected a list"));
-                None
-            }
-        }
+        let Value::List(items) = &node.value else {
+            self.sink.push(Problem::new(&node.span, "expected a list"));
+            return None;
+        };
+        let value: Vec<T> = items.iter().filter_map(|n| entry(n, self.sink)).collect();
+        let whole = value.len() == items.len();
+        Some(Part {
+            value,
+            span: node.span.clone(),
+            whole,
+        })
     }
 
     fn end(&self, later: Option<&Later<EndDoc>>) -> Option<End> {
@@ -250,17 +246,14 @@ impl Whole<'_> {
         let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + p.value.len()));
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
-        let workload = match workload {
-            Some(part) => {
-                if part.value.is_empty() && part.whole {
-                    sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
-                }
-                Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+        let workload = if let Some(part) = workload {
+            if part.value.is_empty() && part.whole {
+                sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
             }
-            None => {
-                absent("workload", "a list of the steps to record");
-                Vec::new()
-            }
+            Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+        } else {
+            absent("workload", "a list of the steps to record");
+            Vec::new()
         };
         let expect = own.expect.as_ref().or(self.base.expect.as_ref());
         if expect.is_none() {
@@ -343,7 +336,8 @@ fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink) {
     });
     for name in at.chain(part.value.between.iter().flatten()) {
         if !known.contains(&name.as_str()) {
-            let message = format!("the crash plan names `{name}`, which is no step and no mark of the workload");
+            let message =
+                format!("the crash plan names `{name}`, which is no step and no mark of the workload");
             sink.push(Problem::new(&part.span, message).help(&format!("valid here: {}", known.join(", "))));
         }
     }

@@ -63,7 +63,7 @@ pub(crate) enum StepDoc {
     Mark(At<Label>),
     /// Sleep in the guest.
     Sleep(At<Millis>),
-    /// Write to /proc/sys/vm/drop_caches: 1 page cache, 2 slab, 3 both.
+    /// Write to `/proc/sys/vm/drop_caches`: 1 page cache, 2 slab, 3 both.
     DropCaches(At<u8>),
     /// Set a kernel parameter.
     Sysctl(SysctlDoc),

@@ -242,6 +242,7 @@ impl<'a> Lowering<'a> {
         Ok(Action::Op(op))
     }
 
+    #[allow(clippy::unnecessary_box_returns)] // every error here is boxed
     fn unknown_handle(&self, name: &str, span: &Span) -> Box<Problem> {
         let problem = Problem::new(span, format!("no handle `{name}` is open here"));
         let open = self.handles.keys().map(String::as_str);

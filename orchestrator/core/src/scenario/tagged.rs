@@ -14,7 +14,7 @@ pub(crate) struct Tagged<'a> {
     pub(crate) sink: &'a Sink,
 }
 
-impl<'a, 'de> EnumAccess<'de> for Tagged<'a> {
+impl<'de> EnumAccess<'de> for Tagged<'_> {
     type Error = DeError;
     type Variant = Self;
 
