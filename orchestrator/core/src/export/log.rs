@@ -80,11 +80,8 @@ pub fn export_log(
     for event in log.events().take(until.0 as usize) {
         match event {
             Event::Mark(mark) => {
-                let text = log.marks()[mark as usize].mark.to_string();
-                // The target's own closing mark comes after what no flush covered.
-                let closing = what.order == Order::Kernel && text == dmlog::END_MARK;
-                if what.marks && !closing {
-                    writer.mark(&text)?;
+                if what.marks {
+                    writer.mark(&log.marks()[mark as usize].mark.to_string())?;
                 }
             }
             Event::Complete(id) => {
@@ -122,7 +119,13 @@ pub fn export_log(
         for left in kernel.rest() {
             writer.request_named(log, left)?;
         }
-        writer.mark(dmlog::END_MARK)?;
+        let closed = log
+            .marks()
+            .last()
+            .is_some_and(|last| last.mark.to_string() == dmlog::END_MARK);
+        if !(closed && what.marks && until == log.end()) {
+            writer.mark(dmlog::END_MARK)?;
+        }
     }
     let (entries, end) = (writer.entries, writer.at);
     superblock.entries = entries;
