@@ -1,8 +1,6 @@
 //! One client's conversation, without a socket: bytes in, bytes out.
 
 use bytes::BytesMut;
-use coldcut_core::block::Zeros;
-use std::sync::Arc;
 
 use super::disk::{Disk, Started, Ticket};
 use super::error::DeviceError;
@@ -80,27 +78,4 @@ impl Session {
         }
         Ok(Flow::Drain)
     }
-}
-
-/// Feeds arbitrary bytes to a conversation over a disk of 1 MiB, as a client that sends them in pieces of `piece`
-/// bytes; how many reply bytes came. For fuzzing: nothing that a client sends may panic or take unbounded memory.
-pub fn fuzz(input: &[u8], piece: usize) -> usize {
-    let mut disk = Disk::new(Arc::new(Zeros { size: 1 << 20 }));
-    let (mut buffer, mut out, mut waiting) = (BytesMut::new(), Vec::new(), Vec::new());
-    let mut session = Session::start(disk.size(), &mut out);
-    let mut replied = 0;
-    for piece in input.chunks(piece.max(1)) {
-        buffer.extend_from_slice(piece);
-        loop {
-            let flow = session.advance(&mut disk, &mut buffer, &mut out, &mut waiting);
-            replied += out.len();
-            out.clear();
-            match flow {
-                Ok(Flow::More(_)) => break,
-                Ok(Flow::Drain) => {}
-                Ok(Flow::Close) | Err(_) => return replied,
-            }
-        }
-    }
-    replied
 }
