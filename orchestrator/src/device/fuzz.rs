@@ -37,7 +37,7 @@ pub fn converse(input: &[u8], piece: usize, size: u64) -> Result<Conversation, D
     disk.begin(Box::new(recorder))?;
     let mut replies = Vec::new();
     let closed = feed(&mut disk, input, piece, &mut |bytes| {
-        replies.extend_from_slice(bytes)
+        replies.extend_from_slice(bytes);
     })?;
     let image = disk.freeze()?;
     let mut content = vec![0; size as usize];
