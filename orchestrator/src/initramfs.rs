@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use cpio::newc::{self, ModeFileType};
 
+/// Where the directory of programs is in the guest.
+pub const PROGRAMS: &str = "/programs";
 /// Most bytes that a directory of programs may have; all of it sits in the guest's memory.
 pub const MAX_PROGRAMS: u64 = 128 << 20;
 /// Most files in a directory of programs.

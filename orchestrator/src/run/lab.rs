@@ -46,6 +46,9 @@ impl Default for Limits {
     }
 }
 
+/// A guest's memory, enough for every kernel with a small ramdisk.
+const MEMORY_MIB: u32 = 256;
+
 /// A file of the initial ramdisk could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make the initial ramdisk: {0}")]
@@ -136,7 +139,13 @@ pub fn write_initrd(
     programs: Option<&Path>,
     path: &Path,
 ) -> Result<(), InitrdError> {
-    let set = format!("fs:{filesystem}");
+    // One driver serves the three.
+    let driver = if matches!(filesystem, "ext2" | "ext3") {
+        "ext4"
+    } else {
+        filesystem
+    };
+    let set = format!("fs:{driver}");
     let sets = ["base", set.as_str()];
     let modules = kernel.modules(&sets).map_err(|e| InitrdError(e.to_string()))?;
     let bytes = initramfs::build(AGENT, &modules, programs).map_err(|e| InitrdError(e.to_string()))?;
@@ -150,12 +159,14 @@ pub fn machine_spec(
     disk: Option<DiskSpec>,
     accel: &AccelDecision,
 ) -> MachineSpec {
+    // A large ramdisk (a rootfs with programs) is in memory twice while it is unpacked.
+    let ramdisk_mib = std::fs::metadata(&initrd).map_or(0, |m| m.len() >> 20) as u32;
     MachineSpec {
         kernel: BootImage {
             path: kernel.boot_image(),
         },
         initrd,
-        memory_mib: 256,
+        memory_mib: MEMORY_MIB + ramdisk_mib.saturating_sub(16) * 3,
         cpus: 1,
         accel: accel.accel,
         disk,

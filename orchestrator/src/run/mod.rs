@@ -9,6 +9,7 @@ pub mod record;
 pub mod recorded;
 pub mod recover;
 pub mod session;
+mod steps;
 mod timings;
 
 /// Why nothing is known: what makes a state or a cell Inconclusive.

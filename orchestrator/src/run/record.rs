@@ -8,19 +8,17 @@ use std::time::{Duration, Instant};
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
-use coldcut_core::recovery::CallError;
-use coldcut_core::scenario::{Action, End, FsSource, Step, Variant};
-use coldcut_wire::{Done, ExecSpec, Output, Request, Stream};
-use rustix::io::Errno;
+use coldcut_core::scenario::{End, FsSource, Variant};
 
 use super::lab::Lab;
 use super::session::{Mount, Session};
+use super::steps::Steps;
 use super::timings::Timings;
 use super::{OrUnknown as _, Unknown};
 use crate::device::{Device, DeviceHandle, FileImage, Recording, export_sparse};
 use crate::filesystem;
 use crate::kernel::Kernel;
-use crate::machine::{DiskSpec, Machine, Next};
+use crate::machine::{DiskSpec, Machine};
 use crate::results::CellDir;
 
 /// Bytes that a device writes atomically, as told to the guest and assumed of crash states.
@@ -74,7 +72,7 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
     phase(Phase::Boot);
     let start = Instant::now();
     let fs = job.variant.filesystem.fstype.name();
-    let programs = job.variant.programs.programs.as_ref().map(|p| job.home.join(p));
+    let programs = programs_of(job)?;
     let initrd = lab
         .initrd(job.kernel, fs, programs.as_deref())
         .or_unknown("preparing the machine")?;
@@ -96,6 +94,15 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
     device.shutdown().or_unknown("stopping the disk")?;
     let _ = std::fs::remove_file(&image);
     result
+}
+
+/// The host directory that goes into the guest for `exec` steps.
+fn programs_of(job: &RecordJob<'_>) -> Result<Option<PathBuf>, Unknown> {
+    let programs = &job.variant.programs;
+    match (&programs.programs, &programs.rootfs) {
+        (Some(_), Some(_)) => Err(Unknown("`programs` and `rootfs` cannot be used together".into())),
+        (dir, rootfs) => Ok(dir.as_ref().or(rootfs.as_ref()).map(|dir| job.home.join(dir))),
+    }
 }
 
 /// The filesystem before the setup: made, or a copy of the user's.
@@ -137,6 +144,15 @@ async fn run_in(
     let session = Session::new(machine, lab.limits);
     let mount = mount_of(variant);
 
+    let rootfs = variant.programs.rootfs.is_some();
+    let steps = Steps {
+        lab,
+        machine,
+        session: &session,
+        rootfs,
+        device: None,
+    };
+
     phase(Phase::Setup);
     let start = Instant::now();
     if !variant.setup.is_empty() {
@@ -146,7 +162,7 @@ async fn run_in(
             .or_unknown("mounting for the setup")?
             .or_unknown("mounting for the setup")?;
         for step in &variant.setup {
-            run_step(lab, machine, &session, step, None).await?;
+            steps.run(step).await?;
         }
         session
             .unmount()
@@ -173,7 +189,15 @@ async fn run_in(
         .or_unknown("starting the recording")?;
     keep_base(&recording, job.dir).await?;
 
-    let outcome = workload(lab, job, machine, &session, &mount, handle).await;
+    let steps = Steps {
+        device: Some(handle),
+        ..steps
+    };
+    let outcome = tokio::select! {
+        outcome = workload(job, &steps, &mount, handle) => outcome,
+        // A device that cannot log any more answers nothing: do not wait for the guest to notice.
+        error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+    };
     if outcome.is_ok() {
         handle.mark(&Mark::End).or_unknown("ending the log")?;
     }
@@ -203,13 +227,12 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
 }
 
 async fn workload(
-    lab: &Lab,
     job: &RecordJob<'_>,
-    machine: &Machine,
-    session: &Session<'_>,
+    steps: &Steps<'_>,
     mount: &Mount,
     handle: &DeviceHandle,
 ) -> Result<(), Unknown> {
+    let (lab, session) = (steps.lab, steps.session);
     let variant = job.variant;
     let mark = |text: &str| {
         handle
@@ -230,7 +253,7 @@ async fn workload(
             of: variant.workload.len(),
             name: step.name.name.clone(),
         });
-        run_step(lab, machine, session, step, Some(handle)).await?;
+        steps.run(step).await?;
     }
     match variant.end {
         End::Cut => {}
@@ -246,108 +269,4 @@ async fn workload(
         }
     }
     Ok(())
-}
-
-/// Runs a step: BEGIN is logged before it is sent, MARK after its answer came.
-async fn run_step(
-    lab: &Lab,
-    machine: &Machine,
-    session: &Session<'_>,
-    step: &Step,
-    device: Option<&DeviceHandle>,
-) -> Result<(), Unknown> {
-    let mark = |mark: Mark| match device {
-        Some(device) => device.mark(&mark).or_unknown("marking the log"),
-        None => Ok(()),
-    };
-    let doing = format!("step `{}` (line {})", step.name.name, step.line);
-    mark(Mark::Begin(step.name.clone()))?;
-    let outcome = match &step.action {
-        Action::Op(op) => session.op(&doing, op.clone()).await.or_unknown(&doing)?,
-        Action::Exec { spec, mark_prefix } => {
-            let on_line = |text: &str| {
-                mark(Mark::Line {
-                    index: step.name.index,
-                    text: text.to_owned(),
-                })
-            };
-            exec(lab, machine, &doing, spec, mark_prefix.as_deref(), on_line).await?
-        }
-        Action::Mark => Ok(()),
-        other => return Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
-    };
-    match (outcome, step.expected_errno) {
-        (Ok(()), None) => mark(Mark::Done(step.name.clone())),
-        (Err(error), wanted) => {
-            mark(Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
-            match wanted {
-                Some(wanted) if error.errno == Some(wanted) => Ok(()),
-                Some(wanted) => {
-                    let wanted = Errno::from_raw_os_error(wanted);
-                    Err(Unknown(format!(
-                        "{doing} should have failed with {wanted:?}, and failed: {}",
-                        error.what
-                    )))
-                }
-                None => Err(Unknown(format!("{doing} failed: {}", error.what))),
-            }
-        }
-        (Ok(()), Some(wanted)) => {
-            mark(Mark::Done(step.name.clone()))?;
-            let wanted = Errno::from_raw_os_error(wanted);
-            Err(Unknown(format!(
-                "{doing} should have failed with {wanted:?}, and succeeded"
-            )))
-        }
-    }
-}
-
-/// Runs a program; what it acknowledges is marked as it comes.
-async fn exec(
-    lab: &Lab,
-    machine: &Machine,
-    doing: &str,
-    spec: &ExecSpec,
-    prefix: Option<&str>,
-    mut on_line: impl FnMut(&str) -> Result<(), Unknown>,
-) -> Result<Result<(), CallError>, Unknown> {
-    let limit = Duration::from_millis(spec.timeout_ms) + lab.limits.answer;
-    let mut reply = machine
-        .guest
-        .request(doing, Request::Exec(spec.clone()), limit)
-        .await
-        .or_unknown(doing)?;
-    let mut last = Vec::new();
-    loop {
-        match reply.next().await {
-            Ok(Next::Output(Output::Line { stream, text })) => {
-                if let (Stream::Stdout, Some(prefix)) = (stream, prefix)
-                    && let Some(text) = text.strip_prefix(prefix)
-                {
-                    on_line(text)?;
-                } else {
-                    if last.len() == 5 {
-                        last.remove(0);
-                    }
-                    last.push(text);
-                }
-            }
-            Ok(Next::Output(other)) => {
-                return Err(Unknown(format!("{doing}: unexpected answer {other:.200?}")));
-            }
-            Ok(Next::Done(Done::Exec { code: 0 })) => return Ok(Ok(())),
-            Ok(Next::Done(Done::Exec { code })) => {
-                let what = format!("it ended with {code}; it last said: {}", last.join(" / "));
-                return Ok(Err(CallError { errno: None, what }));
-            }
-            Ok(Next::Done(other)) => return Err(Unknown(format!("{doing}: unexpected answer {other:?}"))),
-            Err(crate::machine::GuestError::Failed(failure)) => {
-                return Ok(Err(CallError {
-                    errno: failure.errno,
-                    what: failure.what,
-                }));
-            }
-            Err(error) => return Err(Unknown::while_doing(doing, error)),
-        }
-    }
 }

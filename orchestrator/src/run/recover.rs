@@ -62,9 +62,12 @@ impl Recoverer for ColdBoot {
             .boot(&spec, &job.console)
             .await
             .or_unknown("booting to recover")?;
-        let result = observe(lab, job, &machine, Trust::Cold).await;
-        machine.kill().await;
         let handle = device.handle();
+        let result = tokio::select! {
+            result = observe(lab, job, &machine, Trust::Cold) => result,
+            error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+        };
+        machine.kill().await;
         handle.health().or_unknown("the disk")?;
         let recovery = finish(lab, job, result?, &handle).await;
         device.shutdown().or_unknown("stopping the disk")?;

@@ -1,0 +1,134 @@
+//! Running a scenario's steps in a guest.
+
+use std::time::Duration;
+
+use coldcut_core::mark::Mark;
+use coldcut_core::recovery::CallError;
+use coldcut_core::scenario::{Action, Step};
+use coldcut_wire::{Done, ExecSpec, Output, Request, Stream};
+use rustix::io::Errno;
+
+use super::lab::Lab;
+use super::session::Session;
+use super::{OrUnknown as _, Unknown};
+use crate::device::DeviceHandle;
+use crate::initramfs;
+use crate::machine::{GuestError, Machine, Next};
+
+/// Runs steps in one guest.
+pub(super) struct Steps<'a> {
+    /// Deadlines.
+    pub(super) lab: &'a Lab,
+    /// The guest.
+    pub(super) machine: &'a Machine,
+    /// The conversation with it.
+    pub(super) session: &'a Session<'a>,
+    /// Whether programs run in a root directory of their own.
+    pub(super) rootfs: bool,
+    /// Where marks go; the setup has none.
+    pub(super) device: Option<&'a DeviceHandle>,
+}
+
+impl Steps<'_> {
+    /// Runs a step: BEGIN is logged before it is sent, MARK after its answer came.
+    pub(super) async fn run(&self, step: &Step) -> Result<(), Unknown> {
+        let mark = |mark: Mark| match self.device {
+            Some(device) => device.mark(&mark).or_unknown("marking the log"),
+            None => Ok(()),
+        };
+        let doing = format!("step `{}` (line {})", step.name.name, step.line);
+        mark(Mark::Begin(step.name.clone()))?;
+        let outcome = match &step.action {
+            Action::Op(op) => self.session.op(&doing, op.clone()).await.or_unknown(&doing)?,
+            Action::Exec { spec, mark_prefix } => {
+                let on_line = |text: &str| {
+                    mark(Mark::Line {
+                        index: step.name.index,
+                        text: text.to_owned(),
+                    })
+                };
+                let root = self.rootfs.then(|| initramfs::PROGRAMS.to_owned());
+                let spec = ExecSpec { root, ..spec.clone() };
+                self.exec(&doing, &spec, mark_prefix.as_deref(), on_line).await?
+            }
+            Action::Mark => Ok(()),
+            other => return Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
+        };
+        match (outcome, step.expected_errno) {
+            (Ok(()), None) => mark(Mark::Done(step.name.clone())),
+            (Err(error), wanted) => {
+                mark(Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
+                match wanted {
+                    Some(wanted) if error.errno == Some(wanted) => Ok(()),
+                    Some(wanted) => {
+                        let wanted = Errno::from_raw_os_error(wanted);
+                        Err(Unknown(format!(
+                            "{doing} should have failed with {wanted:?}, and failed: {}",
+                            error.what
+                        )))
+                    }
+                    None => Err(Unknown(format!("{doing} failed: {}", error.what))),
+                }
+            }
+            (Ok(()), Some(wanted)) => {
+                mark(Mark::Done(step.name.clone()))?;
+                let wanted = Errno::from_raw_os_error(wanted);
+                Err(Unknown(format!(
+                    "{doing} should have failed with {wanted:?}, and succeeded"
+                )))
+            }
+        }
+    }
+
+    /// Runs a program; what it acknowledges is marked as it comes.
+    async fn exec(
+        &self,
+        doing: &str,
+        spec: &ExecSpec,
+        prefix: Option<&str>,
+        mut on_line: impl FnMut(&str) -> Result<(), Unknown>,
+    ) -> Result<Result<(), CallError>, Unknown> {
+        let limit = Duration::from_millis(spec.timeout_ms) + self.lab.limits.answer;
+        let mut reply = self
+            .machine
+            .guest
+            .request(doing, Request::Exec(spec.clone()), limit)
+            .await
+            .or_unknown(doing)?;
+        let mut last = Vec::new();
+        loop {
+            match reply.next().await {
+                Ok(Next::Output(Output::Line { stream, text })) => {
+                    if let (Stream::Stdout, Some(prefix)) = (stream, prefix)
+                        && let Some(text) = text.strip_prefix(prefix)
+                    {
+                        on_line(text)?;
+                    } else {
+                        if last.len() == 5 {
+                            last.remove(0);
+                        }
+                        last.push(text);
+                    }
+                }
+                Ok(Next::Output(other)) => {
+                    return Err(Unknown(format!("{doing}: unexpected answer {other:.200?}")));
+                }
+                Ok(Next::Done(Done::Exec { code: 0 })) => return Ok(Ok(())),
+                Ok(Next::Done(Done::Exec { code })) => {
+                    let what = format!("it ended with {code}; it last said: {}", last.join(" / "));
+                    return Ok(Err(CallError { errno: None, what }));
+                }
+                Ok(Next::Done(other)) => {
+                    return Err(Unknown(format!("{doing}: unexpected answer {other:?}")));
+                }
+                Err(GuestError::Failed(failure)) => {
+                    return Ok(Err(CallError {
+                        errno: failure.errno,
+                        what: failure.what,
+                    }));
+                }
+                Err(error) => return Err(Unknown::while_doing(doing, error)),
+            }
+        }
+    }
+}
