@@ -58,7 +58,7 @@ impl Times {
                     break 'rounds;
                 }
             }
-            times.push((now() - start) / CALLS as u32);
+            times.push(since(start) / CALLS as u32);
         }
         times.sort_unstable();
         Ok(Self {
@@ -72,6 +72,10 @@ impl Times {
 fn now() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+fn since(start: Duration) -> Duration {
+    now().saturating_sub(start)
 }
 
 /// What was measured; printing it gives a table with the bars.
@@ -106,7 +110,7 @@ pub fn core(entries: u32) -> Result<CoreBench, CoreBenchError> {
         let start = now();
         let log = WriteLog::load(&*source, None, &LoadOptions::default())?.log;
         built = Some(Arc::new(BlockIndex::build(Arc::new(log))));
-        index = index.min(now() - start);
+        index = index.min(since(start));
     }
     let Some(engine) = built else {
         unreachable!("three rounds build three indices");
@@ -154,7 +158,7 @@ pub fn core(entries: u32) -> Result<CoreBench, CoreBenchError> {
     device.fill(0);
     let start = now();
     replay(&log, &sources, Cut(end.0 / 2), &mut device)?;
-    let replay = now() - start;
+    let replay = since(start);
     Ok(CoreBench {
         entries,
         index,
