@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod check;
 mod doctor;
 pub mod kernel;
@@ -41,6 +42,9 @@ enum Command {
     /// Write logs and their crash states, without a machine: also for logs of dm-log-writes and QEMU
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Measure, always beside a peer in the same run
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Say what this machine has and lacks
     Doctor(doctor::DoctorArgs),
 }
@@ -68,6 +72,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Log(command) => log::run(command).await,
+        Command::Bench(command) => tokio::task::spawn_blocking(move || bench::run(&command)).await?,
         Command::Doctor(args) => doctor::run(&args).await,
     }
 }
