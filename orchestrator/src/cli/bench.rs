@@ -24,7 +24,9 @@ pub(super) enum BenchCommand {
 pub(super) fn run(command: &BenchCommand) -> anyhow::Result<ExitCode> {
     match command {
         BenchCommand::Core { entries } => print!("{}", crate::bench::core(*entries)?),
-        BenchCommand::Device { seconds } => print!("{}", crate::bench::device(Duration::from_secs(*seconds))?),
+        BenchCommand::Device { seconds } => {
+            print!("{}", crate::bench::device(Duration::from_secs(*seconds))?)
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -227,7 +227,11 @@ impl<W: Write + Seek> Writer<'_, W> {
 
     fn request(&mut self, request: &Request) -> Result<(), ExportError> {
         let io = &request.io;
-        self.entry(&header(io, self.sector), "")?;
+        let mut header = header(io, self.sector);
+        if request.metadata {
+            header.flags |= dmlog::METADATA;
+        }
+        self.entry(&header, "")?;
         match (io.kind, request.data) {
             (IoKind::Write, DataRef::Log(at)) => self.copy(at, io.len),
             (IoKind::Write | IoKind::WriteZeroes, _) => self.zeros(io.len),

@@ -71,6 +71,7 @@ impl LogBuilder {
             kind: io.kind,
             fua: io.fua,
             failed: false,
+            metadata: false,
         });
         Ok(number)
     }
@@ -95,6 +96,13 @@ impl LogBuilder {
     /// An entry of the log file ends here.
     pub fn entry(&mut self) {
         self.entries.push(self.events.len() as u32);
+    }
+
+    /// Says that request `number` has the METADATA flag.
+    pub fn set_metadata(&mut self, number: u32) {
+        if let Some(record) = self.records.get_mut(number as usize) {
+            record.metadata = true;
+        }
     }
 
     /// Says where the data of request `number` is.

@@ -174,7 +174,10 @@ fn load_alone(
         }
         if let Some((io, data)) = request {
             largest = largest.max(io.offset + io.len);
-            at_once(&mut builder, io, data)?;
+            let number = at_once(&mut builder, io, data)?;
+            if flags & dmlog::METADATA != 0 {
+                builder.set_metadata(number);
+            }
         }
         if let Some(text) = entry.text {
             closed = text == dmlog::END_MARK;
@@ -229,9 +232,10 @@ const FLUSH_IO: Io = Io {
     fua: false,
 };
 
-fn at_once(builder: &mut LogBuilder, io: Io, data: DataRef) -> Result<(), LoadError> {
+fn at_once(builder: &mut LogBuilder, io: Io, data: DataRef) -> Result<u32, LoadError> {
     let number = builder.submit(io, data)?;
-    Ok(builder.complete(number)?)
+    builder.complete(number)?;
+    Ok(number)
 }
 
 /// A log with its sidecar, which says what happened when; the log has the data.

@@ -97,6 +97,8 @@ pub struct Request {
     pub failed: Option<u32>,
     /// A write's data.
     pub data: DataRef,
+    /// Whether the filesystem called it metadata (the log's METADATA flag). It changes nothing but exports.
+    pub metadata: bool,
 }
 
 /// A mark and where it stands.
@@ -233,6 +235,7 @@ pub(crate) struct Record {
     pub(crate) kind: IoKind,
     pub(crate) fua: bool,
     pub(crate) failed: bool,
+    pub(crate) metadata: bool,
 }
 
 const IN_SIDECAR: u64 = 1 << 63;
@@ -284,6 +287,7 @@ impl Record {
             completed: ended.filter(|_| !self.failed),
             failed: ended.filter(|_| self.failed),
             data: self.data(),
+            metadata: self.metadata,
         }
     }
 }

@@ -149,15 +149,16 @@ pub(super) fn entries(args: &EntriesArgs) -> anyhow::Result<()> {
                     if args.json {
                         let object = json!({
                             "entry": entry, "cut": to, "request": id.0, "kind": kind, "offset": io.offset,
-                            "len": io.len, "fua": io.fua,
+                            "len": io.len, "fua": io.fua, "metadata": request.metadata,
                         });
                         println!("{object}");
                     } else if io.kind == IoKind::Flush {
                         println!("{entry:>8}  flush");
                     } else {
                         let fua = if io.fua { " fua" } else { "" };
+                        let metadata = if request.metadata { " metadata" } else { "" };
                         println!(
-                            "{entry:>8}  {kind}{fua} {}+{} request {}",
+                            "{entry:>8}  {kind}{fua}{metadata} {}+{} request {}",
                             io.offset, io.len, id.0
                         );
                     }
