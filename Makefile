@@ -1,7 +1,8 @@
 # The two commands that a new machine needs are `make demo` and `make test`; each does all the set-up.
 
 CARGO ?= cargo
-COLDCUT = target/release/coldcut
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+COLDCUT = $(TARGET)/release/coldcut
 # Kernels that the tests need, by series.
 TEST_KERNELS = 5.10 6.1 6.12
 
@@ -20,18 +21,20 @@ build: setup
 	$(CARGO) build --release --locked --package coldcut
 
 demo: build
-	$(COLDCUT) kernel pull 6.12
+	$(COLDCUT) kernel pull --if-missing 6.12
 	$(COLDCUT) run scenarios/stories/3-rename-without-dir-fsync.yaml --kernel 6.12
 
-kernels: build
-	$(COLDCUT) kernel pull $(TEST_KERNELS)
+# The tests use the dev profile, which builds in half the time; so do the kernels that they need.
+kernels: setup
+	$(CARGO) build --locked --package coldcut
+	$(TARGET)/debug/coldcut kernel pull --if-missing $(TEST_KERNELS)
 
 lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 test: kernels lint
-	$(CARGO) test --workspace --release --locked
+	$(CARGO) test --workspace --locked
 
 clean:
 	$(CARGO) clean
