@@ -6,13 +6,14 @@ COLDCUT = $(TARGET)/release/coldcut
 # Kernels that the tests need, by series.
 TEST_KERNELS = 5.10 6.1 6.12
 
-.PHONY: help setup build demo test kernels lint check clean
+.PHONY: help setup build demo test kernels lint fuzz clean
 
 help:
 	@echo 'make demo   set up, build, get kernel 6.12, cut the power under story 3'
 	@echo 'make test   set up, build, get the kernels, run every test'
 	@echo 'make build  set up and build target/release/coldcut'
 	@echo 'make lint   rustfmt and clippy'
+	@echo 'make fuzz   libFuzzer on the log parser and the NBD server, longer than make test does'
 
 setup:
 	@scripts/setup
@@ -33,8 +34,14 @@ lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
+# The random clients and damaged logs among the tests fuzz both parsers too; libFuzzer needs builds of its own.
 test: kernels lint
 	$(CARGO) test --workspace --locked
+	scripts/fuzz log 5000
+
+fuzz: setup
+	scripts/fuzz log 200000
+	scripts/fuzz nbd 200000
 
 clean:
 	$(CARGO) clean
