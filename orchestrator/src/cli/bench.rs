@@ -22,11 +22,10 @@ pub(super) enum BenchCommand {
 }
 
 pub(super) fn run(command: &BenchCommand) -> anyhow::Result<ExitCode> {
-    match command {
-        BenchCommand::Core { entries } => print!("{}", crate::bench::core(*entries)?),
-        BenchCommand::Device { seconds } => {
-            print!("{}", crate::bench::device(Duration::from_secs(*seconds))?)
-        }
-    }
+    let report = match command {
+        BenchCommand::Core { entries } => crate::bench::core(*entries)?.to_string(),
+        BenchCommand::Device { seconds } => crate::bench::device(Duration::from_secs(*seconds))?.to_string(),
+    };
+    print!("{report}");
     Ok(ExitCode::SUCCESS)
 }
