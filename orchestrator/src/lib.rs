@@ -17,3 +17,4 @@ pub mod results;
 pub mod run;
 pub mod scenario_file;
 pub mod scratch;
+pub mod template;

@@ -18,7 +18,9 @@ use crate::report::{EventSink, JsonLines, Progress, Reporter, render_run};
 use crate::results::{RunDir, RunInfo, ScenarioInfo};
 use crate::run::cell::{CellJob, run_cell};
 use crate::run::lab::Lab;
-use crate::run::recover::ColdBoot;
+use crate::run::recover::Machines;
+use crate::run::templates::Templates;
+use crate::run::tiers::Policy;
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -38,10 +40,36 @@ pub(super) struct RunArgs {
     /// Seed of everything that is sampled
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Who recovers crash states. By default: all are screened; every anomaly and one state of every distinct
+    /// recovered tree is verified on a fresh clone; every violation is confirmed by a cold boot
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    trust: Option<TrustArg>,
     #[command(flatten)]
     machines: MachineArgs,
     #[command(flatten)]
     results: ResultsArg,
+}
+
+/// Levels of trust, from the quickest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TrustArg {
+    /// Guests that recover state after state
+    Screen,
+    /// A fresh clone for each state
+    Fresh,
+    /// A kernel booted for each state, and for the recording
+    Cold,
+}
+
+impl RunArgs {
+    fn policy(&self) -> Policy {
+        match self.trust {
+            None => Policy::Tiered,
+            Some(TrustArg::Screen) => Policy::Screen,
+            Some(TrustArg::Fresh) => Policy::Fresh,
+            Some(TrustArg::Cold) => Policy::Cold,
+        }
+    }
 }
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -65,7 +93,11 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         reporters.push(Box::new(Progress::new()));
     }
     let events = EventSink::new(reporters);
-    let lab = Arc::new(open_lab(&args.machines, events.clone(), first).await?);
+    let mut lab = open_lab(&args.machines, events.clone(), first).await?;
+    if args.policy() != Policy::Cold {
+        lab = lab.with_templates(Templates::open(store.root())?);
+    }
+    let lab = Arc::new(lab);
 
     let mut jobs = Vec::new();
     for file in &files {
@@ -135,7 +167,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     });
 
     let count = jobs.len();
-    let mut cells = in_order(jobs, &run_dir, &lab, args.machines.jobs())?;
+    let mut cells = in_order(jobs, &run_dir, &lab, args.policy())?;
     let mut result = RunResult {
         format: RESULT_FORMAT,
         run: info.run.clone(),
@@ -170,7 +202,7 @@ fn in_order(
     jobs: Vec<Selected>,
     run_dir: &RunDir,
     lab: &Arc<Lab>,
-    at_once: usize,
+    policy: Policy,
 ) -> anyhow::Result<mpsc::Receiver<CellResult>> {
     let (sender, results) = mpsc::channel(jobs.len().max(1));
     let mut ready = Vec::new();
@@ -182,11 +214,12 @@ fn in_order(
             variant,
             kernel,
             dir,
+            policy,
         });
     }
     let lab = Arc::clone(lab);
     tokio::spawn(async move {
-        let turns = Arc::new(Semaphore::new(at_once));
+        let turns = Arc::new(Semaphore::new(lab.jobs));
         let mut tasks = JoinSet::new();
         for job in ready {
             let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
@@ -195,7 +228,7 @@ fn in_order(
             let (lab, sender) = (Arc::clone(&lab), sender.clone());
             tasks.spawn(async move {
                 // Fails only when nobody wants results any more.
-                let _ = sender.send(run_cell(lab, Arc::new(ColdBoot), job).await).await;
+                let _ = sender.send(run_cell(lab, Arc::new(Machines), job).await).await;
                 drop(turn);
             });
         }
