@@ -4,6 +4,7 @@
 //! (recordings and their formats), `state` and `plan` (crash states), [`recovery`] (what was found after the cut),
 //! [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
 
+pub mod bisect;
 pub mod block;
 pub mod covered;
 pub mod event;
