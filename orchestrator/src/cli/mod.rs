@@ -1,5 +1,6 @@
 //! The command line.
 
+mod batch;
 mod bench;
 mod check;
 mod doctor;
