@@ -26,7 +26,8 @@ pub(crate) struct KernelLog {
 }
 
 impl KernelLog {
-    /// Sends every record from number `since` on, and ends with the next number.
+    /// Sends every record from number `since` on, and ends with the number that the next record will have, whatever
+    /// `since` was: who asks from `u64::MAX` on wants to know just that.
     pub(crate) fn send(&mut self, id: RequestId, since: u64, sender: &Sender) -> Result<Done, Failure> {
         let (fd, mut next) = match self.open.take() {
             Some((fd, next)) if next == since => (fd, next),
@@ -55,7 +56,6 @@ impl KernelLog {
         if !lines.is_empty() {
             sender.output(id, Output::Dmesg(lines))?;
         }
-        let next = next.max(since);
         self.open = Some((fd, next));
         Ok(Done::Dmesg { next })
     }

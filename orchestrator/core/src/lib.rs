@@ -7,6 +7,7 @@
 pub mod bisect;
 pub mod block;
 pub mod covered;
+pub mod diff;
 pub mod event;
 pub mod export;
 pub mod index;

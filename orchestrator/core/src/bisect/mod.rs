@@ -6,12 +6,16 @@
 //! and takes what came of it; it runs nothing itself, so a log of observations rebuilds it after an interruption.
 //! [`Sequential`] decides how often a kernel must be run before its outcome counts.
 //!
+//! [`Behaviour`] is what a run showed; it becomes an observation by what is looked for ([`Aim`], [`By`]).
+//!
 //! That an untestable candidate widens the answer instead of deciding it, and that its neighbours are asked, follows
 //! what bisecting tools for nightly compilers and `git bisect skip` do.
 
+mod behaviour;
 mod search;
 mod sequential;
 
+pub use behaviour::{Aim, Aspect, Behaviour, By, Quality};
 pub use search::{Answer, Kernel, Next, Search, TooFewKernels};
 pub use sequential::{Decision, Flakiness, Runs, Sequential, SettingsError};
 

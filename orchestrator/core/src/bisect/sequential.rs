@@ -144,11 +144,12 @@ impl Sequential {
         Ok(test)
     }
 
-    /// The rates that `runs` runs of a kernel cover: one new run is believed, and that many old ones in a row are.
+    /// The rates that `runs` runs of a kernel cover where one side hides in some of them: one run of that side is
+    /// believed, and so many of the other in a row are.
     ///
     /// # Errors
     /// [`SettingsError`].
-    pub fn repeated(runs: u32, error: f64) -> Result<(Self, Flakiness), SettingsError> {
+    pub fn repeated(runs: u32, error: f64, hiding: Side) -> Result<(Self, Flakiness), SettingsError> {
         if runs == 0 {
             return Err(SettingsError::NoRun);
         }
@@ -156,9 +157,16 @@ impl Sequential {
             Flakiness::NONE
         } else {
             // A little less than the root, so that rounding does not ask for one run more.
-            Flakiness {
-                old_as_new: 0.0,
-                new_as_old: error.powf(1.0 / f64::from(runs)) * (1.0 - 1e-9),
+            let rate = error.powf(1.0 / f64::from(runs)) * (1.0 - 1e-9);
+            match hiding {
+                Side::New => Flakiness {
+                    old_as_new: 0.0,
+                    new_as_old: rate,
+                },
+                Side::Old => Flakiness {
+                    old_as_new: rate,
+                    new_as_old: 0.0,
+                },
             }
         };
         Self::new(flakiness, error, Some(runs)).map(|test| (test, flakiness))
@@ -189,7 +197,7 @@ impl Sequential {
             Decision::Is(Side::New)
         } else if ratio <= -self.threshold {
             Decision::Is(Side::Old)
-        } else if ratio.is_nan() || runs.untestable >= self.patience || runs.total() >= self.most {
+        } else if ratio.is_nan() || runs.untestable >= self.patience || runs.old + runs.new >= self.most {
             Decision::Untestable
         } else {
             Decision::Open
@@ -259,12 +267,14 @@ mod tests {
     #[test]
     fn repeats_state_what_they_cover() {
         for runs in 1..40 {
-            let (test, flakiness) = Sequential::repeated(runs, 0.01).unwrap();
+            let (test, flakiness) = Sequential::repeated(runs, 0.01, Side::New).unwrap();
             assert_eq!(decide(&test, runs, 0), Decision::Is(Side::Old), "{runs}");
             if runs > 1 {
                 assert_eq!(decide(&test, runs - 1, 0), Decision::Open, "{runs}");
                 assert!(flakiness.new_as_old.powi(runs as i32) <= 0.01);
             }
+            let (test, _) = Sequential::repeated(runs, 0.01, Side::Old).unwrap();
+            assert_eq!(decide(&test, 0, runs), Decision::Is(Side::New), "{runs}");
         }
     }
 
