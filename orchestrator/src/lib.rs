@@ -5,6 +5,7 @@
 
 pub mod agent_binary;
 pub mod bench;
+pub mod bisect;
 pub mod cli;
 pub mod device;
 pub mod filesystem;
