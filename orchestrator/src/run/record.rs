@@ -11,6 +11,7 @@ use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
 
 use super::lab::Lab;
+use super::line::Line;
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
@@ -148,7 +149,7 @@ async fn run_in(
     let steps = Steps {
         lab,
         machine,
-        session: &session,
+        session,
         rootfs,
         device: None,
     };
@@ -161,9 +162,11 @@ async fn run_in(
             .await
             .or_unknown("mounting for the setup")?
             .or_unknown("mounting for the setup")?;
+        let mut line = Line::new(steps);
         for step in &variant.setup {
-            steps.run(step).await?;
+            line.run(step).await?;
         }
+        line.finished()?;
         session
             .unmount()
             .await
@@ -246,6 +249,7 @@ async fn workload(
         .or_unknown("mounting")?
         .or_unknown("mounting")?;
     mark("mounted")?;
+    let mut line = Line::new(*steps);
     for (index, step) in variant.workload.iter().enumerate() {
         lab.events.send(Event::Step {
             cell: job.cell.to_owned(),
@@ -253,18 +257,28 @@ async fn workload(
             of: variant.workload.len(),
             name: step.name.name.clone(),
         });
-        steps.run(step).await?;
+        line.run(step).await?;
     }
+    line.finished()?;
     match variant.end {
         End::Cut => {}
-        End::Settle { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
+        End::Settle { millis } => {
+            let settled = async {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Ok(())
+            };
+            line.beside(settled).await?;
+        }
         End::Umount => {
             mark("unmounting")?;
-            session
-                .unmount()
-                .await
-                .or_unknown("unmounting")?
-                .or_unknown("unmounting")?;
+            let unmounted = async {
+                session
+                    .unmount()
+                    .await
+                    .or_unknown("unmounting")?
+                    .or_unknown("unmounting")
+            };
+            line.beside(unmounted).await?;
             mark("unmounted")?;
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coldcut_core::recovery::CallError;
-use coldcut_wire::{ContentName, DmesgLine, Done, MountSpec, Op, Output, Request, TreeEntry, WalkSpec};
+use coldcut_wire::{ContentName, DmesgLine, Done, Lane, MountSpec, Op, Output, Request, TreeEntry, WalkSpec};
 
 use super::lab::Limits;
 use crate::machine::{GuestError, Machine};
@@ -27,10 +27,11 @@ pub struct Mount {
 }
 
 /// Talks to one machine.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Session<'a> {
     machine: &'a Machine,
     limits: Limits,
+    lane: Lane,
 }
 
 /// A call that the guest may refuse without anything being wrong with the guest.
@@ -39,7 +40,22 @@ pub type Called<T> = Result<Result<T, CallError>, GuestError>;
 impl<'a> Session<'a> {
     /// With a machine that answers.
     pub fn new(machine: &'a Machine, limits: Limits) -> Self {
-        Self { machine, limits }
+        Self {
+            machine,
+            limits,
+            lane: 0,
+        }
+    }
+
+    /// The same conversation, with operations and programs in another lane.
+    #[must_use]
+    pub fn in_lane(self, lane: Lane) -> Self {
+        Self { lane, ..self }
+    }
+
+    /// The lane of its operations and programs.
+    pub fn lane(&self) -> Lane {
+        self.lane
     }
 
     /// Waits for an answer; if the guest dies meanwhile, says why it died.
@@ -104,9 +120,14 @@ impl<'a> Session<'a> {
             Duration::ZERO
         };
         refused(
-            self.call(name, Request::Op(op), self.limits.step + extra)
-                .await
-                .map(drop),
+            self.alive(self.machine.guest.call_in(
+                self.lane,
+                name,
+                Request::Op(op),
+                self.limits.step + extra,
+            ))
+            .await
+            .map(drop),
         )
     }
 

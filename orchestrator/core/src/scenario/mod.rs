@@ -21,12 +21,13 @@ mod schema;
 mod step_doc;
 mod steps;
 mod tagged;
+mod tasks;
 mod units;
 
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
     Accept, Action, Check, End, Expectation, Filesystem, FsSource, FsType, Moment, MountFlag, Programs,
-    Scenario, SizeRule, Step, Variant, Wanted,
+    Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::parse_path;
 pub use schema::schema;
