@@ -34,6 +34,9 @@ fn variants_override_key_by_key() {
     };
     assert_eq!((*size, mkfs.len()), (1 << 30, 2));
     assert_eq!(bigger.summary, "More room");
+    assert_eq!(plain.device.bandwidth, Some(100 << 20));
+    assert_eq!(bigger.device.bandwidth, None);
+    assert_eq!((bigger.device.latency_ms, bigger.device.write_cache), (1, false));
     assert_eq!(bigger.workload, plain.workload);
 }
 

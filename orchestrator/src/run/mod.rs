@@ -4,6 +4,7 @@
 //! recovers one content, [`cell`] ties them to a verdict.
 
 pub mod cell;
+mod disk;
 pub mod lab;
 mod line;
 pub mod record;

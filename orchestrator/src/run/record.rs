@@ -10,13 +10,14 @@ use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
 
+use super::disk;
 use super::lab::Lab;
 use super::line::Line;
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
 use super::{OrUnknown as _, Unknown};
-use crate::device::{Device, DeviceHandle, FileImage, Recording, export_sparse};
+use crate::device::{Control, Device, DeviceHandle, FileImage, Recording, export_sparse};
 use crate::filesystem;
 use crate::kernel::Kernel;
 use crate::machine::{DiskSpec, Machine};
@@ -54,11 +55,16 @@ pub fn mount_of(variant: &Variant) -> Mount {
     }
 }
 
-/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar.
+/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar. Gives what a
+/// reader should know of it.
 ///
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
-pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
+pub(crate) async fn record(
+    lab: &Lab,
+    job: &RecordJob<'_>,
+    timings: &Timings,
+) -> Result<Vec<String>, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
 
@@ -79,7 +85,7 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
         .or_unknown("preparing the machine")?;
     let disk = DiskSpec {
         socket,
-        write_cache: true,
+        write_cache: job.variant.device.write_cache,
         physical_block_size: ATOMIC_UNIT,
         tap: None,
     };
@@ -139,12 +145,13 @@ async fn run_in(
     machine: &Machine,
     handle: &DeviceHandle,
     timings: &Timings,
-) -> Result<(), Unknown> {
+) -> Result<Vec<String>, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let variant = job.variant;
     let session = Session::new(machine, lab.limits);
     let mount = mount_of(variant);
 
+    let contents = variant.contents();
     let rootfs = variant.programs.rootfs.is_some();
     let steps = Steps {
         lab,
@@ -152,6 +159,8 @@ async fn run_in(
         session,
         rootfs,
         device: None,
+        control: None,
+        contents: &contents,
     };
 
     phase(Phase::Setup);
@@ -192,12 +201,16 @@ async fn run_in(
         .or_unknown("starting the recording")?;
     keep_base(&recording, job.dir).await?;
 
+    let control = disk::control(variant.device);
+    handle.set_gate(Some(control.gate()));
     let steps = Steps {
         device: Some(handle),
+        control: Some(&control),
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = workload(job, &steps, &mount, handle) => outcome,
+        outcome = workload(job, &steps, &mount, handle, &control) => outcome,
+        overdue = control.overdue() => Err(Unknown(overdue.to_string())),
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     };
@@ -208,7 +221,11 @@ async fn run_in(
     let (mut recorder, _) = recording.end().or_unknown("ending the recording")?;
     recorder.finish().or_unknown("finishing the log")?;
     handle.health().or_unknown("the disk")?;
-    outcome?;
+    let mut notes = outcome?;
+    notes.extend(disk::at_the_end(&control)?);
+    for note in &notes {
+        lab.events.notice(Some(job.cell), note.clone());
+    }
     lab.events.send(Event::Recorded {
         cell: job.cell.to_owned(),
         writes: counters.writes,
@@ -216,7 +233,7 @@ async fn run_in(
         marks: recorder.entries(),
     });
     timings.add(Phase::Record, start);
-    Ok(())
+    Ok(notes)
 }
 
 /// Keeps the base image beside the log: together they rebuild every crash state.
@@ -234,7 +251,8 @@ async fn workload(
     steps: &Steps<'_>,
     mount: &Mount,
     handle: &DeviceHandle,
-) -> Result<(), Unknown> {
+    control: &Control,
+) -> Result<Vec<String>, Unknown> {
     let (lab, session) = (steps.lab, steps.session);
     let variant = job.variant;
     let mark = |text: &str| {
@@ -260,6 +278,7 @@ async fn workload(
         line.run(step).await?;
     }
     line.finished()?;
+    let mut notes = Vec::new();
     match variant.end {
         End::Cut => {}
         End::Settle { millis } => {
@@ -270,6 +289,7 @@ async fn workload(
             line.beside(settled).await?;
         }
         End::Umount => {
+            notes = disk::release_all(control);
             mark("unmounting")?;
             let unmounted = async {
                 session
@@ -282,5 +302,5 @@ async fn workload(
             mark("unmounted")?;
         }
     }
-    Ok(())
+    Ok(notes)
 }

@@ -4,6 +4,7 @@ use coldcut_wire::{ContentName, EntryKind, ExecSpec, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::device_model::{DeviceAction, DeviceSpec};
 use crate::mark::StepName;
 use crate::verdict::Outcome;
 
@@ -30,6 +31,8 @@ pub struct Variant {
     pub summary: String,
     /// The filesystem under test.
     pub filesystem: Filesystem,
+    /// The disk that it is on.
+    pub device: DeviceSpec,
     /// Where `exec` steps find their programs.
     pub programs: Programs,
     /// Steps made durable, by unmounting, before the recording starts. Nothing of them is in the log.
@@ -233,6 +236,8 @@ pub enum Action {
         /// How long at most, in milliseconds; longer makes the cell Inconclusive.
         within_ms: u64,
     },
+    /// Controls the disk under test.
+    Device(DeviceAction),
     /// Allows the recording to end while a task still runs.
     Leave {
         /// Which task.
