@@ -114,7 +114,7 @@ async fn attempt<R: Recoverer>(
         home: job.file.home(),
         dir: &job.dir,
     };
-    record(lab, &to_record, timings).await?;
+    seen.notes.extend(record(lab, &to_record, timings).await?);
 
     phase(Phase::Plan);
     let start = Instant::now();

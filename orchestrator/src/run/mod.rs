@@ -5,7 +5,9 @@
 
 pub mod budget;
 pub mod cell;
+mod disk;
 pub mod lab;
+mod line;
 pub mod record;
 pub mod recorded;
 pub mod recover;

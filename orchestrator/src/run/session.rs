@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use coldcut_core::recovery::CallError;
 use coldcut_wire::{
-    ContentName, DmesgFrom, DmesgLine, Done, MountSpec, Op, Output, Request, TreeEntry, WakeSpec, WalkSpec,
+    ContentName, DmesgFrom, DmesgLine, Done, Lane, MountSpec, Op, Output, Request, TreeEntry, WakeSpec,
+    WalkSpec,
 };
 
 use super::lab::Limits;
@@ -29,10 +30,11 @@ pub struct Mount {
 }
 
 /// Talks to one machine.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Session<'a> {
     machine: &'a Machine,
     limits: Limits,
+    lane: Lane,
 }
 
 /// A call that the guest may refuse without anything being wrong with the guest.
@@ -41,7 +43,22 @@ pub type Called<T> = Result<Result<T, CallError>, GuestError>;
 impl<'a> Session<'a> {
     /// With a machine that answers.
     pub fn new(machine: &'a Machine, limits: Limits) -> Self {
-        Self { machine, limits }
+        Self {
+            machine,
+            limits,
+            lane: 0,
+        }
+    }
+
+    /// The same conversation, with operations and programs in another lane.
+    #[must_use]
+    pub fn in_lane(self, lane: Lane) -> Self {
+        Self { lane, ..self }
+    }
+
+    /// The lane of its operations and programs.
+    pub fn lane(&self) -> Lane {
+        self.lane
     }
 
     /// Waits for an answer; if the guest dies meanwhile, says why it died.
@@ -98,9 +115,14 @@ impl<'a> Session<'a> {
             Duration::ZERO
         };
         refused(
-            self.call(name, Request::Op(op), self.limits.step + extra)
-                .await
-                .map(drop),
+            self.alive(self.machine.guest.call_in(
+                self.lane,
+                name,
+                Request::Op(op),
+                self.limits.step + extra,
+            ))
+            .await
+            .map(drop),
         )
     }
 
