@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::result::{CellResult, RunResult};
+use coldcut_core::result::{CellResult, RunResult, StateCounts, Violation};
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 /// A verdict in a few words.
@@ -56,7 +56,13 @@ pub fn render_run(run: &RunResult) -> String {
     for (row, cell) in rows.iter().zip(&run.cells) {
         line(&mut text, &widths, row);
         for violation in first_of_each_kind(cell) {
-            let _ = writeln!(text, "    {}: {}", violation.kind, violation.evidence);
+            let _ = writeln!(
+                text,
+                "    {}: {} ({})",
+                violation.kind,
+                violation.evidence,
+                confirmation(violation)
+            );
             let _ = writeln!(
                 text,
                 "      coldcut replay {}/{}/{}",
@@ -70,6 +76,15 @@ pub fn render_run(run: &RunResult) -> String {
             let _ = writeln!(text, "    note: {note}");
         }
     }
+    let sum = |of: fn(&StateCounts) -> u64| run.cells.iter().map(|c| of(&c.states)).sum::<u64>();
+    let _ = writeln!(
+        text,
+        "contents recovered: {} screened only, {} on fresh clones, {} by cold boots, {} not",
+        sum(|s| s.screened),
+        sum(|s| s.fresh),
+        sum(|s| s.cold),
+        sum(|s| s.inconclusive)
+    );
     let totals = run.totals;
     let _ = writeln!(
         text,
@@ -77,6 +92,15 @@ pub fn render_run(run: &RunResult) -> String {
         totals.as_declared, totals.not_as_declared, totals.inconclusive
     );
     text
+}
+
+/// Whether a booted kernel showed it too.
+fn confirmation(violation: &Violation) -> &'static str {
+    match violation.confirmed {
+        Some(true) => "confirmed by a cold boot",
+        Some(false) => "NOT CONFIRMED by a cold boot",
+        None => "not confirmed: no kernel could be booted for it",
+    }
 }
 
 fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &coldcut_core::result::Violation> {
@@ -140,8 +164,8 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
     let s = &cell.states;
     let _ = writeln!(
         text,
-        "  states      {} cuts, {} states, {} distinct; recovered {} cold, {} on clones; {} inconclusive, {} left out",
-        s.cuts, s.total, s.distinct, s.cold, s.fresh, s.inconclusive, s.left_out
+        "  states      {} cuts, {} states, {} distinct; recovered: {} screened only, {} on fresh clones, {} by cold boots; {} inconclusive, {} left out",
+        s.cuts, s.total, s.distinct, s.screened, s.fresh, s.cold, s.inconclusive, s.left_out
     );
     let _ = writeln!(
         text,
@@ -155,7 +179,13 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
         .collect();
     let _ = writeln!(text, "  time        {}", times.join(", "));
     for violation in &cell.violations {
-        let _ = writeln!(text, "  {}: {}", violation.kind, violation.evidence);
+        let _ = writeln!(
+            text,
+            "  {}: {} ({})",
+            violation.kind,
+            violation.evidence,
+            confirmation(violation)
+        );
         let _ = writeln!(
             text,
             "    coldcut replay {run}/{}/{}",

@@ -53,7 +53,11 @@ struct Seen {
 }
 
 /// Records, cuts, recovers and judges a cell. Never fails: what goes wrong makes it Inconclusive.
-pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJob) -> CellResult {
+pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
+    lab: Arc<Lab>,
+    recoverer: Arc<R>,
+    job: CellJob,
+) -> CellResult {
     let timings = Arc::new(Timings::default());
     let mut seen = Seen::default();
     let verdict = match attempt(&lab, recoverer, &job, &timings, &mut seen).await {
@@ -98,7 +102,7 @@ pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJ
     result
 }
 
-async fn attempt<R: Recoverer>(
+async fn attempt<R: Recoverer<Job = RecoverJob>>(
     lab: &Arc<Lab>,
     recoverer: Arc<R>,
     job: &CellJob,
@@ -202,7 +206,7 @@ fn work_of(
     recording: &LoadedRecording,
     contents: &Arc<Vec<Content>>,
     timings: &Arc<Timings>,
-) -> Work {
+) -> Work<RecoverJob> {
     let known = Arc::new(job.variant.contents());
     let (kernel, mount, wants_fsck) = (
         Arc::clone(&job.kernel),
@@ -253,12 +257,12 @@ fn work_of(
 
 /// Boots a kernel for the content of every violation that is to be reported. One that a booted kernel does not show
 /// is not reported as seen.
-async fn confirm<R: Recoverer>(
+async fn confirm<R: Recoverer<Job = RecoverJob>>(
     lab: &Arc<Lab>,
     recoverer: &Arc<R>,
     judged: &Judged<'_>,
     results: &mut Recovered,
-    work: &Work,
+    work: &Work<RecoverJob>,
     seen: &mut Seen,
 ) {
     let place_of = |state: &str| {
