@@ -7,6 +7,7 @@
 //! One thread reads requests and answers what must never wait (ping, power-off); another runs the rest one at a
 //! time ([`mod@serve`]). What a request does to the machine is in [`ops`], [`mount`], [`exec`], [`walk`] and [`dmesg`].
 
+mod alarm;
 mod boot;
 mod bytes;
 mod classify;
@@ -14,6 +15,7 @@ mod clock;
 mod dmesg;
 mod exec;
 mod failure;
+mod found;
 mod lines;
 mod mount;
 mod ops;

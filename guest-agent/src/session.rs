@@ -7,6 +7,7 @@ use coldcut_wire::{Done, Failure, Request, RequestId};
 
 use crate::dmesg::KernelLog;
 use crate::failure::{Tried, refuse};
+use crate::found::Found;
 use crate::mount::Mounted;
 use crate::place::Handles;
 use crate::serve::{Role, Sender};
@@ -59,7 +60,12 @@ impl Session {
             Request::Ping => Ok(Done::Ok),
             Request::Mount(spec) => mount::mount(self, &spec),
             Request::Unmount => mount::unmount(self),
-            Request::Op(op) => ops::run(self, &op),
+            Request::Op(op) => {
+                let mut found = Found::default();
+                let result = ops::run(self, &op, &mut found);
+                found.send(id, sender)?;
+                result
+            }
             Request::Exec(spec) => exec::exec(self, id, &spec, sender),
             Request::Walk(spec) => walk::walk(self, id, &spec, sender),
             Request::Dmesg { since } => self.kernel_log.send(id, since, sender),

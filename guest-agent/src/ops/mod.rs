@@ -1,8 +1,10 @@
 //! Workload operations: open, do, close; a handle of [`Op::Open`] is used as it is.
 
+mod burst;
 mod file;
 mod mapped;
 mod names;
+mod read;
 mod sys;
 mod write;
 
@@ -13,14 +15,16 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::clock::Stopwatch;
 use crate::failure::{Tried, refuse};
+use crate::found::Found;
 use crate::place::{Place, name_only, place};
 use crate::session::Session;
 
 /// Permission bits of files that an operation creates without saying which.
 const NEW_FILE: u32 = 0o644;
 
-/// Runs `op` and says what its last system call returned and how long its system calls took.
-pub(crate) fn run(session: &mut Session, op: &Op) -> Result<Done, Failure> {
+/// Runs `op` and says what its last system call returned and how long its system calls took. What it measures besides
+/// goes to `found`.
+pub(crate) fn run(session: &mut Session, op: &Op, found: &mut Found) -> Result<Done, Failure> {
     let mut watch = Stopwatch::default();
     let ret = match op {
         Op::Open {
@@ -37,7 +41,7 @@ pub(crate) fn run(session: &mut Session, op: &Op) -> Result<Done, Failure> {
             watch.time(rustix::fs::sync);
             0
         }
-        _ => Target::new(session)?.run(op, &mut watch)?,
+        _ => Target::new(session)?.run(op, &mut watch, found)?,
     };
     Ok(Done::Op {
         ret,
@@ -151,7 +155,7 @@ impl<'a> Target<'a> {
         result.tried(|| format!("{verb} {path}"))
     }
 
-    fn run(&self, op: &'a Op, watch: &mut Stopwatch) -> Result<i64, Failure> {
+    fn run(&self, op: &'a Op, watch: &mut Stopwatch, found: &mut Found) -> Result<i64, Failure> {
         match op {
             Op::Write {
                 path,
@@ -175,6 +179,54 @@ impl<'a> Target<'a> {
                 content,
                 msync,
             } => mapped::store(self, path, (*offset, *len), content, *msync, watch),
+            Op::Burst {
+                path,
+                offset,
+                len,
+                chunk,
+                content,
+                flags,
+                fsync_every,
+                pause_ms,
+                within_ms,
+            } => {
+                let burst = burst::Burst {
+                    path,
+                    offset: *offset,
+                    len: *len,
+                    chunk: *chunk,
+                    content,
+                    flags: *flags,
+                    fsync_every: *fsync_every,
+                    pause_ms: *pause_ms,
+                    within_ms: *within_ms,
+                };
+                burst::burst(self, &burst, watch, found)
+            }
+            Op::Read {
+                path,
+                offset,
+                len,
+                chunk,
+                direct,
+                times,
+                pause_ms,
+                contents,
+                within_ms,
+            } => {
+                let reading = read::Reading {
+                    path,
+                    offset: *offset,
+                    len: *len,
+                    chunk: *chunk,
+                    direct: *direct,
+                    times: *times,
+                    pause_ms: *pause_ms,
+                    contents,
+                    within_ms: *within_ms,
+                };
+                read::read(self, &reading, watch, found)
+            }
             Op::Mkdir { .. }
             | Op::Create { .. }
             | Op::Rename { .. }

@@ -189,6 +189,45 @@ pub enum Op {
     DropCaches { what: u8 },
     /// Write `value` to `/proc/sys/` + `name` with dots as slashes.
     Sysctl { name: String, value: String },
+    /// Write `content` as [`Op::Write`] does, `chunk` bytes a call, and time each call (series `writes`). After every
+    /// `fsync_every` calls, and after the last, the file is fsynced (series `fsyncs`); 0: never. Figure `bytes`.
+    Burst {
+        path: String,
+        offset: u64,
+        len: u64,
+        chunk: u32,
+        content: ContentName,
+        flags: WriteFlags,
+        fsync_every: u32,
+        pause_ms: u32,
+        within_ms: u64,
+    },
+    /// Read `len` bytes at `offset`, `chunk` bytes a call (0: one call), `times` times, with `pause_ms` between them;
+    /// each call is timed (series `reads`). What the rounds returned comes as [`crate::Output::Data`]: the first one,
+    /// and each that differs from the one before. `contents` are those that it may be. Figure `bytes`: of the last
+    /// round, less than `len` at the file's end.
+    Read {
+        path: String,
+        offset: u64,
+        len: u64,
+        chunk: u32,
+        direct: bool,
+        times: u32,
+        pause_ms: u32,
+        contents: Vec<ContentName>,
+        within_ms: u64,
+    },
+}
+
+impl Op {
+    /// How long it may take beyond what any operation may, in milliseconds: what it sleeps, or its own deadline.
+    pub fn patience_ms(&self) -> u64 {
+        match self {
+            Self::Sleep { millis } => *millis,
+            Self::Burst { within_ms, .. } | Self::Read { within_ms, .. } => *within_ms,
+            _ => 0,
+        }
+    }
 }
 
 /// A program to run in the guest.

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`scenario`] (what is asked), [`io`] and [`mark`] (what a recording consists of), `log`
 //! (recordings and their formats), `state` and `plan` (crash states), [`recovery`] (what was found after the cut),
-//! [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
+//! [`oracle`] (what that means), [`live`] (what is seen without a crash), [`verdict`] and [`event`] (what is reported).
 
 pub mod block;
 pub mod covered;
@@ -10,6 +10,7 @@ pub mod event;
 pub mod export;
 pub mod index;
 pub mod io;
+pub mod live;
 pub mod log;
 pub mod mark;
 pub mod oracle;

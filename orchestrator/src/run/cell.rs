@@ -7,15 +7,17 @@ use std::time::Instant;
 
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::index::{Digest, DigestCursor};
+use coldcut_core::live::Judged;
 use coldcut_core::oracle::{History, Judge, Tally};
 use coldcut_core::recovery::{Recovery, Trust};
-use coldcut_core::result::{CellRef, CellResult, KernelRef, StateCounts, Violation};
+use coldcut_core::result::{CellRef, CellResult, KernelRef, LIVE, StateCounts, Violation};
 use coldcut_core::scenario::Variant;
 use coldcut_core::state::CrashState;
 use coldcut_core::verdict::{Finding, Standing, Verdict};
 use tokio::task::JoinSet;
 
 use super::lab::Lab;
+use super::live;
 use super::record::{RecordJob, mount_of, record};
 use super::recorded::LoadedRecording;
 use super::recover::{RecoverJob, Recoverer};
@@ -50,6 +52,7 @@ struct Seen {
     obligations: u64,
     broken: u64,
     violations: Vec<Violation>,
+    measured: Vec<String>,
     notes: Vec<String>,
     doubts: Vec<String>,
 }
@@ -91,6 +94,7 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         obligations: seen.obligations,
         broken: seen.broken,
         violations: seen.violations,
+        measured: seen.measured,
         notes: seen.notes.into_iter().chain(seen.doubts).collect(),
         millis: timings.millis(),
     };
@@ -116,7 +120,15 @@ async fn attempt<R: Recoverer + 'static>(
         home: job.file.home(),
         dir: &job.dir,
     };
-    record(lab, &to_record, timings).await?;
+    let found = record(lab, &to_record, timings).await?;
+    let judged = live::conclude(&job.variant, &found, &job.dir)?;
+    seen.measured.clone_from(&judged.lines);
+    keep_live(seen, &judged);
+    if job.variant.is_live() {
+        let (verdict, obligations) = live::verdict(&job.variant, &judged);
+        seen.obligations = obligations;
+        return Ok(verdict);
+    }
 
     phase(Phase::Plan);
     let start = Instant::now();
@@ -136,7 +148,7 @@ async fn attempt<R: Recoverer + 'static>(
 
     phase(Phase::Judge);
     let start = Instant::now();
-    let verdict = judge_all(job, &recording, &states, &recoveries, seen);
+    let verdict = judge_all(job, &recording, &states, &recoveries, &judged, seen);
     timings.add(Phase::Judge, start);
     Ok(verdict)
 }
@@ -276,6 +288,7 @@ fn judge_all(
     recording: &LoadedRecording,
     states: &[Placed],
     recoveries: &[Result<Recovery, Unknown>],
+    live: &Judged,
     seen: &mut Seen,
 ) -> Verdict {
     for recovery in recoveries {
@@ -299,6 +312,7 @@ fn judge_all(
     }
     let judge = Judge::new(&job.variant);
     let mut tally = Tally::new(&job.variant);
+    tally.add(&live.judgement);
     if let Some(Unknown(cause)) = recoveries.iter().find_map(|r| r.as_ref().err()) {
         let of = recoveries.len();
         tally.inconclusive(&format!(
@@ -329,6 +343,20 @@ fn judge_all(
     }
     seen.obligations = tally.obligations();
     tally.verdict()
+}
+
+/// Keeps what was found while the workload ran: it belongs to no crash state.
+fn keep_live(seen: &mut Seen, judged: &Judged) {
+    for finding in &judged.judgement.findings {
+        seen.broken += 1;
+        seen.violations.push(Violation {
+            kind: finding.kind,
+            state: LIVE.to_owned(),
+            expectation: finding.expectation,
+            evidence: finding.evidence.clone(),
+        });
+    }
+    seen.doubts.extend(judged.judgement.doubts.iter().cloned());
 }
 
 /// Keeps the first finding of each kind and expectation, and counts all.

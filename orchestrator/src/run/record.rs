@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_core::event::{Event, Phase};
+use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
 
 use super::lab::Lab;
+use super::live::{self, Witness};
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
@@ -53,11 +55,16 @@ pub fn mount_of(variant: &Variant) -> Mount {
     }
 }
 
-/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar.
+/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar (nothing of
+/// that where the variant has no crash). Returns what the steps measured.
 ///
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
-pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
+pub(crate) async fn record(
+    lab: &Lab,
+    job: &RecordJob<'_>,
+    timings: &Timings,
+) -> Result<Measurements, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
 
@@ -89,11 +96,12 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
         .or_unknown("booting to record")?;
     timings.add(Phase::Boot, start);
 
-    let result = run_in(lab, job, &machine, &device.handle(), timings).await;
+    let witness = Witness::default();
+    let result = run_in(lab, job, &machine, &device.handle(), &witness, timings).await;
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
     let _ = std::fs::remove_file(&image);
-    result
+    result.map(|()| witness.into_found())
 }
 
 /// The host directory that goes into the guest for `exec` steps.
@@ -137,6 +145,7 @@ async fn run_in(
     job: &RecordJob<'_>,
     machine: &Machine,
     handle: &DeviceHandle,
+    witness: &Witness,
     timings: &Timings,
 ) -> Result<(), Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
@@ -151,6 +160,7 @@ async fn run_in(
         session: &session,
         rootfs,
         device: None,
+        witness,
     };
 
     phase(Phase::Setup);
@@ -171,6 +181,14 @@ async fn run_in(
             .or_unknown("unmounting the setup")?;
     }
     timings.add(Phase::Setup, start);
+
+    if variant.is_live() {
+        let work = live::run(job, &steps, timings);
+        return tokio::select! {
+            outcome = live::logged(variant, &session, witness, work) => outcome,
+            error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+        };
+    }
 
     phase(Phase::Record);
     let start = Instant::now();
@@ -194,7 +212,7 @@ async fn run_in(
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = workload(job, &steps, &mount, handle) => outcome,
+        outcome = live::logged(variant, &session, witness, workload(job, &steps, &mount, handle)) => outcome,
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     };

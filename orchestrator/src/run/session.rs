@@ -6,7 +6,7 @@ use coldcut_core::recovery::CallError;
 use coldcut_wire::{ContentName, DmesgLine, Done, MountSpec, Op, Output, Request, TreeEntry, WalkSpec};
 
 use super::lab::Limits;
-use crate::machine::{GuestError, Machine};
+use crate::machine::{GuestError, Machine, Next};
 
 /// Device node of the disk under test.
 pub const DEVICE: &str = "/dev/vda";
@@ -31,6 +31,15 @@ pub struct Mount {
 pub struct Session<'a> {
     machine: &'a Machine,
     limits: Limits,
+}
+
+/// How an operation ended, and what it measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// What it measured, also where it failed in the end.
+    pub parts: Vec<coldcut_wire::Measured>,
+    /// What its last system call returned, and the nanoseconds that all of them took.
+    pub result: Result<(i64, u64), CallError>,
 }
 
 /// A call that the guest may refuse without anything being wrong with the guest.
@@ -98,16 +107,37 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Self::mount`].
     pub async fn op(&self, name: &str, op: Op) -> Called<()> {
-        let extra = if let Op::Sleep { millis } = op {
-            Duration::from_millis(millis)
-        } else {
-            Duration::ZERO
-        };
-        refused(
-            self.call(name, Request::Op(op), self.limits.step + extra)
-                .await
-                .map(drop),
-        )
+        Ok(self.measure(name, op).await?.result.map(drop))
+    }
+
+    /// Runs an operation and keeps what it measured.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn measure(&self, name: &str, op: Op) -> Result<Measured, GuestError> {
+        let limit = self.limits.step + Duration::from_millis(op.patience_ms());
+        self.alive(async {
+            let guest = &self.machine.guest;
+            let mut reply = guest.request(name, Request::Op(op), limit).await?;
+            let mut parts = Vec::new();
+            let result = loop {
+                match reply.next().await {
+                    Ok(Next::Output(Output::Measured(part))) if parts.len() < MAX_PARTS => parts.push(part),
+                    Ok(Next::Output(other)) => return Err(nonsense(name, &other)),
+                    Ok(Next::Done(Done::Op { ret, nanos })) => break Ok((ret, nanos)),
+                    Ok(Next::Done(other)) => return Err(nonsense(name, &other)),
+                    Err(GuestError::Failed(failure)) => {
+                        break Err(CallError {
+                            errno: failure.errno,
+                            what: failure.what,
+                        });
+                    }
+                    Err(error) => return Err(error),
+                }
+            };
+            Ok(Measured { parts, result })
+        })
+        .await
     }
 
     /// The whole tree with the provenance of every sector.

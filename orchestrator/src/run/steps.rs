@@ -9,6 +9,7 @@ use coldcut_wire::{Done, ExecSpec, Output, Request, Stream};
 use rustix::io::Errno;
 
 use super::lab::Lab;
+use super::live::Witness;
 use super::session::Session;
 use super::{OrUnknown as _, Unknown};
 use crate::device::DeviceHandle;
@@ -27,6 +28,8 @@ pub(super) struct Steps<'a> {
     pub(super) rootfs: bool,
     /// Where marks go; the setup has none.
     pub(super) device: Option<&'a DeviceHandle>,
+    /// Where measurements go.
+    pub(super) witness: &'a Witness,
 }
 
 impl Steps<'_> {
@@ -39,7 +42,11 @@ impl Steps<'_> {
         let doing = format!("step `{}` (line {})", step.name.name, step.line);
         mark(Mark::Begin(step.name.clone()))?;
         let outcome = match &step.action {
-            Action::Op(op) => self.session.op(&doing, op.clone()).await.or_unknown(&doing)?,
+            Action::Op(op) => {
+                let measured = self.session.measure(&doing, op.clone()).await.or_unknown(&doing)?;
+                self.witness.keep(step, &measured)?;
+                measured.result.map(drop)
+            }
             Action::Exec { spec, mark_prefix } => {
                 let on_line = |text: &str| {
                     mark(Mark::Line {
@@ -56,6 +63,9 @@ impl Steps<'_> {
         };
         match (outcome, step.expected_errno) {
             (Ok(()), None) => mark(Mark::Done(step.name.clone())),
+            (Err(error), _) if step.any_errno && error.errno.is_some() => {
+                mark(Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))
+            }
             (Err(error), wanted) => {
                 mark(Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
                 match wanted {

@@ -63,6 +63,14 @@ fn written(variant: &Variant) -> Written {
                 content,
                 flags,
                 ..
+            }
+            | Op::Burst {
+                path,
+                offset,
+                len,
+                content,
+                flags,
+                ..
             } => {
                 let handle = path.strip_prefix(HANDLE).and_then(|h| appending.get(h));
                 (
@@ -192,7 +200,8 @@ impl<'a> Contents<'a> {
         Err(Problem::new(&at.span, message).help(help).into())
     }
 
-    fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
+    /// The content that is named, if any step writes it.
+    pub(crate) fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
         let WantedDoc::Content(content) = &wanted.value else {
             return Ok(None);
         };

@@ -286,6 +286,7 @@ impl Whole<'_> {
                 .or_else(|| self.base.outcome.clone())
                 .unwrap_or(Outcome::Holds),
         };
+        name_contents(&mut variant);
         if let Some(part) = crash.filter(|_| whole) {
             crash_marks(&variant, part, sink);
         }
@@ -294,10 +295,19 @@ impl Whole<'_> {
             if whole {
                 variant.expect = expects::lower(self.text, sink, &variant, &part.value);
             }
-            if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(|e| e.check.on_path()) {
-                let message = "nothing is expected of any path, so no crash state could break a promise";
-                let help =
-                    "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`";
+            let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_live() == variant.is_live();
+            if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(judged) {
+                let (message, help) = if variant.is_live() {
+                    (
+                        "nothing is expected of what happens, so this could not fail",
+                        "add a check such as `measure`, `contrast` or `returned`",
+                    )
+                } else {
+                    (
+                        "nothing is expected of any path, so no crash state could break a promise",
+                        "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`",
+                    )
+                };
                 sink.push(Problem::new(&part.span, message).help(help));
             }
         }
@@ -322,6 +332,16 @@ impl Whole<'_> {
             _ => return None,
         };
         filesystem::lower(&doc, span, sink)
+    }
+}
+
+/// A read can name what it may find only when all steps are known.
+fn name_contents(variant: &mut Variant) {
+    let known = variant.contents();
+    for step in &mut variant.workload {
+        if let model::Action::Op(coldcut_wire::Op::Read { contents, .. }) = &mut step.action {
+            contents.clone_from(&known);
+        }
     }
 }
 

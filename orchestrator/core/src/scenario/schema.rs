@@ -127,6 +127,14 @@ pub(crate) fn or_label(schema: &mut Schema) {
     );
 }
 
+/// The mapping, or a value alone.
+pub(crate) fn or_limit(schema: &mut Schema) {
+    or_scalar(
+        schema,
+        &json!({ "type": ["string", "number"], "description": "A value" }),
+    );
+}
+
 /// The enum, or `settle 6s`.
 pub(crate) fn or_settle_text(schema: &mut Schema) {
     or_scalar(schema, &json!({ "type": "string", "pattern": "^settle .+$" }));

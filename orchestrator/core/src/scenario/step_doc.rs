@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::at::{At, Named};
 use super::names::{Content, Label, Path, Target};
+use super::step_live_doc::{BurstDoc, ReadDoc};
 use super::units::{Millis, Mode, Size};
 
 /// A step, by its key.
@@ -69,6 +70,10 @@ pub(crate) enum StepDoc {
     Sysctl(SysctlDoc),
     /// Run a program in the guest.
     Exec(ExecDoc),
+    /// Write in a loop, each call timed.
+    Burst(BurstDoc),
+    /// Read, each call timed, and see what comes back.
+    Read(ReadDoc),
 }
 
 /// A name in a directory.

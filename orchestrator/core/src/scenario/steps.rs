@@ -69,7 +69,8 @@ impl<'a> Lowering<'a> {
             name: StepName { index, name },
             labelled,
             action,
-            expected_errno: entry.errno.as_ref().map(|e| e.value.0),
+            expected_errno: entry.errno.as_ref().and_then(|e| e.value.0).map(|e| e.0),
+            any_errno: entry.errno.as_ref().is_some_and(|e| e.value.0.is_none()),
             line: line_of(self.text, entry.key.span.start),
         })
     }
@@ -216,6 +217,8 @@ impl<'a> Lowering<'a> {
                     },
                 }
             }
+            StepDoc::Burst(d) => self.burst(d)?,
+            StepDoc::Read(d) => self.read(d)?,
             StepDoc::Sleep(millis) => Op::Sleep {
                 millis: bounded(millis)?,
             },
@@ -254,7 +257,7 @@ impl<'a> Lowering<'a> {
         problem.nearest(name, open).into()
     }
 
-    fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
+    pub(super) fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
         match target.value.0.strip_prefix(HANDLE) {
             Some(handle) if !self.handles.contains_key(handle) => {
                 Err(self.unknown_handle(handle, &target.span))
@@ -265,7 +268,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The content given, or the file's own first generation.
-    fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
+    pub(super) fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
         if let Some(content) = content {
             return content.value.0.clone();
         }
@@ -401,7 +404,7 @@ fn guest(path: &str) -> String {
     }
 }
 
-fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
+pub(super) fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
     let has = |flag| list.contains(&flag);
     WriteFlags {
         create,
@@ -426,7 +429,7 @@ fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {
     }
 }
 
-fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
+pub(super) fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     match len.value.0 {
         0 => Err(Problem::new(&len.span, "`len` must be more than 0 bytes").into()),
         n if n > MAX_LEN => {
@@ -441,7 +444,7 @@ fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     }
 }
 
-fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
+pub(super) fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
     match offset {
         None => Ok(0),
         Some(o) if o.value.0 > MAX_LEN => {
