@@ -6,10 +6,17 @@ use crate::op::{ContentName, ExecSpec, Op};
 use crate::tree::{Extent, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Number that pairs an answer with its request; chosen by the host, unique within a connection.
 pub type RequestId = u32;
+
+/// Which of the agent's threads runs a request. Requests of one lane run one after the other, in the order in which
+/// they were sent; lanes do not wait for one another.
+pub type Lane = u8;
+
+/// Lanes that there are: 0, the main one, to `LANES - 1`. A request in another one is refused.
+pub const LANES: Lane = 16;
 
 /// Everything the host sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +25,8 @@ pub enum ToAgent {
     Request {
         /// Pairs the answers with this request.
         id: RequestId,
+        /// Where it runs. [`Request::Ping`] and [`Request::PowerOff`] are answered at once, whatever their lane does.
+        lane: Lane,
         /// What to do.
         body: Request,
     },

@@ -2,18 +2,13 @@
 //! judged. Also what such measuring needs in every variant: keeping what steps measured, and the kernel's log.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use coldcut_core::event::{Event, Phase};
 use coldcut_core::live::{Judged, Measurements, judge};
 use coldcut_core::oracle::Tally;
-use coldcut_core::scenario::{Check, End, Step, Variant};
+use coldcut_core::scenario::{Check, Step, Variant};
 use coldcut_core::verdict::Verdict;
 
-use super::record::{RecordJob, mount_of};
 use super::session::{Measured, Session};
-use super::steps::Steps;
-use super::timings::Timings;
 use super::{OrUnknown as _, Unknown};
 use crate::results::CellDir;
 
@@ -82,38 +77,6 @@ pub(super) async fn logged<T>(
     let (lines, _) = session.dmesg(since).await.or_unknown(reading)?;
     witness.log(lines);
     Ok(done)
-}
-
-/// Runs a live variant's workload: mount, steps, nothing in a log.
-pub(super) async fn run(job: &RecordJob<'_>, steps: &Steps<'_>, timings: &Timings) -> Result<(), Unknown> {
-    let (lab, session, variant) = (steps.lab, steps.session, job.variant);
-    lab.events.phase(job.cell, Phase::Record);
-    let start = Instant::now();
-    session
-        .mount(&mount_of(variant))
-        .await
-        .or_unknown("mounting")?
-        .or_unknown("mounting")?;
-    for (index, step) in variant.workload.iter().enumerate() {
-        lab.events.send(Event::Step {
-            cell: job.cell.to_owned(),
-            index,
-            of: variant.workload.len(),
-            name: step.name.name.clone(),
-        });
-        steps.run(step).await?;
-    }
-    match variant.end {
-        End::Cut => {}
-        End::Settle { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
-        End::Umount => session
-            .unmount()
-            .await
-            .or_unknown("unmounting")?
-            .or_unknown("unmounting")?,
-    }
-    timings.add(Phase::Record, start);
-    Ok(())
 }
 
 /// Judges what was measured, and keeps it in the cell's directory.

@@ -5,6 +5,7 @@
 
 pub mod cell;
 pub mod lab;
+mod line;
 mod live;
 pub mod record;
 pub mod recorded;

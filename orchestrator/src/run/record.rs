@@ -12,6 +12,7 @@ use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
 
 use super::lab::Lab;
+use super::line::Line;
 use super::live::{self, Witness};
 use super::session::{Mount, Session};
 use super::steps::Steps;
@@ -157,7 +158,7 @@ async fn run_in(
     let steps = Steps {
         lab,
         machine,
-        session: &session,
+        session,
         rootfs,
         device: None,
         witness,
@@ -171,9 +172,11 @@ async fn run_in(
             .await
             .or_unknown("mounting for the setup")?
             .or_unknown("mounting for the setup")?;
+        let mut line = Line::new(steps);
         for step in &variant.setup {
-            steps.run(step).await?;
+            line.run(step).await?;
         }
+        line.finished()?;
         session
             .unmount()
             .await
@@ -182,16 +185,17 @@ async fn run_in(
     }
     timings.add(Phase::Setup, start);
 
-    if variant.is_live() {
-        let work = live::run(job, &steps, timings);
-        return tokio::select! {
-            outcome = live::logged(variant, &session, witness, work) => outcome,
-            error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
-        };
-    }
-
     phase(Phase::Record);
     let start = Instant::now();
+    if variant.is_live() {
+        let work = live::logged(variant, &session, witness, workload(job, &steps, &mount));
+        let outcome = tokio::select! {
+            outcome = work => outcome,
+            error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+        };
+        timings.add(Phase::Record, start);
+        return outcome;
+    }
     let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
     let size = handle.size();
     let recorder: FileRecorder = Recorder::new(
@@ -212,7 +216,7 @@ async fn run_in(
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = live::logged(variant, &session, witness, workload(job, &steps, &mount, handle)) => outcome,
+        outcome = live::logged(variant, &session, witness, workload(job, &steps, &mount)) => outcome,
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     };
@@ -244,18 +248,15 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
     Ok(())
 }
 
-async fn workload(
-    job: &RecordJob<'_>,
-    steps: &Steps<'_>,
-    mount: &Mount,
-    handle: &DeviceHandle,
-) -> Result<(), Unknown> {
+/// Runs the workload; marks go into the log, where there is one.
+async fn workload(job: &RecordJob<'_>, steps: &Steps<'_>, mount: &Mount) -> Result<(), Unknown> {
     let (lab, session) = (steps.lab, steps.session);
     let variant = job.variant;
-    let mark = |text: &str| {
-        handle
+    let mark = |text: &str| match steps.device {
+        Some(handle) => handle
             .mark(&Mark::Other(text.to_owned()))
-            .or_unknown("marking the log")
+            .or_unknown("marking the log"),
+        None => Ok(()),
     };
     mark("mounting")?;
     session
@@ -264,6 +265,7 @@ async fn workload(
         .or_unknown("mounting")?
         .or_unknown("mounting")?;
     mark("mounted")?;
+    let mut line = Line::new(*steps);
     for (index, step) in variant.workload.iter().enumerate() {
         lab.events.send(Event::Step {
             cell: job.cell.to_owned(),
@@ -271,18 +273,28 @@ async fn workload(
             of: variant.workload.len(),
             name: step.name.name.clone(),
         });
-        steps.run(step).await?;
+        line.run(step).await?;
     }
+    line.finished()?;
     match variant.end {
         End::Cut => {}
-        End::Settle { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
+        End::Settle { millis } => {
+            let settled = async {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Ok(())
+            };
+            line.beside(settled).await?;
+        }
         End::Umount => {
             mark("unmounting")?;
-            session
-                .unmount()
-                .await
-                .or_unknown("unmounting")?
-                .or_unknown("unmounting")?;
+            let unmounted = async {
+                session
+                    .unmount()
+                    .await
+                    .or_unknown("unmounting")?
+                    .or_unknown("unmounting")
+            };
+            line.beside(unmounted).await?;
             mark("unmounted")?;
         }
     }

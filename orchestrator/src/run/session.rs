@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coldcut_core::recovery::CallError;
-use coldcut_wire::{ContentName, DmesgLine, Done, MountSpec, Op, Output, Request, TreeEntry, WalkSpec};
+use coldcut_wire::{ContentName, DmesgLine, Done, Lane, MountSpec, Op, Output, Request, TreeEntry, WalkSpec};
 
 use super::lab::Limits;
 use crate::machine::{GuestError, Machine, Next};
@@ -27,10 +27,11 @@ pub struct Mount {
 }
 
 /// Talks to one machine.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Session<'a> {
     machine: &'a Machine,
     limits: Limits,
+    lane: Lane,
 }
 
 /// How an operation ended, and what it measured.
@@ -48,7 +49,22 @@ pub type Called<T> = Result<Result<T, CallError>, GuestError>;
 impl<'a> Session<'a> {
     /// With a machine that answers.
     pub fn new(machine: &'a Machine, limits: Limits) -> Self {
-        Self { machine, limits }
+        Self {
+            machine,
+            limits,
+            lane: 0,
+        }
+    }
+
+    /// The same conversation, with operations and programs in another lane.
+    #[must_use]
+    pub fn in_lane(self, lane: Lane) -> Self {
+        Self { lane, ..self }
+    }
+
+    /// The lane of its operations and programs.
+    pub fn lane(&self) -> Lane {
+        self.lane
     }
 
     /// Waits for an answer; if the guest dies meanwhile, says why it died.
@@ -118,7 +134,7 @@ impl<'a> Session<'a> {
         let limit = self.limits.step + Duration::from_millis(op.patience_ms());
         self.alive(async {
             let guest = &self.machine.guest;
-            let mut reply = guest.request(name, Request::Op(op), limit).await?;
+            let mut reply = guest.request_in(self.lane, name, Request::Op(op), limit).await?;
             let mut parts = Vec::new();
             let result = loop {
                 match reply.next().await {

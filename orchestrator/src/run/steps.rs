@@ -16,14 +16,15 @@ use crate::device::DeviceHandle;
 use crate::initramfs;
 use crate::machine::{GuestError, Machine, Next};
 
-/// Runs steps in one guest.
+/// Runs steps in one lane of one guest.
+#[derive(Clone, Copy)]
 pub(super) struct Steps<'a> {
     /// Deadlines.
     pub(super) lab: &'a Lab,
     /// The guest.
     pub(super) machine: &'a Machine,
-    /// The conversation with it.
-    pub(super) session: &'a Session<'a>,
+    /// The conversation with it, in the lane of these steps.
+    pub(super) session: Session<'a>,
     /// Whether programs run in a root directory of their own.
     pub(super) rootfs: bool,
     /// Where marks go; the setup has none.
@@ -32,42 +33,41 @@ pub(super) struct Steps<'a> {
     pub(super) witness: &'a Witness,
 }
 
+/// How a step is named in messages.
+pub(super) fn doing(step: &Step) -> String {
+    format!("step `{}` (line {})", step.name.name, step.line)
+}
+
 impl Steps<'_> {
-    /// Runs a step: BEGIN is logged before it is sent, MARK after its answer came.
-    pub(super) async fn run(&self, step: &Step) -> Result<(), Unknown> {
-        let mark = |mark: Mark| match self.device {
-            Some(device) => device.mark(&mark).or_unknown("marking the log"),
+    fn mark(&self, mark: &Mark) -> Result<(), Unknown> {
+        match self.device {
+            Some(device) => device.mark(mark).or_unknown("marking the log"),
             None => Ok(()),
-        };
-        let doing = format!("step `{}` (line {})", step.name.name, step.line);
-        mark(Mark::Begin(step.name.clone()))?;
-        let outcome = match &step.action {
-            Action::Op(op) => {
-                let measured = self.session.measure(&doing, op.clone()).await.or_unknown(&doing)?;
-                self.witness.keep(step, &measured)?;
-                measured.result.map(drop)
-            }
-            Action::Exec { spec, mark_prefix } => {
-                let on_line = |text: &str| {
-                    mark(Mark::Line {
-                        index: step.name.index,
-                        text: text.to_owned(),
-                    })
-                };
-                let root = self.rootfs.then(|| initramfs::PROGRAMS.to_owned());
-                let spec = ExecSpec { root, ..spec.clone() };
-                self.exec(&doing, &spec, mark_prefix.as_deref(), on_line).await?
-            }
-            Action::Mark => Ok(()),
-            other => return Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
-        };
+        }
+    }
+
+    /// Runs a step that is no matter of tasks.
+    pub(super) async fn run(&self, step: &Step) -> Result<(), Unknown> {
+        self.marked(step, self.act(step)).await
+    }
+
+    /// BEGIN is logged before anything of the step is done, MARK after its outcome is known. How it should have ended
+    /// is judged here.
+    pub(super) async fn marked(
+        &self,
+        step: &Step,
+        act: impl Future<Output = Result<Result<(), CallError>, Unknown>>,
+    ) -> Result<(), Unknown> {
+        let doing = doing(step);
+        self.mark(&Mark::Begin(step.name.clone()))?;
+        let outcome = act.await?;
         match (outcome, step.expected_errno) {
-            (Ok(()), None) => mark(Mark::Done(step.name.clone())),
+            (Ok(()), None) => self.mark(&Mark::Done(step.name.clone())),
             (Err(error), _) if step.any_errno && error.errno.is_some() => {
-                mark(Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))
+                self.mark(&Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))
             }
             (Err(error), wanted) => {
-                mark(Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
+                self.mark(&Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
                 match wanted {
                     Some(wanted) if error.errno == Some(wanted) => Ok(()),
                     Some(wanted) => {
@@ -81,12 +81,37 @@ impl Steps<'_> {
                 }
             }
             (Ok(()), Some(wanted)) => {
-                mark(Mark::Done(step.name.clone()))?;
+                self.mark(&Mark::Done(step.name.clone()))?;
                 let wanted = Errno::from_raw_os_error(wanted);
                 Err(Unknown(format!(
                     "{doing} should have failed with {wanted:?}, and succeeded"
                 )))
             }
+        }
+    }
+
+    /// What a step does, and what the guest says of it.
+    async fn act(&self, step: &Step) -> Result<Result<(), CallError>, Unknown> {
+        let doing = doing(step);
+        match &step.action {
+            Action::Op(op) => {
+                let measured = self.session.measure(&doing, op.clone()).await.or_unknown(&doing)?;
+                self.witness.keep(step, &measured)?;
+                Ok(measured.result.map(drop))
+            }
+            Action::Exec { spec, mark_prefix } => {
+                let on_line = |text: &str| {
+                    self.mark(&Mark::Line {
+                        index: step.name.index,
+                        text: text.to_owned(),
+                    })
+                };
+                let root = self.rootfs.then(|| initramfs::PROGRAMS.to_owned());
+                let spec = ExecSpec { root, ..spec.clone() };
+                self.exec(&doing, &spec, mark_prefix.as_deref(), on_line).await
+            }
+            Action::Mark => Ok(Ok(())),
+            other => Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
         }
     }
 
@@ -102,7 +127,7 @@ impl Steps<'_> {
         let mut reply = self
             .machine
             .guest
-            .request(doing, Request::Exec(spec.clone()), limit)
+            .request_in(self.session.lane(), doing, Request::Exec(spec.clone()), limit)
             .await
             .or_unknown(doing)?;
         let mut last = Vec::new();

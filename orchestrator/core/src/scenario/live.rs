@@ -23,7 +23,7 @@ pub(crate) fn check(
     contents: &Contents<'_>,
     entry: &ExpectEntry,
 ) -> Lowered<Option<LiveCheck>> {
-    let labelled = variant.workload.iter().filter(|step| step.labelled);
+    let labelled = variant.steps().filter(|step| step.labelled);
     let yields: Yields = labelled
         .map(|step| (step.name.name.clone(), items(&step.action)))
         .collect();
@@ -143,7 +143,7 @@ impl Live<'_> {
 
     fn returned(&self, doc: &ReturnedDoc) -> Lowered<LiveCheck> {
         let step = self.step(&doc.step, "data", Shape::Data)?;
-        let whole = self.variant.workload.iter().find_map(|s| match &s.action {
+        let whole = self.variant.steps().find_map(|s| match &s.action {
             Action::Op(Op::Read { offset, len, .. }) if s.name.name == step => Some((*offset, *len)),
             _ => None,
         });

@@ -25,12 +25,13 @@ mod step_live_doc;
 mod steps;
 mod steps_live;
 mod tagged;
+mod tasks;
 mod units;
 
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
     Accept, Action, Check, End, Expectation, Filesystem, FsSource, FsType, Moment, MountFlag, Programs,
-    Scenario, SizeRule, Step, Variant, Wanted,
+    Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::parse_path;
 pub use schema::schema;

@@ -243,7 +243,7 @@ impl Whole<'_> {
         let setup = own.setup.as_ref().or(self.base.setup.as_ref());
         let workload = own.workload.as_ref().or(self.base.workload.as_ref());
         let given = [setup, workload].into_iter().flatten();
-        let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + p.value.len()));
+        let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + StepEntry::count(&p.value)));
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
         let workload = if let Some(part) = workload {
@@ -267,7 +267,7 @@ impl Whole<'_> {
             mount: String::new(),
             flags: Vec::new(),
         };
-        let whole = read && setup.len() + workload.len() == entries;
+        let whole = read && model::flatten(&setup).chain(model::flatten(&workload)).count() == entries;
         let complete = filesystem.is_some() && expect.is_some();
         let crash = own.crash.as_ref().or(self.base.crash.as_ref());
         let mut variant = Variant {
@@ -286,7 +286,8 @@ impl Whole<'_> {
                 .or_else(|| self.base.outcome.clone())
                 .unwrap_or(Outcome::Holds),
         };
-        name_contents(&mut variant);
+        let known = variant.contents();
+        name_contents(&mut variant.workload, &known);
         if let Some(part) = crash.filter(|_| whole) {
             crash_marks(&variant, part, sink);
         }
@@ -336,11 +337,12 @@ impl Whole<'_> {
 }
 
 /// A read can name what it may find only when all steps are known.
-fn name_contents(variant: &mut Variant) {
-    let known = variant.contents();
-    for step in &mut variant.workload {
-        if let model::Action::Op(coldcut_wire::Op::Read { contents, .. }) = &mut step.action {
-            contents.clone_from(&known);
+fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::ContentName]) {
+    for step in steps {
+        match &mut step.action {
+            model::Action::Op(coldcut_wire::Op::Read { contents, .. }) => *contents = known.to_vec(),
+            model::Action::Start(task) => name_contents(&mut task.steps, known),
+            _ => {}
         }
     }
 }
@@ -348,7 +350,7 @@ fn name_contents(variant: &mut Variant) {
 /// Checks that the marks that a crash plan names are some.
 fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink) {
     let own = ["mounting", "mounted", "unmounting", "unmounted", "end"];
-    let steps = variant.workload.iter().map(|step| step.name.name.as_str());
+    let steps = variant.steps().map(|step| step.name.name.as_str());
     let known: Vec<&str> = steps.chain(own).collect();
     let at = part.value.at.iter().filter_map(|at| match at {
         CutAt::Mark(name) => Some(name),

@@ -135,6 +135,14 @@ pub(crate) fn or_limit(schema: &mut Schema) {
     );
 }
 
+/// The mapping, or the task alone.
+pub(crate) fn or_task(schema: &mut Schema) {
+    or_scalar(
+        schema,
+        &json!({ "type": ["string", "number"], "description": "The task alone" }),
+    );
+}
+
 /// The enum, or `settle 6s`.
 pub(crate) fn or_settle_text(schema: &mut Schema) {
     or_scalar(schema, &json!({ "type": "string", "pattern": "^settle .+$" }));

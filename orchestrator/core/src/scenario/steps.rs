@@ -15,6 +15,7 @@ use super::step_doc::{
     ExecDoc, FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc,
     WriteDoc,
 };
+use super::tasks::Tasks;
 use super::units::{Millis, Size, show_size};
 use crate::mark::StepName;
 
@@ -31,9 +32,13 @@ pub(crate) struct Lowering<'a> {
     /// Whether these steps are recorded: only then do they have labels.
     pub(crate) recorded: bool,
     /// Open handles and the files they were opened on.
-    handles: BTreeMap<String, String>,
+    pub(super) handles: BTreeMap<String, String>,
     /// Labels and where they were given.
     labels: BTreeMap<String, Span>,
+    /// Tasks that were started.
+    pub(super) tasks: Tasks,
+    /// Steps so far: the next one's number.
+    count: u32,
 }
 
 impl<'a> Lowering<'a> {
@@ -45,16 +50,25 @@ impl<'a> Lowering<'a> {
             recorded,
             handles: BTreeMap::new(),
             labels: BTreeMap::new(),
+            tasks: Tasks::default(),
+            count: 0,
         }
     }
 
     /// Lowers all steps; those that are wrong are left out and in the sink.
     pub(crate) fn steps(&mut self, entries: &[StepEntry]) -> Vec<Step> {
-        let all = entries.iter().enumerate();
-        all.filter_map(|(i, entry)| self.step(i as u32, entry)).collect()
+        let steps = self.list(entries);
+        self.tasks.at_the_end(self.sink);
+        steps
     }
 
-    fn step(&mut self, index: u32, entry: &StepEntry) -> Option<Step> {
+    pub(super) fn list(&mut self, entries: &[StepEntry]) -> Vec<Step> {
+        entries.iter().filter_map(|entry| self.step(entry)).collect()
+    }
+
+    fn step(&mut self, entry: &StepEntry) -> Option<Step> {
+        let index = self.count;
+        self.count += 1;
         let label = self.label(entry);
         let action = match self.action(entry) {
             Ok(action) => action,
@@ -119,6 +133,9 @@ impl<'a> Lowering<'a> {
                 return Ok(Action::Mark);
             }
             StepDoc::Exec(doc) => return self.exec(doc),
+            StepDoc::Start(doc) => return self.start(doc, entry),
+            StepDoc::Join(doc) => return self.join(doc, entry),
+            StepDoc::Leave(doc) => return self.leave(doc, entry),
             StepDoc::Open(doc) => self.open(doc)?,
             StepDoc::Close(handle) => {
                 let name = &handle.value.0;
