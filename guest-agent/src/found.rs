@@ -14,7 +14,7 @@ const MAX_ROUNDS: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     measured: Vec<Measured>,
-    series: Vec<(&'static str, Vec<i64>)>,
+    series: Vec<(String, Vec<i64>)>,
     values: usize,
     rounds: usize,
 }
@@ -29,27 +29,27 @@ impl Found {
     }
 
     /// Announces a series, which may stay empty.
-    pub(crate) fn series(&mut self, name: &'static str) {
-        if !self.series.iter().any(|(known, _)| *known == name) {
-            self.series.push((name, Vec::new()));
+    pub(crate) fn series(&mut self, name: &str) {
+        if !self.series.iter().any(|(known, _)| known == name) {
+            self.series.push((name.to_owned(), Vec::new()));
         }
     }
 
     /// The next value of a series. More than [`MAX_VALUES`] in all is a failure: a series with holes would mislead.
-    pub(crate) fn value(&mut self, name: &'static str, value: i64) -> Result<(), Failure> {
+    pub(crate) fn value(&mut self, name: &str, value: i64) -> Result<(), Failure> {
         if self.values == MAX_VALUES {
             return Err(refuse(format!("more than {MAX_VALUES} values were measured")));
         }
         self.values += 1;
         self.series(name);
-        if let Some((_, values)) = self.series.iter_mut().find(|(known, _)| *known == name) {
+        if let Some((_, values)) = self.series.iter_mut().find(|(known, _)| known == name) {
             values.push(value);
         }
         Ok(())
     }
 
     /// The next duration of a series, in nanoseconds.
-    pub(crate) fn took(&mut self, name: &'static str, time: Duration) -> Result<(), Failure> {
+    pub(crate) fn took(&mut self, name: &str, time: Duration) -> Result<(), Failure> {
         self.value(name, i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
     }
 
@@ -88,7 +88,7 @@ impl Found {
             };
             for part in parts {
                 let series = Measured::Series {
-                    name: name.to_owned(),
+                    name: name.clone(),
                     values: part.to_vec(),
                 };
                 sender.output(id, Output::Measured(series))?;

@@ -2,10 +2,14 @@
 
 mod burst;
 mod file;
+mod live;
 mod mapped;
 mod names;
+mod observe;
+mod pipes;
 mod read;
 mod sys;
+mod tracing;
 mod write;
 
 use std::collections::btree_map::Entry;
@@ -170,6 +174,9 @@ impl<'a> Target<'a> {
     }
 
     fn run(&self, op: &'a Op, watch: &mut Stopwatch, found: &mut Found) -> Result<i64, Failure> {
+        if let Some(result) = live::run(self, op, watch, found) {
+            return result;
+        }
         match op {
             Op::Write {
                 path,
@@ -193,54 +200,6 @@ impl<'a> Target<'a> {
                 content,
                 msync,
             } => mapped::store(self, path, (*offset, *len), content, *msync, watch),
-            Op::Burst {
-                path,
-                offset,
-                len,
-                chunk,
-                content,
-                flags,
-                fsync_every,
-                pause_ms,
-                within_ms,
-            } => {
-                let burst = burst::Burst {
-                    path,
-                    offset: *offset,
-                    len: *len,
-                    chunk: *chunk,
-                    content,
-                    flags: *flags,
-                    fsync_every: *fsync_every,
-                    pause_ms: *pause_ms,
-                    within_ms: *within_ms,
-                };
-                burst::burst(self, &burst, watch, found)
-            }
-            Op::Read {
-                path,
-                offset,
-                len,
-                chunk,
-                direct,
-                times,
-                pause_ms,
-                contents,
-                within_ms,
-            } => {
-                let reading = read::Reading {
-                    path,
-                    offset: *offset,
-                    len: *len,
-                    chunk: *chunk,
-                    direct: *direct,
-                    times: *times,
-                    pause_ms: *pause_ms,
-                    contents,
-                    within_ms: *within_ms,
-                };
-                read::read(self, &reading, watch, found)
-            }
             Op::Mkdir { .. }
             | Op::Create { .. }
             | Op::Rename { .. }

@@ -16,5 +16,7 @@ pub use message::{
     DmesgLine, Done, Failure, FromAgent, Hello, LANES, Lane, MAX_LINES, MAX_VALUES, Measured, MountSpec, Output,
     PROTOCOL, Request, RequestId, SERIES_PART, Stream, ToAgent, WalkSpec, WalkSummary,
 };
-pub use op::{ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags};
+pub use op::{
+    ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
+};
 pub use tree::{EntryKind, Extent, Source, TreeEntry};

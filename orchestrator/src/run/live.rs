@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use coldcut_core::live::{Judged, Measurements, judge};
 use coldcut_core::oracle::Tally;
-use coldcut_core::scenario::{Check, Step, Variant};
+use coldcut_core::scenario::{Action, Check, Step, Variant};
 use coldcut_core::verdict::Verdict;
+use coldcut_wire::Op;
 
 use super::session::{Measured, Session};
 use super::{OrUnknown as _, Unknown};
@@ -19,15 +20,22 @@ pub(super) struct Witness(Mutex<Measurements>);
 impl Witness {
     /// Keeps what an operation measured, and how it ended.
     pub(super) fn keep(&self, step: &Step, measured: &Measured) -> Result<(), Unknown> {
+        let name = &step.name.name;
+        // What a trace saw is the trace's, whichever step collects it.
+        let of = match &step.action {
+            Action::Op(Op::Collect { name, .. }) => Some(name),
+            _ => step.labelled.then_some(name),
+        };
+        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of) = of {
+            for part in &measured.parts {
+                found
+                    .absorb(of, part.clone())
+                    .or_unknown("keeping what was measured")?;
+            }
+        }
         if !step.labelled {
             return Ok(());
-        }
-        let name = &step.name.name;
-        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for part in &measured.parts {
-            found
-                .absorb(name, part.clone())
-                .or_unknown("keeping what was measured")?;
         }
         let (ret, nanos, errno) = match &measured.result {
             Ok((ret, nanos)) => (Some(*ret), Some(*nanos), Some(0)),

@@ -79,6 +79,7 @@ fn written(variant: &Variant) -> Written {
                     flags.append || handle == Some(&true),
                 )
             }
+            Op::Vmsplice { len, content, .. } => (content, 0..*len, false),
             Op::MmapStore {
                 offset, len, content, ..
             } => (content, *offset..offset + len, false),

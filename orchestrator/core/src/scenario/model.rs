@@ -459,7 +459,10 @@ impl Variant {
         let mut all: Vec<ContentName> = Vec::new();
         for step in flatten(&self.setup).chain(self.steps()) {
             if let Action::Op(
-                Op::Write { content, .. } | Op::MmapStore { content, .. } | Op::Burst { content, .. },
+                Op::Write { content, .. }
+                | Op::MmapStore { content, .. }
+                | Op::Burst { content, .. }
+                | Op::Vmsplice { content, .. },
             ) = &step.action
                 && !all.contains(content)
             {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coldcut_wire::{
-    ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags,
+    ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
 };
 
 use super::at::At;
@@ -37,6 +37,8 @@ pub(crate) struct Lowering<'a> {
     labels: BTreeMap<String, Span>,
     /// Tasks that were started.
     pub(super) tasks: Tasks,
+    /// Traces under way, and the fields that they are asked for.
+    pub(super) traces: BTreeMap<String, Vec<String>>,
     /// Steps so far: the next one's number.
     count: u32,
 }
@@ -51,6 +53,7 @@ impl<'a> Lowering<'a> {
             handles: BTreeMap::new(),
             labels: BTreeMap::new(),
             tasks: Tasks::default(),
+            traces: BTreeMap::new(),
             count: 0,
         }
     }
@@ -236,6 +239,21 @@ impl<'a> Lowering<'a> {
             }
             StepDoc::Burst(d) => self.burst(d)?,
             StepDoc::Read(d) => self.read(d)?,
+            StepDoc::Trace(d) => self.trace(d, entry)?,
+            StepDoc::Collect(d) => self.collect(d)?,
+            StepDoc::Observe(d) => self.observe(d)?,
+            StepDoc::Bdi => Op::Bdi,
+            StepDoc::Pipe(d) => self.pipe(d)?,
+            StepDoc::Socket(d) => self.socket(d)?,
+            StepDoc::Splice(d) => self.transfer(d, Transfer::Splice)?,
+            StepDoc::Tee(d) => self.transfer(d, Transfer::Tee)?,
+            StepDoc::Sendfile(d) => self.transfer(d, Transfer::Sendfile)?,
+            StepDoc::Vmsplice(d) => self.vmsplice(d)?,
+            StepDoc::Pump(d) => self.pump(d)?,
+            StepDoc::Consume(d) => self.consume(d)?,
+            StepDoc::Pending(d) => Op::Pending {
+                path: self.stream(&d.path)?,
+            },
             StepDoc::Sleep(millis) => Op::Sleep {
                 millis: bounded(millis)?,
             },
