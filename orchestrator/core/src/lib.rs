@@ -10,6 +10,7 @@ pub mod event;
 pub mod export;
 pub mod index;
 pub mod io;
+pub mod kernels;
 pub mod log;
 pub mod mark;
 pub mod oracle;

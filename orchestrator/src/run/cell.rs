@@ -62,7 +62,9 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         Ok(verdict) => verdict,
         Err(Unknown(cause)) => Verdict::Inconclusive { cause },
     };
-    let standing = match job.variant.outcome.standing(&verdict) {
+    // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
+    let declared = job.variant.outcome.on(job.kernel.release()).unwrap_or(&job.variant.outcome);
+    let standing = match declared.standing(&verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
             Standing::Inconclusive
@@ -84,7 +86,7 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         cell: job.cell,
         filesystem: mount.fstype,
         mount: options.join(","),
-        declared: job.variant.outcome.clone(),
+        declared: declared.clone(),
         verdict,
         standing,
         states: seen.states,

@@ -20,6 +20,7 @@ mod filesystem;
 mod model;
 mod names;
 mod node;
+mod outcome;
 mod resolve;
 mod schema;
 mod step_doc;

@@ -353,6 +353,10 @@ pub enum Check {
         /// `None`: every regular file.
         path: Option<String>,
     },
+    NoOldData {
+        path: String,
+        than: ContentName,
+    },
     Mounts {
         required: bool,
     },

@@ -7,6 +7,7 @@ use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
 use super::entry::{ExpectEntry, StepEntry, read};
 use super::error::{Problem, Sink, Span};
 use super::filesystem;
+use super::outcome;
 use super::model::{End, FsType, Programs, Scenario, Variant};
 use super::names::Label;
 use super::node::{Node, Value};
@@ -94,20 +95,7 @@ impl<'a> Reader<'a> {
 
     fn outcome(&self, later: Option<&Later<OutcomeDoc>>) -> Option<Outcome> {
         let part = self.part(later)?;
-        match part.value {
-            OutcomeDoc::Holds => Some(Outcome::Holds),
-            OutcomeDoc::Violates(kinds) if kinds.0.is_empty() => {
-                self.sink
-                    .push(Problem::new(&part.span, "`violates` needs at least one kind"));
-                None
-            }
-            OutcomeDoc::Violates(kinds) => {
-                let mut kinds = kinds.0;
-                kinds.sort_unstable();
-                kinds.dedup();
-                Some(Outcome::Violates(kinds))
-            }
-        }
+        outcome::lower(&part.value, &part.span, self.sink)
     }
 }
 
