@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`scenario`] (what is asked), [`io`] and [`mark`] (what a recording consists of), `log`
 //! (recordings and their formats), `state` and `plan` (crash states), [`recovery`] (what was found after the cut),
-//! [`oracle`] (what that means), [`live`] (what is seen without a crash), [`verdict`] and [`event`] (what is reported).
+//! [`rules`] (what the device is told to do), [`oracle`] (what that means), [`live`] (what is seen without a crash),
+//! [`verdict`] and [`event`] (what is reported).
 
 pub mod block;
 pub mod covered;
@@ -10,6 +11,7 @@ pub mod event;
 pub mod export;
 pub mod index;
 pub mod io;
+pub mod kernels;
 pub mod live;
 pub mod log;
 pub mod mark;
@@ -17,6 +19,7 @@ pub mod oracle;
 pub mod plan;
 pub mod recovery;
 pub mod result;
+pub mod rules;
 pub mod scenario;
 pub mod state;
 pub mod synthetic;

@@ -28,6 +28,10 @@ fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Holds => "holds".to_owned(),
         Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
+        Outcome::Kernels(list) => {
+            let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
+            format!("nothing here, only for {}", ranges.join(", "))
+        }
     }
 }
 

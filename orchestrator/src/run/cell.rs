@@ -65,7 +65,9 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         Ok(verdict) => verdict,
         Err(Unknown(cause)) => Verdict::Inconclusive { cause },
     };
-    let standing = match job.variant.outcome.standing(&verdict) {
+    // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
+    let declared = job.variant.outcome.on(job.kernel.release()).unwrap_or(&job.variant.outcome);
+    let standing = match declared.standing(&verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
             Standing::Inconclusive
@@ -87,7 +89,7 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         cell: job.cell,
         filesystem: mount.fstype,
         mount: options.join(","),
-        declared: job.variant.outcome.clone(),
+        declared: declared.clone(),
         verdict,
         standing,
         states: seen.states,
@@ -120,7 +122,8 @@ async fn attempt<R: Recoverer + 'static>(
         home: job.file.home(),
         dir: &job.dir,
     };
-    let found = record(lab, &to_record, timings).await?;
+    let (found, notes) = record(lab, &to_record, timings).await?;
+    seen.notes.extend(notes);
     let judged = live::conclude(&job.variant, &found, &job.dir)?;
     seen.measured.clone_from(&judged.lines);
     keep_live(seen, &judged);

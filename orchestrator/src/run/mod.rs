@@ -4,6 +4,7 @@
 //! recovers one content, `live` runs what needs no crash, [`cell`] ties them to a verdict.
 
 pub mod cell;
+mod disk;
 pub mod lab;
 mod line;
 mod live;

@@ -11,6 +11,7 @@ use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
 
+use super::disk;
 use super::lab::Lab;
 use super::line::Line;
 use super::live::{self, Witness};
@@ -18,7 +19,7 @@ use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
 use super::{OrUnknown as _, Unknown};
-use crate::device::{Device, DeviceHandle, FileImage, Recording, export_sparse};
+use crate::device::{Control, Device, DeviceHandle, FileImage, Recording, export_sparse};
 use crate::filesystem;
 use crate::kernel::Kernel;
 use crate::machine::{DiskSpec, Machine};
@@ -57,7 +58,7 @@ pub fn mount_of(variant: &Variant) -> Mount {
 }
 
 /// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar (nothing of
-/// that where the variant has no crash). Returns what the steps measured.
+/// that where the variant has no crash). Gives what the steps measured, and what a reader should know of it.
 ///
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
@@ -65,7 +66,7 @@ pub(crate) async fn record(
     lab: &Lab,
     job: &RecordJob<'_>,
     timings: &Timings,
-) -> Result<Measurements, Unknown> {
+) -> Result<(Measurements, Vec<String>), Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
 
@@ -86,7 +87,7 @@ pub(crate) async fn record(
         .or_unknown("preparing the machine")?;
     let disk = DiskSpec {
         socket,
-        write_cache: true,
+        write_cache: job.variant.device.write_cache,
         physical_block_size: ATOMIC_UNIT,
         tap: None,
     };
@@ -102,7 +103,7 @@ pub(crate) async fn record(
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
     let _ = std::fs::remove_file(&image);
-    result.map(|()| witness.into_found())
+    result.map(|notes| (witness.into_found(), notes))
 }
 
 /// The host directory that goes into the guest for `exec` steps.
@@ -148,12 +149,13 @@ async fn run_in(
     handle: &DeviceHandle,
     witness: &Witness,
     timings: &Timings,
-) -> Result<(), Unknown> {
+) -> Result<Vec<String>, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let variant = job.variant;
     let session = Session::new(machine, lab.limits);
     let mount = mount_of(variant);
 
+    let contents = variant.contents();
     let rootfs = variant.programs.rootfs.is_some();
     let steps = Steps {
         lab,
@@ -161,6 +163,8 @@ async fn run_in(
         session,
         rootfs,
         device: None,
+        control: None,
+        contents: &contents,
         witness,
     };
 
@@ -188,13 +192,22 @@ async fn run_in(
     phase(Phase::Record);
     let start = Instant::now();
     if variant.is_live() {
-        let work = live::logged(variant, &session, witness, workload(job, &steps, &mount));
+        let control = disk::control(variant.device);
+        handle.set_gate(Some(control.gate()));
+        let steps = Steps {
+            control: Some(&control),
+            ..steps
+        };
+        let work = workload(job, &steps, &mount, &control);
         let outcome = tokio::select! {
-            outcome = work => outcome,
+            outcome = live::logged(variant, &session, witness, work) => outcome,
+            overdue = control.overdue() => Err(Unknown(overdue.to_string())),
             error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
         };
         timings.add(Phase::Record, start);
-        return outcome;
+        let mut notes = outcome?;
+        notes.extend(disk::at_the_end(&control)?);
+        return Ok(notes);
     }
     let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
     let size = handle.size();
@@ -211,12 +224,16 @@ async fn run_in(
         .or_unknown("starting the recording")?;
     keep_base(&recording, job.dir).await?;
 
+    let control = disk::control(variant.device);
+    handle.set_gate(Some(control.gate()));
     let steps = Steps {
         device: Some(handle),
+        control: Some(&control),
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = live::logged(variant, &session, witness, workload(job, &steps, &mount)) => outcome,
+        outcome = live::logged(variant, &session, witness, workload(job, &steps, &mount, &control)) => outcome,
+        overdue = control.overdue() => Err(Unknown(overdue.to_string())),
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     };
@@ -227,7 +244,11 @@ async fn run_in(
     let (mut recorder, _) = recording.end().or_unknown("ending the recording")?;
     recorder.finish().or_unknown("finishing the log")?;
     handle.health().or_unknown("the disk")?;
-    outcome?;
+    let mut notes = outcome?;
+    notes.extend(disk::at_the_end(&control)?);
+    for note in &notes {
+        lab.events.notice(Some(job.cell), note.clone());
+    }
     lab.events.send(Event::Recorded {
         cell: job.cell.to_owned(),
         writes: counters.writes,
@@ -235,7 +256,7 @@ async fn run_in(
         marks: recorder.entries(),
     });
     timings.add(Phase::Record, start);
-    Ok(())
+    Ok(notes)
 }
 
 /// Keeps the base image beside the log: together they rebuild every crash state.
@@ -249,7 +270,12 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
 }
 
 /// Runs the workload; marks go into the log, where there is one.
-async fn workload(job: &RecordJob<'_>, steps: &Steps<'_>, mount: &Mount) -> Result<(), Unknown> {
+async fn workload(
+    job: &RecordJob<'_>,
+    steps: &Steps<'_>,
+    mount: &Mount,
+    control: &Control,
+) -> Result<Vec<String>, Unknown> {
     let (lab, session) = (steps.lab, steps.session);
     let variant = job.variant;
     let mark = |text: &str| match steps.device {
@@ -276,6 +302,7 @@ async fn workload(job: &RecordJob<'_>, steps: &Steps<'_>, mount: &Mount) -> Resu
         line.run(step).await?;
     }
     line.finished()?;
+    let mut notes = Vec::new();
     match variant.end {
         End::Cut => {}
         End::Settle { millis } => {
@@ -286,6 +313,7 @@ async fn workload(job: &RecordJob<'_>, steps: &Steps<'_>, mount: &Mount) -> Resu
             line.beside(settled).await?;
         }
         End::Umount => {
+            notes = disk::release_all(control);
             mark("unmounting")?;
             let unmounted = async {
                 session
@@ -298,5 +326,5 @@ async fn workload(job: &RecordJob<'_>, steps: &Steps<'_>, mount: &Mount) -> Resu
             mark("unmounted")?;
         }
     }
-    Ok(())
+    Ok(notes)
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 use coldcut_core::mark::Mark;
 use coldcut_core::recovery::CallError;
 use coldcut_core::scenario::{Action, Step};
-use coldcut_wire::{Done, ExecSpec, Output, Request, Stream};
+use coldcut_wire::{ContentName, Done, ExecSpec, Output, Request, Stream};
 use rustix::io::Errno;
 
 use super::lab::Lab;
+use super::disk;
 use super::live::Witness;
 use super::session::Session;
 use super::{OrUnknown as _, Unknown};
-use crate::device::DeviceHandle;
+use crate::device::{Control, DeviceHandle};
 use crate::initramfs;
 use crate::machine::{GuestError, Machine, Next};
 
@@ -29,6 +30,10 @@ pub(super) struct Steps<'a> {
     pub(super) rootfs: bool,
     /// Where marks go; the setup has none.
     pub(super) device: Option<&'a DeviceHandle>,
+    /// What holds, fails and slows requests; the setup has none.
+    pub(super) control: Option<&'a Control>,
+    /// Every content that the scenario writes.
+    pub(super) contents: &'a [ContentName],
     /// Where measurements go.
     pub(super) witness: &'a Witness,
 }
@@ -111,6 +116,15 @@ impl Steps<'_> {
                 self.exec(&doing, &spec, mark_prefix.as_deref(), on_line).await
             }
             Action::Mark => Ok(Ok(())),
+            Action::Device(action) => {
+                let control = self
+                    .control
+                    .ok_or_else(|| Unknown(format!("{doing}: the setup's disk is not controlled")))?;
+                disk::act(control, action, self.contents)
+                    .await
+                    .map_err(|why| Unknown::while_doing(&doing, why))?;
+                Ok(Ok(()))
+            }
             other => Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
         }
     }

@@ -29,6 +29,8 @@ pub(crate) enum ExpectDoc {
     /// A file holds only its own data of any generation, and zeros. A file's own data is what was written to a name
     /// that a rename or link connects with it, and the contents named after it.
     NoForeignData(ForeignDoc),
+    /// A file holds nothing of its own generations that are older than this one.
+    NoOldData(OldDataDoc),
     /// The filesystem mounts and unmounts. This is expected without being written; `false` waives it, for what is
     /// documented not to survive: then a state that does not mount is not judged any further.
     Mounts(bool),
@@ -206,6 +208,16 @@ pub(crate) struct XattrDoc {
 pub(crate) struct ForeignDoc {
     /// The file, or `all` for every regular file (`/all` is the file of that name).
     pub(crate) path: At<String>,
+}
+
+/// Options of `no_old_data`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OldDataDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// The content that its data must not be older than. Older are those that a step before writes first.
+    pub(crate) than: At<Content>,
 }
 
 /// What the checker must say.

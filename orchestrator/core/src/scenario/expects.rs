@@ -156,6 +156,10 @@ impl Lowering<'_> {
                 };
                 Check::NoForeignData { path }
             }
+            ExpectDoc::NoOldData(d) => Check::NoOldData {
+                path: d.path.value.0.clone(),
+                than: self.contents.known(&d.than)?,
+            },
             ExpectDoc::Mounts(required) => Check::Mounts { required: *required },
             ExpectDoc::Fsck(_) => Check::FsckClean,
             ExpectDoc::DmesgFree(texts) => {

@@ -7,9 +7,13 @@
 mod at;
 mod contents;
 mod de;
+mod device_doc;
+mod device_model;
+mod device_steps;
 mod doc;
 mod entry;
 mod error;
+mod exec_step;
 mod expect_doc;
 mod expects;
 mod filesystem;
@@ -18,6 +22,7 @@ mod live_doc;
 mod model;
 mod names;
 mod node;
+mod outcome;
 mod resolve;
 mod schema;
 mod step_doc;
@@ -30,7 +35,7 @@ mod units;
 
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, End, Expectation, Filesystem, FsSource, FsType, Moment, MountFlag, Programs,
+    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, FsType, Moment, MountFlag, Programs,
     Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::parse_path;

@@ -4,6 +4,7 @@ use coldcut_wire::{ContentName, EntryKind, ExecSpec, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::device_model::{DeviceAction, DeviceSpec};
 use crate::live::LiveCheck;
 use crate::mark::StepName;
 use crate::verdict::Outcome;
@@ -31,6 +32,8 @@ pub struct Variant {
     pub summary: String,
     /// The filesystem under test.
     pub filesystem: Filesystem,
+    /// The disk that it is on.
+    pub device: DeviceSpec,
     /// Where `exec` steps find their programs.
     pub programs: Programs,
     /// Steps made durable, by unmounting, before the recording starts. Nothing of them is in the log.
@@ -237,6 +240,8 @@ pub enum Action {
         /// How long at most, in milliseconds; longer makes the cell Inconclusive.
         within_ms: u64,
     },
+    /// Controls the disk under test.
+    Device(DeviceAction),
     /// Allows the recording to end while a task still runs.
     Leave {
         /// Which task.
@@ -351,6 +356,10 @@ pub enum Check {
     NoForeignData {
         /// `None`: every regular file.
         path: Option<String>,
+    },
+    NoOldData {
+        path: String,
+        than: ContentName,
     },
     Mounts {
         required: bool,

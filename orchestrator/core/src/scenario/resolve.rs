@@ -1,10 +1,13 @@
 //! From the document to its variants: read every part once, then put each variant together and check it as a whole.
 
 use super::at::{At, Later};
+use super::device_doc::DeviceDoc;
+use super::device_steps::{Rules, device};
 use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
 use super::entry::{ExpectEntry, StepEntry, read};
 use super::error::{Problem, Sink, Span};
 use super::filesystem;
+use super::outcome;
 use super::model::{End, FsType, Programs, Scenario, Variant};
 use super::names::Label;
 use super::node::{Node, Value};
@@ -28,6 +31,7 @@ struct Part<T> {
 #[derive(Default)]
 struct Parts {
     filesystem: Option<Part<FilesystemDoc>>,
+    device: Option<Part<DeviceDoc>>,
     setup: Option<Part<Vec<StepEntry>>>,
     workload: Option<Part<Vec<StepEntry>>>,
     crash: Option<Part<CrashSpec>>,
@@ -91,20 +95,7 @@ impl<'a> Reader<'a> {
 
     fn outcome(&self, later: Option<&Later<OutcomeDoc>>) -> Option<Outcome> {
         let part = self.part(later)?;
-        match part.value {
-            OutcomeDoc::Holds => Some(Outcome::Holds),
-            OutcomeDoc::Violates(kinds) if kinds.0.is_empty() => {
-                self.sink
-                    .push(Problem::new(&part.span, "`violates` needs at least one kind"));
-                None
-            }
-            OutcomeDoc::Violates(kinds) => {
-                let mut kinds = kinds.0;
-                kinds.sort_unstable();
-                kinds.dedup();
-                Some(Outcome::Violates(kinds))
-            }
-        }
+        outcome::lower(&part.value, &part.span, self.sink)
     }
 }
 
@@ -128,6 +119,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
     };
     let base = Parts {
         filesystem: reader.part(document.filesystem.as_ref()),
+        device: reader.part(document.device.as_ref()),
         setup: reader.list(document.setup.as_ref(), StepEntry::read),
         workload: reader.list(document.workload.as_ref(), StepEntry::read),
         crash: reader.part(document.crash.as_ref()),
@@ -183,6 +175,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         let Some(doc) = doc else { continue };
         let own = Parts {
             filesystem: reader.part(doc.filesystem.as_ref()),
+            device: reader.part(doc.device.as_ref()),
             setup: reader.list(doc.setup.as_ref(), StepEntry::read),
             workload: reader.list(doc.workload.as_ref(), StepEntry::read),
             crash: reader.part(doc.crash.as_ref()),
@@ -246,11 +239,15 @@ impl Whole<'_> {
         let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + StepEntry::count(&p.value)));
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
+        let mut rules = Rules::default();
         let workload = if let Some(part) = workload {
             if part.value.is_empty() && part.whole {
                 sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
             }
-            Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+            let mut lowering = Lowering::new(self.text, sink, self.programs, true);
+            let steps = lowering.steps(&part.value);
+            rules = lowering.rules;
+            steps
         } else {
             absent("workload", "a list of the steps to record");
             Vec::new()
@@ -274,6 +271,11 @@ impl Whole<'_> {
             name: name.to_owned(),
             summary,
             filesystem: filesystem.unwrap_or_else(stand_in),
+            device: device(
+                self.base.device.as_ref().map(|p| &p.value),
+                own.device.as_ref().map(|p| &p.value),
+                sink,
+            ),
             programs: self.programs.clone(),
             setup,
             workload,
@@ -288,6 +290,9 @@ impl Whole<'_> {
         };
         let known = variant.contents();
         name_contents(&mut variant.workload, &known);
+        if whole {
+            rules.check_data(&variant.contents(), sink);
+        }
         if let Some(part) = crash.filter(|_| whole) {
             crash_marks(&variant, part, sink);
         }

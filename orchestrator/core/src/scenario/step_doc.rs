@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at::{At, Later, Named};
+use super::device_doc::{FailDoc, HoldDoc, ReleaseDoc, SetDeviceDoc, WaitHeldDoc};
 use super::entry::StepEntry;
 use super::names::{Content, Label, Path, Target};
 use super::step_live_doc::{
@@ -110,6 +111,16 @@ pub(crate) enum StepDoc {
     Join(JoinDoc),
     /// Do not wait for a task: the recording may end while it runs. If it ends before, it must end well.
     Leave(LeaveDoc),
+    /// Hold the next request that matches, from now on: it stays submitted, and is neither applied nor answered.
+    Hold(HoldDoc),
+    /// Wait until a request is really held.
+    WaitHeld(WaitHeldDoc),
+    /// Let what is held go on, and end the `hold` or the `fail`.
+    Release(ReleaseDoc),
+    /// Answer the next request that matches with EIO, from now on.
+    Fail(FailDoc),
+    /// Change the disk's speed.
+    SetDevice(SetDeviceDoc),
 }
 
 /// Options of `start`.
