@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::index::{Digest, DigestCursor};
+use coldcut_core::live::Judged;
 use coldcut_core::oracle::{History, Judge, Tally};
 use coldcut_core::recovery::{Recovery, Trust};
-use coldcut_core::result::{CellRef, CellResult, KernelRef, StateCounts, Violation};
+use coldcut_core::result::{CellRef, CellResult, KernelRef, LIVE, StateCounts, Violation};
 use coldcut_core::scenario::Variant;
 use coldcut_core::state::CrashState;
 use coldcut_core::verdict::{Finding, Judgement, Standing, Verdict};
 
 use super::lab::Lab;
+use super::live;
 use super::record::{RecordJob, mount_of, record};
 use super::recorded::LoadedRecording;
 use super::recover::{RecoverJob, Recoverer};
@@ -48,6 +50,7 @@ struct Seen {
     obligations: u64,
     broken: u64,
     violations: Vec<Violation>,
+    measured: Vec<String>,
     notes: Vec<String>,
     doubts: Vec<String>,
 }
@@ -64,7 +67,9 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
         Ok(verdict) => verdict,
         Err(Unknown(cause)) => Verdict::Inconclusive { cause },
     };
-    let standing = match job.variant.outcome.standing(&verdict) {
+    // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
+    let declared = job.variant.outcome.on(job.kernel.release()).unwrap_or(&job.variant.outcome);
+    let standing = match declared.standing(&verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
             Standing::Inconclusive
@@ -86,13 +91,14 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
         cell: job.cell,
         filesystem: mount.fstype,
         mount: options.join(","),
-        declared: job.variant.outcome.clone(),
+        declared: declared.clone(),
         verdict,
         standing,
         states: seen.states,
         obligations: seen.obligations,
         broken: seen.broken,
         violations: seen.violations,
+        measured: seen.measured,
         notes: seen.notes.into_iter().chain(seen.doubts).collect(),
         millis: timings.millis(),
     };
@@ -118,7 +124,16 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
         home: job.file.home(),
         dir: &job.dir,
     };
-    seen.notes.extend(record(lab, &to_record, timings).await?);
+    let (found, notes) = record(lab, &to_record, timings).await?;
+    seen.notes.extend(notes);
+    let live = live::conclude(&job.variant, &found, &job.dir)?;
+    seen.measured.clone_from(&live.lines);
+    keep_live(seen, &live);
+    if job.variant.is_live() {
+        let (verdict, obligations) = live::verdict(&job.variant, &live);
+        seen.obligations = obligations;
+        return Ok(verdict);
+    }
 
     phase(Phase::Plan);
     let start = Instant::now();
@@ -136,7 +151,7 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
     phase(Phase::Recover);
     let contents = Arc::new(contents);
     let work = work_of(lab, job, &recording, &contents, timings);
-    let judged = Judged {
+    let judged = StateJudge {
         judge: Judge::new(&job.variant),
         recording: &recording,
         states: &states,
@@ -152,7 +167,7 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
 
     phase(Phase::Judge);
     let start = Instant::now();
-    let verdict = judge_all(job, &judged, &results.outcomes, seen);
+    let verdict = judge_all(job, &judged, &results.outcomes, &live, seen);
     timings.add(Phase::Judge, start);
     if !seen.violations.is_empty() {
         phase(Phase::Recover);
@@ -260,7 +275,7 @@ fn work_of(
 async fn confirm<R: Recoverer<Job = RecoverJob>>(
     lab: &Arc<Lab>,
     recoverer: &Arc<R>,
-    judged: &Judged<'_>,
+    judged: &StateJudge<'_>,
     results: &mut Recovered,
     work: &Work<RecoverJob>,
     seen: &mut Seen,
@@ -302,7 +317,9 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
     let Verdict::Violation { mut kinds } = verdict else {
         return verdict;
     };
-    for violation in seen.violations.iter().filter(|v| v.confirmed != Some(true)) {
+    // What was seen while the workload ran is no crash state's.
+    let stands = |v: &Violation| v.confirmed == Some(true) || v.state == LIVE;
+    for violation in seen.violations.iter().filter(|v| !stands(v)) {
         let why = match violation.confirmed {
             Some(false) => "a kernel booted for this state shows nothing of it",
             _ => "no kernel could be booted to confirm it",
@@ -315,7 +332,7 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
     kinds.retain(|kind| {
         seen.violations
             .iter()
-            .any(|v| v.kind == *kind && v.confirmed == Some(true))
+            .any(|v| v.kind == *kind && stands(v))
     });
     if kinds.is_empty() {
         return Verdict::Inconclusive {
@@ -326,13 +343,13 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
 }
 
 /// What judging takes.
-struct Judged<'a> {
+struct StateJudge<'a> {
     judge: Judge<'a>,
     recording: &'a LoadedRecording,
     states: &'a [Placed],
 }
 
-impl Judged<'_> {
+impl StateJudge<'_> {
     /// Judges a state with what was acknowledged until its cut.
     fn judge(&self, state: &CrashState, recovery: &Recovery) -> Judgement {
         let marks = self.recording.log.marks_until(state.cut);
@@ -377,8 +394,9 @@ fn count_trust(recoveries: &[Result<Recovery, Unknown>], states: &mut StateCount
 /// Judges every crash state with what was acknowledged until then.
 fn judge_all(
     job: &CellJob,
-    judged: &Judged<'_>,
+    judged: &StateJudge<'_>,
     recoveries: &[Result<Recovery, Unknown>],
+    live: &Judged,
     seen: &mut Seen,
 ) -> Verdict {
     let unclean = recoveries
@@ -392,6 +410,7 @@ fn judge_all(
         ));
     }
     let mut tally = Tally::new(&job.variant);
+    tally.add(&live.judgement);
     if let Some(Unknown(cause)) = recoveries.iter().find_map(|r| r.as_ref().err()) {
         let of = recoveries.len();
         tally.inconclusive(&format!(
@@ -420,6 +439,20 @@ fn judge_all(
     }
     seen.obligations = tally.obligations();
     tally.verdict()
+}
+
+/// Keeps what was found while the workload ran: it belongs to no crash state.
+fn keep_live(seen: &mut Seen, judged: &Judged) {
+    for finding in &judged.judgement.findings {
+        seen.broken += 1;
+        seen.violations.push(Violation {
+            kind: finding.kind,
+            state: LIVE.to_owned(),
+            expectation: finding.expectation,
+            evidence: finding.evidence.clone(),
+        });
+    }
+    seen.doubts.extend(judged.judgement.doubts.iter().cloned());
 }
 
 /// Keeps the first finding of each kind and expectation, and counts all.
