@@ -13,7 +13,7 @@ use coldcut_core::verdict::Verdict;
 
 use super::ResultsArg;
 use super::batch::{Batch, Ran};
-use super::kernel::{ArchiveArgs, Terminal};
+use super::kernel::{ArchiveArgs, on_terminal};
 use super::machines::{MachineArgs, TrustArgs};
 use crate::bisect::drive::Drive;
 use crate::bisect::journal::{self, Journal, Probe, Question};
@@ -69,7 +69,8 @@ pub(super) struct BisectArgs {
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "kinds",
           conflicts_with = "first_good")]
     until_different: Option<What>,
-    /// With --until-different: go on from each change to the next, up to the newer end
+    /// With --until-different: find every change; the newest kernel of each series is tested, and where two in a row
+    /// differ the changes between them are searched
     #[arg(long, requires = "until_different")]
     every_change: bool,
     /// What makes a kernel good or bad
@@ -346,10 +347,7 @@ async fn find_line(args: &BisectArgs, store: &Store, aim: Aim) -> anyhow::Result
     let flavour = line::flavour_of(ends)?;
     let (store, ask) = (store.clone(), !args.stored);
     let (all, note) = tokio::task::spawn_blocking(move || {
-        let progress = Terminal::new();
-        let found = obtain::candidates(&store, ask, &progress);
-        progress.done();
-        found
+        on_terminal(|progress| obtain::candidates(&store, ask, progress))
     })
     .await??;
     if let Some(note) = note {
@@ -377,10 +375,7 @@ async fn find_line(args: &BisectArgs, store: &Store, aim: Aim) -> anyhow::Result
 async fn pulled(store: &Store, candidate: &Candidate) -> anyhow::Result<Obtained> {
     let (store, candidate) = (store.clone(), candidate.clone());
     Ok(tokio::task::spawn_blocking(move || {
-        let progress = Terminal::new();
-        let obtained = obtain::obtain(&store, &candidate, &progress);
-        progress.done();
-        obtained
+        on_terminal(|progress| obtain::obtain(&store, &candidate, progress))
     })
     .await??)
 }
