@@ -70,6 +70,14 @@ impl Origins {
         self.contents.get(&id)
     }
 
+    /// Every content of these files.
+    pub(crate) fn contents_of<'a>(
+        &'a self,
+        files: &'a BTreeSet<String>,
+    ) -> impl Iterator<Item = &'a ContentName> {
+        self.contents.values().filter(|c| files.contains(&c.file))
+    }
+
     /// The contents' files that are a path's own: named after it or written to it, under any of the names that
     /// renames and links (of it or of a directory above it) connect with it.
     pub(crate) fn own(&self, path: &str) -> BTreeSet<String> {
