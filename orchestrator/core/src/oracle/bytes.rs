@@ -31,7 +31,10 @@ pub(crate) fn wrong(
         Source::Garbage | Source::Unreadable { .. } => return all,
     };
     // Whole sectors prove themselves: only the parts at either end can be called by another's name.
-    let (first_whole, last_whole) = (start.checked_next_multiple_of(UNIT).unwrap_or(u64::MAX), end / UNIT * UNIT);
+    let (first_whole, last_whole) = (
+        start.checked_next_multiple_of(UNIT).unwrap_or(u64::MAX),
+        end / UNIT * UNIT,
+    );
     if first_whole > last_whole {
         return part(content.as_ref(), shift, start, end, accepted);
     }
