@@ -1,7 +1,9 @@
 //! Mounting, unmounting and the block device's own cache.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use coldcut_wire::{Done, Failure, MountSpec};
@@ -20,6 +22,8 @@ pub(crate) const MOUNT_POINT: &str = "/mnt";
 
 /// `_IO(0x12, 97)` of linux/fs.h.
 const BLKFLSBUF: libc::Ioctl = 0x1261;
+/// `_IOW(0x94, 5, struct btrfs_ioctl_vol_args)` of linux/btrfs.h.
+const BTRFS_IOC_FORGET_DEV: libc::Ioctl = 0x5000_9405;
 
 /// The filesystem under test.
 #[derive(Debug)]
@@ -31,12 +35,14 @@ pub(crate) struct Mounted {
     /// Whether [`unmount`] has a mount to undo.
     pub(crate) real: bool,
     /// Places in a chroot where the mount or a system directory is bound, in order of binding.
-    pub(crate) binds: Vec<String>,
+    pub(crate) binds: Mutex<Vec<String>>,
 }
 
 /// Mounts as `spec` says; its root becomes the root of all paths.
-pub(crate) fn mount(session: &mut Session, spec: &MountSpec) -> Result<Done, Failure> {
-    if session.mounted.is_some() {
+pub(crate) fn mount(session: &Session, spec: &MountSpec) -> Result<Done, Failure> {
+    // There is one mount point.
+    let _turn = session.mounting();
+    if session.slot().is_some() {
         return Err(refuse("a filesystem is mounted already: unmount it first"));
     }
     let flags = mount_flags(&spec.flags)?;
@@ -60,12 +66,12 @@ pub(crate) fn mount(session: &mut Session, spec: &MountSpec) -> Result<Done, Fai
     );
     match root.tried(|| format!("open {path}")) {
         Ok(root) => {
-            session.mounted = Some(Mounted {
+            *session.slot() = Some(Arc::new(Mounted {
                 root,
                 path,
                 real,
-                binds: Vec::new(),
-            });
+                binds: Mutex::default(),
+            }));
             Ok(Done::Mounted { nanos: watch.nanos() })
         }
         Err(failure) => {
@@ -146,15 +152,26 @@ fn wait_for(device: &str, wait: Duration) -> Result<(), Failure> {
     }
 }
 
-/// Closes every handle, undoes what [`exec`] bound, then a plain umount2(2).
-pub(crate) fn unmount(session: &mut Session) -> Result<Done, Failure> {
+/// Closes every handle, undoes what [`exec`] bound, then a plain umount2(2). A filesystem that another lane works in
+/// is busy.
+pub(crate) fn unmount(session: &Session) -> Result<Done, Failure> {
+    let _turn = session.mounting();
     session.mounted()?;
-    session.handles.clear();
-    let Some(mut mounted) = session.mounted.take() else {
+    let handles = std::mem::take(&mut *session.handles());
+    drop(handles);
+    let taken = session.slot().take();
+    let Some(mounted) = taken else {
         return Err(refuse("nothing is mounted"));
     };
-    if let Err(failure) = exec::unbind(&mut mounted) {
-        session.mounted = Some(mounted);
+    let mounted = match Arc::try_unwrap(mounted) {
+        Ok(mounted) => mounted,
+        Err(shared) => {
+            *session.slot() = Some(shared);
+            return Err(Errno::BUSY).tried(|| "umount while another lane works in the filesystem".to_owned());
+        }
+    };
+    if let Err(failure) = exec::unbind(&mounted) {
+        *session.slot() = Some(Arc::new(mounted));
         return Err(failure);
     }
     if !mounted.real {
@@ -169,18 +186,18 @@ pub(crate) fn unmount(session: &mut Session) -> Result<Done, Failure> {
         // Still mounted: keep serving it.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         if let Ok(root) = rustix::fs::open(path.as_str(), flags, Mode::empty()) {
-            session.mounted = Some(Mounted {
+            *session.slot() = Some(Arc::new(Mounted {
                 root,
                 path,
                 real: true,
-                binds: Vec::new(),
-            });
+                binds: Mutex::default(),
+            }));
         }
     }
     result.map(|()| Done::Ok)
 }
 
-/// `BLKFLSBUF`: writes back and drops the block device's own page cache.
+/// `BLKFLSBUF`: writes back and drops the block device's own page cache. Nothing may be mounted from it.
 pub(crate) fn flush_device(device: &str) -> Result<Done, Failure> {
     let fd = rustix::fs::open(device, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .tried(|| format!("open {device}"))?;
@@ -189,5 +206,22 @@ pub(crate) fn flush_device(device: &str) -> Result<Done, Failure> {
     if result < 0 {
         return Err(std::io::Error::last_os_error()).tried(|| format!("flush the buffers of {device}"));
     }
+    forget_btrfs_devices()?;
     Ok(Done::Ok)
+}
+
+/// btrfs remembers every device that it has seen, and what generation it had; nothing to do without btrfs.
+fn forget_btrfs_devices() -> Result<(), Failure> {
+    let Ok(control) = File::options().read(true).write(true).open("/dev/btrfs-control") else {
+        return Ok(());
+    };
+    // `struct btrfs_ioctl_vol_args` of linux/btrfs.h: a descriptor, then a name; without a name, all that are not
+    // mounted.
+    let arguments = [0_u8; 4096];
+    // SAFETY: the kernel reads 4096 bytes.
+    let result = unsafe { libc::ioctl(control.as_raw_fd(), BTRFS_IOC_FORGET_DEV, arguments.as_ptr()) };
+    if result < 0 {
+        return Err(std::io::Error::last_os_error()).tried(|| "forget btrfs devices".to_owned());
+    }
+    Ok(())
 }

@@ -94,9 +94,14 @@ impl Agent {
 
     /// Sends a request without waiting for its answer.
     pub(crate) fn send(&mut self, body: Request) -> RequestId {
+        self.send_in(0, body)
+    }
+
+    /// Sends a request that runs in another lane.
+    pub(crate) fn send_in(&mut self, lane: Lane, body: Request) -> RequestId {
         let id = self.next;
         self.next += 1;
-        self.send_bytes(&encode(&ToAgent::Request { id, body }).unwrap());
+        self.send_bytes(&encode(&ToAgent::Request { id, lane, body }).unwrap());
         id
     }
 

@@ -5,6 +5,7 @@
 mod errors;
 mod exec;
 mod harness;
+mod lanes;
 mod ops;
 mod protocol;
 mod space;

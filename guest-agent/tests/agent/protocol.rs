@@ -98,6 +98,7 @@ fn a_frame_may_come_byte_by_byte() {
     let mut agent = Agent::new();
     for byte in encode(&ToAgent::Request {
         id: 7,
+        lane: 0,
         body: Request::Ping,
     })
     .unwrap()
@@ -121,6 +122,7 @@ fn standard_streams_serve_as_well() {
         .write_all(
             &encode(&ToAgent::Request {
                 id: 1,
+                lane: 0,
                 body: Request::Ping,
             })
             .unwrap(),
@@ -166,7 +168,7 @@ fn wrong_arguments_get_the_usage() {
 #[test]
 fn the_kernels_log_or_the_kernels_refusal() {
     let mut agent = Agent::new();
-    let answer = agent.ask(Request::Dmesg { since: 0 });
+    let answer = agent.ask(Request::Dmesg(DmesgFrom::Record(0)));
     match answer.result {
         Ok(Done::Dmesg { next }) => {
             let lines: Vec<DmesgLine> = answer
@@ -179,7 +181,7 @@ fn the_kernels_log_or_the_kernels_refusal() {
                 .collect();
             assert!(lines.is_sorted_by_key(|line| line.seq));
             assert!(lines.iter().all(|line| line.seq < next && line.level < 8));
-            let again = agent.ask(Request::Dmesg { since: next });
+            let again = agent.ask(Request::Dmesg(DmesgFrom::Record(next)));
             assert!(matches!(again.result, Ok(Done::Dmesg { next: more }) if more >= next));
         }
         Ok(other) => panic!("{other:?}"),

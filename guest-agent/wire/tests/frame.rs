@@ -62,9 +62,25 @@ fn request() -> impl Strategy<Value = ToAgent> {
     let body = prop_oneof![
         op().prop_map(Request::Op),
         Just(Request::Ping),
-        any::<u64>().prop_map(|since| Request::Dmesg { since }),
+        prop_oneof![
+            any::<u64>().prop_map(DmesgFrom::Record),
+            Just(DmesgFrom::Last),
+            Just(DmesgFrom::End)
+        ]
+        .prop_map(Request::Dmesg),
+        Just(Request::ReleaseDisks),
+        (
+            proptest::collection::vec(any::<u8>(), 0..64),
+            any::<u64>(),
+            any::<bool>()
+        )
+            .prop_map(|(seed, unix_nanos, take_disks)| Request::Wake(WakeSpec {
+                seed,
+                unix_nanos,
+                take_disks
+            })),
     ];
-    (any::<u32>(), body).prop_map(|(id, body)| ToAgent::Request { id, body })
+    (any::<u32>(), any::<u8>(), body).prop_map(|(id, lane, body)| ToAgent::Request { id, lane, body })
 }
 
 proptest! {
@@ -153,6 +169,7 @@ fn a_length_over_the_limit_is_refused_before_its_payload() {
 fn bytes_after_the_message_are_refused() {
     let mut frame = encode(&ToAgent::Request {
         id: 1,
+        lane: 0,
         body: Request::Ping,
     })
     .unwrap();

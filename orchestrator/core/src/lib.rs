@@ -2,10 +2,12 @@
 //!
 //! Read in this order: [`scenario`] (what is asked), [`io`] and [`mark`] (what a recording consists of), `log`
 //! (recordings and their formats), `state` and `plan` (crash states), [`recovery`] (what was found after the cut),
-//! [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
+//! [`rules`] (what the device is told to do), [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
 
+pub mod bisect;
 pub mod block;
 pub mod covered;
+pub mod diff;
 pub mod event;
 pub mod export;
 pub mod index;
@@ -16,6 +18,7 @@ pub mod oracle;
 pub mod plan;
 pub mod recovery;
 pub mod result;
+pub mod rules;
 pub mod scenario;
 pub mod state;
 pub mod synthetic;

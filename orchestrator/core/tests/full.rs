@@ -34,6 +34,9 @@ fn variants_override_key_by_key() {
     };
     assert_eq!((*size, mkfs.len()), (1 << 30, 2));
     assert_eq!(bigger.summary, "More room");
+    assert_eq!(plain.device.bandwidth, Some(100 << 20));
+    assert_eq!(bigger.device.bandwidth, None);
+    assert_eq!((bigger.device.latency_ms, bigger.device.write_cache), (1, false));
     assert_eq!(bigger.workload, plain.workload);
 }
 
@@ -42,7 +45,7 @@ fn contents_come_in_the_order_of_their_writing() {
     let scenario = parse(&text());
     let contents = scenario.variants()[0].contents();
     let names: Vec<String> = contents.iter().map(coldcut_wire::pattern::label).collect();
-    assert_eq!(names, ["a@0", "a@1", "log@0", "log@1"]);
+    assert_eq!(names, ["a@0", "a@1", "log@0", "log@1", "log@2"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coldcut_wire::{
-    Decoder, Done, Failure, FrameError, FromAgent, Hello, Output, PROTOCOL, Request, ToAgent,
+    Decoder, Done, Failure, FrameError, FromAgent, Hello, Lane, Output, PROTOCOL, Request, ToAgent,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -16,6 +16,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// Parts of answers that may wait unread before the guest is made to wait.
 const QUEUE: usize = 64;
+
+/// A clone's first request; far from the numbers that the template's host has used.
+const FIRST_ID_OF_A_CLONE: u32 = 1 << 20;
 
 /// Why the agent gave no answer, or a bad one.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +101,11 @@ pub enum Next {
 }
 
 impl Reply {
+    /// The request.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// The next part.
     ///
     /// # Errors
@@ -166,14 +174,45 @@ impl Guest {
         })
     }
 
-    /// Sends a request; its answer comes through the [`Reply`], all of it within `limit`.
+    /// Takes over the agent of a guest that was saved after its greeting: it greets nobody again.
+    pub fn adopt(stream: UnixStream, hello: Hello) -> Self {
+        let (reader, writer) = stream.into_split();
+        let pending = Pending::default();
+        let broken = Arc::new(Mutex::new(None));
+        // Its receiver is gone: a greeting now would be an agent that was restarted.
+        let (greet, _) = oneshot::channel();
+        tokio::spawn(read(reader, Arc::clone(&pending), greet, Arc::clone(&broken)));
+        Self {
+            hello,
+            writer: writer.into(),
+            pending,
+            next_id: AtomicU32::new(FIRST_ID_OF_A_CLONE),
+            broken,
+        }
+    }
+
+    /// Sends a request to the main lane; its answer comes through the [`Reply`], all of it within `limit`.
     ///
     /// # Errors
     /// [`GuestError`].
     pub async fn request(&self, what: &str, body: Request, limit: Duration) -> Result<Reply, GuestError> {
+        self.request_in(0, what, body, limit).await
+    }
+
+    /// As [`Self::request`], in any lane: it runs beside the requests of other lanes.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn request_in(
+        &self,
+        lane: Lane,
+        what: &str,
+        body: Request,
+        limit: Duration,
+    ) -> Result<Reply, GuestError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let deadline = Instant::now() + limit;
-        let bytes = coldcut_wire::encode(&ToAgent::Request { id, body })?;
+        let bytes = coldcut_wire::encode(&ToAgent::Request { id, lane, body })?;
         let (sender, parts) = mpsc::channel(QUEUE);
         self.pending
             .lock()
@@ -205,12 +244,26 @@ impl Guest {
         }
     }
 
-    /// A request whose answer has no parts.
+    /// A request to the main lane whose answer has no parts.
     ///
     /// # Errors
     /// [`GuestError`].
     pub async fn call(&self, what: &str, body: Request, limit: Duration) -> Result<Done, GuestError> {
-        let mut reply = self.request(what, body, limit).await?;
+        self.call_in(0, what, body, limit).await
+    }
+
+    /// As [`Self::call`], in any lane.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn call_in(
+        &self,
+        lane: Lane,
+        what: &str,
+        body: Request,
+        limit: Duration,
+    ) -> Result<Done, GuestError> {
+        let mut reply = self.request_in(lane, what, body, limit).await?;
         match reply.next().await? {
             Next::Done(done) => Ok(done),
             Next::Output(output) => Err(GuestError::Nonsense {
@@ -276,7 +329,9 @@ async fn read_all(
             let (id, part) = match message {
                 FromAgent::Hello(hello) => {
                     let greet = greet.take().ok_or("a second greeting: the agent was restarted")?;
-                    let _ = greet.send(hello);
+                    greet
+                        .send(hello)
+                        .map_err(|_| "a greeting that nobody expects: the agent was restarted")?;
                     continue;
                 }
                 FromAgent::Output { id, output } => (id, Ok(output)),

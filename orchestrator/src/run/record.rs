@@ -10,15 +10,16 @@ use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
 
+use super::disk;
 use super::lab::Lab;
+use super::line::Line;
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
 use super::{OrUnknown as _, Unknown};
-use crate::device::{Device, DeviceHandle, FileImage, Recording, export_sparse};
-use crate::filesystem;
+use crate::device::{Control, Device, DeviceHandle, FileImage, Recording, export_sparse};
 use crate::kernel::Kernel;
-use crate::machine::{DiskSpec, Machine};
+use crate::machine::{Backend, DiskSpec, Machine};
 use crate::results::CellDir;
 
 /// Bytes that a device writes atomically, as told to the guest and assumed of crash states.
@@ -53,17 +54,27 @@ pub fn mount_of(variant: &Variant) -> Mount {
     }
 }
 
-/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar.
+/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar. Gives what a
+/// reader should know of it.
 ///
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
-pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
+pub(crate) async fn record(
+    lab: &Lab,
+    job: &RecordJob<'_>,
+    timings: &Timings,
+) -> Result<Vec<String>, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
-    let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
+    let fs = job.variant.filesystem.fstype.name();
+    let programs = programs_of(job)?;
+    let initrd = lab
+        .initrd(job.kernel, fs, programs.as_deref())
+        .or_unknown("preparing the machine")?;
+    let _room = lab.room_for(&lab.spec(job.kernel, initrd.clone(), None)).await?;
 
     phase(Phase::Format);
     let start = Instant::now();
-    let image = prepare_image(lab, job).await?;
+    let image = image_of(lab, job).await?;
     let base = FileImage::open(&image).or_unknown("opening the image")?;
     let socket = lab.fresh_path(".sock");
     let device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
@@ -71,28 +82,19 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
 
     phase(Phase::Boot);
     let start = Instant::now();
-    let fs = job.variant.filesystem.fstype.name();
-    let programs = programs_of(job)?;
-    let initrd = lab
-        .initrd(job.kernel, fs, programs.as_deref())
-        .or_unknown("preparing the machine")?;
     let disk = DiskSpec {
-        socket,
-        write_cache: true,
+        backend: Backend::Nbd(socket),
+        write_cache: job.variant.device.write_cache,
         physical_block_size: ATOMIC_UNIT,
         tap: None,
     };
     let spec = lab.spec(job.kernel, initrd, Some(disk));
-    let machine = lab
-        .boot(&spec, &job.dir.console("record"))
-        .await
-        .or_unknown("booting to record")?;
+    let (machine, _) = lab.fresh(&spec, &job.dir.console("record")).await?;
     timings.add(Phase::Boot, start);
 
     let result = run_in(lab, job, &machine, &device.handle(), timings).await;
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
-    let _ = std::fs::remove_file(&image);
     result
 }
 
@@ -105,30 +107,13 @@ fn programs_of(job: &RecordJob<'_>) -> Result<Option<PathBuf>, Unknown> {
     }
 }
 
-/// The filesystem before the setup: made, or a copy of the user's.
-async fn prepare_image(lab: &Lab, job: &RecordJob<'_>) -> Result<PathBuf, Unknown> {
+/// The filesystem before the setup: made, or the user's. Nothing is ever written to it: the disk keeps what the guest
+/// writes to itself.
+async fn image_of(lab: &Lab, job: &RecordJob<'_>) -> Result<PathBuf, Unknown> {
     let fs = &job.variant.filesystem;
     match &fs.source {
-        FsSource::Make { size, mkfs } => {
-            let path = lab.fresh_path(".img");
-            filesystem::make(&path, fs.fstype.name(), *size, mkfs)
-                .await
-                .or_unknown("making the filesystem")?;
-            Ok(path)
-        }
-        FsSource::Image(file) => {
-            let (from, to) = (job.home.join(file), lab.fresh_path(".img"));
-            let target = to.clone();
-            let what = format!("copying {}", from.display());
-            tokio::task::spawn_blocking(move || {
-                let image = FileImage::open(&from)?;
-                export_sparse(&image, &target)
-            })
-            .await
-            .or_unknown(&what)?
-            .or_unknown(&what)?;
-            Ok(to)
-        }
+        FsSource::Make { size, mkfs } => lab.made(fs.fstype.name(), *size, mkfs).await,
+        FsSource::Image(file) => Ok(job.home.join(file)),
     }
 }
 
@@ -138,19 +123,22 @@ async fn run_in(
     machine: &Machine,
     handle: &DeviceHandle,
     timings: &Timings,
-) -> Result<(), Unknown> {
+) -> Result<Vec<String>, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let variant = job.variant;
     let session = Session::new(machine, lab.limits);
     let mount = mount_of(variant);
 
+    let contents = variant.contents();
     let rootfs = variant.programs.rootfs.is_some();
     let steps = Steps {
         lab,
         machine,
-        session: &session,
+        session,
         rootfs,
         device: None,
+        control: None,
+        contents: &contents,
     };
 
     phase(Phase::Setup);
@@ -161,9 +149,11 @@ async fn run_in(
             .await
             .or_unknown("mounting for the setup")?
             .or_unknown("mounting for the setup")?;
+        let mut line = Line::new(steps);
         for step in &variant.setup {
-            steps.run(step).await?;
+            line.run(step).await?;
         }
+        line.finished()?;
         session
             .unmount()
             .await
@@ -189,12 +179,16 @@ async fn run_in(
         .or_unknown("starting the recording")?;
     keep_base(&recording, job.dir).await?;
 
+    let control = disk::control(variant.device);
+    handle.set_gate(Some(control.gate()));
     let steps = Steps {
         device: Some(handle),
+        control: Some(&control),
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = workload(job, &steps, &mount, handle) => outcome,
+        outcome = workload(job, &steps, &mount, handle, &control) => outcome,
+        overdue = control.overdue() => Err(Unknown(overdue.to_string())),
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     };
@@ -205,7 +199,11 @@ async fn run_in(
     let (mut recorder, _) = recording.end().or_unknown("ending the recording")?;
     recorder.finish().or_unknown("finishing the log")?;
     handle.health().or_unknown("the disk")?;
-    outcome?;
+    let mut notes = outcome?;
+    notes.extend(disk::at_the_end(&control)?);
+    for note in &notes {
+        lab.events.notice(Some(job.cell), note.clone());
+    }
     lab.events.send(Event::Recorded {
         cell: job.cell.to_owned(),
         writes: counters.writes,
@@ -213,7 +211,7 @@ async fn run_in(
         marks: recorder.entries(),
     });
     timings.add(Phase::Record, start);
-    Ok(())
+    Ok(notes)
 }
 
 /// Keeps the base image beside the log: together they rebuild every crash state.
@@ -231,7 +229,8 @@ async fn workload(
     steps: &Steps<'_>,
     mount: &Mount,
     handle: &DeviceHandle,
-) -> Result<(), Unknown> {
+    control: &Control,
+) -> Result<Vec<String>, Unknown> {
     let (lab, session) = (steps.lab, steps.session);
     let variant = job.variant;
     let mark = |text: &str| {
@@ -246,6 +245,7 @@ async fn workload(
         .or_unknown("mounting")?
         .or_unknown("mounting")?;
     mark("mounted")?;
+    let mut line = Line::new(*steps);
     for (index, step) in variant.workload.iter().enumerate() {
         lab.events.send(Event::Step {
             cell: job.cell.to_owned(),
@@ -253,20 +253,32 @@ async fn workload(
             of: variant.workload.len(),
             name: step.name.name.clone(),
         });
-        steps.run(step).await?;
+        line.run(step).await?;
     }
+    line.finished()?;
+    let mut notes = Vec::new();
     match variant.end {
         End::Cut => {}
-        End::Settle { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
+        End::Settle { millis } => {
+            let settled = async {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Ok(())
+            };
+            line.beside(settled).await?;
+        }
         End::Umount => {
+            notes = disk::release_all(control);
             mark("unmounting")?;
-            session
-                .unmount()
-                .await
-                .or_unknown("unmounting")?
-                .or_unknown("unmounting")?;
+            let unmounted = async {
+                session
+                    .unmount()
+                    .await
+                    .or_unknown("unmounting")?
+                    .or_unknown("unmounting")
+            };
+            line.beside(unmounted).await?;
             mark("unmounted")?;
         }
     }
-    Ok(())
+    Ok(notes)
 }

@@ -186,24 +186,21 @@ impl DigestCursor {
     /// in this state, where that is known without a search.
     fn part(&mut self, block: u64, newest: Option<u32>) -> io::Result<Option<Part>> {
         let at = block * BLOCK;
-        let whole = if let Some(id) = newest {
+        let filled = newest.and_then(|id| {
             let record = self.index.log().record(id);
             match record.data() {
                 DataRef::Log(start) => Some(start + (at - record.offset)),
                 _ => None,
             }
+        });
+        let whole = if filled.is_some() {
+            filled
         } else {
-            None
-        };
-        let whole = match whole {
-            Some(place) => Some(place),
-            None => {
-                let origins = self.index.resolve(&self.here, block);
-                if origins.iter().all(|origin| *origin == Origin::Base) {
-                    return Ok(None);
-                }
-                whole_write(&origins)
+            let origins = self.index.resolve(&self.here, block);
+            if origins.iter().all(|origin| *origin == Origin::Base) {
+                return Ok(None);
             }
+            whole_write(&origins)
         };
         if let Some(known) = whole.and_then(|place| self.memo.get(&(block, place))) {
             return Ok(*known);

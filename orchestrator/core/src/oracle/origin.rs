@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use coldcut_wire::{ContentName, Op, pattern};
 
-use crate::scenario::{Action, Variant};
+use crate::scenario::{Action, Variant, flatten};
 
 /// The contents and names of one variant.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Origins {
         };
         for steps in [&variant.setup, &variant.workload] {
             let mut handles: HashMap<&str, &str> = HashMap::new();
-            for step in steps {
+            for step in flatten(steps) {
                 let Action::Op(op) = &step.action else { continue };
                 match op {
                     Op::Open { path, handle, .. } => {

@@ -10,7 +10,7 @@ use super::entry::ExpectEntry;
 use super::error::Problem;
 use super::expect_doc::{ContentDoc, WantedDoc};
 use super::expects::{Lowered, needs};
-use super::model::{Accept, Action, Check, FsSource, Variant, Wanted};
+use super::model::{Accept, Action, Check, FsSource, Variant, Wanted, flatten};
 use super::names::HANDLE;
 
 /// What the steps write of each content.
@@ -49,7 +49,7 @@ impl Ranges {
 fn written(variant: &Variant) -> Written {
     let mut all = Written::new();
     let mut appending = HashMap::new();
-    for step in variant.setup.iter().chain(&variant.workload) {
+    for step in flatten(&variant.setup).chain(variant.steps()) {
         let Action::Op(op) = &step.action else { continue };
         let (content, range, append) = match op {
             Op::Open { handle, flags, .. } => {

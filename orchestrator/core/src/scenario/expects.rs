@@ -50,7 +50,7 @@ impl Lowering<'_> {
             (Some(label), None) => {
                 let name = self.label(label)?;
                 let fails = |s: &&super::model::Step| s.name.name == name && s.expected_errno.is_some();
-                if self.variant.workload.iter().any(|s| fails(&s)) {
+                if self.variant.steps().any(|s| fails(&s)) {
                     let message =
                         format!("the step `{name}` must fail, and a step that failed promises nothing");
                     let help = "put a `mark` after it and name that";
@@ -68,7 +68,7 @@ impl Lowering<'_> {
                         }
                     )
                 };
-                if !self.variant.workload.iter().any(|s| prefixed(&s.action)) {
+                if !self.variant.steps().any(|s| prefixed(&s.action)) {
                     let message = "no `exec` step of the workload has a `mark_prefix`, so no line is a mark";
                     return Err(Problem::new(&moment.span, message).into());
                 }
@@ -82,8 +82,7 @@ impl Lowering<'_> {
         let name = &label.value.0;
         let labels = || {
             self.variant
-                .workload
-                .iter()
+                .steps()
                 .filter(|s| s.labelled)
                 .map(|s| s.name.name.as_str())
         };

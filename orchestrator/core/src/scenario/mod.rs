@@ -7,9 +7,13 @@
 mod at;
 mod contents;
 mod de;
+mod device_doc;
+mod device_model;
+mod device_steps;
 mod doc;
 mod entry;
 mod error;
+mod exec_step;
 mod expect_doc;
 mod expects;
 mod filesystem;
@@ -21,12 +25,13 @@ mod schema;
 mod step_doc;
 mod steps;
 mod tagged;
+mod tasks;
 mod units;
 
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, End, Expectation, Filesystem, FsSource, FsType, Moment, MountFlag, Programs,
-    Scenario, SizeRule, Step, Variant, Wanted,
+    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, FsType, Moment,
+    MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::parse_path;
 pub use schema::schema;

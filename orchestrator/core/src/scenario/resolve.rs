@@ -1,6 +1,8 @@
 //! From the document to its variants: read every part once, then put each variant together and check it as a whole.
 
 use super::at::{At, Later};
+use super::device_doc::DeviceDoc;
+use super::device_steps::{Rules, device};
 use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
 use super::entry::{ExpectEntry, StepEntry, read};
 use super::error::{Problem, Sink, Span};
@@ -28,6 +30,7 @@ struct Part<T> {
 #[derive(Default)]
 struct Parts {
     filesystem: Option<Part<FilesystemDoc>>,
+    device: Option<Part<DeviceDoc>>,
     setup: Option<Part<Vec<StepEntry>>>,
     workload: Option<Part<Vec<StepEntry>>>,
     crash: Option<Part<CrashSpec>>,
@@ -128,6 +131,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
     };
     let base = Parts {
         filesystem: reader.part(document.filesystem.as_ref()),
+        device: reader.part(document.device.as_ref()),
         setup: reader.list(document.setup.as_ref(), StepEntry::read),
         workload: reader.list(document.workload.as_ref(), StepEntry::read),
         crash: reader.part(document.crash.as_ref()),
@@ -183,6 +187,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         let Some(doc) = doc else { continue };
         let own = Parts {
             filesystem: reader.part(doc.filesystem.as_ref()),
+            device: reader.part(doc.device.as_ref()),
             setup: reader.list(doc.setup.as_ref(), StepEntry::read),
             workload: reader.list(doc.workload.as_ref(), StepEntry::read),
             crash: reader.part(doc.crash.as_ref()),
@@ -243,14 +248,20 @@ impl Whole<'_> {
         let setup = own.setup.as_ref().or(self.base.setup.as_ref());
         let workload = own.workload.as_ref().or(self.base.workload.as_ref());
         let given = [setup, workload].into_iter().flatten();
-        let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + p.value.len()));
+        let (read, entries) = given.fold((true, 0), |(r, n), p| {
+            (r && p.whole, n + StepEntry::count(&p.value))
+        });
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
+        let mut rules = Rules::default();
         let workload = if let Some(part) = workload {
             if part.value.is_empty() && part.whole {
                 sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
             }
-            Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+            let mut lowering = Lowering::new(self.text, sink, self.programs, true);
+            let steps = lowering.steps(&part.value);
+            rules = lowering.rules;
+            steps
         } else {
             absent("workload", "a list of the steps to record");
             Vec::new()
@@ -267,13 +278,18 @@ impl Whole<'_> {
             mount: String::new(),
             flags: Vec::new(),
         };
-        let whole = read && setup.len() + workload.len() == entries;
+        let whole = read && model::flatten(&setup).chain(model::flatten(&workload)).count() == entries;
         let complete = filesystem.is_some() && expect.is_some();
         let crash = own.crash.as_ref().or(self.base.crash.as_ref());
         let mut variant = Variant {
             name: name.to_owned(),
             summary,
             filesystem: filesystem.unwrap_or_else(stand_in),
+            device: device(
+                self.base.device.as_ref().map(|p| &p.value),
+                own.device.as_ref().map(|p| &p.value),
+                sink,
+            ),
             programs: self.programs.clone(),
             setup,
             workload,
@@ -286,6 +302,9 @@ impl Whole<'_> {
                 .or_else(|| self.base.outcome.clone())
                 .unwrap_or(Outcome::Holds),
         };
+        if whole {
+            rules.check_data(&variant.contents(), sink);
+        }
         if let Some(part) = crash.filter(|_| whole) {
             crash_marks(&variant, part, sink);
         }
@@ -328,7 +347,7 @@ impl Whole<'_> {
 /// Checks that the marks that a crash plan names are some.
 fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink) {
     let own = ["mounting", "mounted", "unmounting", "unmounted", "end"];
-    let steps = variant.workload.iter().map(|step| step.name.name.as_str());
+    let steps = variant.steps().map(|step| step.name.name.as_str());
     let known: Vec<&str> = steps.chain(own).collect();
     let at = part.value.at.iter().filter_map(|at| match at {
         CutAt::Mark(name) => Some(name),

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_wire::{
-    ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags,
-};
+use coldcut_wire::{ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags};
 
 use super::at::At;
+use super::device_steps::Rules;
 use super::entry::StepEntry;
 use super::error::{Problem, Sink, Span, line_of};
 use super::model::{Action, Programs, Step};
 use super::names::{Content, HANDLE, Target};
 use super::step_doc::{
-    ExecDoc, FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc,
-    WriteDoc,
+    FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc, WriteDoc,
 };
+use super::tasks::Tasks;
 use super::units::{Millis, Size, show_size};
 use crate::mark::StepName;
 
@@ -31,9 +30,15 @@ pub(crate) struct Lowering<'a> {
     /// Whether these steps are recorded: only then do they have labels.
     pub(crate) recorded: bool,
     /// Open handles and the files they were opened on.
-    handles: BTreeMap<String, String>,
+    pub(super) handles: BTreeMap<String, String>,
     /// Labels and where they were given.
     labels: BTreeMap<String, Span>,
+    /// Tasks that were started.
+    pub(super) tasks: Tasks,
+    /// What the device was told.
+    pub(super) rules: Rules,
+    /// Steps so far: the next one's number.
+    count: u32,
 }
 
 impl<'a> Lowering<'a> {
@@ -45,16 +50,26 @@ impl<'a> Lowering<'a> {
             recorded,
             handles: BTreeMap::new(),
             labels: BTreeMap::new(),
+            tasks: Tasks::default(),
+            rules: Rules::default(),
+            count: 0,
         }
     }
 
     /// Lowers all steps; those that are wrong are left out and in the sink.
     pub(crate) fn steps(&mut self, entries: &[StepEntry]) -> Vec<Step> {
-        let all = entries.iter().enumerate();
-        all.filter_map(|(i, entry)| self.step(i as u32, entry)).collect()
+        let steps = self.list(entries);
+        self.tasks.at_the_end(self.sink);
+        steps
     }
 
-    fn step(&mut self, index: u32, entry: &StepEntry) -> Option<Step> {
+    pub(super) fn list(&mut self, entries: &[StepEntry]) -> Vec<Step> {
+        entries.iter().filter_map(|entry| self.step(entry)).collect()
+    }
+
+    fn step(&mut self, entry: &StepEntry) -> Option<Step> {
+        let index = self.count;
+        self.count += 1;
         let label = self.label(entry);
         let action = match self.action(entry) {
             Ok(action) => action,
@@ -118,6 +133,14 @@ impl<'a> Lowering<'a> {
                 return Ok(Action::Mark);
             }
             StepDoc::Exec(doc) => return self.exec(doc),
+            StepDoc::Hold(doc) => return self.hold(doc, entry),
+            StepDoc::Fail(doc) => return self.fail(doc, entry),
+            StepDoc::WaitHeld(doc) => return self.wait_held(doc, entry),
+            StepDoc::Release(doc) => return self.release(doc, entry),
+            StepDoc::SetDevice(doc) => return self.set_device(doc, entry),
+            StepDoc::Start(doc) => return self.start(doc, entry),
+            StepDoc::Join(doc) => return self.join(doc, entry),
+            StepDoc::Leave(doc) => return self.leave(doc, entry),
             StepDoc::Open(doc) => self.open(doc)?,
             StepDoc::Close(handle) => {
                 let name = &handle.value.0;
@@ -355,45 +378,10 @@ impl<'a> Lowering<'a> {
             read_only: doc.read_only,
         })
     }
-
-    fn exec(&self, doc: &ExecDoc) -> Result<Action, Box<Problem>> {
-        let Some(program) = doc.argv.value.first().filter(|p| !p.is_empty()) else {
-            return Err(Problem::new(
-                &doc.argv.span,
-                "expected a program and its arguments, found an empty list",
-            )
-            .into());
-        };
-        if self.programs.programs.is_none() && self.programs.rootfs.is_none() {
-            let message =
-                format!("`{program}` cannot be found: the scenario names no directory with programs");
-            let help = "add `programs: DIR` or `rootfs: DIR` (relative to this file) beside `workload`";
-            return Err(Problem::new(&doc.argv.span, message).help(help).into());
-        }
-        if let Some(prefix) = doc.mark_prefix.as_ref().filter(|p| p.value.is_empty()) {
-            return Err(Problem::new(&prefix.span, "an empty prefix would make every line a mark").into());
-        }
-        let timeout_ms = doc.timeout.as_ref().map_or(Ok(60_000), bounded)?;
-        let env = doc.env.as_ref().map_or(&[][..], |env| &env.0);
-        let spec = ExecSpec {
-            argv: doc.argv.value.clone(),
-            env: env.iter().map(|(k, v)| (k.value.clone(), v.clone())).collect(),
-            cwd: doc
-                .cwd
-                .as_ref()
-                .map_or_else(|| ".".to_owned(), |cwd| guest(&cwd.value.0)),
-            root: None,
-            timeout_ms,
-        };
-        Ok(Action::Exec {
-            spec,
-            mark_prefix: doc.mark_prefix.as_ref().map(|p| p.value.clone()),
-        })
-    }
 }
 
 /// The agent's spelling of a path: the root is `.`.
-fn guest(path: &str) -> String {
+pub(super) fn guest(path: &str) -> String {
     if path.is_empty() {
         ".".to_owned()
     } else {

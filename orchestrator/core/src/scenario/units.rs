@@ -14,6 +14,14 @@ pub(crate) struct Size(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Millis(pub(crate) u64);
 
+/// A bandwidth in bytes a second: `8MiB/s`; none for `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate(pub(crate) Option<u64>);
+
+/// How many: a number, or none for `all`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) Option<u32>);
+
 /// Permission bits in octal: `644`, `0644`, `0o644`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mode(pub(crate) u32);
@@ -82,6 +90,23 @@ pub fn parse_millis(text: &str) -> Result<u64, String> {
     let too_long = || format!("`{text}` is too long");
     let millis = whole.checked_mul(scale).ok_or_else(too_long)?;
     millis.checked_add(thousandths / 1000).ok_or_else(too_long)
+}
+
+fn parse_rate(text: &str) -> Result<Option<u64>, String> {
+    let wrong = || format!("expected a bandwidth such as `8MiB/s`, or `unlimited`, found `{text}`");
+    match text.strip_suffix("/s") {
+        Some(size) => parse_size(size.trim_end()).map(Some).map_err(|_| wrong()),
+        None if text == "unlimited" => Ok(None),
+        None => Err(wrong()),
+    }
+}
+
+fn parse_count(text: &str) -> Result<Option<u32>, String> {
+    match text.parse() {
+        Ok(count) => Ok(Some(count)),
+        Err(_) if text == "all" => Ok(None),
+        Err(_) => Err(format!("expected a number or `all`, found `{text}`")),
+    }
 }
 
 fn parse_mode(text: &str) -> Result<u32, String> {
@@ -201,6 +226,14 @@ scalar!(Size, "a size such as `4KiB`", parse_size, {
 scalar!(Millis, "a duration such as `2s`", parse_millis, {
     "description": "A duration: 500ms, 2s, 1.5s, 1min",
     "anyOf": [{ "const": 0 }, { "type": "string", "pattern": "^[0-9]+(\\.[0-9]{1,3})? ?(ms|s|min)$" }]
+});
+scalar!(Rate, "a bandwidth such as `8MiB/s`", parse_rate, {
+    "description": "Bytes a second: 8MiB/s, 1536KiB/s; or unlimited",
+    "anyOf": [{ "const": "unlimited" }, { "type": "string", "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB)? ?/s$" }]
+});
+scalar!(Count, "a number or `all`", parse_count, {
+    "description": "How many: a number, or all",
+    "anyOf": [{ "const": "all" }, { "type": "integer", "minimum": 1 }]
 });
 scalar!(Mode, "an octal mode such as `0644`", parse_mode, {
     "description": "Permission bits in octal: 644, 0644, 0o644",
