@@ -31,7 +31,8 @@ async fn lab(dir: &Path) -> Lab {
         why: "a test".into(),
     };
     let scratch = Scratch::new().unwrap();
-    Lab::new(qemu, accel, scratch, EventSink::new(Vec::new()), 2).with_templates(Templates::open(dir).unwrap())
+    Lab::new(qemu, accel, scratch, EventSink::new(Vec::new()), 2)
+        .with_templates(Templates::open(dir).unwrap())
 }
 
 fn ext4() -> Mount {
@@ -45,7 +46,9 @@ fn ext4() -> Mount {
 /// A filesystem of `mib` MiB with the file `name` in it, made by debugfs.
 async fn disk(dir: &Path, name: &str, mib: u64) -> Arc<FileImage> {
     let path = dir.join(format!("{name}.img"));
-    coldcut::filesystem::make(&path, "ext4", mib << 20, &[]).await.unwrap();
+    coldcut::filesystem::make(&path, "ext4", mib << 20, &[])
+        .await
+        .unwrap();
     let text = dir.join("text");
     std::fs::write(&text, name.repeat(3000)).unwrap();
     let write = format!("write {} {name}", text.display());
@@ -71,7 +74,10 @@ fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
 
 fn names(recovery: &Recovery) -> Vec<String> {
     assert!(recovery.mount_error.is_none(), "{recovery:?}");
-    let names = recovery.tree.iter().map(|e| String::from_utf8_lossy(&e.path).into_owned());
+    let names = recovery
+        .tree
+        .iter()
+        .map(|e| String::from_utf8_lossy(&e.path).into_owned());
     names.filter(|n| !n.is_empty() && n != "lost+found").collect()
 }
 
@@ -95,7 +101,10 @@ async fn a_clone_knows_its_own_disk_only_whatever_its_size() {
             );
             let cold = Machines.recover(&lab, &job, Trust::Cold).await.unwrap();
             assert_eq!(cold.trust, Trust::Cold);
-            assert!(cold.same_as(&fresh), "{name}: a clone recovers what a booted kernel does");
+            assert!(
+                cold.same_as(&fresh),
+                "{name}: a clone recovers what a booted kernel does"
+            );
         }
     }
 }
@@ -114,7 +123,11 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
         let mut guest = Machines.screener(&lab, &jobs[0]).await.unwrap();
         for (round, at) in [0, 1, 0, 0, 1].into_iter().enumerate() {
             let recovery = guest.recover(&lab, &jobs[at]).await.unwrap();
-            assert_eq!(names(&recovery), [["first", "second"][at]], "{name}, round {round}");
+            assert_eq!(
+                names(&recovery),
+                [["first", "second"][at]],
+                "{name}, round {round}"
+            );
             assert!(!guest.spoiled());
         }
         drop(guest);
@@ -139,12 +152,14 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
             ..ext4()
         };
         session.mount(&read_only).await.unwrap().unwrap();
-        let listed = |tree: Vec<coldcut_wire::TreeEntry>| {
-            tree.iter().any(|e| e.path == b"first")
-        };
+        let listed = |tree: Vec<coldcut_wire::TreeEntry>| tree.iter().any(|e| e.path == b"first");
         assert!(listed(session.walk(Vec::new(), 1 << 30).await.unwrap()));
         let quiet = std::time::Duration::from_secs(30);
-        device.handle().serve(Arc::clone(&second) as _, quiet).await.unwrap();
+        device
+            .handle()
+            .serve(Arc::clone(&second) as _, quiet)
+            .await
+            .unwrap();
         assert!(
             listed(session.walk(Vec::new(), 1 << 30).await.unwrap()),
             "{name}: the guest still shows the first disk: the plant leaks"
@@ -152,7 +167,10 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
         session.unmount().await.unwrap().unwrap();
         session.flush_device().await.unwrap();
         session.mount(&read_only).await.unwrap().unwrap();
-        assert!(!listed(session.walk(Vec::new(), 1 << 30).await.unwrap()), "{name}");
+        assert!(
+            !listed(session.walk(Vec::new(), 1 << 30).await.unwrap()),
+            "{name}"
+        );
         machine.kill().await;
         drop(device);
     }
@@ -178,7 +196,10 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
             };
             let initrd = lab.initrd(&kernel, "ext4", None).unwrap();
             let spec = lab.spec(&kernel, initrd, Some(disk));
-            (device, lab.fresh(&spec, &dir.path().join("c.log")).await.unwrap().0)
+            (
+                device,
+                lab.fresh(&spec, &dir.path().join("c.log")).await.unwrap().0,
+            )
         };
         let session = Session::new(&machine, lab.limits);
         session.mount(&ext4()).await.unwrap().unwrap();
@@ -208,7 +229,13 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
         let made = text.split("crtime: 0x").nth(1).and_then(|t| t.get(..8)).unwrap();
         let made = u64::from_str_radix(made, 16).unwrap();
         let now = created.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        assert!(now.abs_diff(made) < 600, "the clone's clock is right: {made} and {now}");
+        assert!(
+            now.abs_diff(made) < 600,
+            "the clone's clock is right: {made} and {now}"
+        );
     }
-    assert_ne!(generations[0], generations[1], "two clones draw different random numbers");
+    assert_ne!(
+        generations[0], generations[1],
+        "two clones draw different random numbers"
+    );
 }

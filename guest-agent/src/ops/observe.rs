@@ -51,9 +51,14 @@ pub(super) fn observe(
             break false;
         }
         alarm.check(|| {
-            let seen = last.as_ref().map_or("nothing".to_owned(), |(state, stack): &(char, Vec<String>)| {
-                format!("{state}, {}", stack.iter().take(4).cloned().collect::<Vec<_>>().join(" "))
-            });
+            let seen = last
+                .as_ref()
+                .map_or("nothing".to_owned(), |(state, stack): &(char, Vec<String>)| {
+                    format!(
+                        "{state}, {}",
+                        stack.iter().take(4).cloned().collect::<Vec<_>>().join(" ")
+                    )
+                });
             format!("observe lane {lane} (last seen: {seen})")
         })?;
         std::thread::sleep(AGAIN);
@@ -62,7 +67,10 @@ pub(super) fn observe(
         return Err(refuse(format!("lane {lane} has not begun to do anything")));
     };
     found.figure("found", i64::from(hit));
-    found.figure("waited", i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX));
+    found.figure(
+        "waited",
+        i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX),
+    );
     found.text("state", vec![state.to_string()]);
     found.text("stack", stack);
     Ok(i64::from(hit))
@@ -77,7 +85,8 @@ fn look(session: &Session, lane: Lane) -> Result<Option<(char, Vec<String>)>, Fa
     let Some(stat) = optional(&dir.join("stat"))? else {
         return Ok(None);
     };
-    let state = state_of(&stat).ok_or_else(|| refuse(format!("{}/stat makes no sense: {stat}", dir.display())))?;
+    let state =
+        state_of(&stat).ok_or_else(|| refuse(format!("{}/stat makes no sense: {stat}", dir.display())))?;
     let Some(stack) = optional(&dir.join("stack"))? else {
         return Err(refuse("this kernel shows no stacks (/proc/PID/stack is missing)"));
     };
@@ -104,8 +113,14 @@ mod tests {
     fn states_and_functions() {
         assert_eq!(state_of("77 (a) b) S) D 1 2"), Some('D'));
         assert_eq!(state_of("nonsense"), None);
-        assert_eq!(function("[<0>] pipe_wait_writable+0x60/0xd0"), Some("pipe_wait_writable"));
-        assert_eq!(function("[<0>] balance_dirty_pages.isra.0+0x1/0x2"), Some("balance_dirty_pages"));
+        assert_eq!(
+            function("[<0>] pipe_wait_writable+0x60/0xd0"),
+            Some("pipe_wait_writable")
+        );
+        assert_eq!(
+            function("[<0>] balance_dirty_pages.isra.0+0x1/0x2"),
+            Some("balance_dirty_pages")
+        );
         assert_eq!(function("[<0>] jbd2_log+0x1/0x2 [jbd2]"), Some("jbd2_log"));
         assert_eq!(function(""), None);
     }

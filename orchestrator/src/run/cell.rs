@@ -68,7 +68,11 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
         Err(Unknown(cause)) => Verdict::Inconclusive { cause },
     };
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
-    let declared = job.variant.outcome.on(job.kernel.release()).unwrap_or(&job.variant.outcome);
+    let declared = job
+        .variant
+        .outcome
+        .on(job.kernel.release())
+        .unwrap_or(&job.variant.outcome);
     let standing = match declared.standing(&verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
@@ -329,11 +333,7 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
             violation.kind, violation.state
         ));
     }
-    kinds.retain(|kind| {
-        seen.violations
-            .iter()
-            .any(|v| v.kind == *kind && stands(v))
-    });
+    kinds.retain(|kind| seen.violations.iter().any(|v| v.kind == *kind && stands(v)));
     if kinds.is_empty() {
         return Verdict::Inconclusive {
             cause: "what clones saw was not confirmed by a kernel booted for it".into(),

@@ -254,7 +254,11 @@ impl<'a> Session<'a> {
     pub async fn dmesg(&self, from: DmesgFrom) -> Result<Vec<DmesgLine>, GuestError> {
         let request = Request::Dmesg(from);
         self.alive(async {
-            let answer = self.machine.guest.request("dmesg", request, self.limits.answer).await?;
+            let answer = self
+                .machine
+                .guest
+                .request("dmesg", request, self.limits.answer)
+                .await?;
             dmesg_lines(collect(answer).await?)
         })
         .await

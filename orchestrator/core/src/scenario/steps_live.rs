@@ -7,8 +7,8 @@ use super::entry::StepEntry;
 use super::error::Problem;
 use super::names::{HANDLE, Label, Target};
 use super::step_live_doc::{
-    BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc, TransferDoc,
-    VmspliceDoc,
+    BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
+    TransferDoc, VmspliceDoc,
 };
 use super::steps::{Lowering, bounded, flags, nonzero, offset};
 use super::units::{Millis, Size};
@@ -77,14 +77,25 @@ impl Lowering<'_> {
         let name = label.value.0.clone();
         let (event, span) = (&doc.event.value, &doc.event.span);
         let fits = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         };
-        if !event.split_once(':').is_some_and(|(system, name)| fits(system) && fits(name)) {
-            let message = format!("expected an event such as `writeback:balance_dirty_pages`, found `{event}`");
+        if !event
+            .split_once(':')
+            .is_some_and(|(system, name)| fits(system) && fits(name))
+        {
+            let message =
+                format!("expected an event such as `writeback:balance_dirty_pages`, found `{event}`");
             return Err(Problem::new(span, message).into());
         }
         let own = ["time", "ret", "errno", "events"];
-        if let Some(field) = doc.fields.iter().find(|f| own.contains(&f.value.0.as_str()) || f.value.0.contains('.')) {
+        if let Some(field) = doc
+            .fields
+            .iter()
+            .find(|f| own.contains(&f.value.0.as_str()) || f.value.0.contains('.'))
+        {
             let message = format!("a field cannot be named `{}` here", field.value.0);
             return Err(Problem::new(&field.span, message).into());
         }
@@ -108,7 +119,9 @@ impl Lowering<'_> {
             }),
             None => {
                 let problem = Problem::new(&doc.label.span, format!("no trace `{name}` is under way here"));
-                Err(problem.nearest(name, self.traces.keys().map(String::as_str)).into())
+                Err(problem
+                    .nearest(name, self.traces.keys().map(String::as_str))
+                    .into())
             }
         }
     }
