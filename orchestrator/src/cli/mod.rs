@@ -46,8 +46,7 @@ enum Command {
     #[command(subcommand)]
     Log(log::LogCommand),
     /// Measure, always beside a peer in the same run
-    #[command(subcommand)]
-    Bench(bench::BenchCommand),
+    Bench(bench::BenchArgs),
     /// Say what this machine has and lacks
     Doctor(doctor::DoctorArgs),
 }
@@ -76,7 +75,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Log(command) => log::run(command).await,
-        Command::Bench(command) => bench::run(command).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
     }
 }
