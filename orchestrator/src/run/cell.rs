@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::index::{Digest, DigestCursor};
-use coldcut_core::live::Judged;
+use coldcut_core::live::{Judged, judge};
 use coldcut_core::oracle::{History, Judge, Tally};
 use coldcut_core::recovery::{Recovery, Trust};
 use coldcut_core::result::{CellRef, CellResult, KernelRef, LIVE, StateCounts, Violation};
@@ -124,7 +124,7 @@ async fn attempt<R: Recoverer + 'static>(
     };
     let (found, notes) = record(lab, &to_record, timings).await?;
     seen.notes.extend(notes);
-    let judged = live::conclude(&job.variant, &found, &job.dir)?;
+    let judged = judge(&job.variant, &found);
     seen.measured.clone_from(&judged.lines);
     keep_live(seen, &judged);
     if job.variant.is_live() {
