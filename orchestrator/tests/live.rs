@@ -35,7 +35,14 @@ fn hazards_show_and_controls_stay_quiet() {
         (THROTTLING, ["limits", "idle"].as_slice()),
         (
             SPLICE,
-            &["capacity", "mutex", "mutex-free", "under-read", "under-no-read", "reference"],
+            &[
+                "capacity",
+                "mutex",
+                "mutex-free",
+                "under-read",
+                "under-no-read",
+                "reference",
+            ],
         ),
     ] {
         for cell in with(story, &[], variants) {
@@ -54,10 +61,15 @@ fn a_control_without_its_protection_is_no_control() {
     let wide_background = "{name: vm.dirty_background_bytes, value: 268435456}";
     let changes = [
         (wide, "{name: vm.dirty_bytes, value: 16777216}"),
-        (wide_background, "{name: vm.dirty_background_bytes, value: 8388608}"),
+        (
+            wide_background,
+            "{name: vm.dirty_background_bytes, value: 8388608}",
+        ),
     ];
     let cells = with(THROTTLING, &changes, &["limits"]);
-    let [cell] = cells.as_slice() else { panic!("one cell") };
+    let [cell] = cells.as_slice() else {
+        panic!("one cell")
+    };
     assert_ne!(cell.standing, Standing::AsDeclared, "{cell:#?}");
     let told = |text: &String| text.contains("the control does not hold");
     assert!(cell.notes.iter().any(told), "{cell:#?}");
@@ -68,16 +80,26 @@ fn a_control_without_its_protection_is_no_control() {
 #[test]
 fn hazards_and_controls_can_fail() {
     // Both pumps with the same pipe: nothing grows.
-    let cells = with(SPLICE, &[("capacity: 1MiB}", "capacity: 64KiB}")], &["one-thread-pump"]);
+    let cells = with(
+        SPLICE,
+        &[("capacity: 1MiB}", "capacity: 64KiB}")],
+        &["one-thread-pump"],
+    );
     assert_eq!(cells[0].verdict, Verdict::Pass, "{:#?}", cells[0]);
     assert_eq!(cells[0].standing, Standing::NotAsDeclared);
     // The control's page is not in the cache, and its read is held.
-    let changes = [
-        ("      - read: {path: src, len: 4KiB}\n      - hold: {name: read, kind: read, of: other@0}", "      - hold: {name: read, kind: read, of: src@0}"),
-    ];
+    let changes = [(
+        "      - read: {path: src, len: 4KiB}\n      - hold: {name: read, kind: read, of: other@0}",
+        "      - hold: {name: read, kind: read, of: src@0}",
+    )];
     let cells = with(SPLICE, &changes, &["under-no-read"]);
     let stall = vec![ViolationKind::Stall];
-    assert_eq!(cells[0].verdict, Verdict::Violation { kinds: stall }, "{:#?}", cells[0]);
+    assert_eq!(
+        cells[0].verdict,
+        Verdict::Violation { kinds: stall },
+        "{:#?}",
+        cells[0]
+    );
     assert_eq!(cells[0].standing, Standing::NotAsDeclared);
 }
 
@@ -89,13 +111,22 @@ fn a_live_violation_is_replayed() {
     let (code, run) = common::run(&results, &[SPLICE, "--variant", "reference", "--kernel", KERNEL]);
     let cell = common::cell(&run, "reference", KERNEL);
     assert_eq!(code, 0, "{cell:#?}");
-    let measurements = results.join("latest/cells").join(&cell.cell.id).join("measurements.json");
+    let measurements = results
+        .join("latest/cells")
+        .join(&cell.cell.id)
+        .join("measurements.json");
     let text = std::fs::read_to_string(measurements).unwrap();
     assert!(text.contains("\"came\""), "{text}");
     let state = format!("latest/{}/live", cell.cell.id);
-    let output = common::coldcut(&results).args(["replay", &state]).output().unwrap();
+    let output = common::coldcut(&results)
+        .args(["replay", &state])
+        .output()
+        .unwrap();
     let text = common::text(&output);
-    assert!(output.status.success() && text.contains("returned src@1"), "{text}");
+    assert!(
+        output.status.success() && text.contains("returned src@1"),
+        "{text}"
+    );
 }
 
 /// Every hazard of these stories has a control: a variant that holds, or an arm of its own contrast.

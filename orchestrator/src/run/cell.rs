@@ -66,7 +66,11 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
         Err(Unknown(cause)) => Verdict::Inconclusive { cause },
     };
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
-    let declared = job.variant.outcome.on(job.kernel.release()).unwrap_or(&job.variant.outcome);
+    let declared = job
+        .variant
+        .outcome
+        .on(job.kernel.release())
+        .unwrap_or(&job.variant.outcome);
     let standing = match declared.standing(&verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {

@@ -8,8 +8,8 @@ use coldcut_core::scenario::{Action, Step};
 use coldcut_wire::{ContentName, Done, ExecSpec, Output, Request, Stream};
 use rustix::io::Errno;
 
-use super::lab::Lab;
 use super::disk;
+use super::lab::Lab;
 use super::live::Witness;
 use super::session::Session;
 use super::{OrUnknown as _, Unknown};
@@ -100,7 +100,11 @@ impl Steps<'_> {
         let doing = doing(step);
         match &step.action {
             Action::Op(op) => {
-                let measured = self.session.measure(&doing, op.clone()).await.or_unknown(&doing)?;
+                let measured = self
+                    .session
+                    .measure(&doing, op.clone())
+                    .await
+                    .or_unknown(&doing)?;
                 self.witness.keep(step, &measured)?;
                 Ok(measured.result.map(drop))
             }

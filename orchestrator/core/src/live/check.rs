@@ -107,7 +107,11 @@ pub enum Limit {
 impl Bound {
     /// Its parts, in words and in order.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (&'static str, &Limit)> {
-        let parts = [("", &self.is), ("at least ", &self.at_least), ("at most ", &self.at_most)];
+        let parts = [
+            ("", &self.is),
+            ("at least ", &self.at_least),
+            ("at most ", &self.at_most),
+        ];
         parts
             .into_iter()
             .filter_map(|(word, limit)| limit.as_ref().map(|l| (word, l)))

@@ -130,8 +130,13 @@ fn told(bound: &Bound, found: &Measurements) -> String {
     let part = |(word, limit): (&str, &Limit)| match limit {
         Limit::Value(value) => format!("{word}{}", bound.show(*value)),
         Limit::Times { metric, thousandths } => {
-            let value = found.value(metric).map_or("unknown".to_owned(), |v| bound.show(v));
-            format!("{word}{} times {metric}, which is {value}", *thousandths as f64 / 1000.0)
+            let value = found
+                .value(metric)
+                .map_or("unknown".to_owned(), |v| bound.show(v));
+            format!(
+                "{word}{} times {metric}, which is {value}",
+                *thousandths as f64 / 1000.0
+            )
         }
     };
     bound.parts().map(part).collect::<Vec<_>>().join(" and ")
@@ -160,9 +165,9 @@ fn contrast(
             kind,
             format!("{hazard} is {value} ({shows}), and {control} is {other} ({quiet})"),
         ),
-        Ok(((false, value), (true, _), (true, other))) => {
-            Seen::Holds(format!("{hazard} is {value} and {control} is {other}: both {quiet}"))
-        }
+        Ok(((false, value), (true, _), (true, other))) => Seen::Holds(format!(
+            "{hazard} is {value} and {control} is {other}: both {quiet}"
+        )),
         Ok(((false, value), (false, _), (true, other))) => Seen::Unknown(format!(
             "{hazard} is {value}, neither {shows} nor {quiet} ({control} is {other})"
         )),
@@ -180,14 +185,23 @@ fn words<'a>(
     if let Some(line) = none_of.iter().find_map(line_with) {
         return Seen::Broken(kind, format!("{what} has: {}", printable(line.as_bytes())));
     }
-    let hit = any_of.iter().find_map(|word| line_with(word).map(|line| (word, line)));
+    let hit = any_of
+        .iter()
+        .find_map(|word| line_with(word).map(|line| (word, line)));
     match hit {
         Some((_, line)) => Seen::Holds(format!("{what} has: {}", printable(line.as_bytes()))),
         None if any_of.is_empty() => Seen::Holds(format!("{what} has none of: {}", none_of.join(", "))),
         None => {
             let seen: Vec<String> = lines.take(6).map(|line| printable(line.as_bytes())).collect();
-            let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(" / ") };
-            Seen::Broken(kind, format!("{what} has none of {}; it has: {seen}", any_of.join(", ")))
+            let seen = if seen.is_empty() {
+                "nothing".to_owned()
+            } else {
+                seen.join(" / ")
+            };
+            Seen::Broken(
+                kind,
+                format!("{what} has none of {}; it has: {seen}", any_of.join(", ")),
+            )
         }
     }
 }
@@ -200,7 +214,11 @@ fn returned(
     found: &Measurements,
     origins: &Origins,
 ) -> Seen {
-    let rounds = found.steps.get(step).map(|f| f.data.as_slice()).unwrap_or_default();
+    let rounds = found
+        .steps
+        .get(step)
+        .map(|f| f.data.as_slice())
+        .unwrap_or_default();
     if rounds.is_empty() {
         return Seen::Unknown(format!("`{step}` returned nothing that could be judged"));
     }
@@ -219,7 +237,9 @@ fn returned(
             return Seen::Unknown(format!("what `{step}` returned in round {round} has holes"));
         };
         let range = offset..offset.saturating_add(len);
-        let distances = ways.iter().map(|way| distance(&entry, &range, false, way, &own, origins));
+        let distances = ways
+            .iter()
+            .map(|way| distance(&entry, &range, false, way, &own, origins));
         let Some(nearest) = distances.min_by_key(|d| d.bytes) else {
             return Seen::Unknown("nothing is accepted".to_owned());
         };
@@ -229,8 +249,16 @@ fn returned(
                 ViolationKind::Content => ViolationKind::StaleRead,
                 kind => kind,
             });
-            let when = if *round > 0 { format!(" in round {round}") } else { String::new() };
-            let wanted = names.join(if matches!(accept, Versions::OneOf(_)) { " or " } else { " and " });
+            let when = if *round > 0 {
+                format!(" in round {round}")
+            } else {
+                String::new()
+            };
+            let wanted = names.join(if matches!(accept, Versions::OneOf(_)) {
+                " or "
+            } else {
+                " and "
+            });
             return Seen::Broken(kind, format!("`{step}` returned {last}{when}, expected {wanted}"));
         }
     }

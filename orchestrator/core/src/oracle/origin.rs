@@ -71,7 +71,9 @@ impl Origins {
                     Op::Unlink { path } => {
                         let files = origins.written.get(path).into_iter().flatten().cloned();
                         let gone: Vec<String> = files.collect();
-                        origins.deleted.extend(gone.into_iter().map(|f| (f, path.clone())));
+                        origins
+                            .deleted
+                            .extend(gone.into_iter().map(|f| (f, path.clone())));
                     }
                     Op::Fallocate { mode, .. } => {
                         use coldcut_wire::FallocateMode::{CollapseRange, InsertRange};

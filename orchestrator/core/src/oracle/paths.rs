@@ -446,5 +446,9 @@ fn old_data(path: &str, than: &ContentName, tree: &Tree<'_>, origins: &Origins) 
             format!("{path} holds {held}, expected nothing of its own from before {than}"),
         );
     }
-    if entry.size > 0 { Ok(()) } else { Err(Outcome::Idle) }
+    if entry.size > 0 {
+        Ok(())
+    } else {
+        Err(Outcome::Idle)
+    }
 }

@@ -13,8 +13,7 @@ use super::error::{Problem, Sink, Span, line_of};
 use super::model::{Action, Programs, Step};
 use super::names::{Content, HANDLE, Target};
 use super::step_doc::{
-    FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc,
-    WriteDoc,
+    FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc, WriteDoc,
 };
 use super::tasks::Tasks;
 use super::units::{Millis, Size, show_size};
