@@ -174,7 +174,9 @@ impl Lanes {
                         session.runs_lane(lane);
                         work(&requests, &sender, &session);
                     })
-                    .map_err(|error| refuse(format!("a thread for lane {lane} cannot be started: {error}")))?;
+                    .map_err(|error| {
+                        refuse(format!("a thread for lane {lane} cannot be started: {error}"))
+                    })?;
                 &slot.insert((queue, thread)).0
             }
         };

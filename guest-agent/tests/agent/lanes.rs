@@ -94,7 +94,10 @@ fn a_lane_runs_in_order_and_lanes_run_at_once() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(start.elapsed() < Duration::from_millis(u64::from(LANES) * 400), "one after the other");
+    assert!(
+        start.elapsed() < Duration::from_millis(u64::from(LANES) * 400),
+        "one after the other"
+    );
     for pair in ids.chunks(2) {
         let place = |(_, id): (Lane, RequestId)| ended.iter().position(|e| *e == id);
         assert!(place(pair[0]) < place(pair[1]), "lane {}", pair[0].0);

@@ -4,8 +4,10 @@
 //! (recordings and their formats), `state` and `plan` (crash states), [`recovery`] (what was found after the cut),
 //! [`rules`] (what the device is told to do), [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
 
+pub mod bisect;
 pub mod block;
 pub mod covered;
+pub mod diff;
 pub mod event;
 pub mod export;
 pub mod index;

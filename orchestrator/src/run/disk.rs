@@ -69,7 +69,10 @@ pub(super) fn release_all(control: &Control) -> Vec<String> {
     let held = control.rules().into_iter().filter(|(.., held)| *held > 0);
     held.map(|(name, _, held)| {
         control.release(&name, Resume::Proceed);
-        format!("`{name}` was released at the end of the workload, holding {}", requests(held))
+        format!(
+            "`{name}` was released at the end of the workload, holding {}",
+            requests(held)
+        )
     })
     .collect()
 }
@@ -85,7 +88,10 @@ pub(super) fn at_the_end(control: &Control) -> Result<Vec<String>, Unknown> {
             return Err(Unknown(format!("`{name}` applied to no request of the workload")));
         }
         if held > 0 {
-            notes.push(format!("`{name}` still held {} when the recording ended", requests(held)));
+            notes.push(format!(
+                "`{name}` still held {} when the recording ended",
+                requests(held)
+            ));
         }
     }
     Ok(notes)

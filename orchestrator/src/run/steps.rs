@@ -8,8 +8,8 @@ use coldcut_core::scenario::{Action, Step};
 use coldcut_wire::{ContentName, Done, ExecSpec, Output, Request, Stream};
 use rustix::io::Errno;
 
-use super::lab::Lab;
 use super::disk;
+use super::lab::Lab;
 use super::session::Session;
 use super::{OrUnknown as _, Unknown};
 use crate::device::{Control, DeviceHandle};

@@ -57,20 +57,28 @@ async fn a_write_is_held_by_whose_data_it_carries() {
     control.arm(held, Some(BTreeSet::from([content_id(&victim)])), WAIT);
     let (_recording, log) = rig.record().await;
     let mut client = rig.client();
-    client.write(0, &data(&other, 4096), false).expect("another file's");
+    client
+        .write(0, &data(&other, 4096), false)
+        .expect("another file's");
     client.write(4096, &[7; 4096], false).expect("nobody's");
     assert!(
-        tokio::time::timeout(SILENCE, control.held("data", 1)).await.is_err(),
+        tokio::time::timeout(SILENCE, control.held("data", 1))
+            .await
+            .is_err(),
         "nothing is held yet"
     );
     // One sector among many is enough.
     let mixed = [vec![0; 4096], data(&victim, 512), vec![1; 3584]].concat();
     let write = client.send(command::WRITE, 0, 8192, 8192, &mixed).expect("sent");
-    tokio::time::timeout(WAIT, control.held("data", 1)).await.expect("held");
+    tokio::time::timeout(WAIT, control.held("data", 1))
+        .await
+        .expect("held");
     assert_eq!(control.rules(), [("data".to_owned(), 1, 1)]);
     // It is submitted and not applied; a second one passes, since the rule was for one.
     assert!(matches!(log.events().last(), Some(Event::Submit(_, io, _)) if io.offset == 8192));
-    client.write(65536, &data(&victim, 4096), false).expect("the second one passes");
+    client
+        .write(65536, &data(&victim, 4096), false)
+        .expect("the second one passes");
     let mut found = [9; 4096];
     client.read(12288, &mut found).expect("a read");
     assert_eq!(found, [0; 4096]);
@@ -92,8 +100,13 @@ async fn a_read_is_held_by_what_is_stored_there() {
     control.arm(held, Some(BTreeSet::from([content_id(&victim)])), WAIT);
     client.read(8192, &mut [0; 4096]).expect("nobody's");
     let read = client.send(command::READ, 0, 0, 8192, &[]).expect("sent");
-    tokio::time::timeout(WAIT, control.held("reading", 1)).await.expect("held");
-    assert_eq!(control.release("reading", Resume::Fail(coldcut::device::proto::Errno::Io)), Some((1, 1)));
+    tokio::time::timeout(WAIT, control.held("reading", 1))
+        .await
+        .expect("held");
+    assert_eq!(
+        control.release("reading", Resume::Fail(coldcut::device::proto::Errno::Io)),
+        Some((1, 1))
+    );
     assert_eq!(client.next_reply().expect("a reply"), (read, 5));
 }
 
@@ -133,7 +146,9 @@ async fn what_is_held_too_long_is_released_and_said() {
     let write = client.send(command::WRITE, 0, 0, 512, &[1; 512]).expect("sent");
     let start = Instant::now();
     let flush = client.send(command::FLUSH, 0, 0, 0, &[]).expect("sent");
-    let overdue = tokio::time::timeout(WAIT, control.overdue()).await.expect("overdue");
+    let overdue = tokio::time::timeout(WAIT, control.overdue())
+        .await
+        .expect("overdue");
     assert_eq!(
         overdue,
         Overdue {

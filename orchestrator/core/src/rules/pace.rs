@@ -48,7 +48,11 @@ mod tests {
         let mut pace = Pace::new(Some(1 << 20), 0);
         assert_eq!(pace.delay(0, 1 << 20), SECOND);
         assert_eq!(pace.delay(0, 1 << 19), SECOND + SECOND / 2);
-        assert_eq!(pace.delay(SECOND, 0), SECOND / 2, "a flush waits for what is queued");
+        assert_eq!(
+            pace.delay(SECOND, 0),
+            SECOND / 2,
+            "a flush waits for what is queued"
+        );
         assert_eq!(pace.delay(10 * SECOND, 1 << 20), SECOND);
     }
 

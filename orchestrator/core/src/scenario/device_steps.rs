@@ -63,8 +63,13 @@ impl Rules {
             Some(armed) if !armed.released => Ok(armed),
             Some(_) => Err(Problem::new(&name.span, format!("`{text}` was released already")).into()),
             None => {
-                let problem = Problem::new(&name.span, format!("no `hold` or `fail` named `{text}` comes before"));
-                Err(problem.nearest(text, self.armed.keys().map(String::as_str)).into())
+                let problem = Problem::new(
+                    &name.span,
+                    format!("no `hold` or `fail` named `{text}` comes before"),
+                );
+                Err(problem
+                    .nearest(text, self.armed.keys().map(String::as_str))
+                    .into())
             }
         }
     }
@@ -88,7 +93,10 @@ impl Lowering<'_> {
             return Err(Problem::new(&errno.span, message).into());
         }
         if !self.recorded {
-            let message = format!("`{}` belongs into `workload`: the setup runs undisturbed", key.value);
+            let message = format!(
+                "`{}` belongs into `workload`: the setup runs undisturbed",
+                key.value
+            );
             return Err(Problem::new(&key.span, message).into());
         }
         Ok(())
@@ -127,16 +135,21 @@ impl Lowering<'_> {
             },
             Effect::Fail,
         )?;
-        Ok(Action::Device(DeviceAction::Arm { rule, within_ms: None }))
+        Ok(Action::Device(DeviceAction::Arm {
+            rule,
+            within_ms: None,
+        }))
     }
 
     fn rule(&mut self, doc: &RuleDoc<'_>, effect: Effect) -> Lowered<Rule> {
         let name = &doc.name.value.0;
         if let Some(first) = self.rules.armed.get(name) {
             let line = line_of(self.text, first.span.start);
-            return Err(Problem::new(&doc.name.span, format!("the name `{name}` is used twice"))
-                .label(format!("first used in line {line}"))
-                .into());
+            return Err(
+                Problem::new(&doc.name.span, format!("the name `{name}` is used twice"))
+                    .label(format!("first used in line {line}"))
+                    .into(),
+            );
         }
         let kind = doc.kind.unwrap_or(Kind::Write);
         let whose = match doc.of {
@@ -155,7 +168,9 @@ impl Lowering<'_> {
                 let start = offset.map_or(0, |o| o.value.0);
                 let len = len.map_or(u64::MAX, |l| l.value.0);
                 if len == 0 {
-                    return Err(Problem::new(&doc.name.span, "an empty range is touched by no request").into());
+                    return Err(
+                        Problem::new(&doc.name.span, "an empty range is touched by no request").into(),
+                    );
                 }
                 Some(start..start.saturating_add(len))
             }
@@ -248,7 +263,8 @@ fn whose(of: &At<String>) -> Lowered<Whose> {
             }))
         }
         Some(_) => {
-            let message = format!("expected a content such as `victim@1`, or a file such as `victim`, found `{text}`");
+            let message =
+                format!("expected a content such as `victim@1`, or a file such as `victim`, found `{text}`");
             Err(Problem::new(&of.span, message).into())
         }
     }

@@ -31,8 +31,8 @@ mod units;
 
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, FsType, Moment, MountFlag, Programs,
-    Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
+    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, FsType, Moment,
+    MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::parse_path;
 pub use schema::schema;

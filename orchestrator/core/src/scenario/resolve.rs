@@ -236,7 +236,9 @@ impl Whole<'_> {
         let setup = own.setup.as_ref().or(self.base.setup.as_ref());
         let workload = own.workload.as_ref().or(self.base.workload.as_ref());
         let given = [setup, workload].into_iter().flatten();
-        let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + StepEntry::count(&p.value)));
+        let (read, entries) = given.fold((true, 0), |(r, n), p| {
+            (r && p.whole, n + StepEntry::count(&p.value))
+        });
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
         let mut rules = Rules::default();

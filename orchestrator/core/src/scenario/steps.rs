@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_wire::{
-    ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags,
-};
+use coldcut_wire::{ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags};
 
 use super::at::At;
 use super::device_steps::Rules;
@@ -13,8 +11,7 @@ use super::error::{Problem, Sink, Span, line_of};
 use super::model::{Action, Programs, Step};
 use super::names::{Content, HANDLE, Target};
 use super::step_doc::{
-    FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc,
-    WriteDoc,
+    FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc, WriteDoc,
 };
 use super::tasks::Tasks;
 use super::units::{Millis, Size, show_size};

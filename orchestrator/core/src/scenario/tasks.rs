@@ -46,7 +46,11 @@ type Lowered = Result<Action, Box<Problem>>;
 impl Tasks {
     /// A lane that no running task has. One that was left may run for ever.
     fn free_lane(&self) -> Option<u8> {
-        let used = |lane: u8| self.all.values().any(|t| t.lane == lane && t.state != State::Joined);
+        let used = |lane: u8| {
+            self.all
+                .values()
+                .any(|t| t.lane == lane && t.state != State::Joined)
+        };
         (1..LANES).find(|lane| !used(*lane))
     }
 
@@ -54,7 +58,8 @@ impl Tasks {
     pub(super) fn at_the_end(&self, sink: &Sink) {
         for (name, task) in &self.all {
             if task.state == State::Running {
-                let message = format!("nobody waits for the task `{name}`, so how it ends would not be known");
+                let message =
+                    format!("nobody waits for the task `{name}`, so how it ends would not be known");
                 let help = format!(
                     "add `- join: {name}`, or `- leave: {name}` if the power is to be cut while it runs"
                 );
@@ -74,7 +79,11 @@ impl Tasks {
         match self.all.get(name) {
             Some(started) if started.state == State::Running => Ok(started),
             Some(started) => {
-                let how = if started.state == State::Joined { "joined" } else { "left" };
+                let how = if started.state == State::Joined {
+                    "joined"
+                } else {
+                    "left"
+                };
                 Err(Problem::new(&task.span, format!("the task `{name}` was {how} already")).into())
             }
             None => {
