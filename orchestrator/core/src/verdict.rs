@@ -41,6 +41,14 @@ pub enum ViolationKind {
     Dmesg,
     /// Something could not be read.
     Unreadable,
+    /// Something took, or waited, longer than it must.
+    Stall,
+    /// A write that was acknowledged is not there, without any crash.
+    LostWrite,
+    /// A read returned what had been overwritten before it began.
+    StaleRead,
+    /// Something that was measured is not what it must be.
+    Measure,
 }
 
 /// One broken promise in one crash state.
@@ -163,6 +171,10 @@ impl std::fmt::Display for ViolationKind {
             Self::Fsck => "fsck",
             Self::Dmesg => "dmesg",
             Self::Unreadable => "unreadable",
+            Self::Stall => "stall",
+            Self::LostWrite => "lost-write",
+            Self::StaleRead => "stale-read",
+            Self::Measure => "measure",
         })
     }
 }

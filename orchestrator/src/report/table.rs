@@ -70,6 +70,9 @@ pub fn render_run(run: &RunResult) -> String {
         if let Verdict::Inconclusive { cause } = &cell.verdict {
             let _ = writeln!(text, "    {}", cause.replace('\n', "\n    "));
         }
+        for line in shown_measurements(cell) {
+            let _ = writeln!(text, "    {line}");
+        }
         for note in &cell.notes {
             let _ = writeln!(text, "    note: {note}");
         }
@@ -81,6 +84,12 @@ pub fn render_run(run: &RunResult) -> String {
         totals.as_declared, totals.not_as_declared, totals.inconclusive
     );
     text
+}
+
+/// What was measured, but for what stands there as evidence already.
+fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
+    let told = |line: &&String| !cell.violations.iter().any(|v| v.evidence == **line);
+    cell.measured.iter().filter(told)
 }
 
 fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &coldcut_core::result::Violation> {
@@ -97,15 +106,19 @@ fn row(cell: &CellResult) -> [String; 10] {
         Verdict::Inconclusive { .. } => "inconclusive".to_owned(),
         verdict => verdict_text(verdict),
     };
+    let s = &cell.states;
+    // A live variant has no crash states.
+    let none = s.cuts == 0 && !cell.measured.is_empty();
+    let count = |n: u64| if none { "-".to_owned() } else { n.to_string() };
     [
         cell.cell.scenario.clone(),
         cell.cell.variant.clone(),
         cell.cell.kernel.clone(),
         outcome_text(&cell.declared),
         seen,
-        cell.states.cuts.to_string(),
-        cell.states.total.to_string(),
-        cell.states.distinct.to_string(),
+        count(s.cuts),
+        count(s.total),
+        count(s.distinct),
         cell.obligations.to_string(),
         standing_text(cell.standing).to_owned(),
     ]
@@ -165,6 +178,9 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
             "    coldcut replay {run}/{}/{}",
             cell.cell.id, violation.state
         );
+    }
+    for line in shown_measurements(cell) {
+        let _ = writeln!(text, "  measured: {line}");
     }
     for note in &cell.notes {
         let _ = writeln!(text, "  note: {note}");

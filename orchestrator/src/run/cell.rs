@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::index::{Digest, DigestCursor};
+use coldcut_core::live;
 use coldcut_core::oracle::{History, Judge, Tally};
 use coldcut_core::recovery::{Recovery, Trust};
-use coldcut_core::result::{CellRef, CellResult, KernelRef, StateCounts, Violation};
+use coldcut_core::result::{CellRef, CellResult, KernelRef, LIVE, StateCounts, Violation};
 use coldcut_core::scenario::Variant;
 use coldcut_core::state::CrashState;
 use coldcut_core::verdict::{Finding, Judgement, Standing, Verdict};
 
 use super::lab::Lab;
+use super::live as witnesses;
 use super::record::{RecordJob, mount_of, record};
 use super::recorded::LoadedRecording;
 use super::recover::{RecoverJob, Recoverer};
@@ -48,6 +50,7 @@ struct Seen {
     obligations: u64,
     broken: u64,
     violations: Vec<Violation>,
+    measured: Vec<String>,
     notes: Vec<String>,
     doubts: Vec<String>,
 }
@@ -91,6 +94,7 @@ pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJ
         obligations: seen.obligations,
         broken: seen.broken,
         violations: seen.violations,
+        measured: seen.measured,
         notes: seen.notes.into_iter().chain(seen.doubts).collect(),
         millis: timings.millis(),
     };
@@ -116,7 +120,16 @@ async fn attempt<R: Recoverer>(
         home: job.file.home(),
         dir: &job.dir,
     };
-    seen.notes.extend(record(lab, &to_record, timings).await?);
+    let (found, notes) = record(lab, &to_record, timings).await?;
+    seen.notes.extend(notes);
+    let live = witnesses::conclude(&job.variant, &found, &job.dir)?;
+    seen.measured.clone_from(&live.lines);
+    keep_live(seen, &live);
+    if job.variant.is_live() {
+        let (verdict, obligations) = witnesses::verdict(&job.variant, &live);
+        seen.obligations = obligations;
+        return Ok(verdict);
+    }
 
     phase(Phase::Plan);
     let start = Instant::now();
@@ -150,7 +163,7 @@ async fn attempt<R: Recoverer>(
 
     phase(Phase::Judge);
     let start = Instant::now();
-    let verdict = judge_all(job, &judged, &results.outcomes, seen);
+    let verdict = judge_all(job, &judged, &results.outcomes, &live, seen);
     timings.add(Phase::Judge, start);
     if !seen.violations.is_empty() {
         phase(Phase::Recover);
@@ -377,6 +390,7 @@ fn judge_all(
     job: &CellJob,
     judged: &Judged<'_>,
     recoveries: &[Result<Recovery, Unknown>],
+    live: &live::Judged,
     seen: &mut Seen,
 ) -> Verdict {
     let unclean = recoveries
@@ -390,6 +404,7 @@ fn judge_all(
         ));
     }
     let mut tally = Tally::new(&job.variant);
+    tally.add(&live.judgement);
     if let Some(Unknown(cause)) = recoveries.iter().find_map(|r| r.as_ref().err()) {
         let of = recoveries.len();
         tally.inconclusive(&format!(
@@ -418,6 +433,22 @@ fn judge_all(
     }
     seen.obligations = tally.obligations();
     tally.verdict()
+}
+
+/// Keeps what was found while the workload ran: it belongs to no crash state.
+fn keep_live(seen: &mut Seen, judged: &live::Judged) {
+    for finding in &judged.judgement.findings {
+        seen.broken += 1;
+        seen.violations.push(Violation {
+            kind: finding.kind,
+            state: LIVE.to_owned(),
+            expectation: finding.expectation,
+            evidence: finding.evidence.clone(),
+            // The kernel that showed it is the one that is asked about.
+            confirmed: Some(true),
+        });
+    }
+    seen.doubts.extend(judged.judgement.doubts.iter().cloned());
 }
 
 /// Keeps the first finding of each kind and expectation, and counts all.

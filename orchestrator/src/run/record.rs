@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_core::event::{Event, Phase};
+use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
@@ -13,6 +14,7 @@ use coldcut_core::scenario::{End, FsSource, Variant};
 use super::disk;
 use super::lab::Lab;
 use super::line::Line;
+use super::live::{self, Witness};
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
@@ -54,8 +56,8 @@ pub fn mount_of(variant: &Variant) -> Mount {
     }
 }
 
-/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar. Gives what a
-/// reader should know of it.
+/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar (nothing of
+/// that where the variant has no crash). Gives what the steps measured, and what a reader should know of it.
 ///
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
@@ -63,7 +65,7 @@ pub(crate) async fn record(
     lab: &Lab,
     job: &RecordJob<'_>,
     timings: &Timings,
-) -> Result<Vec<String>, Unknown> {
+) -> Result<(Measurements, Vec<String>), Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let fs = job.variant.filesystem.fstype.name();
     let programs = programs_of(job)?;
@@ -92,10 +94,11 @@ pub(crate) async fn record(
     let (machine, _) = lab.fresh(&spec, &job.dir.console("record")).await?;
     timings.add(Phase::Boot, start);
 
-    let result = run_in(lab, job, &machine, &device.handle(), timings).await;
+    let witness = Witness::default();
+    let result = run_in(lab, job, &machine, &device.handle(), &witness, timings).await;
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
-    result
+    result.map(|notes| (witness.into_found(), notes))
 }
 
 /// The host directory that goes into the guest for `exec` steps.
@@ -122,6 +125,7 @@ async fn run_in(
     job: &RecordJob<'_>,
     machine: &Machine,
     handle: &DeviceHandle,
+    witness: &Witness,
     timings: &Timings,
 ) -> Result<Vec<String>, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
@@ -139,6 +143,7 @@ async fn run_in(
         device: None,
         control: None,
         contents: &contents,
+        witness,
     };
 
     phase(Phase::Setup);
@@ -164,6 +169,24 @@ async fn run_in(
 
     phase(Phase::Record);
     let start = Instant::now();
+    if variant.is_live() {
+        let control = disk::control(variant.device);
+        handle.set_gate(Some(control.gate()));
+        let steps = Steps {
+            control: Some(&control),
+            ..steps
+        };
+        let work = workload(job, &steps, &mount, &control);
+        let outcome = tokio::select! {
+            outcome = live::logged(variant, &session, witness, work) => outcome,
+            overdue = control.overdue() => Err(Unknown(overdue.to_string())),
+            error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+        };
+        timings.add(Phase::Record, start);
+        let mut notes = outcome?;
+        notes.extend(disk::at_the_end(&control)?);
+        return Ok(notes);
+    }
     let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
     let size = handle.size();
     let recorder: FileRecorder = Recorder::new(
@@ -187,7 +210,7 @@ async fn run_in(
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = workload(job, &steps, &mount, handle, &control) => outcome,
+        outcome = live::logged(variant, &session, witness, workload(job, &steps, &mount, &control)) => outcome,
         overdue = control.overdue() => Err(Unknown(overdue.to_string())),
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
@@ -224,19 +247,20 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
     Ok(())
 }
 
+/// Runs the workload; marks go into the log, where there is one.
 async fn workload(
     job: &RecordJob<'_>,
     steps: &Steps<'_>,
     mount: &Mount,
-    handle: &DeviceHandle,
     control: &Control,
 ) -> Result<Vec<String>, Unknown> {
     let (lab, session) = (steps.lab, steps.session);
     let variant = job.variant;
-    let mark = |text: &str| {
-        handle
+    let mark = |text: &str| match steps.device {
+        Some(handle) => handle
             .mark(&Mark::Other(text.to_owned()))
-            .or_unknown("marking the log")
+            .or_unknown("marking the log"),
+        None => Ok(()),
     };
     mark("mounting")?;
     session

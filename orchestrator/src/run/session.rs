@@ -37,6 +37,15 @@ pub struct Session<'a> {
     lane: Lane,
 }
 
+/// How an operation ended, and what it measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// What it measured, also where it failed in the end.
+    pub parts: Vec<coldcut_wire::Measured>,
+    /// What its last system call returned, and the nanoseconds that all of them took.
+    pub result: Result<(i64, u64), CallError>,
+}
+
 /// A call that the guest may refuse without anything being wrong with the guest.
 pub type Called<T> = Result<Result<T, CallError>, GuestError>;
 
@@ -109,21 +118,37 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Self::mount`].
     pub async fn op(&self, name: &str, op: Op) -> Called<()> {
-        let extra = if let Op::Sleep { millis } = op {
-            Duration::from_millis(millis)
-        } else {
-            Duration::ZERO
-        };
-        refused(
-            self.alive(self.machine.guest.call_in(
-                self.lane,
-                name,
-                Request::Op(op),
-                self.limits.step + extra,
-            ))
-            .await
-            .map(drop),
-        )
+        Ok(self.measure(name, op).await?.result.map(drop))
+    }
+
+    /// Runs an operation and keeps what it measured.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn measure(&self, name: &str, op: Op) -> Result<Measured, GuestError> {
+        let limit = self.limits.step + Duration::from_millis(op.patience_ms());
+        self.alive(async {
+            let guest = &self.machine.guest;
+            let mut reply = guest.request_in(self.lane, name, Request::Op(op), limit).await?;
+            let mut parts = Vec::new();
+            let result = loop {
+                match reply.next().await {
+                    Ok(Next::Output(Output::Measured(part))) if parts.len() < MAX_PARTS => parts.push(part),
+                    Ok(Next::Output(other)) => return Err(nonsense(name, &other)),
+                    Ok(Next::Done(Done::Op { ret, nanos })) => break Ok((ret, nanos)),
+                    Ok(Next::Done(other)) => return Err(nonsense(name, &other)),
+                    Err(GuestError::Failed(failure)) => {
+                        break Err(CallError {
+                            errno: failure.errno,
+                            what: failure.what,
+                        });
+                    }
+                    Err(error) => return Err(error),
+                }
+            };
+            Ok(Measured { parts, result })
+        })
+        .await
     }
 
     /// Mounts, walks the whole tree with the provenance of every sector, unmounts, and reads what the kernel logged
@@ -193,6 +218,16 @@ impl<'a> Session<'a> {
                 dmesg,
             },
         })
+    }
+
+    /// The kernel's log from there on; nothing from its end on.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn dmesg(&self, from: DmesgFrom) -> Result<Vec<DmesgLine>, GuestError> {
+        let guest = &self.machine.guest;
+        let asked = guest.request("dmesg", Request::Dmesg(from), self.limits.answer);
+        self.alive(async { dmesg_lines(collect(asked.await?).await?) }).await
     }
 
     /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk.

@@ -54,7 +54,9 @@ impl Origins {
                     Op::Open { path, handle, .. } => {
                         handles.insert(handle, path);
                     }
-                    Op::Write { path, content, .. } | Op::MmapStore { path, content, .. } => {
+                    Op::Write { path, content, .. }
+                    | Op::MmapStore { path, content, .. }
+                    | Op::Burst { path, content, .. } => {
                         let handle = path.strip_prefix("fd:").and_then(|h| handles.get(h).copied());
                         let file = handle.unwrap_or(path).to_owned();
                         origins

@@ -63,6 +63,14 @@ fn written(variant: &Variant) -> Written {
                 content,
                 flags,
                 ..
+            }
+            | Op::Burst {
+                path,
+                offset,
+                len,
+                content,
+                flags,
+                ..
             } => {
                 let handle = path.strip_prefix(HANDLE).and_then(|h| appending.get(h));
                 (
@@ -71,6 +79,7 @@ fn written(variant: &Variant) -> Written {
                     flags.append || handle == Some(&true),
                 )
             }
+            Op::Vmsplice { len, content, .. } => (content, 0..*len, false),
             Op::MmapStore {
                 offset, len, content, ..
             } => (content, *offset..offset + len, false),
@@ -192,7 +201,8 @@ impl<'a> Contents<'a> {
         Err(Problem::new(&at.span, message).help(help).into())
     }
 
-    fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
+    /// The content that is named, if any step writes it.
+    pub(crate) fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
         match &wanted.value {
             WantedDoc::Content(content) => {
                 let content = At {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at::At;
+use super::live_doc::{ContrastDoc, LoggedDoc, MeasureDoc, ReturnedDoc, ShowsDoc};
 use super::names::{Content, Label, Path};
 use super::units::{Mode, Size};
 
@@ -37,6 +38,16 @@ pub(crate) enum ExpectDoc {
     Fsck(FsckDoc),
     /// The kernel's log of the recovery holds none of these texts.
     DmesgFree(At<Vec<String>>),
+    /// Live: a measured number lies within bounds.
+    Measure(MeasureDoc),
+    /// Live: a hazard does not show in one arm while a control in the same guest stays quiet.
+    Contrast(ContrastDoc),
+    /// Live: what a `read` step returned, each time.
+    Returned(ReturnedDoc),
+    /// Live: words in a text that a step found, such as a kernel stack.
+    Shows(ShowsDoc),
+    /// Live: words in the kernel's log from the mount to the last step.
+    Logged(LoggedDoc),
 }
 
 /// Options of `content`: one of `is`, `one_of` and `mix_of`.

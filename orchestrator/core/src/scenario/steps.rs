@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_wire::{ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags};
+use coldcut_wire::{
+    ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
+};
 
 use super::at::At;
 use super::device_steps::Rules;
@@ -35,6 +37,8 @@ pub(crate) struct Lowering<'a> {
     labels: BTreeMap<String, Span>,
     /// Tasks that were started.
     pub(super) tasks: Tasks,
+    /// Traces under way, and the fields that they are asked for.
+    pub(super) traces: BTreeMap<String, Vec<String>>,
     /// What the device was told.
     pub(super) rules: Rules,
     /// Steps so far: the next one's number.
@@ -51,6 +55,7 @@ impl<'a> Lowering<'a> {
             handles: BTreeMap::new(),
             labels: BTreeMap::new(),
             tasks: Tasks::default(),
+            traces: BTreeMap::new(),
             rules: Rules::default(),
             count: 0,
         }
@@ -84,7 +89,8 @@ impl<'a> Lowering<'a> {
             name: StepName { index, name },
             labelled,
             action,
-            expected_errno: entry.errno.as_ref().map(|e| e.value.0),
+            expected_errno: entry.errno.as_ref().and_then(|e| e.value.0).map(|e| e.0),
+            any_errno: entry.errno.as_ref().is_some_and(|e| e.value.0.is_none()),
             line: line_of(self.text, entry.key.span.start),
         })
     }
@@ -239,6 +245,23 @@ impl<'a> Lowering<'a> {
                     },
                 }
             }
+            StepDoc::Burst(d) => self.burst(d)?,
+            StepDoc::Read(d) => self.read(d)?,
+            StepDoc::Trace(d) => self.trace(d, entry)?,
+            StepDoc::Collect(d) => self.collect(d)?,
+            StepDoc::Observe(d) => self.observe(d)?,
+            StepDoc::Bdi => Op::Bdi,
+            StepDoc::Pipe(d) => self.pipe(d)?,
+            StepDoc::Socket(d) => self.socket(d)?,
+            StepDoc::Splice(d) => self.transfer(d, Transfer::Splice)?,
+            StepDoc::Tee(d) => self.transfer(d, Transfer::Tee)?,
+            StepDoc::Sendfile(d) => self.transfer(d, Transfer::Sendfile)?,
+            StepDoc::Vmsplice(d) => self.vmsplice(d)?,
+            StepDoc::Pump(d) => self.pump(d)?,
+            StepDoc::Consume(d) => self.consume(d)?,
+            StepDoc::Pending(d) => Op::Pending {
+                path: self.stream(&d.path)?,
+            },
             StepDoc::Sleep(millis) => Op::Sleep {
                 millis: bounded(millis)?,
             },
@@ -277,7 +300,7 @@ impl<'a> Lowering<'a> {
         problem.nearest(name, open).into()
     }
 
-    fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
+    pub(super) fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
         match target.value.0.strip_prefix(HANDLE) {
             Some(handle) if !self.handles.contains_key(handle) => {
                 Err(self.unknown_handle(handle, &target.span))
@@ -288,7 +311,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The content given, or the file's own first generation.
-    fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
+    pub(super) fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
         if let Some(content) = content {
             return content.value.0.clone();
         }
@@ -389,7 +412,7 @@ pub(super) fn guest(path: &str) -> String {
     }
 }
 
-fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
+pub(super) fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
     let has = |flag| list.contains(&flag);
     WriteFlags {
         create,
@@ -414,7 +437,7 @@ fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {
     }
 }
 
-fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
+pub(super) fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     match len.value.0 {
         0 => Err(Problem::new(&len.span, "`len` must be more than 0 bytes").into()),
         n if n > MAX_LEN => {
@@ -429,7 +452,7 @@ fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     }
 }
 
-fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
+pub(super) fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
     match offset {
         None => Ok(0),
         Some(o) if o.value.0 > MAX_LEN => {
