@@ -12,6 +12,7 @@ mod boot;
 mod bytes;
 mod classify;
 mod clock;
+mod disks;
 mod dmesg;
 mod exec;
 mod failure;
@@ -23,6 +24,7 @@ mod place;
 mod port;
 mod serve;
 mod session;
+mod wake;
 mod walk;
 
 use std::fs::File;

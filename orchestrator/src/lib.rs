@@ -5,6 +5,7 @@
 
 pub mod agent_binary;
 pub mod bench;
+pub mod bisect;
 pub mod cli;
 pub mod device;
 pub mod filesystem;
@@ -17,3 +18,4 @@ pub mod results;
 pub mod run;
 pub mod scenario_file;
 pub mod scratch;
+pub mod template;

@@ -5,8 +5,10 @@
 //! [`rules`] (what the device is told to do), [`oracle`] (what that means), [`live`] (what is seen without a crash),
 //! [`verdict`] and [`event`] (what is reported).
 
+pub mod bisect;
 pub mod block;
 pub mod covered;
+pub mod diff;
 pub mod event;
 pub mod export;
 pub mod index;

@@ -98,7 +98,8 @@ pub struct ArchiveArgs {
 }
 
 impl ArchiveArgs {
-    fn apply(self, store: &mut Store) {
+    /// Tells the store.
+    pub(super) fn apply(self, store: &mut Store) {
         let options = &mut store.archive;
         options.main = self.archive.or(options.main.take());
         options.security = self.security_archive.or(options.security.take());
@@ -326,13 +327,13 @@ fn say(text: &str) -> anyhow::Result<()> {
 }
 
 /// Progress on standard error: a bar on a terminal, lines elsewhere.
-struct Terminal {
+pub(super) struct Terminal {
     bar: Option<ProgressBar>,
     last: Mutex<String>,
 }
 
 impl Terminal {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -344,7 +345,7 @@ impl Terminal {
         }
     }
 
-    fn done(&self) {
+    pub(super) fn done(&self) {
         if let Some(bar) = &self.bar {
             bar.set_style(ProgressStyle::default_spinner());
             bar.set_message("");

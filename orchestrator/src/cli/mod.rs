@@ -1,6 +1,8 @@
 //! The command line.
 
+mod batch;
 mod bench;
+mod bisect;
 mod check;
 mod doctor;
 pub mod kernel;
@@ -36,6 +38,7 @@ enum Command {
     Show(show::ShowArgs),
     /// Recover and judge one crash state of a run again, verbosely
     Replay(replay::ReplayArgs),
+    Bisect(Box<bisect::BisectArgs>),
     /// The kernel store
     #[command(subcommand)]
     Kernel(kernel::KernelCommand),
@@ -67,6 +70,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => Ok(check::run(&args)),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(args).await,
+        Command::Bisect(args) => bisect::run(*args).await,
         Command::Kernel(command) => {
             tokio::task::spawn_blocking(move || kernel::run(command)).await??;
             Ok(ExitCode::SUCCESS)

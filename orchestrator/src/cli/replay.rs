@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use coldcut_core::mark::Mark;
 use coldcut_core::oracle::{self, History};
-use coldcut_core::recovery::Recovery;
+use coldcut_core::recovery::{Recovery, Trust};
 use coldcut_core::result::{CellRef, LIVE, Totals};
 use coldcut_core::scenario::Variant;
 use coldcut_core::state::StateId;
@@ -20,7 +20,8 @@ use crate::results::{CellDir, find_run, load_run, state_path};
 use crate::run::cell::{CellJob, run_cell};
 use crate::run::record::mount_of;
 use crate::run::recorded::LoadedRecording;
-use crate::run::recover::{ColdBoot, RecoverJob, Recoverer as _};
+use crate::run::recover::{Machines, RecoverJob, Recoverer as _};
+use crate::run::tiers::Policy;
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -109,8 +110,9 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         mount: mount_of(&variant),
         contents: Arc::new(variant.contents()),
         console: cell_dir.console(&format!("replay-{state_id}")),
+        fsck: true,
     };
-    let recovery = ColdBoot.recover(&lab, &job).await?;
+    let recovery = Machines.recover(&lab, &job, Trust::Cold).await?;
     show(&recovery);
     let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
     let judgement = oracle::judge(&variant, &history, &recovery);
@@ -144,8 +146,9 @@ async fn run_live(
         cell,
         variant,
         kernel,
+        policy: Policy::Cold,
     };
-    let result = run_cell(lab, Arc::new(ColdBoot), job).await;
+    let result = run_cell(lab, Arc::new(Machines), job).await;
     print!("{}", render_cell("(this run is not kept)", &result));
     Ok(ExitCode::from(Totals::of([result.standing]).exit_code()))
 }

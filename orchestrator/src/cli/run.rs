@@ -4,21 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
-use coldcut_core::event::Event;
-use coldcut_core::result::{CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult, Totals};
-use coldcut_core::scenario::Variant;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
-
-use super::machines::{MachineArgs, open_lab};
+use super::batch::Batch;
+use super::machines::{MachineArgs, TrustArgs};
 use super::{ResultsArg, USAGE};
-use crate::kernel::Kernel;
-use crate::report::{EventSink, JsonLines, Progress, Reporter, render_run};
-use crate::results::{RunDir, RunInfo, ScenarioInfo};
-use crate::run::cell::{CellJob, run_cell};
-use crate::run::lab::Lab;
-use crate::run::recover::ColdBoot;
+use crate::report::{JsonLines, Progress, Reporter, render_run};
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +28,8 @@ pub(super) struct RunArgs {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
     machines: MachineArgs,
     #[command(flatten)]
     results: ResultsArg,
@@ -49,160 +40,33 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(USAGE));
     };
     let store = crate::kernel::Store::open_default()?;
-    let kernels: Vec<Arc<Kernel>> = args
+    let kernels = args
         .kernel
         .iter()
-        .map(|spec| store.find(spec).map(Arc::new))
-        .collect::<Result<_, _>>()?;
-    let first = kernels.first().context("no kernel was named")?;
-
-    let mut run_dir = RunDir::create(&args.results.results)
-        .with_context(|| format!("cannot make a run in {}", args.results.results.display()))?;
-    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(JsonLines::new(run_dir.events()?))];
-    if args.json {
-        reporters.push(Box::new(JsonLines::new(std::io::stdout())));
+        .map(|spec| Ok((spec.clone(), Arc::new(store.find(spec)?))))
+        .collect::<anyhow::Result<_>>()?;
+    let screen: Box<dyn Reporter> = if args.json {
+        Box::new(JsonLines::new(std::io::stdout()))
     } else {
-        reporters.push(Box::new(Progress::new()));
-    }
-    let events = EventSink::new(reporters);
-    let lab = Arc::new(open_lab(&args.machines, events.clone(), first).await?);
-
-    let mut jobs = Vec::new();
-    for file in &files {
-        for variant in file.scenario.variants() {
-            if !args.variant.is_empty() && !args.variant.contains(&variant.name) {
-                continue;
-            }
-            for (kernel, name) in kernels.iter().zip(&args.kernel) {
-                let id = format!("{}.{}.{name}", file.scenario.name, variant.name);
-                let cell = CellRef {
-                    id: file_name(&id),
-                    scenario: file.scenario.name.clone(),
-                    variant: variant.name.clone(),
-                    kernel: name.clone(),
-                };
-                jobs.push((cell, Arc::clone(file), variant.clone(), Arc::clone(kernel)));
-            }
-        }
-    }
-    check_selection(
-        &args,
-        &files,
-        &jobs.iter().map(|(cell, ..)| cell).collect::<Vec<_>>(),
-    )?;
-
-    let info = RunInfo {
-        format: RESULT_FORMAT,
-        run: run_dir.id().to_owned(),
-        coldcut: env!("CARGO_PKG_VERSION").to_owned(),
-        qemu: lab.qemu.version.clone(),
-        accel: format!("{}: {}", lab.accel.accel, lab.accel.why),
-        command_line: std::env::args().collect(),
+        Box::new(Progress::new())
+    };
+    let batch = Batch {
+        files,
+        kernels,
+        variants: &args.variant,
         seed: args.seed,
-        started: std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs()),
-        kernels: kernels
-            .iter()
-            .zip(&args.kernel)
-            .map(|(k, name)| KernelRef {
-                name: name.clone(),
-                release: k.release().to_owned(),
-                digest: k.digest().to_owned(),
-            })
-            .collect(),
-        scenarios: files
-            .iter()
-            .map(|f| ScenarioInfo {
-                name: f.scenario.name.clone(),
-                file: f.path.display().to_string(),
-                digest: f.scenario.digest().to_hex().to_string(),
-            })
-            .collect(),
-        cells: jobs.iter().map(|(cell, ..)| cell.clone()).collect(),
+        policy: args.trust.policy(),
+        machines: &args.machines,
+        results: &args.results.results,
+        screen: vec![screen],
     };
-    run_dir
-        .begin(&info)
-        .with_context(|| format!("cannot write to {}", run_dir.path().display()))?;
-    for file in &files {
-        run_dir.keep_scenario(&file.scenario.name, &file.text)?;
-    }
-    events.send(Event::RunStarted {
-        run: info.run.clone(),
-        cells: info.cells.clone(),
-        jobs: args.machines.jobs(),
-        accel: info.accel.clone(),
-    });
-
-    let count = jobs.len();
-    let mut cells = in_order(jobs, &run_dir, &lab, args.machines.jobs())?;
-    let mut result = RunResult {
-        format: RESULT_FORMAT,
-        run: info.run.clone(),
-        totals: Totals::default(),
-        cells: Vec::new(),
-    };
-    while let Some(cell) = cells.recv().await {
-        result = run_dir.finish_cell(cell).context("cannot write result.json")?;
-    }
-    if result.cells.len() < count {
-        bail!(
-            "{} cells died; this is a defect of coldcut",
-            count - result.cells.len()
-        );
-    }
-    events.send(Event::RunFinished {
-        totals: result.totals,
-        seconds: events.seconds(),
-    });
+    let ran = batch.run().await?;
     if !args.json {
         println!();
-        print!("{}", render_run(&result));
-        println!("results: {}", run_dir.path().display());
+        print!("{}", render_run(&ran.result));
+        println!("results: {}", ran.dir.display());
     }
-    Ok(ExitCode::from(result.totals.exit_code()))
-}
-
-type Selected = (CellRef, Arc<ScenarioFile>, Variant, Arc<Kernel>);
-
-/// Begins cells in order, at most as many at once as machines, so that the first verdicts come early.
-fn in_order(
-    jobs: Vec<Selected>,
-    run_dir: &RunDir,
-    lab: &Arc<Lab>,
-    at_once: usize,
-) -> anyhow::Result<mpsc::Receiver<CellResult>> {
-    let (sender, results) = mpsc::channel(jobs.len().max(1));
-    let mut ready = Vec::new();
-    for (cell, file, variant, kernel) in jobs {
-        let dir = run_dir.cell(&cell.id)?;
-        ready.push(CellJob {
-            cell,
-            file,
-            variant,
-            kernel,
-            dir,
-        });
-    }
-    let lab = Arc::clone(lab);
-    tokio::spawn(async move {
-        let turns = Arc::new(Semaphore::new(at_once));
-        let mut tasks = JoinSet::new();
-        for job in ready {
-            let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
-                break;
-            };
-            let (lab, sender) = (Arc::clone(&lab), sender.clone());
-            tasks.spawn(async move {
-                // Fails only when nobody wants results any more.
-                let _ = sender.send(run_cell(lab, Arc::new(ColdBoot), job).await).await;
-                drop(turn);
-            });
-        }
-        drop(sender);
-        while tasks.join_next().await.is_some() {}
-    });
-    Ok(results)
+    Ok(ExitCode::from(ran.result.totals.exit_code()))
 }
 
 /// Reads every file; complains about all that are wrong.
@@ -219,40 +83,4 @@ fn read_all(paths: &[PathBuf]) -> Option<Vec<Arc<ScenarioFile>>> {
         }
     }
     (!bad).then_some(files)
-}
-
-fn check_selection(args: &RunArgs, files: &[Arc<ScenarioFile>], cells: &[&CellRef]) -> anyhow::Result<()> {
-    let known: Vec<&str> = files
-        .iter()
-        .flat_map(|f| f.scenario.variants())
-        .map(|v| v.name.as_str())
-        .collect();
-    if let Some(unknown) = args.variant.iter().find(|v| !known.contains(&v.as_str())) {
-        bail!(
-            "no scenario here has a variant `{unknown}`; there are {}",
-            known.join(", ")
-        );
-    }
-    for (at, cell) in cells.iter().enumerate() {
-        if cells[..at].iter().any(|other| other.id == cell.id) {
-            bail!(
-                "cell {} occurs twice: scenarios given together need different names",
-                cell.id
-            );
-        }
-    }
-    Ok(())
-}
-
-/// A cell's id as a file name.
-fn file_name(id: &str) -> String {
-    id.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "._+-".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
 }

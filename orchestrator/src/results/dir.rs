@@ -62,12 +62,10 @@ impl RunDir {
     /// When it cannot be made.
     pub fn create(results: &Path) -> io::Result<Self> {
         fs::create_dir_all(results)?;
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs());
+        let stamp = stamp_now();
         loop {
             let dir = tempfile::Builder::new()
-                .prefix(&format!("{}-", stamp(seconds)))
+                .prefix(&format!("{stamp}-"))
                 .rand_bytes(4)
                 .tempdir_in(results)?;
             let path = dir.keep();
@@ -231,6 +229,12 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     file.as_file().sync_data()?;
     file.persist(path)?;
     Ok(())
+}
+
+/// The time as directories are named by it.
+pub fn stamp_now() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    stamp(now.map_or(0, |d| d.as_secs()))
 }
 
 /// `20261122-151800` in UTC, by Howard Hinnant's civil-from-days algorithm.

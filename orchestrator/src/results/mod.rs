@@ -6,5 +6,5 @@
 mod dir;
 mod store;
 
-pub use dir::{CellDir, RunDir, RunInfo, ScenarioInfo};
+pub use dir::{CellDir, RunDir, RunInfo, ScenarioInfo, stamp_now};
 pub use store::{ResultsError, find_run, load_result, load_run, state_path};

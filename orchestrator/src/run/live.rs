@@ -7,7 +7,7 @@ use coldcut_core::live::{Judged, Measurements};
 use coldcut_core::oracle::Tally;
 use coldcut_core::scenario::{Action, Check, Step, Variant};
 use coldcut_core::verdict::Verdict;
-use coldcut_wire::Op;
+use coldcut_wire::{DmesgFrom, Op};
 
 use super::session::{Measured, Session};
 use super::{OrUnknown as _, Unknown};
@@ -80,9 +80,9 @@ pub(super) async fn logged<T>(
         return work.await;
     }
     let reading = "reading the kernel's log";
-    let (_, since) = session.dmesg(u64::MAX).await.or_unknown(reading)?;
+    session.dmesg(DmesgFrom::End).await.or_unknown(reading)?;
     let done = work.await?;
-    let (lines, _) = session.dmesg(since).await.or_unknown(reading)?;
+    let lines = session.dmesg(DmesgFrom::Last).await.or_unknown(reading)?;
     witness.log(lines);
     Ok(done)
 }

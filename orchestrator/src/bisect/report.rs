@@ -1,0 +1,266 @@
+//! What a search says: its progress and its answer, as text.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use coldcut_core::bisect::{Aim, Answer, Aspect, Behaviour, Decision, Search, Seen, Side};
+
+use super::drive::{Conclusion, Found, seen};
+use super::journal::{Probe, Question};
+
+/// What the two sides are called.
+fn words(aim: Aim) -> [&'static str; 2] {
+    match aim {
+        Aim::FirstBad => ["good", "bad"],
+        Aim::FirstGood => ["bad", "good"],
+        Aim::FirstDifferent(_) => ["as before", "different"],
+    }
+}
+
+fn word(aim: Aim, side: Side) -> &'static str {
+    words(aim)[usize::from(side == Side::New)]
+}
+
+/// The kernel to be run next, and why it.
+pub fn announce(question: &Question, from: usize, search: &Search, place: usize, probes: &[Probe]) -> String {
+    let number = probes.len() + 1;
+    let name = question.line[place].describe();
+    let runs = probes.iter().filter(|p| p.place == place).count();
+    let again = if runs > 0 {
+        format!(", run {} of it", runs + 1)
+    } else {
+        String::new()
+    };
+    let why = match search.bounds() {
+        Some((old, new)) => {
+            let left = new - old - 1;
+            let more = (left + 1).next_power_of_two().ilog2();
+            format!("{left} left, about {more} more to test")
+        }
+        None if place == from => "the old end".to_owned(),
+        None if place + 1 == question.line.len() => "the new end".to_owned(),
+        None => "in place of an untestable end".to_owned(),
+    };
+    format!("run {number}: {name}{again} ({why})")
+}
+
+/// What a run came to.
+pub fn outcome(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> String {
+    let what = match seen(question, probe, old) {
+        Seen::Old => word(question.aim, Side::Old),
+        Seen::New => word(question.aim, Side::New),
+        Seen::Untestable => "untestable",
+    };
+    format!("  {what}: {} ({:.1} s)", behaved(question, probe), probe.seconds)
+}
+
+/// How a kernel behaved, in a few words.
+fn behaved(question: &Question, probe: &Probe) -> String {
+    let aspect = match question.aim {
+        Aim::FirstDifferent(aspect) => aspect,
+        _ => Aspect::Kinds,
+    };
+    let cause = || {
+        let text = probe.cause.as_deref().unwrap_or("its verdict is inconclusive");
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let of = |aspect| probe.behaviour.as_ref().and_then(|b| b.aspect(aspect));
+    of(aspect).or_else(|| of(Aspect::Verdict)).unwrap_or_else(cause)
+}
+
+/// The whole answer.
+pub fn conclusion(question: &Question, conclusion: &Conclusion, dir: &Path) -> String {
+    let mut text = String::new();
+    let several = conclusion.found.len() > 1;
+    for found in &conclusion.found {
+        if several && !matches!(found.answer, Answer::Between { .. }) {
+            let last = &question.line[question.line.len() - 1];
+            let _ = writeln!(text, "from there to {}: no change", last.describe());
+        } else {
+            answer(&mut text, question, found, &conclusion.probes, dir);
+        }
+    }
+    let mut places: Vec<usize> = conclusion.probes.iter().map(|p| p.place).collect();
+    places.sort_unstable();
+    places.dedup();
+    let seconds: f64 = conclusion.probes.iter().map(|p| p.seconds).sum();
+    let _ = writeln!(
+        text,
+        "{} of {} kernels tested, {} runs, {seconds:.0} s; every run: {}",
+        places.len(),
+        question.line.len(),
+        conclusion.probes.len(),
+        dir.join("probes.jsonl").display()
+    );
+    text
+}
+
+fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe], dir: &Path) {
+    let name = |place: usize| question.line[found.from + place].describe();
+    let [old, new] = words(question.aim);
+    let untestable = untestable(question, found, probes);
+    let list = if untestable.is_empty() {
+        String::new()
+    } else {
+        let names: Vec<String> = untestable.iter().map(|(place, _)| name(*place)).collect();
+        format!("; untestable: {}", names.join(", "))
+    };
+    let mut shown = Vec::new();
+    match &found.answer {
+        Answer::Between {
+            last_old,
+            first_new,
+            unknown,
+        } => {
+            let _ = writeln!(
+                text,
+                "first {new}: {} (last {old}: {}){list}",
+                name(*first_new),
+                name(*last_old)
+            );
+            if !unknown.is_empty() {
+                let names: Vec<String> = unknown.iter().map(|p| name(*p)).collect();
+                let _ = writeln!(
+                    text,
+                    "  the change is in one of {}, {}: those before the last could not be tested",
+                    names.join(", "),
+                    name(*first_new)
+                );
+            }
+            shown.extend([
+                (format!("first {new}"), *first_new),
+                (format!("last {old}"), *last_old),
+            ]);
+        }
+        Answer::Alike { side, oldest, newest } => {
+            let _ = match (question.aim, side) {
+                (Aim::FirstDifferent(_), Side::New) => writeln!(
+                    text,
+                    "{} does not agree with itself: its runs differ, so nothing can be compared with it{list}",
+                    name(*oldest)
+                ),
+                (Aim::FirstDifferent(_), Side::Old) => writeln!(
+                    text,
+                    "no change: {} behaves as {}{list}",
+                    name(*newest),
+                    name(*oldest)
+                ),
+                (aim, side) => writeln!(
+                    text,
+                    "both ends are {}: {} and {}; there is nothing to find between them{list}",
+                    word(aim, *side),
+                    name(*oldest),
+                    name(*newest)
+                ),
+            };
+            shown.extend([("old end".to_owned(), *oldest), ("new end".to_owned(), *newest)]);
+        }
+        Answer::WrongWay { oldest, newest } => {
+            let other = match question.aim {
+                Aim::FirstBad => "; the first good one is found with --first-good",
+                Aim::FirstGood => "; the first bad one is found without --first-good",
+                Aim::FirstDifferent(_) => "",
+            };
+            let _ = writeln!(
+                text,
+                "the wrong way round: {}, the older, is {new}, and {} is {old}{other}{list}",
+                name(*oldest),
+                name(*newest)
+            );
+            shown.extend([("old end".to_owned(), *oldest), ("new end".to_owned(), *newest)]);
+        }
+        Answer::Untestable { only } => {
+            let _ = match only {
+                Some((place, side)) => writeln!(
+                    text,
+                    "nothing to compare: only {} is testable, and is {}{list}",
+                    name(*place),
+                    word(question.aim, *side)
+                ),
+                None => writeln!(text, "no kernel is testable{list}"),
+            };
+        }
+    }
+    for (label, place) in shown {
+        details(text, question, found, &label, place, probes, dir);
+    }
+    for (place, why) in untestable {
+        let _ = writeln!(text, "  untestable  {}: {why}", name(place));
+    }
+}
+
+/// A kernel of the answer: what it did, how often, and how to see it again.
+fn details(
+    text: &mut String,
+    question: &Question,
+    found: &Found,
+    label: &str,
+    place: usize,
+    probes: &[Probe],
+    dir: &Path,
+) {
+    let of: Vec<&Probe> = probes.iter().filter(|p| p.place == found.from + place).collect();
+    let decided = found.search.kernels().nth(place);
+    // The run that shows what was decided, where several contradict each other.
+    let shows = |probe: &&&Probe| match decided.map(|k| k.decision) {
+        Some(Decision::Is(Side::New)) if question.aim == Aim::FirstBad => probe.violation.is_some(),
+        Some(Decision::Is(Side::Old)) if question.aim == Aim::FirstGood => probe.violation.is_some(),
+        _ => true,
+    };
+    let Some(probe) = of.iter().find(shows).or(of.first()) else {
+        return;
+    };
+    let flaky = match decided.map(|k| k.runs) {
+        Some(runs) if runs.flaky() => {
+            let [old, new] = words(question.aim);
+            format!(" (flaky: {} runs {old}, {} {new})", runs.old, runs.new)
+        }
+        Some(runs) if runs.total() > 1 => format!(" ({} runs)", runs.total()),
+        _ => String::new(),
+    };
+    let _ = writeln!(text, "  {label:<11} {}{flaky}", behaved(question, probe));
+    if let (Some((run, cell)), Some((state, evidence))) = (&probe.run, &probe.violation) {
+        let _ = writeln!(text, "              {evidence}");
+        let _ = writeln!(
+            text,
+            "              coldcut replay {}/{cell}/{state}",
+            dir.join(run).display()
+        );
+    } else if let Some((run, _)) = &probe.run {
+        let _ = writeln!(text, "              coldcut show {}", dir.join(run).display());
+    }
+}
+
+/// The kernels that were tried in vain, and why they are untestable.
+fn untestable(question: &Question, found: &Found, probes: &[Probe]) -> Vec<(usize, String)> {
+    let mut out = Vec::new();
+    for (place, kernel) in found.search.kernels().enumerate() {
+        if kernel.decision != Decision::Untestable {
+            continue;
+        }
+        let why = if kernel.runs.old + kernel.runs.new > kernel.runs.untestable {
+            let [old, new] = words(question.aim);
+            format!(
+                "{} runs {old}, {} {new}: more contradiction than the stated rates allow",
+                kernel.runs.old, kernel.runs.new
+            )
+        } else {
+            let unknown = |p: &&Probe| p.place == found.from + place && p.cause.is_some();
+            probes.iter().find(unknown).map_or_else(
+                || "its verdict is inconclusive".to_owned(),
+                |p| behaved(question, p),
+            )
+        };
+        out.push((place, why));
+    }
+    out
+}
+
+/// The exit code: 0 a change was found, 1 there is none to find, 3 nothing could be tested.
+pub fn exit_code(conclusion: &Conclusion) -> u8 {
+    match conclusion.found.first().map(|found| &found.answer) {
+        Some(Answer::Between { .. }) => 0,
+        Some(Answer::Alike { .. } | Answer::WrongWay { .. }) => 1,
+        Some(Answer::Untestable { .. }) | None => 3,
+    }
+}
