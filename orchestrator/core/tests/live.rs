@@ -229,6 +229,12 @@ fn what_could_not_fail_is_refused() {
         let error = scenario(expect).expect_err(expect);
         assert!(error.contains(why), "{expect}: {error}");
     }
+    let traced = HEAD.replace("expect:", "  - trace: {event: 'a:b'}\n    label: t\nexpect:");
+    let text = format!("{traced}  - measure: {{of: t.events, is: 0}}\n");
+    let error = Scenario::parse("live.yaml", &text)
+        .expect_err("never collected")
+        .to_string();
+    assert!(error.contains("nobody collects the trace `t`"), "{error}");
     let crash = HEAD.replace("crash: none", "crash: barriers");
     let text = format!("{crash}  - measure: {{of: tight.bytes, at_least: 1}}\n");
     let error = Scenario::parse("live.yaml", &text)
