@@ -28,6 +28,8 @@ pub struct WriteFlags {
     pub dsync: bool,
     /// `O_DIRECT`; the agent's buffer is aligned to 4096 bytes.
     pub direct: bool,
+    /// Submitted by io_submit(2), and waited for by io_getevents(2). Asynchronous only with `direct`.
+    pub aio: bool,
 }
 
 /// Modes of fallocate(2).

@@ -11,6 +11,7 @@ mod machines;
 mod replay;
 mod run;
 mod show;
+mod stories;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ pub struct Cli {
 enum Command {
     /// Run scenarios: record, cut, recover, judge
     Run(run::RunArgs),
+    /// Reproduce the war stories on every kernel, and show what happened as a grid
+    Stories(stories::StoriesArgs),
     /// Validate scenario files without running them
     Check(check::CheckArgs),
     /// Show a run's results again
@@ -66,6 +69,7 @@ pub struct ResultsArg {
 pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
+        Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => Ok(check::run(&args)),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(args).await,
