@@ -5,11 +5,11 @@
 
 use std::os::fd::OwnedFd;
 
-use coldcut_wire::{DmesgLine, Done, Failure, Output, RequestId};
+use coldcut_wire::{DmesgFrom, DmesgLine, Done, Failure, Output, RequestId};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
-use crate::failure::Tried;
+use crate::failure::{Tried, refuse};
 use crate::serve::Sender;
 
 /// The longest record that the kernel gives out.
@@ -26,12 +26,18 @@ pub(crate) struct KernelLog {
 }
 
 impl KernelLog {
-    /// Sends every record from number `since` on, and ends with the number that the next record will have, whatever
-    /// `since` was: who asks from `u64::MAX` on wants to know just that.
-    pub(crate) fn send(&mut self, id: RequestId, since: u64, sender: &Sender) -> Result<Done, Failure> {
-        let (fd, mut next) = match self.open.take() {
-            Some((fd, next)) if next == since => (fd, next),
+    /// Sends the records that `from` asks for, and ends with the next number.
+    pub(crate) fn send(&mut self, id: RequestId, from: DmesgFrom, sender: &Sender) -> Result<Done, Failure> {
+        let (fd, mut next) = match (self.open.take(), from) {
+            (Some((fd, next)), DmesgFrom::Last | DmesgFrom::End) => (fd, next),
+            (Some((fd, next)), DmesgFrom::Record(since)) if next == since => (fd, next),
+            (None, DmesgFrom::Last) => return Err(refuse("the kernel's log was not read before")),
             _ => (open()?, 0),
+        };
+        let since = match from {
+            DmesgFrom::Record(since) => since,
+            DmesgFrom::Last => next,
+            DmesgFrom::End => u64::MAX,
         };
         let mut lines = Vec::new();
         let mut buffer = [0; RECORD];
@@ -45,6 +51,7 @@ impl KernelLog {
                     }
                 }
                 // The next read gives the oldest record that is left.
+                Err(Errno::PIPE) if from == DmesgFrom::End => {}
                 Err(Errno::PIPE) => lines.push(lost(next)),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno).tried(|| "read /dev/kmsg".to_owned()),

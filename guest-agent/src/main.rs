@@ -11,6 +11,7 @@ mod boot;
 mod bytes;
 mod classify;
 mod clock;
+mod disks;
 mod dmesg;
 mod exec;
 mod failure;
@@ -21,6 +22,7 @@ mod place;
 mod port;
 mod serve;
 mod session;
+mod wake;
 mod walk;
 
 use std::fs::File;

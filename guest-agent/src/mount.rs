@@ -1,6 +1,7 @@
 //! Mounting, unmounting and the block device's own cache.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ pub(crate) const MOUNT_POINT: &str = "/mnt";
 
 /// `_IO(0x12, 97)` of linux/fs.h.
 const BLKFLSBUF: libc::Ioctl = 0x1261;
+/// `_IOW(0x94, 5, struct btrfs_ioctl_vol_args)` of linux/btrfs.h.
+const BTRFS_IOC_FORGET_DEV: libc::Ioctl = 0x5000_9405;
 
 /// The filesystem under test.
 #[derive(Debug)]
@@ -180,7 +183,7 @@ pub(crate) fn unmount(session: &mut Session) -> Result<Done, Failure> {
     result.map(|()| Done::Ok)
 }
 
-/// `BLKFLSBUF`: writes back and drops the block device's own page cache.
+/// `BLKFLSBUF`: writes back and drops the block device's own page cache. Nothing may be mounted from it.
 pub(crate) fn flush_device(device: &str) -> Result<Done, Failure> {
     let fd = rustix::fs::open(device, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .tried(|| format!("open {device}"))?;
@@ -189,5 +192,22 @@ pub(crate) fn flush_device(device: &str) -> Result<Done, Failure> {
     if result < 0 {
         return Err(std::io::Error::last_os_error()).tried(|| format!("flush the buffers of {device}"));
     }
+    forget_btrfs_devices()?;
     Ok(Done::Ok)
+}
+
+/// btrfs remembers every device that it has seen, and what generation it had; nothing to do without btrfs.
+fn forget_btrfs_devices() -> Result<(), Failure> {
+    let Ok(control) = File::options().read(true).write(true).open("/dev/btrfs-control") else {
+        return Ok(());
+    };
+    // `struct btrfs_ioctl_vol_args` of linux/btrfs.h: a descriptor, then a name; without a name, all that are not
+    // mounted.
+    let arguments = [0_u8; 4096];
+    // SAFETY: the kernel reads 4096 bytes.
+    let result = unsafe { libc::ioctl(control.as_raw_fd(), BTRFS_IOC_FORGET_DEV, arguments.as_ptr()) };
+    if result < 0 {
+        return Err(std::io::Error::last_os_error()).tried(|| "forget btrfs devices".to_owned());
+    }
+    Ok(())
 }

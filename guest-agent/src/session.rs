@@ -10,7 +10,7 @@ use crate::failure::{Tried, refuse};
 use crate::mount::Mounted;
 use crate::place::Handles;
 use crate::serve::{Role, Sender};
-use crate::{exec, mount, ops, walk};
+use crate::{disks, exec, mount, ops, wake, walk};
 
 /// The worker's state.
 pub(crate) struct Session {
@@ -62,8 +62,14 @@ impl Session {
             Request::Op(op) => ops::run(self, &op),
             Request::Exec(spec) => exec::exec(self, id, &spec, sender),
             Request::Walk(spec) => walk::walk(self, id, &spec, sender),
-            Request::Dmesg { since } => self.kernel_log.send(id, since, sender),
+            Request::Dmesg(from) => self.kernel_log.send(id, from, sender),
             Request::FlushDevice { device } => mount::flush_device(&device),
+            Request::ReleaseDisks | Request::Wake(_) if self.role == Role::Process => {
+                Err(refuse("only PID 1 of a guest can be saved and woken"))
+            }
+            Request::ReleaseDisks if self.mounted.is_some() => Err(refuse("a filesystem is still mounted")),
+            Request::ReleaseDisks => disks::release(),
+            Request::Wake(spec) => wake::wake(&spec),
             // The reader answers it; a worker never sees one.
             Request::PowerOff => Err(refuse("power-off reached the worker")),
         }

@@ -166,7 +166,7 @@ fn wrong_arguments_get_the_usage() {
 #[test]
 fn the_kernels_log_or_the_kernels_refusal() {
     let mut agent = Agent::new();
-    let answer = agent.ask(Request::Dmesg { since: 0 });
+    let answer = agent.ask(Request::Dmesg(DmesgFrom::Record(0)));
     match answer.result {
         Ok(Done::Dmesg { next }) => {
             let lines: Vec<DmesgLine> = answer
@@ -179,7 +179,7 @@ fn the_kernels_log_or_the_kernels_refusal() {
                 .collect();
             assert!(lines.is_sorted_by_key(|line| line.seq));
             assert!(lines.iter().all(|line| line.seq < next && line.level < 8));
-            let again = agent.ask(Request::Dmesg { since: next });
+            let again = agent.ask(Request::Dmesg(DmesgFrom::Record(next)));
             assert!(matches!(again.result, Ok(Done::Dmesg { next: more }) if more >= next));
         }
         Ok(other) => panic!("{other:?}"),

@@ -13,8 +13,8 @@ pub mod tree;
 
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
 pub use message::{
-    DmesgLine, Done, Failure, FromAgent, Hello, MountSpec, Output, PROTOCOL, Request, RequestId, Stream,
-    ToAgent, WalkSpec, WalkSummary,
+    DmesgFrom, DmesgLine, Done, Failure, FromAgent, Hello, MountSpec, Output, PROTOCOL, Request, RequestId,
+    Stream, ToAgent, WakeSpec, WalkSpec, WalkSummary,
 };
 pub use op::{ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags};
 pub use tree::{EntryKind, Extent, Source, TreeEntry};

@@ -6,7 +6,7 @@ use crate::op::{ContentName, ExecSpec, Op};
 use crate::tree::TreeEntry;
 
 /// Version of this protocol; a peer that says another one is refused.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Number that pairs an answer with its request; chosen by the host, unique within a connection.
 pub type RequestId = u32;
@@ -74,18 +74,43 @@ pub enum Request {
     Exec(ExecSpec),
     /// Walk the mounted tree, streaming [`Output::Entries`].
     Walk(WalkSpec),
-    /// The kernel's log from record number `since` on, streaming [`Output::Dmesg`].
-    Dmesg {
-        /// First `/dev/kmsg` sequence number wanted.
-        since: u64,
-    },
+    /// The kernel's log, streaming [`Output::Dmesg`].
+    Dmesg(DmesgFrom),
     /// Flush the block device's buffer cache (`BLKFLSBUF`).
     FlushDevice {
         /// Such as `/dev/vda`.
         device: String,
     },
+    /// Make the guest forget its disks, so that it can be saved and wake up with others: unbinds every virtio-blk
+    /// device from its driver. Nothing may be mounted.
+    ReleaseDisks,
+    /// First request to a guest that was saved and is running again.
+    Wake(WakeSpec),
     /// Answer, then power the machine off without unmounting anything (an ordinary process just exits).
     PowerOff,
+}
+
+/// Where reading the kernel's log begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DmesgFrom {
+    /// At this `/dev/kmsg` sequence number.
+    Record(u64),
+    /// Where the last answer ended.
+    Last,
+    /// At the end: nothing is sent, and [`DmesgFrom::Last`] gives what comes later.
+    End,
+}
+
+/// What a guest that was saved must learn anew. Two clones of one guest share everything else: see
+/// `docs/templates.md`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WakeSpec {
+    /// Random bytes, credited as entropy; the kernel's generator is reseeded with them. At most 256.
+    pub seed: Vec<u8>,
+    /// The time, in nanoseconds since 1970.
+    pub unix_nanos: u64,
+    /// Bind every virtio-blk device that has no driver.
+    pub take_disks: bool,
 }
 
 /// Arguments of mount(2).

@@ -62,7 +62,23 @@ fn request() -> impl Strategy<Value = ToAgent> {
     let body = prop_oneof![
         op().prop_map(Request::Op),
         Just(Request::Ping),
-        any::<u64>().prop_map(|since| Request::Dmesg { since }),
+        prop_oneof![
+            any::<u64>().prop_map(DmesgFrom::Record),
+            Just(DmesgFrom::Last),
+            Just(DmesgFrom::End)
+        ]
+        .prop_map(Request::Dmesg),
+        Just(Request::ReleaseDisks),
+        (
+            proptest::collection::vec(any::<u8>(), 0..64),
+            any::<u64>(),
+            any::<bool>()
+        )
+            .prop_map(|(seed, unix_nanos, take_disks)| Request::Wake(WakeSpec {
+                seed,
+                unix_nanos,
+                take_disks
+            })),
     ];
     (any::<u32>(), body).prop_map(|(id, body)| ToAgent::Request { id, body })
 }

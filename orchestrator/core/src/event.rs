@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::recovery::Trust;
 use crate::result::{CellRef, CellResult, Totals};
 
 /// Something that happened in a run.
@@ -72,7 +73,9 @@ pub enum Event {
         cell: String,
         /// Its first crash state's id.
         state: String,
-        /// How many are done, this one included.
+        /// Who recovered it; none when nobody could.
+        trust: Option<Trust>,
+        /// How many contents were recovered at least once, this one included.
         done: u64,
         /// Of how many.
         of: u64,

@@ -32,6 +32,30 @@ pub struct Recovery {
     pub fsck: Option<Fsck>,
 }
 
+impl Recovery {
+    /// Digest of what the filesystem recovered to: whether it mounts and unmounts, the tree and its data, and the
+    /// checker's opinion. Times are left out, and the kernel's log, which has times in it.
+    pub fn fingerprint(&self) -> u128 {
+        let mut tree = self.tree.clone();
+        for entry in &mut tree {
+            entry.mtime_ns = 0;
+        }
+        let errno = |error: &Option<CallError>| error.as_ref().map(|e| e.errno);
+        let all = (errno(&self.mount_error), tree, errno(&self.unmount_error));
+        // Serialising these types cannot fail: no maps, no fallible impls.
+        let bytes = serde_json::to_vec(&all).unwrap_or_default();
+        let hash = blake3::hash(&bytes);
+        u128::from_le_bytes(hash.as_bytes()[..16].try_into().unwrap_or_default())
+    }
+
+    /// Whether the two recovered to the same, as far as both were asked.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let clean = |recovery: &Self| recovery.fsck.as_ref().map(|fsck| fsck.clean);
+        let fsck = clean(self).is_none() || clean(other).is_none() || clean(self) == clean(other);
+        fsck && self.fingerprint() == other.fingerprint()
+    }
+}
+
 /// A system call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{what}")]

@@ -45,6 +45,9 @@ pub struct Violation {
     pub expectation: Option<usize>,
     /// One line.
     pub evidence: String,
+    /// Whether a kernel booted for this crash state showed it too; `None` when none could be booted.
+    #[serde(default)]
+    pub confirmed: Option<bool>,
 }
 
 /// How many crash states there were, and how they were looked at.
@@ -60,6 +63,10 @@ pub struct StateCounts {
     pub cold: u64,
     /// Contents recovered by a clone of a fresh kernel.
     pub fresh: u64,
+    /// Contents recovered only by a guest that recovered others before. Each looked well, and recovered to a tree that
+    /// a fresh kernel also recovers from some other content.
+    #[serde(default)]
+    pub screened: u64,
     /// Contents about which nothing is known.
     pub inconclusive: u64,
     /// Crash states that the plan's budget left out.

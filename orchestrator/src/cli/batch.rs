@@ -11,13 +11,46 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::machines::{MachineArgs, open_lab};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Store};
 use crate::report::{EventSink, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo};
 use crate::run::cell::{CellJob, run_cell};
 use crate::run::lab::Lab;
-use crate::run::recover::ColdBoot;
+use crate::run::recover::Machines;
+use crate::run::templates::Templates;
+use crate::run::tiers::Policy;
 use crate::scenario_file::ScenarioFile;
+
+/// Who recovers crash states.
+#[derive(Debug, clap::Args)]
+pub(super) struct TrustArgs {
+    /// Who recovers crash states. By default: all are screened; every anomaly and one state of every distinct
+    /// recovered tree is verified on a fresh clone; every violation is confirmed by a cold boot
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    trust: Option<TrustArg>,
+}
+
+/// Levels of trust, from the quickest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TrustArg {
+    /// Guests that recover state after state
+    Screen,
+    /// A fresh clone for each state
+    Fresh,
+    /// A kernel booted for each state, and for the recording
+    Cold,
+}
+
+impl TrustArgs {
+    pub(super) fn policy(&self) -> Policy {
+        match self.trust {
+            None => Policy::Tiered,
+            Some(TrustArg::Screen) => Policy::Screen,
+            Some(TrustArg::Fresh) => Policy::Fresh,
+            Some(TrustArg::Cold) => Policy::Cold,
+        }
+    }
+}
 
 /// What to run, and how.
 pub(super) struct Batch<'a> {
@@ -29,6 +62,8 @@ pub(super) struct Batch<'a> {
     pub(super) variants: &'a [String],
     /// Seed of everything that is sampled.
     pub(super) seed: u64,
+    /// Who recovers crash states.
+    pub(super) policy: Policy,
     /// How machines are run.
     pub(super) machines: &'a MachineArgs,
     /// Directory of all runs.
@@ -81,7 +116,11 @@ impl Batch<'_> {
         let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(JsonLines::new(run_dir.events()?))];
         reporters.extend(self.screen);
         let events = EventSink::new(reporters);
-        let lab = Arc::new(open_lab(self.machines, events.clone(), first).await?);
+        let mut lab = open_lab(self.machines, events.clone(), first).await?;
+        if self.policy != Policy::Cold {
+            lab = lab.with_templates(Templates::open(&Store::default_root()?)?);
+        }
+        let lab = Arc::new(lab);
 
         let info = RunInfo {
             format: RESULT_FORMAT,
@@ -128,7 +167,7 @@ impl Batch<'_> {
         });
 
         let count = jobs.len();
-        let mut cells = in_order(jobs, &run_dir, &lab, self.machines.jobs())?;
+        let mut cells = in_order(jobs, &run_dir, &lab, self.policy)?;
         let mut result = RunResult {
             format: RESULT_FORMAT,
             run: info.run.clone(),
@@ -162,7 +201,7 @@ fn in_order(
     jobs: Vec<Selected>,
     run_dir: &RunDir,
     lab: &Arc<Lab>,
-    at_once: usize,
+    policy: Policy,
 ) -> anyhow::Result<mpsc::Receiver<CellResult>> {
     let (sender, results) = mpsc::channel(jobs.len().max(1));
     let mut ready = Vec::new();
@@ -174,11 +213,12 @@ fn in_order(
             variant,
             kernel,
             dir,
+            policy,
         });
     }
     let lab = Arc::clone(lab);
     tokio::spawn(async move {
-        let turns = Arc::new(Semaphore::new(at_once));
+        let turns = Arc::new(Semaphore::new(lab.jobs));
         let mut tasks = JoinSet::new();
         for job in ready {
             let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
@@ -187,7 +227,7 @@ fn in_order(
             let (lab, sender) = (Arc::clone(&lab), sender.clone());
             tasks.spawn(async move {
                 // Fails only when nobody wants results any more.
-                let _ = sender.send(run_cell(lab, Arc::new(ColdBoot), job).await).await;
+                let _ = sender.send(run_cell(lab, Arc::new(Machines), job).await).await;
                 drop(turn);
             });
         }

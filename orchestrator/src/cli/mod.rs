@@ -3,6 +3,7 @@
 mod batch;
 mod bench;
 mod bisect;
+mod bisect_git;
 mod check;
 mod doctor;
 pub mod kernel;
@@ -19,6 +20,9 @@ use clap::{Parser, Subcommand};
 
 /// Exit code for a wrong command line, a wrong scenario, or a machine that lacks something.
 pub const USAGE: u8 = 2;
+
+/// Exit code that ends a `git bisect run`, where [`USAGE`] would count as bad.
+pub const ABORT: u8 = 255;
 
 /// Cuts the power at every write barrier of a Linux filesystem workload, reboots, and says what survived.
 #[derive(Debug, Parser)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use coldcut_core::mark::Mark;
 use coldcut_core::oracle::{self, History};
-use coldcut_core::recovery::Recovery;
+use coldcut_core::recovery::{Recovery, Trust};
 use coldcut_core::state::StateId;
 use coldcut_wire::{EntryKind, Source, TreeEntry};
 
@@ -16,7 +16,7 @@ use crate::report::{EventSink, Progress};
 use crate::results::{CellDir, find_run, load_run, state_path};
 use crate::run::record::mount_of;
 use crate::run::recorded::LoadedRecording;
-use crate::run::recover::{ColdBoot, RecoverJob, Recoverer as _};
+use crate::run::recover::{Machines, RecoverJob, Recoverer as _};
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -102,8 +102,9 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         mount: mount_of(&variant),
         contents: Arc::new(variant.contents()),
         console: cell_dir.console(&format!("replay-{state_id}")),
+        fsck: true,
     };
-    let recovery = ColdBoot.recover(&lab, &job).await?;
+    let recovery = Machines.recover(&lab, &job, Trust::Cold).await?;
     show(&recovery);
     let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
     let judgement = oracle::judge(&variant, &history, &recovery);

@@ -14,11 +14,32 @@ pub struct BootImage {
     pub path: PathBuf,
 }
 
+/// Who answers a disk's requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// An NBD server, by its Unix socket.
+    Nbd(PathBuf),
+    /// Nobody: so many bytes of zeros. For a guest that is to be saved and knows no disk yet.
+    Zeros(u64),
+}
+
+/// Where a guest's memory is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ram {
+    /// In QEMU alone.
+    Anonymous,
+    /// In this file, to be kept: what the guest writes reaches it.
+    Kept(PathBuf),
+    /// Read from this file, which stays as it is: pages that the guest writes are its own. The machine waits for a
+    /// saved state to continue from.
+    Restored(PathBuf),
+}
+
 /// The disk under test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskSpec {
-    /// Unix socket of the NBD server.
-    pub socket: PathBuf,
+    /// What is behind it.
+    pub backend: Backend,
     /// Whether the device has a volatile write cache; without one the guest sees every write as durable (and QEMU
     /// sends every write with FUA).
     pub write_cache: bool,
@@ -38,6 +59,8 @@ pub struct MachineSpec {
     pub initrd: PathBuf,
     /// Guest memory in MiB.
     pub memory_mib: u32,
+    /// Where it is.
+    pub ram: Ram,
     /// Virtual processors.
     pub cpus: u32,
     /// How instructions are run.
@@ -101,7 +124,20 @@ pub fn qemu_args(spec: &MachineSpec) -> Vec<OsString> {
     ]);
     // The machine does nothing that a sandboxed QEMU cannot: no new processes, no privileges.
     push(&["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"]);
-    push(&["-M", "q35,hpet=off,vmport=off,smbus=off,sata=off,graphics=off"]);
+    let machine = "q35,hpet=off,vmport=off,smbus=off,sata=off,graphics=off";
+    if let Some(backend) = memory_backend(spec) {
+        push(&[
+            "-object",
+            &backend.to_string(),
+            "-M",
+            &format!("{machine},memory-backend=ram"),
+        ]);
+    } else {
+        push(&["-M", machine]);
+    }
+    if matches!(spec.ram, Ram::Restored(_)) {
+        push(&["-incoming", "defer"]);
+    }
     match spec.accel {
         Accel::Tcg => push(&["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]),
         Accel::Kvm => push(&["-accel", "kvm", "-cpu", "host"]),
@@ -131,6 +167,22 @@ pub fn qemu_args(spec: &MachineSpec) -> Vec<OsString> {
     args
 }
 
+/// The file that holds the guest's memory. A private mapping of it costs nothing until the guest writes.
+fn memory_backend(spec: &MachineSpec) -> Option<serde_json::Value> {
+    let (path, share) = match &spec.ram {
+        Ram::Anonymous => return None,
+        Ram::Kept(path) => (path, true),
+        Ram::Restored(path) => (path, false),
+    };
+    Some(json!({
+        "qom-type": "memory-backend-file",
+        "id": "ram",
+        "size": u64::from(spec.memory_mib) << 20,
+        "mem-path": path,
+        "share": share,
+    }))
+}
+
 /// The nodes below the device. `discard=unmap` lets TRIM through; `detect-zeroes=off` keeps writes of zeros writes;
 /// flushes are never dropped.
 fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
@@ -146,12 +198,20 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
         node
     };
     let name = if disk.tap.is_some() { "below" } else { "disk" };
-    let client = node(json!({
-        "driver": "nbd",
-        "node-name": name,
-        "server": { "type": "unix", "path": disk.socket },
-        "export": "",
-    }));
+    let client = node(match &disk.backend {
+        Backend::Nbd(socket) => json!({
+            "driver": "nbd",
+            "node-name": name,
+            "server": { "type": "unix", "path": socket },
+            "export": "",
+        }),
+        Backend::Zeros(size) => json!({
+            "driver": "null-co",
+            "node-name": name,
+            "size": size,
+            "read-zeroes": true,
+        }),
+    });
     let Some(tap) = &disk.tap else { return vec![client] };
     let tap = node(json!({
         "driver": "blklogwrites",
@@ -194,10 +254,11 @@ mod tests {
             },
             initrd: "/tmp/initrd".into(),
             memory_mib: 256,
+            ram: Ram::Anonymous,
             cpus: 1,
             accel,
             disk: Some(DiskSpec {
-                socket: "/tmp/a,b.sock".into(),
+                backend: Backend::Nbd("/tmp/a,b.sock".into()),
                 write_cache: true,
                 physical_block_size: 4096,
                 tap: None,

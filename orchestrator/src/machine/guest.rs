@@ -17,6 +17,9 @@ use tokio::time::{Instant, timeout_at};
 /// Parts of answers that may wait unread before the guest is made to wait.
 const QUEUE: usize = 64;
 
+/// A clone's first request; far from the numbers that the template's host has used.
+const FIRST_ID_OF_A_CLONE: u32 = 1 << 20;
+
 /// Why the agent gave no answer, or a bad one.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
@@ -98,6 +101,11 @@ pub enum Next {
 }
 
 impl Reply {
+    /// The request.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// The next part.
     ///
     /// # Errors
@@ -164,6 +172,23 @@ impl Guest {
             next_id: AtomicU32::new(1),
             broken,
         })
+    }
+
+    /// Takes over the agent of a guest that was saved after its greeting: it greets nobody again.
+    pub fn adopt(stream: UnixStream, hello: Hello) -> Self {
+        let (reader, writer) = stream.into_split();
+        let pending = Pending::default();
+        let broken = Arc::new(Mutex::new(None));
+        // Its receiver is gone: a greeting now would be an agent that was restarted.
+        let (greet, _) = oneshot::channel();
+        tokio::spawn(read(reader, Arc::clone(&pending), greet, Arc::clone(&broken)));
+        Self {
+            hello,
+            writer: writer.into(),
+            pending,
+            next_id: AtomicU32::new(FIRST_ID_OF_A_CLONE),
+            broken,
+        }
     }
 
     /// Sends a request; its answer comes through the [`Reply`], all of it within `limit`.
@@ -276,7 +301,9 @@ async fn read_all(
             let (id, part) = match message {
                 FromAgent::Hello(hello) => {
                     let greet = greet.take().ok_or("a second greeting: the agent was restarted")?;
-                    let _ = greet.send(hello);
+                    greet
+                        .send(hello)
+                        .map_err(|_| "a greeting that nobody expects: the agent was restarted")?;
                     continue;
                 }
                 FromAgent::Output { id, output } => (id, Ok(output)),

@@ -9,9 +9,9 @@ mod qmp;
 mod vm;
 
 pub use accel::{Accel, AccelChoice, AccelDecision, decide_accel};
-pub use args::{BootImage, DiskSpec, MachineSpec, kernel_command_line, qemu_args};
+pub use args::{Backend, BootImage, DiskSpec, MachineSpec, Ram, kernel_command_line, qemu_args};
 pub use console::Console;
 pub use guest::{Guest, GuestError, Next, Reply};
 pub use qemu::{OLDEST_QEMU, Qemu, QemuError};
 pub use qmp::{Qmp, QmpError};
-pub use vm::{Machine, MachineError};
+pub use vm::{Machine, MachineError, Saved};

@@ -129,6 +129,19 @@ impl Qmp {
         }
     }
 
+    /// How a migration stands: its status alone, because the rest of the answer varies with QEMU's version.
+    ///
+    /// # Errors
+    /// [`QmpError`].
+    pub async fn migration_status(&mut self, limit: Duration) -> Result<String, QmpError> {
+        let info = self.execute(&MigrationStatus {}, limit).await?;
+        Ok(info
+            .get("status")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned())
+    }
+
     /// Waits for an event by name, also one that arrived already.
     ///
     /// # Errors
@@ -162,6 +175,17 @@ impl Qmp {
         }
         Ok(serde_json::from_slice(&line)?)
     }
+}
+
+/// `query-migrate`, read leniently.
+#[derive(Debug, serde::Serialize)]
+struct MigrationStatus {}
+
+impl qapi::Command for MigrationStatus {
+    type Ok = Value;
+
+    const NAME: &'static str = "query-migrate";
+    const ALLOW_OOB: bool = false;
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use coldcut_wire::Hello;
 use tokio::net::UnixStream;
 
 use super::args::fds;
@@ -46,6 +47,9 @@ pub enum MachineError {
         /// Last lines of its console.
         console: Vec<String>,
     },
+    /// The guest's state could not be written.
+    #[error("saving the guest did not succeed: QEMU says `{0}`")]
+    Save(String),
     /// The agent, later.
     #[error(transparent)]
     Guest(#[from] GuestError),
@@ -56,6 +60,15 @@ fn tail(lines: &[String]) -> String {
         return "; its console is empty".to_owned();
     }
     format!("; its console ends with:\n    {}", lines.join("\n    "))
+}
+
+/// A guest that was saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The file with all of its state but its memory.
+    pub state: PathBuf,
+    /// How its agent greeted.
+    pub hello: Hello,
 }
 
 /// A guest that answers, and the QEMU around it. Dropping it kills it.
@@ -86,56 +99,81 @@ impl Machine {
         console_log: &Path,
         limit: Duration,
     ) -> Result<Self, MachineError> {
-        let started = Instant::now();
-        let mut log_name = console_log.as_os_str().to_owned();
-        log_name.push(".qemu");
-        let qemu_log = PathBuf::from(log_name);
-        let io = |what: String| move |source| MachineError::Io { what, source };
-        let log =
-            std::fs::File::create(&qemu_log).map_err(io(format!("cannot create {}", qemu_log.display())))?;
-        let mut ours = Vec::new();
-        let mut theirs = Vec::new();
-        for number in [fds::QMP, fds::AGENT, fds::CONSOLE] {
-            let (a, b) = StdStream::pair().map_err(io("cannot make a socket pair".into()))?;
-            a.set_nonblocking(true)
-                .map_err(io("cannot use a socket".into()))?;
-            ours.push(UnixStream::from_std(a).map_err(io("cannot use a socket".into()))?);
-            theirs.push((OwnedFd::from(b), number));
-        }
-        let Ok([qmp, agent, serial]) = <[UnixStream; 3]>::try_from(ours) else {
-            unreachable!("three were made")
-        };
-        let mut command = Command::new(&qemu.path);
-        command
-            .args(qemu_args(spec))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
-        inherit(&mut command, theirs).map_err(io("cannot pass a socket on".into()))?;
-        let process = Process::spawn(command).map_err(MachineError::Spawn)?;
-        let console = Console::start(serial, console_log)
-            .map_err(io(format!("cannot create {}", console_log.display())))?;
-
+        let Started { parts, qmp, agent } = start(qemu, spec, console_log)?;
         let come_up = async {
             let qmp = Qmp::connect(qmp, limit).await?;
             let guest = Guest::connect(agent, limit).await?;
-            Ok::<_, MachineError>((qmp, guest))
+            Ok((qmp, guest))
         };
-        let result = tokio::select! {
-            biased;
-            result = come_up => result,
-            status = process.wait() => Err(MachineError::Ended { status, message: String::new() }),
+        parts.come_up(come_up).await
+    }
+
+    /// Starts QEMU with a saved guest, which goes on where it was saved. `spec` must be the saved machine's but for
+    /// its memory ([`Ram::Restored`](super::Ram)) and what is behind its disk.
+    ///
+    /// The guest knows of no disk until it is told to wake ([`coldcut_wire::Request::Wake`]).
+    ///
+    /// # Errors
+    /// [`MachineError`]; QEMU is then gone.
+    pub async fn restore(
+        qemu: &Qemu,
+        spec: &MachineSpec,
+        saved: &Saved,
+        console_log: &Path,
+        limit: Duration,
+    ) -> Result<Self, MachineError> {
+        let Started { parts, qmp, agent } = start(qemu, spec, console_log)?;
+        let come_up = async {
+            let mut qmp = Qmp::connect(qmp, limit).await?;
+            qmp.execute(&ignore_shared(), limit).await?;
+            let incoming = qapi::qmp::migrate_incoming {
+                channels: None,
+                // Since QEMU 9.1; ending is the default, and older ones know no other way.
+                exit_on_error: None,
+                uri: Some(file_uri(&saved.state)),
+            };
+            qmp.execute(&incoming, limit).await?;
+            // What is sent to the guest before it runs is lost.
+            qmp.wait_event("RESUME", limit).await?;
+            let guest = Guest::adopt(agent, saved.hello.clone());
+            Ok((qmp, guest))
         };
-        match result {
-            Ok((qmp, guest)) => Ok(Self {
-                guest,
-                console,
-                qmp,
-                boot_time: started.elapsed(),
-                process,
-                qemu_log,
-            }),
-            Err(error) => Err(explain(error, &process, &console, &qemu_log).await),
+        parts.come_up(come_up).await
+    }
+
+    /// Stops the guest, writes all of its state but its memory to `state`, and ends QEMU: running on would change
+    /// the memory in the file ([`Ram::Kept`](super::Ram)). The guest must have released its disks.
+    ///
+    /// # Errors
+    /// [`MachineError`]; QEMU is gone either way.
+    pub async fn save(mut self, state: &Path, limit: Duration) -> Result<Saved, MachineError> {
+        let saved = self.write_state(state, limit).await;
+        let hello = self.guest.hello.clone();
+        self.kill().await;
+        saved?;
+        let state = state.to_owned();
+        Ok(Saved { state, hello })
+    }
+
+    async fn write_state(&mut self, state: &Path, limit: Duration) -> Result<(), MachineError> {
+        let qmp = &mut self.qmp;
+        qmp.execute(&ignore_shared(), limit).await?;
+        // The guest is stopped by this, not before it: a guest that was paused would be restored paused.
+        let migrate = qapi::qmp::migrate {
+            channels: None,
+            detach: None,
+            resume: None,
+            uri: Some(file_uri(state)),
+        };
+        qmp.execute(&migrate, limit).await?;
+        let deadline = Instant::now() + limit;
+        loop {
+            match qmp.migration_status(limit).await?.as_str() {
+                "completed" => return Ok(()),
+                status @ ("failed" | "cancelled") => return Err(MachineError::Save(status.to_owned())),
+                status if Instant::now() > deadline => return Err(MachineError::Save(status.to_owned())),
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
         }
     }
 
@@ -164,6 +202,99 @@ impl Machine {
     pub fn pid(&self) -> i32 {
         self.process.id()
     }
+}
+
+/// QEMU right after its start.
+struct Started {
+    parts: Parts,
+    qmp: UnixStream,
+    agent: UnixStream,
+}
+
+/// What a machine consists of before its guest answers.
+struct Parts {
+    started: Instant,
+    process: Process,
+    console: Console,
+    qemu_log: PathBuf,
+}
+
+impl Parts {
+    /// Waits for the guest; if QEMU ends first, says why.
+    async fn come_up(
+        self,
+        work: impl Future<Output = Result<(Qmp, Guest), MachineError>>,
+    ) -> Result<Machine, MachineError> {
+        let result = tokio::select! {
+            biased;
+            result = work => result,
+            status = self.process.wait() => Err(MachineError::Ended { status, message: String::new() }),
+        };
+        match result {
+            Ok((qmp, guest)) => Ok(Machine {
+                guest,
+                console: self.console,
+                qmp,
+                boot_time: self.started.elapsed(),
+                process: self.process,
+                qemu_log: self.qemu_log,
+            }),
+            Err(error) => Err(explain(error, &self.process, &self.console, &self.qemu_log).await),
+        }
+    }
+}
+
+fn start(qemu: &Qemu, spec: &MachineSpec, console_log: &Path) -> Result<Started, MachineError> {
+    let started = Instant::now();
+    let mut log_name = console_log.as_os_str().to_owned();
+    log_name.push(".qemu");
+    let qemu_log = PathBuf::from(log_name);
+    let io = |what: String| move |source| MachineError::Io { what, source };
+    let log =
+        std::fs::File::create(&qemu_log).map_err(io(format!("cannot create {}", qemu_log.display())))?;
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    for number in [fds::QMP, fds::AGENT, fds::CONSOLE] {
+        let (a, b) = StdStream::pair().map_err(io("cannot make a socket pair".into()))?;
+        a.set_nonblocking(true)
+            .map_err(io("cannot use a socket".into()))?;
+        ours.push(UnixStream::from_std(a).map_err(io("cannot use a socket".into()))?);
+        theirs.push((OwnedFd::from(b), number));
+    }
+    let Ok([qmp, agent, serial]) = <[UnixStream; 3]>::try_from(ours) else {
+        unreachable!("three were made")
+    };
+    let mut command = Command::new(&qemu.path);
+    command
+        .args(qemu_args(spec))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    inherit(&mut command, theirs).map_err(io("cannot pass a socket on".into()))?;
+    let process = Process::spawn(command).map_err(MachineError::Spawn)?;
+    let console = Console::start(serial, console_log)
+        .map_err(io(format!("cannot create {}", console_log.display())))?;
+    let parts = Parts {
+        started,
+        process,
+        console,
+        qemu_log,
+    };
+    Ok(Started { parts, qmp, agent })
+}
+
+/// Memory that lives in a shared file stays out of a saved state.
+fn ignore_shared() -> qapi::qmp::migrate_set_capabilities {
+    qapi::qmp::migrate_set_capabilities {
+        capabilities: vec![qapi::qmp::MigrationCapabilityStatus {
+            capability: qapi::qmp::MigrationCapability::x_ignore_shared,
+            state: true,
+        }],
+    }
+}
+
+fn file_uri(path: &Path) -> String {
+    format!("file:{}", path.display())
 }
 
 /// Turns the first symptom into the best explanation there is, and makes sure QEMU is gone.

@@ -1,8 +1,7 @@
 //! A cell from recording to verdict.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use coldcut_core::event::{Event, Phase};
@@ -12,21 +11,18 @@ use coldcut_core::recovery::{Recovery, Trust};
 use coldcut_core::result::{CellRef, CellResult, KernelRef, StateCounts, Violation};
 use coldcut_core::scenario::Variant;
 use coldcut_core::state::CrashState;
-use coldcut_core::verdict::{Finding, Standing, Verdict};
-use tokio::task::JoinSet;
+use coldcut_core::verdict::{Finding, Judgement, Standing, Verdict};
 
 use super::lab::Lab;
 use super::record::{RecordJob, mount_of, record};
 use super::recorded::LoadedRecording;
 use super::recover::{RecoverJob, Recoverer};
+use super::tiers::{Policy, Recovered, SCREEN, Work, on_fresh, recover_all};
 use super::timings::Timings;
 use super::{OrUnknown as _, Unknown};
 use crate::kernel::Kernel;
 use crate::results::CellDir;
 use crate::scenario_file::ScenarioFile;
-
-/// How often a content is tried before it counts as inconclusive.
-const TRIES: u32 = 2;
 
 /// A cell to run.
 #[derive(Debug)]
@@ -41,6 +37,8 @@ pub struct CellJob {
     pub kernel: Arc<Kernel>,
     /// Where everything is kept.
     pub dir: CellDir,
+    /// Who recovers what.
+    pub policy: Policy,
 }
 
 /// What is known so far.
@@ -55,7 +53,7 @@ struct Seen {
 }
 
 /// Records, cuts, recovers and judges a cell. Never fails: what goes wrong makes it Inconclusive.
-pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJob) -> CellResult {
+pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJob) -> CellResult {
     let timings = Arc::new(Timings::default());
     let mut seen = Seen::default();
     let verdict = match attempt(&lab, recoverer, &job, &timings, &mut seen).await {
@@ -100,7 +98,7 @@ pub async fn run_cell<R: Recoverer + 'static>(lab: Arc<Lab>, recoverer: Arc<R>, 
     result
 }
 
-async fn attempt<R: Recoverer + 'static>(
+async fn attempt<R: Recoverer>(
     lab: &Arc<Lab>,
     recoverer: Arc<R>,
     job: &CellJob,
@@ -132,13 +130,32 @@ async fn attempt<R: Recoverer + 'static>(
     });
 
     phase(Phase::Recover);
-    let recoveries = recover_all(lab, recoverer, job, &recording, &contents, timings).await;
+    let contents = Arc::new(contents);
+    let work = work_of(lab, job, &recording, &contents, timings);
+    let judged = Judged {
+        judge: Judge::new(&job.variant),
+        recording: &recording,
+        states: &states,
+    };
+    let suspicious = |place: usize, recovery: &Recovery| judged.suspicious(place, recovery);
+    let mut results = recover_all(lab, &recoverer, &work, job.policy, suspicious).await;
+    if results.disagreed > 0 {
+        seen.notes.push(format!(
+            "screening was wrong about {} contents, so a fresh kernel recovered all of them",
+            results.disagreed
+        ));
+    }
 
     phase(Phase::Judge);
     let start = Instant::now();
-    let verdict = judge_all(job, &recording, &states, &recoveries, seen);
+    let verdict = judge_all(job, &judged, &results.outcomes, seen);
     timings.add(Phase::Judge, start);
-    Ok(verdict)
+    if !seen.violations.is_empty() {
+        phase(Phase::Recover);
+        confirm(lab, &recoverer, &judged, &mut results, &work, seen).await;
+    }
+    count_trust(&results.outcomes, &mut seen.states);
+    Ok(confirmed_only(verdict, seen))
 }
 
 /// A crash state and which of the contents it has.
@@ -178,83 +195,153 @@ fn enumerate(
     Ok((states, contents))
 }
 
-/// Recovers every content, several at once, each tried again if nothing came of it.
-async fn recover_all<R: Recoverer + 'static>(
+/// The contents of a cell as work for machines.
+fn work_of(
     lab: &Arc<Lab>,
-    recoverer: Arc<R>,
     job: &CellJob,
     recording: &LoadedRecording,
-    contents: &[Content],
+    contents: &Arc<Vec<Content>>,
     timings: &Arc<Timings>,
-) -> Vec<Result<Recovery, Unknown>> {
-    let done = Arc::new(AtomicU64::new(0));
-    let of = contents.len() as u64;
+) -> Work {
     let known = Arc::new(job.variant.contents());
-    let mut tasks = JoinSet::new();
-    for (place, (digest, state)) in contents.iter().enumerate() {
-        let (lab, recoverer, done, timings) = (
-            Arc::clone(lab),
-            Arc::clone(&recoverer),
-            Arc::clone(&done),
-            Arc::clone(timings),
-        );
-        let (recording, known, kernel) = (recording.clone(), Arc::clone(&known), Arc::clone(&job.kernel));
-        let (cell, dir, mount) = (job.cell.id.clone(), job.dir.clone(), mount_of(&job.variant));
-        let (digest, state) = (digest.to_string(), *state);
-        tasks.spawn(async move {
-            let mut outcome = Err(Unknown("not tried".into()));
-            let mut millis = 0;
-            for attempt in 1..=TRIES {
-                let Ok(_permit) = lab.machines.acquire().await else {
-                    break;
-                };
-                let start = Instant::now();
-                let name = if attempt == 1 {
-                    state.id().to_string()
-                } else {
-                    format!("{}.{attempt}", state.id())
-                };
-                outcome = async {
-                    let job = RecoverJob {
-                        image: Arc::new(recording.image(&state)?),
-                        kernel: Arc::clone(&kernel),
-                        mount: mount.clone(),
-                        contents: Arc::clone(&known),
-                        console: dir.console(&name),
-                    };
-                    recoverer.recover(&lab, &job).await
-                }
-                .await;
-                timings.add(Phase::Recover, start);
-                millis = start.elapsed().as_millis() as u64;
-                if outcome.is_ok() {
-                    break;
-                }
-            }
-            if let Ok(recovery) = &outcome {
-                keep(&dir, &digest, recovery, &lab, &cell);
-            }
-            lab.events.send(Event::Recovered {
-                cell,
-                state: state.id().to_string(),
-                done: done.fetch_add(1, Ordering::Relaxed) + 1,
-                of,
-                millis,
-                inconclusive: outcome.as_ref().err().map(|u| u.0.clone()),
-            });
-            (place, outcome)
+    let (kernel, mount, wants_fsck) = (
+        Arc::clone(&job.kernel),
+        mount_of(&job.variant),
+        job.variant.wants_fsck(),
+    );
+    let (recording, dir, all) = (recording.clone(), job.dir.clone(), Arc::clone(contents));
+    let make = move |place: usize, purpose: &str| {
+        let state = &all[place].1;
+        let screening = purpose == SCREEN;
+        Ok(RecoverJob {
+            image: Arc::new(recording.image(state)?),
+            kernel: Arc::clone(&kernel),
+            mount: mount.clone(),
+            contents: Arc::clone(&known),
+            console: dir.console(&format!("{}.{purpose}", state.id())),
+            // Screening looks at every content: there the checker runs only where it decides something.
+            fsck: wants_fsck || !screening,
+        })
+    };
+    let (lab, cell, dir) = (Arc::clone(lab), job.cell.id.clone(), job.dir.clone());
+    let (all, timings) = (Arc::clone(contents), Arc::clone(timings));
+    let done = Mutex::new(BTreeSet::new());
+    let on_done = move |place: usize, outcome: &Result<Recovery, Unknown>, millis: u64| {
+        let (digest, state) = &all[place];
+        timings.add_millis(Phase::Recover, millis);
+        if let Ok(recovery) = outcome {
+            keep(&dir, &digest.to_string(), recovery, &lab, &cell);
+        }
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.insert(place);
+        lab.events.send(Event::Recovered {
+            cell: cell.clone(),
+            state: state.id().to_string(),
+            trust: outcome.as_ref().ok().map(|recovery| recovery.trust),
+            done: done.len() as u64,
+            of: all.len() as u64,
+            millis,
+            inconclusive: outcome.as_ref().err().map(|u| u.0.clone()),
         });
+    };
+    Work {
+        count: contents.len(),
+        job: Arc::new(make),
+        done: Arc::new(on_done),
     }
-    let mut outcomes: Vec<_> = contents
+}
+
+/// Boots a kernel for the content of every violation that is to be reported. One that a booted kernel does not show
+/// is not reported as seen.
+async fn confirm<R: Recoverer>(
+    lab: &Arc<Lab>,
+    recoverer: &Arc<R>,
+    judged: &Judged<'_>,
+    results: &mut Recovered,
+    work: &Work,
+    seen: &mut Seen,
+) {
+    let place_of = |state: &str| {
+        let found = judged.states.iter().find(|(s, _)| s.id().to_string() == state);
+        found.map(|(state, place)| (*state, *place))
+    };
+    let warm = |place: usize| matches!(&results.outcomes[place], Ok(r) if r.trust != Trust::Cold);
+    let places: BTreeSet<usize> = seen
+        .violations
         .iter()
-        .map(|_| Err(Unknown("its task ended".into())))
+        .filter_map(|v| place_of(&v.state))
+        .map(|(_, place)| place)
+        .filter(|place| warm(*place))
         .collect();
-    while let Some(ended) = tasks.join_next().await {
-        if let Ok((place, outcome)) = ended {
-            outcomes[place] = outcome;
+    for (place, cold) in on_fresh(lab, recoverer, work, places, Trust::Cold).await {
+        if let Ok(cold) = cold {
+            results.outcomes[place] = Ok(cold);
         }
     }
-    outcomes
+    for violation in &mut seen.violations {
+        let Some((state, place)) = place_of(&violation.state) else {
+            continue;
+        };
+        violation.confirmed = match &results.outcomes[place] {
+            Ok(recovery) if recovery.trust == Trust::Cold => {
+                let again = judged.judge(&state, recovery);
+                let same = |f: &Finding| f.kind == violation.kind && f.expectation == violation.expectation;
+                Some(again.findings.iter().any(same))
+            }
+            _ => None,
+        };
+    }
+}
+
+/// Takes out of a verdict what no booted kernel confirmed.
+fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
+    let Verdict::Violation { mut kinds } = verdict else {
+        return verdict;
+    };
+    for violation in seen.violations.iter().filter(|v| v.confirmed != Some(true)) {
+        let why = match violation.confirmed {
+            Some(false) => "a kernel booted for this state shows nothing of it",
+            _ => "no kernel could be booted to confirm it",
+        };
+        seen.doubts.push(format!(
+            "NOT CONFIRMED: {} in state {} was seen by a clone only; {why}",
+            violation.kind, violation.state
+        ));
+    }
+    kinds.retain(|kind| {
+        seen.violations
+            .iter()
+            .any(|v| v.kind == *kind && v.confirmed == Some(true))
+    });
+    if kinds.is_empty() {
+        return Verdict::Inconclusive {
+            cause: "what clones saw was not confirmed by a kernel booted for it".into(),
+        };
+    }
+    Verdict::Violation { kinds }
+}
+
+/// What judging takes.
+struct Judged<'a> {
+    judge: Judge<'a>,
+    recording: &'a LoadedRecording,
+    states: &'a [Placed],
+}
+
+impl Judged<'_> {
+    /// Judges a state with what was acknowledged until its cut.
+    fn judge(&self, state: &CrashState, recovery: &Recovery) -> Judgement {
+        let marks = self.recording.log.marks_until(state.cut);
+        let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
+        self.judge.judge(&history, recovery)
+    }
+
+    /// Whether any state with this content would break a promise, or raise a doubt.
+    fn suspicious(&self, place: usize, recovery: &Recovery) -> bool {
+        let mine = self.states.iter().filter(|(_, p)| *p == place);
+        mine.map(|(state, _)| self.judge(state, recovery))
+            .any(|j| !j.findings.is_empty() || !j.doubts.is_empty())
+    }
 }
 
 /// Keeps a recovery beside its recording, for whoever wants to look.
@@ -270,23 +357,26 @@ fn keep(dir: &CellDir, digest: &str, recovery: &Recovery, lab: &Lab, cell: &str)
     }
 }
 
+/// Counts contents by who recovered them last.
+fn count_trust(recoveries: &[Result<Recovery, Unknown>], states: &mut StateCounts) {
+    for recovery in recoveries {
+        let counter = match recovery.as_ref().map(|r| r.trust) {
+            Ok(Trust::Cold) => &mut states.cold,
+            Ok(Trust::Fresh) => &mut states.fresh,
+            Ok(Trust::Screened) => &mut states.screened,
+            Err(_) => &mut states.inconclusive,
+        };
+        *counter += 1;
+    }
+}
+
 /// Judges every crash state with what was acknowledged until then.
 fn judge_all(
     job: &CellJob,
-    recording: &LoadedRecording,
-    states: &[Placed],
+    judged: &Judged<'_>,
     recoveries: &[Result<Recovery, Unknown>],
     seen: &mut Seen,
 ) -> Verdict {
-    for recovery in recoveries {
-        match recovery {
-            Ok(Recovery {
-                trust: Trust::Cold, ..
-            }) => seen.states.cold += 1,
-            Ok(_) => seen.states.fresh += 1,
-            Err(_) => seen.states.inconclusive += 1,
-        }
-    }
     let unclean = recoveries
         .iter()
         .flatten()
@@ -297,22 +387,19 @@ fn judge_all(
             "the checker is not content with {unclean} recovered images (not judged: no `fsck`)"
         ));
     }
-    let judge = Judge::new(&job.variant);
     let mut tally = Tally::new(&job.variant);
     if let Some(Unknown(cause)) = recoveries.iter().find_map(|r| r.as_ref().err()) {
         let of = recoveries.len();
         tally.inconclusive(&format!(
             "{} of {of} contents could not be recovered; the first: {cause}",
-            seen.states.inconclusive
+            recoveries.iter().filter(|r| r.is_err()).count()
         ));
     }
-    for (state, place) in states {
+    for (state, place) in judged.states {
         let Ok(recovery) = &recoveries[*place] else {
             continue;
         };
-        let marks = recording.log.marks_until(state.cut);
-        let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
-        let judgement = judge.judge(&history, recovery);
+        let judgement = judged.judge(state, recovery);
         tally.add(&judgement);
         keep_findings(seen, state, judgement.findings);
         if let Some(doubt) = judgement.doubts.into_iter().next()
@@ -345,6 +432,7 @@ fn keep_findings(seen: &mut Seen, state: &CrashState, findings: Vec<Finding>) {
                 state: state.id().to_string(),
                 expectation: finding.expectation,
                 evidence: format!("cut {}: {}", state.cut, finding.evidence),
+                confirmed: None,
             });
         }
     }

@@ -3,23 +3,31 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use coldcut_core::recovery::Trust;
 
+use super::budget::{Budget, Room};
+use super::session::Session;
+use super::templates::Templates;
+use super::{OrUnknown as _, Unknown};
 use crate::agent_binary::AGENT;
+use crate::filesystem;
 use crate::initramfs;
 use crate::kernel::Kernel;
-use crate::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu};
+use crate::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
 use crate::report::EventSink;
 use crate::scratch::Scratch;
+use crate::template::Template;
 
 /// Deadlines. They are generous, because a time-out proves nothing: hosts are shared, and emulation is slow.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// From QEMU's start to the agent's greeting.
     pub boot: Duration,
+    /// From QEMU's start to a clone that goes on. Then the kernel is booted instead.
+    pub clone: Duration,
     /// mount(2), with the recovery that it does.
     pub mount: Duration,
     /// One step of a workload, beyond what it sleeps.
@@ -37,6 +45,7 @@ impl Default for Limits {
         let s = Duration::from_secs;
         Self {
             boot: s(180),
+            clone: s(60),
             mount: s(120),
             step: s(120),
             walk: s(180),
@@ -67,9 +76,14 @@ pub struct Lab {
     pub events: EventSink,
     /// Deadlines.
     pub limits: Limits,
-    /// One permit a machine.
-    pub machines: Arc<Semaphore>,
+    /// How many machines may run at once.
+    pub budget: Budget,
+    /// How many may run at once as far as the user is concerned.
+    pub jobs: usize,
+    /// Where clones come from; without, every machine boots its kernel.
+    pub templates: Option<Templates>,
     initrds: Mutex<HashMap<String, PathBuf>>,
+    images: tokio::sync::Mutex<HashMap<String, PathBuf>>,
     counter: AtomicU64,
 }
 
@@ -82,10 +96,20 @@ impl Lab {
             scratch,
             events,
             limits: Limits::default(),
-            machines: Arc::new(Semaphore::new(jobs.max(1))),
+            budget: Budget::new(jobs),
+            jobs: jobs.max(1),
+            templates: None,
             initrds: Mutex::default(),
+            images: tokio::sync::Mutex::default(),
             counter: AtomicU64::new(0),
         }
+    }
+
+    /// The same lab, with templates.
+    #[must_use]
+    pub fn with_templates(mut self, templates: Templates) -> Self {
+        self.templates = Some(templates);
+        self
     }
 
     /// A path in the private directory that nobody else uses.
@@ -115,9 +139,44 @@ impl Lab {
         Ok(path)
     }
 
+    /// A freshly made filesystem, made on first use. Whoever uses it must not write to it.
+    ///
+    /// # Errors
+    /// When mkfs refuses.
+    pub async fn made(&self, fstype: &str, size: u64, mkfs: &[String]) -> Result<PathBuf, Unknown> {
+        let key = format!("{fstype}\0{size}\0{}", mkfs.join("\0"));
+        let mut known = self.images.lock().await;
+        if let Some(path) = known.get(&key) {
+            return Ok(path.clone());
+        }
+        let path = self.fresh_path(".img");
+        filesystem::make(&path, fstype, size, mkfs)
+            .await
+            .or_unknown("making the filesystem")?;
+        known.insert(key, path.clone());
+        Ok(path)
+    }
+
     /// What a machine with this kernel is made of.
     pub fn spec(&self, kernel: &Kernel, initrd: PathBuf, disk: Option<DiskSpec>) -> MachineSpec {
         machine_spec(kernel, initrd, disk, &self.accel)
+    }
+
+    /// Waits for room for one more machine: a clone, or one that boots.
+    ///
+    /// # Errors
+    /// When the lab was closed.
+    pub async fn room(&self, clone: bool) -> Result<Room, Unknown> {
+        let clone = clone && self.templates.is_some();
+        self.budget.room(MEMORY_MIB, clone).await
+    }
+
+    /// Waits for room for one more machine like `spec`, which may have to boot.
+    ///
+    /// # Errors
+    /// When the lab was closed.
+    pub async fn room_for(&self, spec: &MachineSpec) -> Result<Room, Unknown> {
+        self.budget.room(spec.memory_mib, false).await
     }
 
     /// Boots a machine.
@@ -126,6 +185,42 @@ impl Lab {
     /// [`MachineError`].
     pub async fn boot(&self, spec: &MachineSpec, console: &Path) -> Result<Machine, MachineError> {
         Machine::boot(&self.qemu, spec, console, self.limits.boot).await
+    }
+
+    /// A machine whose kernel has done nothing yet: a clone of a template; where there is no template, or its clone
+    /// does not come up, a machine that boots.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn fresh(&self, spec: &MachineSpec, console: &Path) -> Result<(Machine, Trust), Unknown> {
+        let template = match &self.templates {
+            Some(templates) => templates.get(self, spec).await,
+            None => None,
+        };
+        if let Some(template) = template {
+            match self.clone_of(&template, spec, console).await {
+                Ok(machine) => return Ok((machine, Trust::Fresh)),
+                Err(error) => self.events.notice(
+                    None,
+                    format!("a clone did not come up, so the kernel is booted: {error}"),
+                ),
+            }
+        }
+        let machine = self.boot(spec, console).await.or_unknown("booting")?;
+        Ok((machine, Trust::Cold))
+    }
+
+    async fn clone_of(
+        &self,
+        template: &Template,
+        spec: &MachineSpec,
+        console: &Path,
+    ) -> Result<Machine, MachineError> {
+        let spec = template.clone_spec(spec);
+        let machine =
+            Machine::restore(&self.qemu, &spec, &template.saved(), console, self.limits.clone).await?;
+        Session::new(&machine, self.limits).wake().await?;
+        Ok(machine)
     }
 }
 
@@ -167,6 +262,7 @@ pub fn machine_spec(
         },
         initrd,
         memory_mib: MEMORY_MIB + ramdisk_mib.saturating_sub(16) * 3,
+        ram: Ram::Anonymous,
         cpus: 1,
         accel: accel.accel,
         disk,

@@ -3,6 +3,7 @@
 //! [`lab`] has the machines, [`session`] the conversation with one guest, [`record`] makes a recording, [`recover`]
 //! recovers one content, [`cell`] ties them to a verdict.
 
+pub mod budget;
 pub mod cell;
 pub mod lab;
 pub mod record;
@@ -10,6 +11,8 @@ pub mod recorded;
 pub mod recover;
 pub mod session;
 mod steps;
+pub mod templates;
+pub mod tiers;
 mod timings;
 
 /// Why nothing is known: what makes a state or a cell Inconclusive.

@@ -16,9 +16,8 @@ use super::steps::Steps;
 use super::timings::Timings;
 use super::{OrUnknown as _, Unknown};
 use crate::device::{Device, DeviceHandle, FileImage, Recording, export_sparse};
-use crate::filesystem;
 use crate::kernel::Kernel;
-use crate::machine::{DiskSpec, Machine};
+use crate::machine::{Backend, DiskSpec, Machine};
 use crate::results::CellDir;
 
 /// Bytes that a device writes atomically, as told to the guest and assumed of crash states.
@@ -59,11 +58,16 @@ pub fn mount_of(variant: &Variant) -> Mount {
 /// [`Unknown`]: whatever kept the workload from running as written.
 pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
-    let _permit = lab.machines.acquire().await.or_unknown("waiting for a machine")?;
+    let fs = job.variant.filesystem.fstype.name();
+    let programs = programs_of(job)?;
+    let initrd = lab
+        .initrd(job.kernel, fs, programs.as_deref())
+        .or_unknown("preparing the machine")?;
+    let _room = lab.room_for(&lab.spec(job.kernel, initrd.clone(), None)).await?;
 
     phase(Phase::Format);
     let start = Instant::now();
-    let image = prepare_image(lab, job).await?;
+    let image = image_of(lab, job).await?;
     let base = FileImage::open(&image).or_unknown("opening the image")?;
     let socket = lab.fresh_path(".sock");
     let device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
@@ -71,28 +75,19 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
 
     phase(Phase::Boot);
     let start = Instant::now();
-    let fs = job.variant.filesystem.fstype.name();
-    let programs = programs_of(job)?;
-    let initrd = lab
-        .initrd(job.kernel, fs, programs.as_deref())
-        .or_unknown("preparing the machine")?;
     let disk = DiskSpec {
-        socket,
+        backend: Backend::Nbd(socket),
         write_cache: true,
         physical_block_size: ATOMIC_UNIT,
         tap: None,
     };
     let spec = lab.spec(job.kernel, initrd, Some(disk));
-    let machine = lab
-        .boot(&spec, &job.dir.console("record"))
-        .await
-        .or_unknown("booting to record")?;
+    let (machine, _) = lab.fresh(&spec, &job.dir.console("record")).await?;
     timings.add(Phase::Boot, start);
 
     let result = run_in(lab, job, &machine, &device.handle(), timings).await;
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
-    let _ = std::fs::remove_file(&image);
     result
 }
 
@@ -105,30 +100,13 @@ fn programs_of(job: &RecordJob<'_>) -> Result<Option<PathBuf>, Unknown> {
     }
 }
 
-/// The filesystem before the setup: made, or a copy of the user's.
-async fn prepare_image(lab: &Lab, job: &RecordJob<'_>) -> Result<PathBuf, Unknown> {
+/// The filesystem before the setup: made, or the user's. Nothing is ever written to it: the disk keeps what the guest
+/// writes to itself.
+async fn image_of(lab: &Lab, job: &RecordJob<'_>) -> Result<PathBuf, Unknown> {
     let fs = &job.variant.filesystem;
     match &fs.source {
-        FsSource::Make { size, mkfs } => {
-            let path = lab.fresh_path(".img");
-            filesystem::make(&path, fs.fstype.name(), *size, mkfs)
-                .await
-                .or_unknown("making the filesystem")?;
-            Ok(path)
-        }
-        FsSource::Image(file) => {
-            let (from, to) = (job.home.join(file), lab.fresh_path(".img"));
-            let target = to.clone();
-            let what = format!("copying {}", from.display());
-            tokio::task::spawn_blocking(move || {
-                let image = FileImage::open(&from)?;
-                export_sparse(&image, &target)
-            })
-            .await
-            .or_unknown(&what)?
-            .or_unknown(&what)?;
-            Ok(to)
-        }
+        FsSource::Make { size, mkfs } => lab.made(fs.fstype.name(), *size, mkfs).await,
+        FsSource::Image(file) => Ok(job.home.join(file)),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Recovering one content: mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use coldcut_core::block::ReadAt;
 use coldcut_core::recovery::{Recovery, Trust};
@@ -9,12 +10,15 @@ use coldcut_wire::ContentName;
 
 use super::lab::Lab;
 use super::record::ATOMIC_UNIT;
-use super::session::{Mount, Session};
+use super::session::{Examined, Mount, Session};
 use super::{OrUnknown as _, Unknown};
 use crate::device::{Device, DeviceHandle, export_sparse};
 use crate::filesystem;
 use crate::kernel::Kernel;
-use crate::machine::{DiskSpec, Machine};
+use crate::machine::{Backend, DiskSpec, Machine, MachineSpec};
+
+/// How long a disk may take to have nothing in flight when its guest is idle.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// What to recover, and how.
 #[derive(Clone)]
@@ -28,101 +32,191 @@ pub struct RecoverJob {
     /// Every content that may be found.
     pub contents: Arc<Vec<ContentName>>,
     /// Where the console goes.
-    pub console: std::path::PathBuf,
+    pub console: PathBuf,
+    /// Whether the host's checker looks at what recovery left.
+    pub fsck: bool,
 }
 
-/// Recovers contents. Cold boots implement it today; whatever is faster must give the same answers.
-pub trait Recoverer: Send + Sync {
-    /// Recovers one content.
+/// Recovers contents. Behind a trait so that the levels of trust ([`super::tiers`]) are tested without machines.
+pub trait Recoverer: Send + Sync + 'static {
+    /// A guest that recovers content after content.
+    type Screener: Screener;
+
+    /// Recovers one content on a kernel that did nothing before: a clone ([`Trust::Fresh`]) or one that is booted for
+    /// it ([`Trust::Cold`]). The answer says which it was.
     ///
     /// # Errors
     /// [`Unknown`]: a time-out, a panic, a tool's error. Never a finding.
-    fn recover(&self, lab: &Lab, job: &RecoverJob) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
+    fn recover(
+        &self,
+        lab: &Lab,
+        job: &RecoverJob,
+        trust: Trust,
+    ) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
+
+    /// Starts a screening guest for contents like this job's.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    fn screener(
+        &self,
+        lab: &Lab,
+        job: &RecoverJob,
+    ) -> impl Future<Output = Result<Self::Screener, Unknown>> + Send;
 }
 
-/// Boots a kernel for each content.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ColdBoot;
+/// A guest that recovers content after content.
+pub trait Screener: Send {
+    /// Recovers one. After an error, or once it is spoiled, this guest must not be used again.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    fn recover(
+        &mut self,
+        lab: &Lab,
+        job: &RecoverJob,
+    ) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
 
-impl Recoverer for ColdBoot {
-    async fn recover(&self, lab: &Lab, job: &RecoverJob) -> Result<Recovery, Unknown> {
-        let socket = lab.fresh_path(".sock");
-        let device = Device::bind(&socket, Arc::clone(&job.image)).or_unknown("starting the disk")?;
-        let initrd = lab
-            .initrd(&job.kernel, &job.mount.fstype, None)
-            .or_unknown("preparing the machine")?;
-        let disk = DiskSpec {
-            socket,
-            write_cache: true,
-            physical_block_size: ATOMIC_UNIT,
-            tap: None,
+    /// Whether what it has recovered may have left something behind in the guest.
+    fn spoiled(&self) -> bool;
+}
+
+/// Recovers on real machines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Machines;
+
+impl Recoverer for Machines {
+    type Screener = Guest;
+
+    async fn recover(&self, lab: &Lab, job: &RecoverJob, trust: Trust) -> Result<Recovery, Unknown> {
+        let (spec, device) = prepare(lab, job)?;
+        let (machine, trust) = if trust == Trust::Cold {
+            let machine = lab
+                .boot(&spec, &job.console)
+                .await
+                .or_unknown("booting to recover")?;
+            (machine, Trust::Cold)
+        } else {
+            lab.fresh(&spec, &job.console).await?
         };
-        let spec = lab.spec(&job.kernel, initrd, Some(disk));
-        let machine = lab
-            .boot(&spec, &job.console)
-            .await
-            .or_unknown("booting to recover")?;
         let handle = device.handle();
-        let result = tokio::select! {
-            result = observe(lab, job, &machine, Trust::Cold) => result,
-            error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
-        };
+        let seen = examine(lab, job, &machine, &handle).await;
+        if trust == Trust::Fresh {
+            lab.budget.measure(machine.pid());
+        }
         machine.kill().await;
         handle.health().or_unknown("the disk")?;
-        let recovery = finish(lab, job, result?, &handle).await;
+        let recovery = finish(lab, job, seen?, trust, &handle).await;
         device.shutdown().or_unknown("stopping the disk")?;
         recovery
     }
+
+    async fn screener(&self, lab: &Lab, job: &RecoverJob) -> Result<Guest, Unknown> {
+        let (spec, device) = prepare(lab, job)?;
+        let (machine, _) = lab.fresh(&spec, &job.console).await?;
+        Ok(Guest {
+            machine,
+            device,
+            spoiled: false,
+        })
+    }
 }
 
-/// What the guest sees: mount, walk, unmount, and the kernel's log of it.
-async fn observe(lab: &Lab, job: &RecoverJob, machine: &Machine, trust: Trust) -> Result<Recovery, Unknown> {
-    let session = Session::new(machine, lab.limits);
-    let (_, since) = session
-        .dmesg(u64::MAX)
-        .await
-        .or_unknown("reading the kernel's log")?;
-    let mut recovery = Recovery {
-        trust,
-        mount_error: None,
-        tree: Vec::new(),
-        unmount_error: None,
-        dmesg: Vec::new(),
-        fsck: None,
-    };
-    let mounted = session
-        .mount(&job.mount)
-        .await
-        .or_unknown("mounting the recovered disk")?;
-    recovery.mount_error = mounted.err();
-    if recovery.mount_error.is_none() {
-        let most = job.image.size().saturating_mul(4);
-        recovery.tree = session
-            .walk(job.contents.to_vec(), most)
+/// A screening guest. Between two contents nothing is mounted, the guest's cache of its disk is dropped, and the disk
+/// gets a new content under the same connection.
+#[derive(Debug)]
+pub struct Guest {
+    // In this order they go: a machine without its disk would wait for it.
+    machine: Machine,
+    device: Device,
+    spoiled: bool,
+}
+
+impl Screener for Guest {
+    async fn recover(&mut self, lab: &Lab, job: &RecoverJob) -> Result<Recovery, Unknown> {
+        // Until the end of this, anything may have gone wrong.
+        self.spoiled = true;
+        let handle = self.device.handle();
+        handle
+            .serve(Arc::clone(&job.image), QUIET)
             .await
-            .or_unknown("walking the recovered tree")?;
-        recovery.unmount_error = session
-            .unmount()
-            .await
-            .or_unknown("unmounting the recovered disk")?
-            .err();
+            .or_unknown("changing the disk")?;
+        let seen = examine(lab, job, &self.machine, &handle).await?;
+        let sound = seen.unmount_error.is_none() && !alarming(&seen);
+        let recovery = finish(lab, job, seen, Trust::Screened, &handle).await?;
+        handle.health().or_unknown("the disk")?;
+        if sound {
+            let session = Session::new(&self.machine, lab.limits);
+            session
+                .flush_device()
+                .await
+                .or_unknown("dropping the guest's cache of its disk")?;
+            self.spoiled = false;
+        }
+        Ok(recovery)
     }
-    let (lines, _) = session
-        .dmesg(since)
-        .await
-        .or_unknown("reading the kernel's log")?;
-    recovery.dmesg = lines;
-    Ok(recovery)
+
+    fn spoiled(&self) -> bool {
+        self.spoiled
+    }
+}
+
+/// Whether the kernel said that something is wrong with itself, not with the filesystem.
+fn alarming(seen: &Examined) -> bool {
+    const WORDS: [&str; 6] = ["WARNING:", "BUG:", "Oops", "Call Trace", "INFO: task", "rcu:"];
+    seen.dmesg
+        .iter()
+        .any(|line| WORDS.iter().any(|word| line.text.contains(word)))
+}
+
+/// The machine for a job, and its disk, which already serves.
+fn prepare(lab: &Lab, job: &RecoverJob) -> Result<(MachineSpec, Device), Unknown> {
+    let socket = lab.fresh_path(".sock");
+    let device = Device::bind(&socket, Arc::clone(&job.image)).or_unknown("starting the disk")?;
+    let initrd = lab
+        .initrd(&job.kernel, &job.mount.fstype, None)
+        .or_unknown("preparing the machine")?;
+    let disk = DiskSpec {
+        backend: Backend::Nbd(socket),
+        write_cache: true,
+        physical_block_size: ATOMIC_UNIT,
+        tap: None,
+    };
+    Ok((lab.spec(&job.kernel, initrd, Some(disk)), device))
+}
+
+/// What the guest sees, unless the disk breaks first.
+async fn examine(
+    lab: &Lab,
+    job: &RecoverJob,
+    machine: &Machine,
+    handle: &DeviceHandle,
+) -> Result<Examined, Unknown> {
+    let session = Session::new(machine, lab.limits);
+    let most = job.image.size().saturating_mul(4);
+    tokio::select! {
+        seen = session.examine(&job.mount, job.contents.to_vec(), most) => seen.or_unknown("recovering"),
+        error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+    }
 }
 
 /// The host's part: the checker, on what recovery left on the disk.
 async fn finish(
     lab: &Lab,
     job: &RecoverJob,
-    mut recovery: Recovery,
+    seen: Examined,
+    trust: Trust,
     handle: &DeviceHandle,
 ) -> Result<Recovery, Unknown> {
-    if recovery.mount_error.is_some() {
+    let mut recovery = Recovery {
+        trust,
+        mount_error: seen.mount_error,
+        tree: seen.tree,
+        unmount_error: seen.unmount_error,
+        dmesg: seen.dmesg,
+        fsck: None,
+    };
+    if recovery.mount_error.is_some() || !job.fsck {
         return Ok(recovery);
     }
     let path = lab.fresh_path(".fsck.img");

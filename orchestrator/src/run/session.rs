@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use coldcut_core::recovery::CallError;
-use coldcut_wire::{ContentName, DmesgLine, Done, MountSpec, Op, Output, Request, TreeEntry, WalkSpec};
+use coldcut_wire::{
+    ContentName, DmesgFrom, DmesgLine, Done, MountSpec, Op, Output, Request, TreeEntry, WakeSpec, WalkSpec,
+};
 
 use super::lab::Limits;
-use crate::machine::{GuestError, Machine};
+use crate::machine::{GuestError, Machine, Next, Reply};
 
 /// Device node of the disk under test.
 pub const DEVICE: &str = "/dev/vda";
@@ -66,16 +68,8 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`GuestError`] when the guest did not answer; the kernel's refusal is an inner error.
     pub async fn mount(&self, mount: &Mount) -> Called<()> {
-        let spec = MountSpec {
-            device: DEVICE.into(),
-            fstype: mount.fstype.clone(),
-            data: mount.data.clone(),
-            flags: mount.flags.clone(),
-            wait_ms: 30_000,
-            existing_dir: None,
-        };
         refused(
-            self.call("mount", Request::Mount(spec), self.limits.mount)
+            self.call("mount", Request::Mount(spec_of(mount)), self.limits.mount)
                 .await
                 .map(drop),
         )
@@ -110,65 +104,200 @@ impl<'a> Session<'a> {
         )
     }
 
-    /// The whole tree with the provenance of every sector.
+    /// Mounts, walks the whole tree with the provenance of every sector, unmounts, and reads what the kernel logged
+    /// meanwhile. The requests are sent together and answered in order: one round trip.
     ///
     /// # Errors
-    /// [`GuestError`]: a tree that cannot be walked to its end says nothing.
-    pub async fn walk(
+    /// [`GuestError`] when the guest did not answer, or the tree could not be walked to its end: such a tree says
+    /// nothing.
+    pub async fn examine(
         &self,
+        mount: &Mount,
         contents: Vec<ContentName>,
         max_bytes: u64,
-    ) -> Result<Vec<TreeEntry>, GuestError> {
-        let spec = WalkSpec {
+    ) -> Result<Examined, GuestError> {
+        self.alive(self.examine_inner(mount, contents, max_bytes)).await
+    }
+
+    async fn examine_inner(
+        &self,
+        mount: &Mount,
+        contents: Vec<ContentName>,
+        max_bytes: u64,
+    ) -> Result<Examined, GuestError> {
+        let walk = WalkSpec {
             contents,
             data: true,
             max_entries: MAX_ENTRIES,
             max_bytes,
         };
-        let (parts, done) = self
-            .alive(
-                self.machine
-                    .guest
-                    .collect("walk", Request::Walk(spec), self.limits.walk, MAX_PARTS),
-            )
+        let limits = &self.limits;
+        let guest = &self.machine.guest;
+        // Each waits for those before it.
+        let mut limit = limits.answer;
+        let first = guest
+            .request("dmesg", Request::Dmesg(DmesgFrom::End), limit)
             .await?;
-        let mut tree = Vec::new();
-        for part in parts {
-            match part {
-                Output::Entries(entries) => tree.extend(entries),
-                other => return Err(nonsense("walk", &other)),
-            }
-        }
-        match done {
-            Done::Walk(summary) if summary.entries == tree.len() as u64 => Ok(tree),
-            other => Err(nonsense("walk", &(tree.len(), other))),
-        }
+        limit += limits.mount;
+        let mounting = guest
+            .request("mount", Request::Mount(spec_of(mount)), limit)
+            .await?;
+        limit += limits.walk;
+        let walking = guest.request("walk", Request::Walk(walk), limit).await?;
+        limit += limits.unmount;
+        let unmounting = guest.request("unmount", Request::Unmount, limit).await?;
+        limit += limits.answer;
+        let last = guest
+            .request("dmesg", Request::Dmesg(DmesgFrom::Last), limit)
+            .await?;
+
+        dmesg_lines(collect(first).await?)?;
+        let mounted = refused(end("mount", collect(mounting).await))?;
+        let walked = collect(walking).await;
+        let unmounted = refused(end("unmount", collect(unmounting).await))?;
+        let dmesg = dmesg_lines(collect(last).await?)?;
+        Ok(match mounted {
+            // The walk and the unmount were refused for want of a mount.
+            Err(error) => Examined {
+                mount_error: Some(error),
+                tree: Vec::new(),
+                unmount_error: None,
+                dmesg,
+            },
+            Ok(()) => Examined {
+                mount_error: None,
+                tree: tree_of(walked?)?,
+                unmount_error: unmounted.err(),
+                dmesg,
+            },
+        })
     }
 
-    /// The kernel's log from record `since` on, and the number that the next record will have.
+    /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk.
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn dmesg(&self, since: u64) -> Result<(Vec<DmesgLine>, u64), GuestError> {
-        let body = Request::Dmesg { since };
-        let (parts, done) = self
-            .alive(
-                self.machine
-                    .guest
-                    .collect("dmesg", body, self.limits.answer, MAX_PARTS),
-            )
-            .await?;
-        let mut lines = Vec::new();
-        for part in parts {
-            match part {
-                Output::Dmesg(more) => lines.extend(more),
-                other => return Err(nonsense("dmesg", &other)),
+    pub async fn wake(&self) -> Result<(), GuestError> {
+        let mut seed = vec![0; 64];
+        rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).map_err(|e| {
+            GuestError::Nonsense {
+                what: "getrandom".into(),
+                said: e.to_string(),
             }
+        })?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let spec = WakeSpec {
+            seed,
+            unix_nanos: now.map_or(0, |d| d.as_nanos() as u64),
+            take_disks: true,
+        };
+        self.call("wake", Request::Wake(spec), self.limits.answer)
+            .await
+            .map(drop)
+    }
+
+    /// Makes the guest ready to be saved: it forgets its disks, and has read the kernel's log to its end.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn settle(&self) -> Result<(), GuestError> {
+        self.call("release the disks", Request::ReleaseDisks, self.limits.answer)
+            .await?;
+        let end = Request::Dmesg(DmesgFrom::End);
+        self.call("dmesg", end, self.limits.answer).await.map(drop)
+    }
+
+    /// Drops what the guest keeps of its disk in memory. Nothing may be mounted.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn flush_device(&self) -> Result<(), GuestError> {
+        let device = DEVICE.to_owned();
+        self.call(
+            "flush the disk",
+            Request::FlushDevice { device },
+            self.limits.answer,
+        )
+        .await
+        .map(drop)
+    }
+}
+
+/// What a guest saw of a filesystem.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examined {
+    /// Why it did not mount; the rest is then empty.
+    pub mount_error: Option<CallError>,
+    /// Its tree.
+    pub tree: Vec<TreeEntry>,
+    /// Why it did not unmount.
+    pub unmount_error: Option<CallError>,
+    /// The kernel's log from before the mount to after the unmount.
+    pub dmesg: Vec<DmesgLine>,
+}
+
+fn spec_of(mount: &Mount) -> MountSpec {
+    MountSpec {
+        device: DEVICE.into(),
+        fstype: mount.fstype.clone(),
+        data: mount.data.clone(),
+        flags: mount.flags.clone(),
+        wait_ms: 30_000,
+        existing_dir: None,
+    }
+}
+
+type Parts = (Vec<Output>, Done);
+
+/// All of an answer.
+async fn collect(mut reply: Reply) -> Result<Parts, GuestError> {
+    let mut parts = Vec::new();
+    loop {
+        match reply.next().await? {
+            Next::Done(done) => return Ok((parts, done)),
+            Next::Output(_) if parts.len() == MAX_PARTS => {
+                return Err(GuestError::TooMuch {
+                    what: reply.what().to_owned(),
+                });
+            }
+            Next::Output(output) => parts.push(output),
         }
-        match done {
-            Done::Dmesg { next } => Ok((lines, next)),
-            other => Err(nonsense("dmesg", &other)),
+    }
+}
+
+/// The end of an answer that has no parts.
+fn end(what: &str, answer: Result<Parts, GuestError>) -> Result<(), GuestError> {
+    match answer?.0.first() {
+        None => Ok(()),
+        Some(part) => Err(nonsense(what, part)),
+    }
+}
+
+fn tree_of((parts, done): Parts) -> Result<Vec<TreeEntry>, GuestError> {
+    let mut tree = Vec::new();
+    for part in parts {
+        match part {
+            Output::Entries(entries) => tree.extend(entries),
+            other => return Err(nonsense("walk", &other)),
         }
+    }
+    match done {
+        Done::Walk(summary) if summary.entries == tree.len() as u64 => Ok(tree),
+        other => Err(nonsense("walk", &(tree.len(), other))),
+    }
+}
+
+fn dmesg_lines((parts, done): Parts) -> Result<Vec<DmesgLine>, GuestError> {
+    let mut lines = Vec::new();
+    for part in parts {
+        match part {
+            Output::Dmesg(more) => lines.extend(more),
+            other => return Err(nonsense("dmesg", &other)),
+        }
+    }
+    match done {
+        Done::Dmesg { .. } => Ok(lines),
+        other => Err(nonsense("dmesg", &other)),
     }
 }
 

@@ -15,7 +15,15 @@ pub(crate) struct Timings {
 impl Timings {
     /// Adds the time since `start` to a phase.
     pub(crate) fn add(&self, phase: Phase, start: Instant) {
-        let micros = start.elapsed().as_micros() as u64;
+        self.add_micros(phase, start.elapsed().as_micros() as u64);
+    }
+
+    /// Adds milliseconds to a phase.
+    pub(crate) fn add_millis(&self, phase: Phase, millis: u64) {
+        self.add_micros(phase, millis.saturating_mul(1000));
+    }
+
+    fn add_micros(&self, phase: Phase, micros: u64) {
         *self
             .micros
             .lock()
