@@ -18,7 +18,7 @@ use crate::lines::Lines;
 use crate::mount::{MOUNT_POINT, Mounted};
 use crate::place::relative;
 use crate::serve::{Role, Sender};
-use crate::session::Session;
+use crate::session::{Session, lock};
 
 /// Where the scenario's programs are.
 const PROGRAMS: &str = "/programs";
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Runs the program of `spec` to its end.
 pub(crate) fn exec(
-    session: &mut Session,
+    session: &Session,
     id: RequestId,
     spec: &ExecSpec,
     sender: &Sender,
@@ -40,11 +40,13 @@ pub(crate) fn exec(
     let mut command = prepare(session, spec, name)?;
     let start = Instant::now();
     let deadline = start.checked_add(Duration::from_millis(spec.timeout_ms));
+    let _child = session.with_child();
     let mut child = command.spawn().tried(|| format!("exec {name}"))?;
     let group = Pid::from_child(&child);
     let result = follow(&mut child, id, deadline, sender);
-    if session.role == Role::Init {
-        reap_orphans(result.is_err().then_some(group));
+    if session.role == Role::Init && !matches!(result, Ok(Some(_))) {
+        // What is left of the killed group; other orphans are collected when no lane has a child.
+        while let Ok(Some(_)) = rustix::process::waitpgid(group, WaitOptions::NOHANG) {}
     }
     match result? {
         Some(status) => Ok(Done::Exec { code: code(status) }),
@@ -55,7 +57,7 @@ pub(crate) fn exec(
     }
 }
 
-fn prepare(session: &mut Session, spec: &ExecSpec, name: &str) -> Result<Command, Failure> {
+fn prepare(session: &Session, spec: &ExecSpec, name: &str) -> Result<Command, Failure> {
     let program = if name.starts_with('/') {
         name.to_owned()
     } else {
@@ -80,13 +82,12 @@ fn prepare(session: &mut Session, spec: &ExecSpec, name: &str) -> Result<Command
         }
         command.env(name, value);
     }
+    let mounted = session.mounted()?;
     let root = session.root_copy()?;
-    let real = session.mounted()?.real;
+    let real = mounted.real;
     let chroot = spec.root.clone();
-    if let (Some(root), true) = (&chroot, real)
-        && let Some(mounted) = &mut session.mounted
-    {
-        bind(mounted, root)?;
+    if let (Some(root), true) = (&chroot, real) {
+        bind(&mounted, root)?;
     }
     let chroot = chroot
         .map(std::ffi::CString::new)
@@ -248,25 +249,22 @@ fn code(status: ExitStatus) -> i32 {
         .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }
 
-/// As PID 1, collects children that others left behind, and what is left of a killed group.
-pub(crate) fn reap_orphans(killed: Option<Pid>) {
-    if let Some(group) = killed {
-        let _ = rustix::process::waitpgid(group, WaitOptions::NOHANG);
-    }
-    // The worker runs one program at a time and is between two, so every child is an orphan.
+/// As PID 1, collects children that others left behind. No lane may have a child of its own.
+pub(crate) fn reap_orphans() {
     while let Ok(Some(_)) =
         rustix::process::waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
     {}
 }
 
 /// Makes the mount and the system's directories visible in the chroot `root`, once for each mount.
-fn bind(mounted: &mut Mounted, root: &str) -> Result<(), Failure> {
+fn bind(mounted: &Mounted, root: &str) -> Result<(), Failure> {
     if !root.starts_with('/') {
         return Err(refuse(format!("exec: root `{root}` is no absolute path")));
     }
+    let mut binds = lock(&mounted.binds);
     for source in [mounted.path.as_str(), "/proc", "/sys", "/dev", "/tmp"] {
         let place = format!("{}{source}", root.trim_end_matches('/'));
-        if mounted.binds.contains(&place) {
+        if binds.contains(&place) {
             continue;
         }
         std::fs::create_dir_all(&place)
@@ -279,16 +277,17 @@ fn bind(mounted: &mut Mounted, root: &str) -> Result<(), Failure> {
             })
             .tried(|| format!("mkdir {place}"))?;
         rustix::mount::mount_bind(source, place.as_str()).tried(|| format!("bind {source} to {place}"))?;
-        mounted.binds.push(place);
+        binds.push(place);
     }
     Ok(())
 }
 
 /// Undoes [`bind`], last first.
-pub(crate) fn unbind(mounted: &mut Mounted) -> Result<(), Failure> {
-    while let Some(place) = mounted.binds.last() {
+pub(crate) fn unbind(mounted: &Mounted) -> Result<(), Failure> {
+    let mut binds = lock(&mounted.binds);
+    while let Some(place) = binds.last() {
         rustix::mount::unmount(place.as_str(), UnmountFlags::empty()).tried(|| format!("umount {place}"))?;
-        mounted.binds.pop();
+        binds.pop();
     }
     Ok(())
 }

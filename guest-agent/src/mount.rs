@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use coldcut_wire::{Done, Failure, MountSpec};
@@ -34,12 +35,14 @@ pub(crate) struct Mounted {
     /// Whether [`unmount`] has a mount to undo.
     pub(crate) real: bool,
     /// Places in a chroot where the mount or a system directory is bound, in order of binding.
-    pub(crate) binds: Vec<String>,
+    pub(crate) binds: Mutex<Vec<String>>,
 }
 
 /// Mounts as `spec` says; its root becomes the root of all paths.
-pub(crate) fn mount(session: &mut Session, spec: &MountSpec) -> Result<Done, Failure> {
-    if session.mounted.is_some() {
+pub(crate) fn mount(session: &Session, spec: &MountSpec) -> Result<Done, Failure> {
+    // There is one mount point.
+    let _turn = session.mounting();
+    if session.slot().is_some() {
         return Err(refuse("a filesystem is mounted already: unmount it first"));
     }
     let flags = mount_flags(&spec.flags)?;
@@ -63,12 +66,12 @@ pub(crate) fn mount(session: &mut Session, spec: &MountSpec) -> Result<Done, Fai
     );
     match root.tried(|| format!("open {path}")) {
         Ok(root) => {
-            session.mounted = Some(Mounted {
+            *session.slot() = Some(Arc::new(Mounted {
                 root,
                 path,
                 real,
-                binds: Vec::new(),
-            });
+                binds: Mutex::default(),
+            }));
             Ok(Done::Mounted { nanos: watch.nanos() })
         }
         Err(failure) => {
@@ -149,15 +152,26 @@ fn wait_for(device: &str, wait: Duration) -> Result<(), Failure> {
     }
 }
 
-/// Closes every handle, undoes what [`exec`] bound, then a plain umount2(2).
-pub(crate) fn unmount(session: &mut Session) -> Result<Done, Failure> {
+/// Closes every handle, undoes what [`exec`] bound, then a plain umount2(2). A filesystem that another lane works in
+/// is busy.
+pub(crate) fn unmount(session: &Session) -> Result<Done, Failure> {
+    let _turn = session.mounting();
     session.mounted()?;
-    session.handles.clear();
-    let Some(mut mounted) = session.mounted.take() else {
+    let handles = std::mem::take(&mut *session.handles());
+    drop(handles);
+    let taken = session.slot().take();
+    let Some(mounted) = taken else {
         return Err(refuse("nothing is mounted"));
     };
-    if let Err(failure) = exec::unbind(&mut mounted) {
-        session.mounted = Some(mounted);
+    let mounted = match Arc::try_unwrap(mounted) {
+        Ok(mounted) => mounted,
+        Err(shared) => {
+            *session.slot() = Some(shared);
+            return Err(Errno::BUSY).tried(|| "umount while another lane works in the filesystem".to_owned());
+        }
+    };
+    if let Err(failure) = exec::unbind(&mounted) {
+        *session.slot() = Some(Arc::new(mounted));
         return Err(failure);
     }
     if !mounted.real {
@@ -172,12 +186,12 @@ pub(crate) fn unmount(session: &mut Session) -> Result<Done, Failure> {
         // Still mounted: keep serving it.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         if let Ok(root) = rustix::fs::open(path.as_str(), flags, Mode::empty()) {
-            session.mounted = Some(Mounted {
+            *session.slot() = Some(Arc::new(Mounted {
                 root,
                 path,
                 real: true,
-                binds: Vec::new(),
-            });
+                binds: Mutex::default(),
+            }));
         }
     }
     result.map(|()| Done::Ok)

@@ -1,29 +1,30 @@
 //! What an operation's `path` means: a name below the mount, or an open handle.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use coldcut_wire::Failure;
 
 use crate::failure::refuse;
 
-/// Handles of `Op::Open` by name.
-pub(crate) type Handles = BTreeMap<String, OwnedFd>;
+/// Handles of `Op::Open` by name. A lane that uses one keeps it open, whatever becomes of the name meanwhile.
+pub(crate) type Handles = BTreeMap<String, Arc<OwnedFd>>;
 
 /// A resolved `path`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Place<'a> {
     /// An open handle.
-    Handle(BorrowedFd<'a>),
+    Handle(Arc<OwnedFd>),
     /// A path relative to the mount's root; `.` is the root itself.
     Path(&'a str),
 }
 
 /// Reads `path`: `fd:NAME` is a handle, anything else a checked relative path.
-pub(crate) fn place<'a>(handles: &'a Handles, path: &'a str) -> Result<Place<'a>, Failure> {
+pub(crate) fn place<'a>(handles: &Handles, path: &'a str) -> Result<Place<'a>, Failure> {
     match path.strip_prefix("fd:") {
         Some(name) => match handles.get(name) {
-            Some(fd) => Ok(Place::Handle(fd.as_fd())),
+            Some(fd) => Ok(Place::Handle(Arc::clone(fd))),
             None => Err(refuse(format!(
                 "no handle `{name}` is open (open are: {})",
                 known(handles)
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn an_unknown_handle_names_the_known_ones() {
         let file = std::fs::File::open("/dev/null").unwrap();
-        let handles = Handles::from([("log".to_owned(), OwnedFd::from(file))]);
+        let handles = Handles::from([("log".to_owned(), Arc::new(OwnedFd::from(file)))]);
         let failure = place(&handles, "fd:lag").unwrap_err();
         assert_eq!(failure.what, "no handle `lag` is open (open are: log)");
         assert!(name_only("fd:log").is_err());

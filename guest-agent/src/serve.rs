@@ -1,24 +1,26 @@
-//! The request loop: a reader, a worker, and one writer that both share.
+//! The request loop: a reader, the lanes, and one writer that all share.
 //!
 //! The reader decodes requests and answers ping and power-off itself, so that both work while an operation blocks
-//! in the kernel. Everything else goes to the worker through a bounded queue. Whoever has something to say takes
-//! the [`Sender`]'s lock for one frame, so further workers can join without any change to the others.
+//! in the kernel. Everything else goes to the thread of its lane through a bounded queue; a lane's thread begins with
+//! its first request. Whoever has something to say takes the [`Sender`]'s lock for one frame.
 
 use std::any::Any;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use coldcut_wire::{
-    Decoder, Done, Failure, FrameError, FromAgent, Hello, Output, Request, RequestId, ToAgent, encode,
+    Decoder, Done, Failure, FrameError, FromAgent, Hello, LANES, Lane, Output, Request, RequestId, ToAgent,
+    encode,
 };
 
 use crate::failure::refuse;
-use crate::session::Session;
+use crate::session::{Session, lock};
 
-/// Requests that may wait behind the one that runs.
+/// Requests of one lane that may wait behind the one that runs.
 const QUEUE: usize = 64;
 /// Bytes read from the channel at a time.
 const READ: usize = 64 << 10;
@@ -81,102 +83,130 @@ impl Sender {
     }
 }
 
-/// A panic elsewhere has been reported already; what the lock protects stays usable.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Says hello and serves requests until the channel ends or the host asks for power-off (which does not return).
 /// The session outlives the connection.
 pub(crate) fn serve(
     mut read: File,
     write: File,
     hello: &Hello,
-    session: &Arc<Mutex<Session>>,
+    session: &Arc<Session>,
 ) -> Result<(), ServeError> {
-    let role = lock(session).role;
     let sender = Sender::new(write);
     let frame = encode(&FromAgent::Hello(hello.clone()))?;
     sender.send_frame(&frame).map_err(ServeError::Channel)?;
-    let (queue, requests) = sync_channel(QUEUE);
-    let worker = std::thread::Builder::new()
-        .name("worker".to_owned())
-        .spawn({
-            let (sender, session) = (sender.clone(), Arc::clone(session));
-            move || work(&requests, &sender, &session)
-        })
-        .map_err(ServeError::Channel)?;
-    let result = read_requests(&mut read, &queue, &sender, role);
-    drop(queue);
-    match role {
-        // The host is gone: nobody waits for what the worker still does, and PID 1 must not hang on it.
+    let mut lanes = Lanes {
+        sender: sender.clone(),
+        session: Arc::clone(session),
+        running: [const { None }; LANES as usize],
+    };
+    let result = lanes.read_requests(&mut read);
+    match session.role {
+        // The host is gone: nobody waits for what the lanes still do, and PID 1 must not hang on them.
         Role::Init => sender.close(),
         // Standard input may end before the last answer is out.
-        Role::Process => drop(worker.join()),
+        Role::Process => lanes.join(),
     }
     result
 }
 
-fn read_requests(
-    read: &mut File,
-    queue: &SyncSender<(RequestId, Request)>,
-    sender: &Sender,
-    role: Role,
-) -> Result<(), ServeError> {
-    let mut decoder = Decoder::new();
-    let mut buffer = vec![0; READ];
-    loop {
-        let len = match read.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ServeError::Channel(error)),
+type Job = (RequestId, Request);
+
+/// The lanes of one connection.
+struct Lanes {
+    sender: Sender,
+    session: Arc<Session>,
+    running: [Option<(SyncSender<Job>, JoinHandle<()>)>; LANES as usize],
+}
+
+impl Lanes {
+    fn read_requests(&mut self, read: &mut File) -> Result<(), ServeError> {
+        let mut decoder = Decoder::new();
+        let mut buffer = vec![0; READ];
+        loop {
+            let len = match read.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(ServeError::Channel(error)),
+            };
+            decoder.push(&buffer[..len]);
+            while let Some(ToAgent::Request { id, lane, body }) = decoder.next_message()? {
+                if self.dispatch(id, lane, body).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Answers at once or queues; an error means that the host no longer listens.
+    fn dispatch(&mut self, id: RequestId, lane: Lane, body: Request) -> Result<(), Failure> {
+        match body {
+            Request::Ping => self.sender.done(id, Ok(Done::Ok)),
+            Request::PowerOff => {
+                let _ = self.sender.done(id, Ok(Done::Ok));
+                match self.session.role {
+                    Role::Init => crate::boot::power_off(),
+                    Role::Process => std::process::exit(0),
+                }
+            }
+            body => match self.queue(lane, (id, body)) {
+                Ok(()) => Ok(()),
+                Err(failure) => self.sender.done(id, Err(failure)),
+            },
+        }
+    }
+
+    /// Hands a request to its lane's thread, which it starts if need be.
+    fn queue(&mut self, lane: Lane, job: Job) -> Result<(), Failure> {
+        let Some(slot) = self.running.get_mut(usize::from(lane)) else {
+            return Err(refuse(format!(
+                "lane {lane} is none of the {LANES} that there are"
+            )));
         };
-        decoder.push(&buffer[..len]);
-        while let Some(ToAgent::Request { id, body }) = decoder.next_message()? {
-            if dispatch(id, body, queue, sender, role).is_err() {
-                return Ok(());
+        let queue = match slot {
+            Some((queue, _)) => queue,
+            None => {
+                let (queue, requests) = sync_channel(QUEUE);
+                let (sender, session) = (self.sender.clone(), Arc::clone(&self.session));
+                let thread = std::thread::Builder::new()
+                    .name(format!("lane-{lane}"))
+                    .spawn(move || {
+                        session.runs_lane(lane);
+                        work(lane, &requests, &sender, &session);
+                    })
+                    .map_err(|error| {
+                        refuse(format!("a thread for lane {lane} cannot be started: {error}"))
+                    })?;
+                &slot.insert((queue, thread)).0
             }
+        };
+        self.session.asked(lane);
+        queue.try_send(job).map_err(|error| {
+            self.session.answers(lane);
+            match error {
+                TrySendError::Full(_) => refuse(format!("more than {QUEUE} requests are waiting already")),
+                TrySendError::Disconnected(_) => refuse(format!("the thread of lane {lane} has ended")),
+            }
+        })
+    }
+
+    /// Waits until every lane has done what it was asked to.
+    fn join(self) {
+        let threads = self.running.into_iter().flatten().map(|(queue, thread)| {
+            drop(queue);
+            thread
+        });
+        for thread in threads.collect::<Vec<_>>() {
+            let _ = thread.join();
         }
     }
 }
 
-/// Answers at once or queues; an error means that the host no longer listens.
-fn dispatch(
-    id: RequestId,
-    body: Request,
-    queue: &SyncSender<(RequestId, Request)>,
-    sender: &Sender,
-    role: Role,
-) -> Result<(), Failure> {
-    match body {
-        Request::Ping => sender.done(id, Ok(Done::Ok)),
-        Request::PowerOff => {
-            let _ = sender.done(id, Ok(Done::Ok));
-            match role {
-                Role::Init => crate::boot::power_off(),
-                Role::Process => std::process::exit(0),
-            }
-        }
-        body => match queue.try_send((id, body)) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => sender.done(
-                id,
-                Err(refuse(format!("more than {QUEUE} requests are waiting already"))),
-            ),
-            Err(TrySendError::Disconnected(_)) => {
-                sender.done(id, Err(refuse("the agent's worker has ended")))
-            }
-        },
-    }
-}
-
-fn work(requests: &Receiver<(RequestId, Request)>, sender: &Sender, session: &Mutex<Session>) {
+fn work(lane: Lane, requests: &Receiver<Job>, sender: &Sender, session: &Session) {
     while let Ok((id, request)) = requests.recv() {
-        let mut session = lock(session);
         let result = catch_unwind(AssertUnwindSafe(|| session.run(id, request, sender)))
             .unwrap_or_else(|panic| Err(refuse(format!("the agent panicked: {}", panic_text(&*panic)))));
-        drop(session);
+        session.answers(lane);
         if sender.done(id, result).is_err() {
             return;
         }

@@ -15,7 +15,7 @@ use crate::place::Place;
 const NANOS: i64 = 1_000_000_000;
 
 pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) -> Result<(), Failure> {
-    let root = target.root;
+    let root = target.root();
     match op {
         Op::Truncate { path, size } => truncate(target, path, *size, watch),
         Op::Fallocate {
@@ -121,7 +121,7 @@ fn truncate(target: &Target<'_>, path: &str, size: u64, watch: &mut Stopwatch) -
         Place::Handle(fd) => watch.time(|| rustix::fs::ftruncate(fd, size)).tried(what),
         Place::Path(path) => {
             let full =
-                CString::new(by_proc(target.root, path)).map_err(|_| refuse("a NUL byte in a path"))?;
+                CString::new(by_proc(target.root(), path)).map_err(|_| refuse("a NUL byte in a path"))?;
             // SAFETY: the path is a C string that lives through the call.
             match watch.time(|| unsafe { libc::truncate(full.as_ptr(), length) }) {
                 0 => Ok(()),

@@ -1,26 +1,37 @@
 //! Workload operations: open, do, close; a handle of [`Op::Open`] is used as it is.
 
+mod burst;
 mod file;
+mod live;
 mod mapped;
 mod names;
+mod observe;
+mod pipes;
+mod read;
 mod sys;
+mod tracing;
 mod write;
 
+use std::collections::btree_map::Entry;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use coldcut_wire::{Done, Failure, Op, WriteFlags};
 use rustix::fs::{Mode, OFlags};
 
 use crate::clock::Stopwatch;
 use crate::failure::{Tried, refuse};
+use crate::found::Found;
+use crate::mount::Mounted;
 use crate::place::{Place, name_only, place};
 use crate::session::Session;
 
 /// Permission bits of files that an operation creates without saying which.
 const NEW_FILE: u32 = 0o644;
 
-/// Runs `op` and says what its last system call returned and how long its system calls took.
-pub(crate) fn run(session: &mut Session, op: &Op) -> Result<Done, Failure> {
+/// Runs `op` and says what its last system call returned and how long its system calls took. What it measures besides
+/// goes to `found`.
+pub(crate) fn run(session: &Session, op: &Op, found: &mut Found) -> Result<Done, Failure> {
     let mut watch = Stopwatch::default();
     let ret = match op {
         Op::Open {
@@ -37,7 +48,7 @@ pub(crate) fn run(session: &mut Session, op: &Op) -> Result<Done, Failure> {
             watch.time(rustix::fs::sync);
             0
         }
-        _ => Target::new(session)?.run(op, &mut watch)?,
+        _ => Target::new(session)?.run(op, &mut watch, found)?,
     };
     Ok(Done::Op {
         ret,
@@ -46,31 +57,38 @@ pub(crate) fn run(session: &mut Session, op: &Op) -> Result<Done, Failure> {
 }
 
 fn open_handle(
-    session: &mut Session,
+    session: &Session,
     path: &str,
     handle: &str,
     flags: WriteFlags,
     read_only: bool,
     watch: &mut Stopwatch,
 ) -> Result<i64, Failure> {
-    if session.handles.contains_key(handle) {
-        return Err(refuse(format!("handle `{handle}` is open already")));
+    let taken = || refuse(format!("handle `{handle}` is open already"));
+    if session.handles().contains_key(handle) {
+        return Err(taken());
     }
     let path = name_only(path)?;
     let access = if read_only { OFlags::RDONLY } else { OFlags::RDWR };
     let oflags = access | write_flags(flags) | OFlags::CLOEXEC;
-    let root = session.root()?;
+    let mounted = session.mounted()?;
     let fd = watch
-        .time(|| rustix::fs::openat(root, path, oflags, Mode::from_raw_mode(NEW_FILE)))
+        .time(|| rustix::fs::openat(mounted.root(), path, oflags, Mode::from_raw_mode(NEW_FILE)))
         .tried(|| format!("open {path}"))?;
-    session.handles.insert(handle.to_owned(), fd);
-    Ok(0)
+    match session.handles().entry(handle.to_owned()) {
+        Entry::Vacant(free) => {
+            free.insert(Arc::new(fd));
+            Ok(0)
+        }
+        // Another lane was faster.
+        Entry::Occupied(_) => Err(taken()),
+    }
 }
 
-fn close_handle(session: &mut Session, handle: &str, watch: &mut Stopwatch) -> Result<i64, Failure> {
+fn close_handle(session: &Session, handle: &str, watch: &mut Stopwatch) -> Result<i64, Failure> {
     // An unknown name gets the message that lists the known ones.
-    place(&session.handles, &format!("fd:{handle}"))?;
-    let fd = session.handles.remove(handle);
+    place(&session.handles(), &format!("fd:{handle}"))?;
+    let fd = session.handles().remove(handle);
     watch.time(|| drop(fd));
     Ok(0)
 }
@@ -90,15 +108,15 @@ fn write_flags(flags: WriteFlags) -> OFlags {
 }
 
 /// A file that an operation works on.
-enum Opened<'a> {
-    Handle(BorrowedFd<'a>),
+enum Opened {
+    Handle(Arc<OwnedFd>),
     Own(OwnedFd),
 }
 
-impl AsFd for Opened<'_> {
+impl AsFd for Opened {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Self::Handle(fd) => *fd,
+            Self::Handle(fd) => fd.as_fd(),
             Self::Own(fd) => fd.as_fd(),
         }
     }
@@ -107,29 +125,33 @@ impl AsFd for Opened<'_> {
 /// Where paths lead.
 struct Target<'a> {
     session: &'a Session,
-    root: BorrowedFd<'a>,
+    mounted: Arc<Mounted>,
 }
 
 impl<'a> Target<'a> {
     fn new(session: &'a Session) -> Result<Self, Failure> {
         Ok(Self {
             session,
-            root: session.root()?,
+            mounted: session.mounted()?,
         })
     }
 
+    fn root(&self) -> BorrowedFd<'_> {
+        self.mounted.root()
+    }
+
     fn place(&self, path: &'a str) -> Result<Place<'a>, Failure> {
-        place(&self.session.handles, path)
+        place(&self.session.handles(), path)
     }
 
     /// Opens `path`, or takes the handle that it names.
-    fn open(&self, path: &'a str, flags: OFlags, watch: &mut Stopwatch) -> Result<Opened<'a>, Failure> {
+    fn open(&self, path: &'a str, flags: OFlags, watch: &mut Stopwatch) -> Result<Opened, Failure> {
         match self.place(path)? {
             Place::Handle(fd) => Ok(Opened::Handle(fd)),
             Place::Path(path) => {
                 let flags = flags | OFlags::CLOEXEC;
                 watch
-                    .time(|| rustix::fs::openat(self.root, path, flags, Mode::from_raw_mode(NEW_FILE)))
+                    .time(|| rustix::fs::openat(self.root(), path, flags, Mode::from_raw_mode(NEW_FILE)))
                     .map(Opened::Own)
                     .tried(|| format!("open {path}"))
             }
@@ -151,7 +173,10 @@ impl<'a> Target<'a> {
         result.tried(|| format!("{verb} {path}"))
     }
 
-    fn run(&self, op: &'a Op, watch: &mut Stopwatch) -> Result<i64, Failure> {
+    fn run(&self, op: &'a Op, watch: &mut Stopwatch, found: &mut Found) -> Result<i64, Failure> {
+        if let Some(result) = live::run(self, op, watch, found) {
+            return result;
+        }
         match op {
             Op::Write {
                 path,

@@ -10,7 +10,7 @@ use crate::failure::{Tried, refuse};
 use crate::place::name_only;
 
 pub(super) fn run(target: &Target<'_>, op: &Op, watch: &mut Stopwatch) -> Result<(), Failure> {
-    let root = target.root;
+    let root = target.root();
     match op {
         Op::Mkdir { path, mode, parents } => mkdir(target, name_only(path)?, *mode, *parents, watch),
         Op::Create {
@@ -74,7 +74,7 @@ fn mkdir(
     watch: &mut Stopwatch,
 ) -> Result<(), Failure> {
     let mut make = |path: &str, mode: u32| {
-        watch.time(|| rustix::fs::mkdirat(target.root, path, Mode::from_raw_mode(mode)))
+        watch.time(|| rustix::fs::mkdirat(target.root(), path, Mode::from_raw_mode(mode)))
     };
     if parents {
         for (end, _) in path.match_indices('/') {
@@ -92,6 +92,6 @@ fn mkdir(
 }
 
 fn is_directory(target: &Target<'_>, path: &str) -> bool {
-    rustix::fs::statat(target.root, path, AtFlags::empty())
+    rustix::fs::statat(target.root(), path, AtFlags::empty())
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }

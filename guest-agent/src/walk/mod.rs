@@ -29,7 +29,7 @@ const READ: usize = 1 << 20;
 
 /// Walks as `spec` says, streaming entries.
 pub(crate) fn walk(
-    session: &mut Session,
+    session: &Session,
     id: RequestId,
     spec: &WalkSpec,
     sender: &Sender,

@@ -5,6 +5,8 @@
 mod errors;
 mod exec;
 mod harness;
+mod lanes;
+mod live;
 mod ops;
 mod protocol;
 mod space;

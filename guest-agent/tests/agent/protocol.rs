@@ -98,6 +98,7 @@ fn a_frame_may_come_byte_by_byte() {
     let mut agent = Agent::new();
     for byte in encode(&ToAgent::Request {
         id: 7,
+        lane: 0,
         body: Request::Ping,
     })
     .unwrap()
@@ -121,6 +122,7 @@ fn standard_streams_serve_as_well() {
         .write_all(
             &encode(&ToAgent::Request {
                 id: 1,
+                lane: 0,
                 body: Request::Ping,
             })
             .unwrap(),

@@ -3,13 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::op::{ContentName, ExecSpec, Op};
-use crate::tree::TreeEntry;
+use crate::tree::{Extent, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
 pub const PROTOCOL: u32 = 2;
 
 /// Number that pairs an answer with its request; chosen by the host, unique within a connection.
 pub type RequestId = u32;
+
+/// Which of the agent's threads runs a request. Requests of one lane run one after the other, in the order in which
+/// they were sent; lanes do not wait for one another.
+pub type Lane = u8;
+
+/// Lanes that there are: 0, the main one, to `LANES - 1`. A request in another one is refused.
+pub const LANES: Lane = 16;
 
 /// Everything the host sends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +25,8 @@ pub enum ToAgent {
     Request {
         /// Pairs the answers with this request.
         id: RequestId,
+        /// Where it runs. [`Request::Ping`] and [`Request::PowerOff`] are answered at once, whatever their lane does.
+        lane: Lane,
         /// What to do.
         body: Request,
     },
@@ -167,6 +176,48 @@ pub enum Output {
     Entries(Vec<TreeEntry>),
     /// Lines of the kernel's log.
     Dmesg(Vec<DmesgLine>),
+    /// Something that an operation measured.
+    Measured(Measured),
+}
+
+/// Most values that the series of one operation hold together.
+pub const MAX_VALUES: usize = 1 << 20;
+/// Most values of a series in one message; a longer one comes in several.
+pub const SERIES_PART: usize = 1 << 14;
+/// Most lines of one text.
+pub const MAX_LINES: usize = 256;
+
+/// What an operation measured, beside how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Measured {
+    /// One number.
+    Figure {
+        /// What it is.
+        name: String,
+        /// Nanoseconds, bytes or a count, by its name.
+        value: i64,
+    },
+    /// More values of a series, in the order in which they were taken.
+    Series {
+        /// What they are.
+        name: String,
+        /// At most [`SERIES_PART`] of them.
+        values: Vec<i64>,
+    },
+    /// Lines of text, such as a kernel stack.
+    Text {
+        /// What it is.
+        name: String,
+        /// At most [`MAX_LINES`].
+        lines: Vec<String>,
+    },
+    /// What a read returned.
+    Data {
+        /// Which round of reading, from 0.
+        round: u32,
+        /// Where the bytes come from, by their offset in the file.
+        extents: Vec<Extent>,
+    },
 }
 
 /// One record of the kernel's log.

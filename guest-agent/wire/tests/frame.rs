@@ -80,7 +80,7 @@ fn request() -> impl Strategy<Value = ToAgent> {
                 take_disks
             })),
     ];
-    (any::<u32>(), body).prop_map(|(id, body)| ToAgent::Request { id, body })
+    (any::<u32>(), any::<u8>(), body).prop_map(|(id, lane, body)| ToAgent::Request { id, lane, body })
 }
 
 proptest! {
@@ -169,6 +169,7 @@ fn a_length_over_the_limit_is_refused_before_its_payload() {
 fn bytes_after_the_message_are_refused() {
     let mut frame = encode(&ToAgent::Request {
         id: 1,
+        lane: 0,
         body: Request::Ping,
     })
     .unwrap();

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`scenario`] (what is asked), [`io`] and [`mark`] (what a recording consists of), `log`
 //! (recordings and their formats), `state` and `plan` (crash states), [`recovery`] (what was found after the cut),
-//! [`oracle`] (what that means), [`verdict`] and [`event`] (what is reported).
+//! [`rules`] (what the device is told to do), [`oracle`] (what that means), [`live`] (what is seen without a crash),
+//! [`verdict`] and [`event`] (what is reported).
 
 pub mod bisect;
 pub mod block;
@@ -12,12 +13,15 @@ pub mod event;
 pub mod export;
 pub mod index;
 pub mod io;
+pub mod kernels;
+pub mod live;
 pub mod log;
 pub mod mark;
 pub mod oracle;
 pub mod plan;
 pub mod recovery;
 pub mod result;
+pub mod rules;
 pub mod scenario;
 pub mod state;
 pub mod synthetic;

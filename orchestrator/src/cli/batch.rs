@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::machines::{MachineArgs, open_lab};
-use crate::kernel::{Kernel, Store};
+use crate::kernel::Kernel;
 use crate::report::{EventSink, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo};
 use crate::run::cell::{CellJob, run_cell};
@@ -20,37 +20,6 @@ use crate::run::recover::Machines;
 use crate::run::templates::Templates;
 use crate::run::tiers::Policy;
 use crate::scenario_file::ScenarioFile;
-
-/// Who recovers crash states.
-#[derive(Debug, clap::Args)]
-pub(super) struct TrustArgs {
-    /// Who recovers crash states. By default: all are screened; every anomaly and one state of every distinct
-    /// recovered tree is verified on a fresh clone; every violation is confirmed by a cold boot
-    #[arg(long, value_enum, value_name = "LEVEL")]
-    trust: Option<TrustArg>,
-}
-
-/// Levels of trust, from the quickest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum TrustArg {
-    /// Guests that recover state after state
-    Screen,
-    /// A fresh clone for each state
-    Fresh,
-    /// A kernel booted for each state, and for the recording
-    Cold,
-}
-
-impl TrustArgs {
-    pub(super) fn policy(&self) -> Policy {
-        match self.trust {
-            None => Policy::Tiered,
-            Some(TrustArg::Screen) => Policy::Screen,
-            Some(TrustArg::Fresh) => Policy::Fresh,
-            Some(TrustArg::Cold) => Policy::Cold,
-        }
-    }
-}
 
 /// What to run, and how.
 pub(super) struct Batch<'a> {
@@ -62,7 +31,7 @@ pub(super) struct Batch<'a> {
     pub(super) variants: &'a [String],
     /// Seed of everything that is sampled.
     pub(super) seed: u64,
-    /// Who recovers crash states.
+    /// Who recovers what.
     pub(super) policy: Policy,
     /// How machines are run.
     pub(super) machines: &'a MachineArgs,
@@ -118,7 +87,8 @@ impl Batch<'_> {
         let events = EventSink::new(reporters);
         let mut lab = open_lab(self.machines, events.clone(), first).await?;
         if self.policy != Policy::Cold {
-            lab = lab.with_templates(Templates::open(&Store::default_root()?)?);
+            let cache = crate::kernel::Store::default_root()?;
+            lab = lab.with_templates(Templates::open(&cache)?);
         }
         let lab = Arc::new(lab);
 

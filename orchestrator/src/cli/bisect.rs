@@ -12,10 +12,10 @@ use coldcut_core::diff::Recording;
 use coldcut_core::verdict::Verdict;
 
 use super::ResultsArg;
-use super::batch::{Batch, Ran, TrustArgs};
+use super::batch::{Batch, Ran};
 use super::bisect_git::{self, GitArgs};
 use super::kernel::{ArchiveArgs, on_terminal};
-use super::machines::MachineArgs;
+use super::machines::{MachineArgs, TrustArgs};
 use crate::bisect::drive::Drive;
 use crate::bisect::journal::{self, Journal, Probe, Question};
 use crate::bisect::line::{self, Candidate};

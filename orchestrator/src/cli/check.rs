@@ -19,7 +19,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         match ScenarioFile::read(path) {
             Ok(file) => {
                 let variants = file.scenario.variants();
-                let steps: usize = variants.iter().map(|v| v.workload.len()).sum();
+                let steps: usize = variants.iter().map(|v| v.steps().count()).sum();
                 println!(
                     "{}: ok, {} ({} variants, {steps} steps)",
                     path.display(),

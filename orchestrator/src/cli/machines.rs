@@ -6,6 +6,7 @@ use crate::kernel::Kernel;
 use crate::machine::{Accel, AccelChoice, AccelDecision, Qemu, decide_accel};
 use crate::report::EventSink;
 use crate::run::lab::{Lab, machine_spec, write_initrd};
+use crate::run::tiers::Policy;
 use crate::scratch::Scratch;
 
 /// How machines are run.
@@ -17,6 +18,38 @@ pub(super) struct MachineArgs {
     /// How many machines run at once [default: as many as processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     jobs: Option<u16>,
+}
+
+/// Who recovers crash states.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub(super) struct TrustArgs {
+    /// Who recovers crash states. By default: all are screened; every anomaly and one state of every distinct
+    /// recovered tree is verified on a fresh clone. Every violation is confirmed by a cold boot, whatever the level
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    trust: Option<TrustArg>,
+}
+
+/// Levels of trust, from the quickest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TrustArg {
+    /// Guests that recover state after state
+    Screen,
+    /// A fresh clone for each state
+    Fresh,
+    /// A kernel booted for each state, and for the recording
+    Cold,
+}
+
+impl TrustArgs {
+    /// As the levels of trust take it.
+    pub(super) fn policy(self) -> Policy {
+        match self.trust {
+            None => Policy::Tiered,
+            Some(TrustArg::Screen) => Policy::Screen,
+            Some(TrustArg::Fresh) => Policy::Fresh,
+            Some(TrustArg::Cold) => Policy::Cold,
+        }
+    }
 }
 
 impl MachineArgs {

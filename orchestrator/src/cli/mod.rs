@@ -80,7 +80,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Log(command) => log::run(command).await,
-        Command::Bench(command) => tokio::task::spawn_blocking(move || bench::run(&command)).await?,
+        Command::Bench(command) => bench::run(command).await,
         Command::Doctor(args) => doctor::run(&args).await,
     }
 }

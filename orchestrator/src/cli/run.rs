@@ -7,9 +7,9 @@ use std::sync::Arc;
 use coldcut_core::bisect::{Behaviour, Quality};
 use coldcut_core::result::RunResult;
 
-use super::batch::{Batch, TrustArgs};
+use super::batch::Batch;
 use super::bisect::Word;
-use super::machines::MachineArgs;
+use super::machines::{MachineArgs, TrustArgs};
 use super::{ABORT, ResultsArg, USAGE};
 use crate::report::{JsonLines, Progress, Reporter, render_run};
 use crate::scenario_file::ScenarioFile;

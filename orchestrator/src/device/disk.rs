@@ -7,7 +7,7 @@ use coldcut_core::block::ReadAt;
 use coldcut_core::io::{IoId, IoKind, IoLog};
 
 use super::error::DeviceError;
-use super::gate::{Admission, Gate, Resume};
+use super::gate::{Admission, Content, Gate, Resume};
 use super::image::Layered;
 use super::proto::{self, Errno};
 use super::request::Request;
@@ -200,7 +200,7 @@ impl Disk {
         };
         self.counters.in_flight += 1;
         let admission = match &mut self.gate {
-            Some(gate) => gate.admit(&request),
+            Some(gate) => gate.admit(&request, &Content(&self.image)),
             None => Admission::Proceed,
         };
         let ticket = Ticket {

@@ -4,19 +4,40 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::image::Layered;
 use super::proto::Errno;
 use super::request::Request;
 
 /// Decides about each request right after its submission is logged. It is asked in the order of submission, under
 /// the device's lock: it must not block and must not call the device's handle.
 pub trait Gate: Send {
-    /// What is to happen to `request`.
-    fn admit(&mut self, request: &Request) -> Admission;
+    /// What is to happen to `request`. `content` is what is stored now, before it.
+    fn admit(&mut self, request: &Request, content: &Content<'_>) -> Admission;
 }
 
 impl<F: FnMut(&Request) -> Admission + Send> Gate for F {
-    fn admit(&mut self, request: &Request) -> Admission {
+    fn admit(&mut self, request: &Request, _: &Content<'_>) -> Admission {
         self(request)
+    }
+}
+
+/// What a device stores.
+#[derive(Clone, Copy)]
+pub struct Content<'a>(pub(super) &'a Layered);
+
+impl std::fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").finish_non_exhaustive()
+    }
+}
+
+impl Content<'_> {
+    /// Reads what is stored from `offset` on.
+    ///
+    /// # Errors
+    /// The image's.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        self.0.read_at(offset, buffer)
     }
 }
 

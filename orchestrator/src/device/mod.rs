@@ -16,6 +16,7 @@
 
 pub mod client;
 mod connection;
+mod control;
 mod disk;
 mod error;
 mod export;
@@ -31,12 +32,13 @@ mod request;
 mod server;
 mod session;
 
+pub use control::{Control, Overdue};
 pub use disk::Counters;
 pub use error::DeviceError;
 pub use export::export_sparse;
 pub use file::FileImage;
 pub use fuzz::{Conversation, converse, fuzz};
-pub use gate::{Admission, Gate, Resume};
+pub use gate::{Admission, Content, Gate, Resume};
 pub use handle::{DeviceHandle, Recording};
 pub use handshake::ProtocolError;
 pub use image::FrozenImage;

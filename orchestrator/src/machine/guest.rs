@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coldcut_wire::{
-    Decoder, Done, Failure, FrameError, FromAgent, Hello, Output, PROTOCOL, Request, ToAgent,
+    Decoder, Done, Failure, FrameError, FromAgent, Hello, Lane, Output, PROTOCOL, Request, ToAgent,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -191,14 +191,28 @@ impl Guest {
         }
     }
 
-    /// Sends a request; its answer comes through the [`Reply`], all of it within `limit`.
+    /// Sends a request to the main lane; its answer comes through the [`Reply`], all of it within `limit`.
     ///
     /// # Errors
     /// [`GuestError`].
     pub async fn request(&self, what: &str, body: Request, limit: Duration) -> Result<Reply, GuestError> {
+        self.request_in(0, what, body, limit).await
+    }
+
+    /// As [`Self::request`], in any lane: it runs beside the requests of other lanes.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn request_in(
+        &self,
+        lane: Lane,
+        what: &str,
+        body: Request,
+        limit: Duration,
+    ) -> Result<Reply, GuestError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let deadline = Instant::now() + limit;
-        let bytes = coldcut_wire::encode(&ToAgent::Request { id, body })?;
+        let bytes = coldcut_wire::encode(&ToAgent::Request { id, lane, body })?;
         let (sender, parts) = mpsc::channel(QUEUE);
         self.pending
             .lock()
@@ -230,12 +244,26 @@ impl Guest {
         }
     }
 
-    /// A request whose answer has no parts.
+    /// A request to the main lane whose answer has no parts.
     ///
     /// # Errors
     /// [`GuestError`].
     pub async fn call(&self, what: &str, body: Request, limit: Duration) -> Result<Done, GuestError> {
-        let mut reply = self.request(what, body, limit).await?;
+        self.call_in(0, what, body, limit).await
+    }
+
+    /// As [`Self::call`], in any lane.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn call_in(
+        &self,
+        lane: Lane,
+        what: &str,
+        body: Request,
+        limit: Duration,
+    ) -> Result<Done, GuestError> {
+        let mut reply = self.request_in(lane, what, body, limit).await?;
         match reply.next().await? {
             Next::Done(done) => Ok(done),
             Next::Output(output) => Err(GuestError::Nonsense {

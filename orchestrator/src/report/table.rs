@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::result::{CellResult, RunResult};
+use coldcut_core::result::{CellResult, LIVE, RunResult, StateCounts, Violation};
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 /// A verdict in a few words.
@@ -28,6 +28,10 @@ fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Holds => "holds".to_owned(),
         Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
+        Outcome::Kernels(list) => {
+            let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
+            format!("nothing here, only for {}", ranges.join(", "))
+        }
     }
 }
 
@@ -56,7 +60,13 @@ pub fn render_run(run: &RunResult) -> String {
     for (row, cell) in rows.iter().zip(&run.cells) {
         line(&mut text, &widths, row);
         for violation in first_of_each_kind(cell) {
-            let _ = writeln!(text, "    {}: {}", violation.kind, violation.evidence);
+            let _ = writeln!(
+                text,
+                "    {}: {} ({})",
+                violation.kind,
+                violation.evidence,
+                confirmation(violation)
+            );
             let _ = writeln!(
                 text,
                 "      coldcut replay {}/{}/{}",
@@ -66,10 +76,22 @@ pub fn render_run(run: &RunResult) -> String {
         if let Verdict::Inconclusive { cause } = &cell.verdict {
             let _ = writeln!(text, "    {}", cause.replace('\n', "\n    "));
         }
+        for line in shown_measurements(cell) {
+            let _ = writeln!(text, "    {line}");
+        }
         for note in &cell.notes {
             let _ = writeln!(text, "    note: {note}");
         }
     }
+    let sum = |of: fn(&StateCounts) -> u64| run.cells.iter().map(|c| of(&c.states)).sum::<u64>();
+    let _ = writeln!(
+        text,
+        "contents recovered: {} screened only, {} on fresh clones, {} by cold boots, {} not",
+        sum(|s| s.screened),
+        sum(|s| s.fresh),
+        sum(|s| s.cold),
+        sum(|s| s.inconclusive)
+    );
     let totals = run.totals;
     let _ = writeln!(
         text,
@@ -77,6 +99,22 @@ pub fn render_run(run: &RunResult) -> String {
         totals.as_declared, totals.not_as_declared, totals.inconclusive
     );
     text
+}
+
+/// Whether a booted kernel showed it too.
+fn confirmation(violation: &Violation) -> &'static str {
+    match violation.confirmed {
+        _ if violation.state == LIVE => "seen while it ran",
+        Some(true) => "confirmed by a cold boot",
+        Some(false) => "NOT CONFIRMED by a cold boot",
+        None => "not confirmed: no kernel could be booted for it",
+    }
+}
+
+/// What was measured, but for what stands there as evidence already.
+fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
+    let told = |line: &&String| !cell.violations.iter().any(|v| v.evidence == **line);
+    cell.measured.iter().filter(told)
 }
 
 fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &coldcut_core::result::Violation> {
@@ -93,15 +131,19 @@ fn row(cell: &CellResult) -> [String; 10] {
         Verdict::Inconclusive { .. } => "inconclusive".to_owned(),
         verdict => verdict_text(verdict),
     };
+    let s = &cell.states;
+    // A live variant has no crash states.
+    let none = s.cuts == 0 && !cell.measured.is_empty();
+    let count = |n: u64| if none { "-".to_owned() } else { n.to_string() };
     [
         cell.cell.scenario.clone(),
         cell.cell.variant.clone(),
         cell.cell.kernel.clone(),
         outcome_text(&cell.declared),
         seen,
-        cell.states.cuts.to_string(),
-        cell.states.total.to_string(),
-        cell.states.distinct.to_string(),
+        count(s.cuts),
+        count(s.total),
+        count(s.distinct),
         cell.obligations.to_string(),
         standing_text(cell.standing).to_owned(),
     ]
@@ -140,8 +182,8 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
     let s = &cell.states;
     let _ = writeln!(
         text,
-        "  states      {} cuts, {} states, {} distinct; recovered {} cold, {} on clones; {} inconclusive, {} left out",
-        s.cuts, s.total, s.distinct, s.cold, s.fresh, s.inconclusive, s.left_out
+        "  states      {} cuts, {} states, {} distinct; recovered: {} screened only, {} on fresh clones, {} by cold boots; {} inconclusive, {} left out",
+        s.cuts, s.total, s.distinct, s.screened, s.fresh, s.cold, s.inconclusive, s.left_out
     );
     let _ = writeln!(
         text,
@@ -155,12 +197,21 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
         .collect();
     let _ = writeln!(text, "  time        {}", times.join(", "));
     for violation in &cell.violations {
-        let _ = writeln!(text, "  {}: {}", violation.kind, violation.evidence);
+        let _ = writeln!(
+            text,
+            "  {}: {} ({})",
+            violation.kind,
+            violation.evidence,
+            confirmation(violation)
+        );
         let _ = writeln!(
             text,
             "    coldcut replay {run}/{}/{}",
             cell.cell.id, violation.state
         );
+    }
+    for line in shown_measurements(cell) {
+        let _ = writeln!(text, "  measured: {line}");
     }
     for note in &cell.notes {
         let _ = writeln!(text, "  note: {note}");

@@ -6,16 +6,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_core::event::{Event, Phase};
+use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
 
+use super::disk;
 use super::lab::Lab;
+use super::line::Line;
+use super::live::{self, Witness};
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
 use super::{OrUnknown as _, Unknown};
-use crate::device::{Device, DeviceHandle, FileImage, Recording, export_sparse};
+use crate::device::{Control, Device, DeviceHandle, FileImage, Recording, export_sparse};
 use crate::kernel::Kernel;
 use crate::machine::{Backend, DiskSpec, Machine};
 use crate::results::CellDir;
@@ -52,11 +56,16 @@ pub fn mount_of(variant: &Variant) -> Mount {
     }
 }
 
-/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar.
+/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar (nothing of
+/// that where the variant has no crash). Gives what the steps measured, and what a reader should know of it.
 ///
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
-pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) -> Result<(), Unknown> {
+pub(crate) async fn record(
+    lab: &Lab,
+    job: &RecordJob<'_>,
+    timings: &Timings,
+) -> Result<(Measurements, Vec<String>), Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let fs = job.variant.filesystem.fstype.name();
     let programs = programs_of(job)?;
@@ -77,7 +86,7 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
     let start = Instant::now();
     let disk = DiskSpec {
         backend: Backend::Nbd(socket),
-        write_cache: true,
+        write_cache: job.variant.device.write_cache,
         physical_block_size: ATOMIC_UNIT,
         tap: None,
     };
@@ -85,10 +94,11 @@ pub(crate) async fn record(lab: &Lab, job: &RecordJob<'_>, timings: &Timings) ->
     let (machine, _) = lab.fresh(&spec, &job.dir.console("record")).await?;
     timings.add(Phase::Boot, start);
 
-    let result = run_in(lab, job, &machine, &device.handle(), timings).await;
+    let witness = Witness::default();
+    let result = run_in(lab, job, &machine, &device.handle(), &witness, timings).await;
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
-    result
+    result.map(|notes| (witness.into_found(), notes))
 }
 
 /// The host directory that goes into the guest for `exec` steps.
@@ -115,20 +125,25 @@ async fn run_in(
     job: &RecordJob<'_>,
     machine: &Machine,
     handle: &DeviceHandle,
+    witness: &Witness,
     timings: &Timings,
-) -> Result<(), Unknown> {
+) -> Result<Vec<String>, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let variant = job.variant;
     let session = Session::new(machine, lab.limits);
     let mount = mount_of(variant);
 
+    let contents = variant.contents();
     let rootfs = variant.programs.rootfs.is_some();
     let steps = Steps {
         lab,
         machine,
-        session: &session,
+        session,
         rootfs,
         device: None,
+        control: None,
+        contents: &contents,
+        witness,
     };
 
     phase(Phase::Setup);
@@ -139,9 +154,11 @@ async fn run_in(
             .await
             .or_unknown("mounting for the setup")?
             .or_unknown("mounting for the setup")?;
+        let mut line = Line::new(steps);
         for step in &variant.setup {
-            steps.run(step).await?;
+            line.run(step).await?;
         }
+        line.finished()?;
         session
             .unmount()
             .await
@@ -152,6 +169,24 @@ async fn run_in(
 
     phase(Phase::Record);
     let start = Instant::now();
+    if variant.is_live() {
+        let control = disk::control(variant.device);
+        handle.set_gate(Some(control.gate()));
+        let steps = Steps {
+            control: Some(&control),
+            ..steps
+        };
+        let work = workload(job, &steps, &mount, &control);
+        let outcome = tokio::select! {
+            outcome = live::logged(variant, &session, witness, work) => outcome,
+            overdue = control.overdue() => Err(Unknown(overdue.to_string())),
+            error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+        };
+        timings.add(Phase::Record, start);
+        let mut notes = outcome?;
+        notes.extend(disk::at_the_end(&control)?);
+        return Ok(notes);
+    }
     let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
     let size = handle.size();
     let recorder: FileRecorder = Recorder::new(
@@ -167,12 +202,16 @@ async fn run_in(
         .or_unknown("starting the recording")?;
     keep_base(&recording, job.dir).await?;
 
+    let control = disk::control(variant.device);
+    handle.set_gate(Some(control.gate()));
     let steps = Steps {
         device: Some(handle),
+        control: Some(&control),
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = workload(job, &steps, &mount, handle) => outcome,
+        outcome = live::logged(variant, &session, witness, workload(job, &steps, &mount, &control)) => outcome,
+        overdue = control.overdue() => Err(Unknown(overdue.to_string())),
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     };
@@ -183,7 +222,11 @@ async fn run_in(
     let (mut recorder, _) = recording.end().or_unknown("ending the recording")?;
     recorder.finish().or_unknown("finishing the log")?;
     handle.health().or_unknown("the disk")?;
-    outcome?;
+    let mut notes = outcome?;
+    notes.extend(disk::at_the_end(&control)?);
+    for note in &notes {
+        lab.events.notice(Some(job.cell), note.clone());
+    }
     lab.events.send(Event::Recorded {
         cell: job.cell.to_owned(),
         writes: counters.writes,
@@ -191,7 +234,7 @@ async fn run_in(
         marks: recorder.entries(),
     });
     timings.add(Phase::Record, start);
-    Ok(())
+    Ok(notes)
 }
 
 /// Keeps the base image beside the log: together they rebuild every crash state.
@@ -204,18 +247,20 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
     Ok(())
 }
 
+/// Runs the workload; marks go into the log, where there is one.
 async fn workload(
     job: &RecordJob<'_>,
     steps: &Steps<'_>,
     mount: &Mount,
-    handle: &DeviceHandle,
-) -> Result<(), Unknown> {
+    control: &Control,
+) -> Result<Vec<String>, Unknown> {
     let (lab, session) = (steps.lab, steps.session);
     let variant = job.variant;
-    let mark = |text: &str| {
-        handle
+    let mark = |text: &str| match steps.device {
+        Some(handle) => handle
             .mark(&Mark::Other(text.to_owned()))
-            .or_unknown("marking the log")
+            .or_unknown("marking the log"),
+        None => Ok(()),
     };
     mark("mounting")?;
     session
@@ -224,6 +269,7 @@ async fn workload(
         .or_unknown("mounting")?
         .or_unknown("mounting")?;
     mark("mounted")?;
+    let mut line = Line::new(*steps);
     for (index, step) in variant.workload.iter().enumerate() {
         lab.events.send(Event::Step {
             cell: job.cell.to_owned(),
@@ -231,20 +277,32 @@ async fn workload(
             of: variant.workload.len(),
             name: step.name.name.clone(),
         });
-        steps.run(step).await?;
+        line.run(step).await?;
     }
+    line.finished()?;
+    let mut notes = Vec::new();
     match variant.end {
         End::Cut => {}
-        End::Settle { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
+        End::Settle { millis } => {
+            let settled = async {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Ok(())
+            };
+            line.beside(settled).await?;
+        }
         End::Umount => {
+            notes = disk::release_all(control);
             mark("unmounting")?;
-            session
-                .unmount()
-                .await
-                .or_unknown("unmounting")?
-                .or_unknown("unmounting")?;
+            let unmounted = async {
+                session
+                    .unmount()
+                    .await
+                    .or_unknown("unmounting")?
+                    .or_unknown("unmounting")
+            };
+            line.beside(unmounted).await?;
             mark("unmounted")?;
         }
     }
-    Ok(())
+    Ok(notes)
 }

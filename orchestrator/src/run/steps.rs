@@ -5,59 +5,74 @@ use std::time::Duration;
 use coldcut_core::mark::Mark;
 use coldcut_core::recovery::CallError;
 use coldcut_core::scenario::{Action, Step};
-use coldcut_wire::{Done, ExecSpec, Output, Request, Stream};
+use coldcut_wire::{ContentName, Done, ExecSpec, Output, Request, Stream};
 use rustix::io::Errno;
 
+use super::disk;
 use super::lab::Lab;
+use super::live::Witness;
 use super::session::Session;
 use super::{OrUnknown as _, Unknown};
-use crate::device::DeviceHandle;
+use crate::device::{Control, DeviceHandle};
 use crate::initramfs;
 use crate::machine::{GuestError, Machine, Next};
 
-/// Runs steps in one guest.
+/// Runs steps in one lane of one guest.
+#[derive(Clone, Copy)]
 pub(super) struct Steps<'a> {
     /// Deadlines.
     pub(super) lab: &'a Lab,
     /// The guest.
     pub(super) machine: &'a Machine,
-    /// The conversation with it.
-    pub(super) session: &'a Session<'a>,
+    /// The conversation with it, in the lane of these steps.
+    pub(super) session: Session<'a>,
     /// Whether programs run in a root directory of their own.
     pub(super) rootfs: bool,
     /// Where marks go; the setup has none.
     pub(super) device: Option<&'a DeviceHandle>,
+    /// What holds, fails and slows requests; the setup has none.
+    pub(super) control: Option<&'a Control>,
+    /// Every content that the scenario writes.
+    pub(super) contents: &'a [ContentName],
+    /// Where measurements go.
+    pub(super) witness: &'a Witness,
+}
+
+/// How a step is named in messages.
+pub(super) fn doing(step: &Step) -> String {
+    format!("step `{}` (line {})", step.name.name, step.line)
 }
 
 impl Steps<'_> {
-    /// Runs a step: BEGIN is logged before it is sent, MARK after its answer came.
-    pub(super) async fn run(&self, step: &Step) -> Result<(), Unknown> {
-        let mark = |mark: Mark| match self.device {
-            Some(device) => device.mark(&mark).or_unknown("marking the log"),
+    fn mark(&self, mark: &Mark) -> Result<(), Unknown> {
+        match self.device {
+            Some(device) => device.mark(mark).or_unknown("marking the log"),
             None => Ok(()),
-        };
-        let doing = format!("step `{}` (line {})", step.name.name, step.line);
-        mark(Mark::Begin(step.name.clone()))?;
-        let outcome = match &step.action {
-            Action::Op(op) => self.session.op(&doing, op.clone()).await.or_unknown(&doing)?,
-            Action::Exec { spec, mark_prefix } => {
-                let on_line = |text: &str| {
-                    mark(Mark::Line {
-                        index: step.name.index,
-                        text: text.to_owned(),
-                    })
-                };
-                let root = self.rootfs.then(|| initramfs::PROGRAMS.to_owned());
-                let spec = ExecSpec { root, ..spec.clone() };
-                self.exec(&doing, &spec, mark_prefix.as_deref(), on_line).await?
-            }
-            Action::Mark => Ok(()),
-            other => return Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
-        };
+        }
+    }
+
+    /// Runs a step that is no matter of tasks.
+    pub(super) async fn run(&self, step: &Step) -> Result<(), Unknown> {
+        self.marked(step, self.act(step)).await
+    }
+
+    /// BEGIN is logged before anything of the step is done, MARK after its outcome is known. How it should have ended
+    /// is judged here.
+    pub(super) async fn marked(
+        &self,
+        step: &Step,
+        act: impl Future<Output = Result<Result<(), CallError>, Unknown>>,
+    ) -> Result<(), Unknown> {
+        let doing = doing(step);
+        self.mark(&Mark::Begin(step.name.clone()))?;
+        let outcome = act.await?;
         match (outcome, step.expected_errno) {
-            (Ok(()), None) => mark(Mark::Done(step.name.clone())),
+            (Ok(()), None) => self.mark(&Mark::Done(step.name.clone())),
+            (Err(error), _) if step.any_errno && error.errno.is_some() => {
+                self.mark(&Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))
+            }
             (Err(error), wanted) => {
-                mark(Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
+                self.mark(&Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
                 match wanted {
                     Some(wanted) if error.errno == Some(wanted) => Ok(()),
                     Some(wanted) => {
@@ -71,12 +86,50 @@ impl Steps<'_> {
                 }
             }
             (Ok(()), Some(wanted)) => {
-                mark(Mark::Done(step.name.clone()))?;
+                self.mark(&Mark::Done(step.name.clone()))?;
                 let wanted = Errno::from_raw_os_error(wanted);
                 Err(Unknown(format!(
                     "{doing} should have failed with {wanted:?}, and succeeded"
                 )))
             }
+        }
+    }
+
+    /// What a step does, and what the guest says of it.
+    async fn act(&self, step: &Step) -> Result<Result<(), CallError>, Unknown> {
+        let doing = doing(step);
+        match &step.action {
+            Action::Op(op) => {
+                let measured = self
+                    .session
+                    .measure(&doing, op.clone())
+                    .await
+                    .or_unknown(&doing)?;
+                self.witness.keep(step, &measured)?;
+                Ok(measured.result.map(drop))
+            }
+            Action::Exec { spec, mark_prefix } => {
+                let on_line = |text: &str| {
+                    self.mark(&Mark::Line {
+                        index: step.name.index,
+                        text: text.to_owned(),
+                    })
+                };
+                let root = self.rootfs.then(|| initramfs::PROGRAMS.to_owned());
+                let spec = ExecSpec { root, ..spec.clone() };
+                self.exec(&doing, &spec, mark_prefix.as_deref(), on_line).await
+            }
+            Action::Mark => Ok(Ok(())),
+            Action::Device(action) => {
+                let control = self
+                    .control
+                    .ok_or_else(|| Unknown(format!("{doing}: the setup's disk is not controlled")))?;
+                disk::act(control, action, self.contents)
+                    .await
+                    .map_err(|why| Unknown::while_doing(&doing, why))?;
+                Ok(Ok(()))
+            }
+            other => Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
         }
     }
 
@@ -92,7 +145,7 @@ impl Steps<'_> {
         let mut reply = self
             .machine
             .guest
-            .request(doing, Request::Exec(spec.clone()), limit)
+            .request_in(self.session.lane(), doing, Request::Exec(spec.clone()), limit)
             .await
             .or_unknown(doing)?;
         let mut last = Vec::new();

@@ -1,5 +1,6 @@
 //! The disk under test, over real sockets, without QEMU.
 
+mod control;
 mod faces;
 mod golden;
 mod held;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at::{At, Later, Named, OneOrMany};
+use super::device_doc::DeviceDoc;
 use super::entry::{ExpectEntry, StepEntry};
 use super::names::Label;
 use super::units::{Millis, Size};
@@ -26,6 +27,8 @@ pub(crate) struct Document {
     pub(crate) reference: Option<String>,
     /// The filesystem under test.
     pub(crate) filesystem: Option<Later<FilesystemDoc>>,
+    /// The disk that it is on.
+    pub(crate) device: Option<Later<DeviceDoc>>,
     /// Host directory (relative to this file) whose files `exec` steps can run.
     pub(crate) programs: Option<String>,
     /// Host directory (relative to this file) into which `exec` steps change their root.
@@ -50,7 +53,7 @@ pub(crate) struct Document {
     pub(crate) variants: Option<Named<Later<VariantDoc>>>,
 }
 
-/// What a variant overrides. Lists are replaced whole; `filesystem` is overridden key by key.
+/// What a variant overrides. Lists are replaced whole; `filesystem` and `device` are overridden key by key.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VariantDoc {
@@ -58,6 +61,8 @@ pub(crate) struct VariantDoc {
     pub(crate) summary: Option<String>,
     /// Keys of the filesystem to override.
     pub(crate) filesystem: Option<Later<FilesystemDoc>>,
+    /// Keys of the disk to override.
+    pub(crate) device: Option<Later<DeviceDoc>>,
     /// Replaces the setup.
     #[schemars(with = "Option<Vec<StepEntry>>")]
     pub(crate) setup: Option<Later<Vec<StepEntry>>>,
@@ -116,4 +121,6 @@ pub(crate) enum OutcomeDoc {
     Holds,
     /// A documented hazard: exactly these kinds of violation are seen.
     Violates(OneOrMany<ViolationKind>),
+    /// What differs from kernel to kernel, by ranges of series: `..6.1`, `6.12`, `6.13..6.18`, `7.0..`.
+    Kernels(Named<Box<At<OutcomeDoc>>>),
 }

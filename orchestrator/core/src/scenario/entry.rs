@@ -14,7 +14,7 @@ use super::names::Label;
 use super::node::{Key, Node, Value};
 use super::step_doc::StepDoc;
 use super::tagged::Tagged;
-use super::units::Errno;
+use super::units::Ending;
 
 /// A step and its modifiers.
 #[derive(Debug)]
@@ -22,7 +22,9 @@ pub(crate) struct StepEntry {
     pub(crate) key: At<String>,
     pub(crate) doc: StepDoc,
     pub(crate) label: Option<At<Label>>,
-    pub(crate) errno: Option<At<Errno>>,
+    pub(crate) errno: Option<At<Ending>>,
+    /// The steps of a `start`.
+    pub(crate) steps: Vec<Self>,
 }
 
 /// An expectation and its modifiers.
@@ -45,12 +47,39 @@ impl StepEntry {
         let split = split(node, sink, "step", variants::<StepDoc>(), STEP_MODIFIERS)?;
         let (label, errno) = (split.modifier("label", sink), split.modifier("errno", sink));
         let doc = split.main(sink)?;
+        let steps = match &doc {
+            StepDoc::Start(_) => Self::read_list(split.value, "steps", sink)?,
+            _ => Vec::new(),
+        };
         split.sound.then_some(Self {
             key: split.key(),
             doc,
             label: label?,
             errno: errno?,
+            steps,
         })
+    }
+
+    /// The steps in a key of an entry's options; `None` when any of them is wrong.
+    fn read_list(options: Option<&Node>, key: &str, sink: &Sink) -> Option<Vec<Self>> {
+        let Value::Map(entries) = &options?.value else {
+            return None; // has no such key, which the sink knows already
+        };
+        let (_, node) = entries.iter().find(|(k, _)| k.name == key)?;
+        let Value::List(items) = &node.value else {
+            sink.push(Problem::new(&node.span, "expected a list of steps"));
+            return None;
+        };
+        let steps: Vec<Self> = items.iter().filter_map(|item| Self::read(item, sink)).collect();
+        if items.is_empty() {
+            sink.push(Problem::new(&node.span, "a task without steps has nothing to do"));
+        }
+        (!steps.is_empty() && steps.len() == items.len()).then_some(steps)
+    }
+
+    /// How many steps these are, those of tasks included.
+    pub(crate) fn count(entries: &[Self]) -> usize {
+        entries.iter().map(|entry| 1 + Self::count(&entry.steps)).sum()
     }
 }
 
@@ -238,8 +267,8 @@ impl JsonSchema for StepEntry {
         );
         let errno = (
             "errno",
-            "The step must fail with this errno; if it ends otherwise the cell is inconclusive",
-            generator.subschema_for::<Errno>(),
+            "The step must fail with this errno; if it ends otherwise the cell is inconclusive. `any`: it may do either",
+            generator.subschema_for::<Ending>(),
         );
         let main = StepDoc::json_schema(generator);
         super::schema::exactly_one("One step, and modifiers beside it", &main, [label, errno])

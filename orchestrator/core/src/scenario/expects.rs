@@ -40,6 +40,18 @@ pub(crate) type Lowered<T> = Result<T, Box<Problem>>;
 
 impl Lowering<'_> {
     fn expectation(&self, entry: &ExpectEntry) -> Lowered<(Check, Option<Moment>, Option<String>)> {
+        if let Some(check) = super::live::check(self.variant, &self.contents, entry)? {
+            return Ok((Check::Live(check), None, None));
+        }
+        if self.variant.is_live() {
+            let message = format!(
+                "`{}` is about what is found after a crash, and here is none",
+                entry.key.value
+            );
+            let help =
+                "with `crash: none` only live checks are judged: measure, contrast, returned, shows, logged";
+            return Err(Problem::new(&entry.key.span, message).help(help).into());
+        }
         let after = entry.after.as_ref().map(|m| self.moment(m)).transpose()?;
         let before = entry.before.as_ref().map(|l| self.label(l)).transpose()?;
         Ok((self.check(entry)?, after, before))
@@ -50,7 +62,7 @@ impl Lowering<'_> {
             (Some(label), None) => {
                 let name = self.label(label)?;
                 let fails = |s: &&super::model::Step| s.name.name == name && s.expected_errno.is_some();
-                if self.variant.workload.iter().any(|s| fails(&s)) {
+                if self.variant.steps().any(|s| fails(&s)) {
                     let message =
                         format!("the step `{name}` must fail, and a step that failed promises nothing");
                     let help = "put a `mark` after it and name that";
@@ -68,7 +80,7 @@ impl Lowering<'_> {
                         }
                     )
                 };
-                if !self.variant.workload.iter().any(|s| prefixed(&s.action)) {
+                if !self.variant.steps().any(|s| prefixed(&s.action)) {
                     let message = "no `exec` step of the workload has a `mark_prefix`, so no line is a mark";
                     return Err(Problem::new(&moment.span, message).into());
                 }
@@ -82,8 +94,7 @@ impl Lowering<'_> {
         let name = &label.value.0;
         let labels = || {
             self.variant
-                .workload
-                .iter()
+                .steps()
                 .filter(|s| s.labelled)
                 .map(|s| s.name.name.as_str())
         };
@@ -149,6 +160,10 @@ impl Lowering<'_> {
                 };
                 Check::NoForeignData { path }
             }
+            ExpectDoc::NoOldData(d) => Check::NoOldData {
+                path: d.path.value.0.clone(),
+                than: self.contents.known(&d.than)?,
+            },
             ExpectDoc::Mounts(required) => Check::Mounts { required: *required },
             ExpectDoc::Fsck(_) => Check::FsckClean,
             ExpectDoc::DmesgFree(texts) => {
@@ -160,6 +175,11 @@ impl Lowering<'_> {
                     texts: texts.value.clone(),
                 }
             }
+            ExpectDoc::Measure(_)
+            | ExpectDoc::Contrast(_)
+            | ExpectDoc::Returned(_)
+            | ExpectDoc::Shows(_)
+            | ExpectDoc::Logged(_) => return Err(needs(entry, "no crash")),
         })
     }
 }

@@ -7,30 +7,40 @@
 mod at;
 mod contents;
 mod de;
+mod device_doc;
+mod device_model;
+mod device_steps;
 mod doc;
 mod entry;
 mod error;
+mod exec_step;
 mod expect_doc;
 mod expects;
 mod filesystem;
+mod live;
+mod live_doc;
 mod model;
 mod names;
 mod node;
+mod outcome;
 mod resolve;
 mod schema;
 mod step_doc;
+mod step_live_doc;
 mod steps;
+mod steps_live;
 mod tagged;
+mod tasks;
 mod units;
 
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, End, Expectation, Filesystem, FsSource, FsType, Moment, MountFlag, Programs,
-    Scenario, SizeRule, Step, Variant, Wanted,
+    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, FsType, Moment,
+    MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::parse_path;
 pub use schema::schema;
-pub use units::{errno_name, parse_millis, parse_size, show_size};
+pub use units::{errno_name, parse_errno, parse_millis, parse_size, show_size};
 
 impl Scenario {
     /// Reads and checks a scenario. `file_name` is only shown.

@@ -4,6 +4,8 @@ use coldcut_wire::{ContentName, EntryKind, ExecSpec, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::device_model::{DeviceAction, DeviceSpec};
+use crate::live::LiveCheck;
 use crate::mark::StepName;
 use crate::verdict::Outcome;
 
@@ -30,6 +32,8 @@ pub struct Variant {
     pub summary: String,
     /// The filesystem under test.
     pub filesystem: Filesystem,
+    /// The disk that it is on.
+    pub device: DeviceSpec,
     /// Where `exec` steps find their programs.
     pub programs: Programs,
     /// Steps made durable, by unmounting, before the recording starts. Nothing of them is in the log.
@@ -199,6 +203,9 @@ pub struct Step {
     pub action: Action,
     /// It must fail with this errno. A step that ends otherwise makes the cell Inconclusive, never a pass.
     pub expected_errno: Option<i32>,
+    /// It may succeed or fail: which it did is measured.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub any_errno: bool,
     /// Line in the scenario's text, from 1.
     #[serde(skip)]
     pub line: u32,
@@ -224,6 +231,44 @@ pub enum Action {
     },
     /// Nothing but its marks in the log.
     Mark,
+    /// Steps that run from now on beside the ones that follow, one after the other.
+    Start(Task),
+    /// Waits until a task has done all of its steps.
+    Join {
+        /// Which task.
+        task: String,
+        /// How long at most, in milliseconds; longer makes the cell Inconclusive.
+        within_ms: u64,
+    },
+    /// Controls the disk under test.
+    Device(DeviceAction),
+    /// Allows the recording to end while a task still runs.
+    Leave {
+        /// Which task.
+        task: String,
+    },
+}
+
+/// Steps that run in the background.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Task {
+    /// Its name, unique among the steps it belongs to.
+    pub name: String,
+    /// Where they run in the guest: a lane that no other task uses at the same time, and not the main one.
+    pub lane: u8,
+    /// What it does, in order. None of these starts a task.
+    pub steps: Vec<Step>,
+}
+
+/// Steps, each task's own after the step that starts it: the order of their numbers.
+pub fn flatten(steps: &[Step]) -> impl Iterator<Item = &Step> + Clone {
+    steps.iter().flat_map(|step| {
+        let own = match &step.action {
+            Action::Start(task) => task.steps.as_slice(),
+            _ => &[],
+        };
+        std::iter::once(step).chain(own)
+    })
 }
 
 /// How a recording stops.
@@ -312,6 +357,10 @@ pub enum Check {
         /// `None`: every regular file.
         path: Option<String>,
     },
+    NoOldData {
+        path: String,
+        than: ContentName,
+    },
     Mounts {
         required: bool,
     },
@@ -319,16 +368,23 @@ pub enum Check {
     DmesgFree {
         texts: Vec<String>,
     },
+    /// About what happened while the workload ran, whatever was found after a crash.
+    Live(LiveCheck),
 }
 
 impl Check {
-    /// Whether it is about what a path holds. Only such checks are obligations: a filesystem that merely mounts may
-    /// have lost everything.
+    /// Whether it is about what a path holds, or about what was measured. Only such checks are obligations: a
+    /// filesystem that merely mounts may have lost everything.
     pub fn on_path(&self) -> bool {
         !matches!(
             self,
             Self::Mounts { .. } | Self::FsckClean | Self::DmesgFree { .. }
         )
+    }
+
+    /// Whether it is judged once, from what was measured while the workload ran.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_))
     }
 }
 
@@ -402,17 +458,32 @@ impl Scenario {
 }
 
 impl Variant {
+    /// The recorded steps, those of its tasks included.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> + Clone {
+        flatten(&self.workload)
+    }
+
     /// Every content that may have been written, setup first, in the order of its first writing.
     pub fn contents(&self) -> Vec<ContentName> {
         let mut all: Vec<ContentName> = Vec::new();
-        for step in self.setup.iter().chain(&self.workload) {
-            if let Action::Op(Op::Write { content, .. } | Op::MmapStore { content, .. }) = &step.action
+        for step in flatten(&self.setup).chain(self.steps()) {
+            if let Action::Op(
+                Op::Write { content, .. }
+                | Op::MmapStore { content, .. }
+                | Op::Burst { content, .. }
+                | Op::Vmsplice { content, .. },
+            ) = &step.action
                 && !all.contains(content)
             {
                 all.push(content.clone());
             }
         }
         all
+    }
+
+    /// Whether it has no crash states: its verdict comes from live checks alone.
+    pub fn is_live(&self) -> bool {
+        self.crash.is_none()
     }
 
     /// Whether any expectation asks for the filesystem checker.

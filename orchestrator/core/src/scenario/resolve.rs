@@ -1,6 +1,8 @@
 //! From the document to its variants: read every part once, then put each variant together and check it as a whole.
 
 use super::at::{At, Later};
+use super::device_doc::DeviceDoc;
+use super::device_steps::{Rules, device};
 use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
 use super::entry::{ExpectEntry, StepEntry, read};
 use super::error::{Problem, Sink, Span};
@@ -8,6 +10,7 @@ use super::filesystem;
 use super::model::{End, FsType, Programs, Scenario, Variant};
 use super::names::Label;
 use super::node::{Node, Value};
+use super::outcome;
 use super::steps::{Lowering, bounded};
 use super::{expects, model};
 use crate::plan::{At as CutAt, CrashSpec};
@@ -28,6 +31,7 @@ struct Part<T> {
 #[derive(Default)]
 struct Parts {
     filesystem: Option<Part<FilesystemDoc>>,
+    device: Option<Part<DeviceDoc>>,
     setup: Option<Part<Vec<StepEntry>>>,
     workload: Option<Part<Vec<StepEntry>>>,
     crash: Option<Part<CrashSpec>>,
@@ -91,20 +95,7 @@ impl<'a> Reader<'a> {
 
     fn outcome(&self, later: Option<&Later<OutcomeDoc>>) -> Option<Outcome> {
         let part = self.part(later)?;
-        match part.value {
-            OutcomeDoc::Holds => Some(Outcome::Holds),
-            OutcomeDoc::Violates(kinds) if kinds.0.is_empty() => {
-                self.sink
-                    .push(Problem::new(&part.span, "`violates` needs at least one kind"));
-                None
-            }
-            OutcomeDoc::Violates(kinds) => {
-                let mut kinds = kinds.0;
-                kinds.sort_unstable();
-                kinds.dedup();
-                Some(Outcome::Violates(kinds))
-            }
-        }
+        outcome::lower(&part.value, &part.span, self.sink)
     }
 }
 
@@ -128,6 +119,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
     };
     let base = Parts {
         filesystem: reader.part(document.filesystem.as_ref()),
+        device: reader.part(document.device.as_ref()),
         setup: reader.list(document.setup.as_ref(), StepEntry::read),
         workload: reader.list(document.workload.as_ref(), StepEntry::read),
         crash: reader.part(document.crash.as_ref()),
@@ -183,6 +175,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         let Some(doc) = doc else { continue };
         let own = Parts {
             filesystem: reader.part(doc.filesystem.as_ref()),
+            device: reader.part(doc.device.as_ref()),
             setup: reader.list(doc.setup.as_ref(), StepEntry::read),
             workload: reader.list(doc.workload.as_ref(), StepEntry::read),
             crash: reader.part(doc.crash.as_ref()),
@@ -243,14 +236,20 @@ impl Whole<'_> {
         let setup = own.setup.as_ref().or(self.base.setup.as_ref());
         let workload = own.workload.as_ref().or(self.base.workload.as_ref());
         let given = [setup, workload].into_iter().flatten();
-        let (read, entries) = given.fold((true, 0), |(r, n), p| (r && p.whole, n + p.value.len()));
+        let (read, entries) = given.fold((true, 0), |(r, n), p| {
+            (r && p.whole, n + StepEntry::count(&p.value))
+        });
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
+        let mut rules = Rules::default();
         let workload = if let Some(part) = workload {
             if part.value.is_empty() && part.whole {
                 sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
             }
-            Lowering::new(self.text, sink, self.programs, true).steps(&part.value)
+            let mut lowering = Lowering::new(self.text, sink, self.programs, true);
+            let steps = lowering.steps(&part.value);
+            rules = lowering.rules;
+            steps
         } else {
             absent("workload", "a list of the steps to record");
             Vec::new()
@@ -267,13 +266,18 @@ impl Whole<'_> {
             mount: String::new(),
             flags: Vec::new(),
         };
-        let whole = read && setup.len() + workload.len() == entries;
+        let whole = read && model::flatten(&setup).chain(model::flatten(&workload)).count() == entries;
         let complete = filesystem.is_some() && expect.is_some();
         let crash = own.crash.as_ref().or(self.base.crash.as_ref());
         let mut variant = Variant {
             name: name.to_owned(),
             summary,
             filesystem: filesystem.unwrap_or_else(stand_in),
+            device: device(
+                self.base.device.as_ref().map(|p| &p.value),
+                own.device.as_ref().map(|p| &p.value),
+                sink,
+            ),
             programs: self.programs.clone(),
             setup,
             workload,
@@ -286,6 +290,11 @@ impl Whole<'_> {
                 .or_else(|| self.base.outcome.clone())
                 .unwrap_or(Outcome::Holds),
         };
+        let known = variant.contents();
+        name_contents(&mut variant.workload, &known);
+        if whole {
+            rules.check_data(&variant.contents(), sink);
+        }
         if let Some(part) = crash.filter(|_| whole) {
             crash_marks(&variant, part, sink);
         }
@@ -294,10 +303,19 @@ impl Whole<'_> {
             if whole {
                 variant.expect = expects::lower(self.text, sink, &variant, &part.value);
             }
-            if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(|e| e.check.on_path()) {
-                let message = "nothing is expected of any path, so no crash state could break a promise";
-                let help =
-                    "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`";
+            let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_live() == variant.is_live();
+            if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(judged) {
+                let (message, help) = if variant.is_live() {
+                    (
+                        "nothing is expected of what happens, so this could not fail",
+                        "add a check such as `measure`, `contrast` or `returned`",
+                    )
+                } else {
+                    (
+                        "nothing is expected of any path, so no crash state could break a promise",
+                        "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`",
+                    )
+                };
                 sink.push(Problem::new(&part.span, message).help(help));
             }
         }
@@ -325,10 +343,21 @@ impl Whole<'_> {
     }
 }
 
+/// A read can name what it may find only when all steps are known.
+fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::ContentName]) {
+    for step in steps {
+        match &mut step.action {
+            model::Action::Op(coldcut_wire::Op::Read { contents, .. }) => *contents = known.to_vec(),
+            model::Action::Start(task) => name_contents(&mut task.steps, known),
+            _ => {}
+        }
+    }
+}
+
 /// Checks that the marks that a crash plan names are some.
 fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink) {
     let own = ["mounting", "mounted", "unmounting", "unmounted", "end"];
-    let steps = variant.workload.iter().map(|step| step.name.name.as_str());
+    let steps = variant.steps().map(|step| step.name.name.as_str());
     let known: Vec<&str> = steps.chain(own).collect();
     let at = part.value.at.iter().filter_map(|at| match at {
         CutAt::Mark(name) => Some(name),

@@ -127,6 +127,30 @@ pub(crate) fn or_label(schema: &mut Schema) {
     );
 }
 
+/// The mapping, or a value alone.
+pub(crate) fn or_limit(schema: &mut Schema) {
+    or_scalar(
+        schema,
+        &json!({ "type": ["string", "number"], "description": "A value" }),
+    );
+}
+
+/// The mapping, or the task alone.
+pub(crate) fn or_task(schema: &mut Schema) {
+    or_scalar(
+        schema,
+        &json!({ "type": ["string", "number"], "description": "The task alone" }),
+    );
+}
+
+/// The mapping, or the name alone.
+pub(crate) fn or_name(schema: &mut Schema) {
+    or_scalar(
+        schema,
+        &json!({ "type": ["string", "number"], "description": "The name alone" }),
+    );
+}
+
 /// The enum, or `settle 6s`.
 pub(crate) fn or_settle_text(schema: &mut Schema) {
     or_scalar(schema, &json!({ "type": "string", "pattern": "^settle .+$" }));

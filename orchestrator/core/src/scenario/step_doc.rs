@@ -3,8 +3,14 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::{At, Named};
+use super::at::{At, Later, Named};
+use super::device_doc::{FailDoc, HoldDoc, ReleaseDoc, SetDeviceDoc, WaitHeldDoc};
+use super::entry::StepEntry;
 use super::names::{Content, Label, Path, Target};
+use super::step_live_doc::{
+    BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
+    TransferDoc, VmspliceDoc,
+};
 use super::units::{Millis, Mode, Size};
 
 /// A step, by its key.
@@ -69,6 +75,84 @@ pub(crate) enum StepDoc {
     Sysctl(SysctlDoc),
     /// Run a program in the guest.
     Exec(ExecDoc),
+    /// Write in a loop, each call timed.
+    Burst(BurstDoc),
+    /// Read, each call timed, and see what comes back.
+    Read(ReadDoc),
+    /// Begin to record a tracepoint; the step's label is the trace's name.
+    Trace(TraceDoc),
+    /// End a trace: what it saw is measured under its name.
+    Collect(CollectDoc),
+    /// Look at a task until it is blocked in a function of the kernel, or done.
+    Observe(ObserveDoc),
+    /// The statistics of the device's writeback, from debugfs.
+    Bdi,
+    /// Make a pipe: handles `NAME.r` and `NAME.w`.
+    Pipe(PipeDoc),
+    /// Make a pair of connected Unix sockets: handles `NAME.a` and `NAME.b`.
+    Socket(SocketDoc),
+    /// splice(2) until `len` bytes were moved.
+    Splice(TransferDoc),
+    /// tee(2), once.
+    Tee(TransferDoc),
+    /// sendfile(2) until `len` bytes were moved.
+    Sendfile(TransferDoc),
+    /// vmsplice(2) of a content's first bytes.
+    Vmsplice(VmspliceDoc),
+    /// Pump a file through a pipe in one thread: splice in, splice out until it is empty, and again.
+    Pump(PumpDoc),
+    /// Read at a rate and throw away what is read.
+    Consume(ConsumeDoc),
+    /// How many bytes a pipe or socket holds for its reader (`FIONREAD`).
+    Pending(TargetDoc),
+    /// Run steps in the background: one after the other, beside the ones that follow.
+    Start(StartDoc),
+    /// Wait until a task has done all of its steps.
+    Join(JoinDoc),
+    /// Do not wait for a task: the recording may end while it runs. If it ends before, it must end well.
+    Leave(LeaveDoc),
+    /// Hold the next request that matches, from now on: it stays submitted, and is neither applied nor answered.
+    Hold(HoldDoc),
+    /// Wait until a request is really held.
+    WaitHeld(WaitHeldDoc),
+    /// Let what is held go on, and end the `hold` or the `fail`.
+    Release(ReleaseDoc),
+    /// Answer the next request that matches with EIO, from now on.
+    Fail(FailDoc),
+    /// Change the disk's speed.
+    SetDevice(SetDeviceDoc),
+}
+
+/// Options of `start`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartDoc {
+    /// The task's name.
+    pub(crate) task: At<Label>,
+    /// What it does. Its steps can have labels; they cannot start tasks.
+    #[serde(rename = "steps")]
+    #[schemars(with = "Vec<StepEntry>")]
+    pub(crate) _steps: Later<Vec<StepEntry>>,
+}
+
+/// Options of `join`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_task)]
+pub(crate) struct JoinDoc {
+    /// The task.
+    pub(crate) task: At<Label>,
+    /// How long to wait at most, after which the cell is inconclusive; 2min when not given.
+    pub(crate) within: Option<At<Millis>>,
+}
+
+/// Options of `leave`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(transform = super::schema::or_task)]
+pub(crate) struct LeaveDoc {
+    /// The task.
+    pub(crate) task: At<Label>,
 }
 
 /// A name in a directory.

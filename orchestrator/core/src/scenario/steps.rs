@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use coldcut_wire::{
-    ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags,
+    ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
 };
 
 use super::at::At;
+use super::device_steps::Rules;
 use super::entry::StepEntry;
 use super::error::{Problem, Sink, Span, line_of};
 use super::model::{Action, Programs, Step};
 use super::names::{Content, HANDLE, Target};
 use super::step_doc::{
-    ExecDoc, FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc,
-    WriteDoc,
+    FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc, WriteDoc,
 };
+use super::tasks::Tasks;
 use super::units::{Millis, Size, show_size};
 use crate::mark::StepName;
 
@@ -31,9 +32,17 @@ pub(crate) struct Lowering<'a> {
     /// Whether these steps are recorded: only then do they have labels.
     pub(crate) recorded: bool,
     /// Open handles and the files they were opened on.
-    handles: BTreeMap<String, String>,
+    pub(super) handles: BTreeMap<String, String>,
     /// Labels and where they were given.
     labels: BTreeMap<String, Span>,
+    /// Tasks that were started.
+    pub(super) tasks: Tasks,
+    /// Traces under way, and the fields that they are asked for.
+    pub(super) traces: BTreeMap<String, Vec<String>>,
+    /// What the device was told.
+    pub(super) rules: Rules,
+    /// Steps so far: the next one's number.
+    count: u32,
 }
 
 impl<'a> Lowering<'a> {
@@ -45,16 +54,27 @@ impl<'a> Lowering<'a> {
             recorded,
             handles: BTreeMap::new(),
             labels: BTreeMap::new(),
+            tasks: Tasks::default(),
+            traces: BTreeMap::new(),
+            rules: Rules::default(),
+            count: 0,
         }
     }
 
     /// Lowers all steps; those that are wrong are left out and in the sink.
     pub(crate) fn steps(&mut self, entries: &[StepEntry]) -> Vec<Step> {
-        let all = entries.iter().enumerate();
-        all.filter_map(|(i, entry)| self.step(i as u32, entry)).collect()
+        let steps = self.list(entries);
+        self.tasks.at_the_end(self.sink);
+        steps
     }
 
-    fn step(&mut self, index: u32, entry: &StepEntry) -> Option<Step> {
+    pub(super) fn list(&mut self, entries: &[StepEntry]) -> Vec<Step> {
+        entries.iter().filter_map(|entry| self.step(entry)).collect()
+    }
+
+    fn step(&mut self, entry: &StepEntry) -> Option<Step> {
+        let index = self.count;
+        self.count += 1;
         let label = self.label(entry);
         let action = match self.action(entry) {
             Ok(action) => action,
@@ -69,7 +89,8 @@ impl<'a> Lowering<'a> {
             name: StepName { index, name },
             labelled,
             action,
-            expected_errno: entry.errno.as_ref().map(|e| e.value.0),
+            expected_errno: entry.errno.as_ref().and_then(|e| e.value.0).map(|e| e.0),
+            any_errno: entry.errno.as_ref().is_some_and(|e| e.value.0.is_none()),
             line: line_of(self.text, entry.key.span.start),
         })
     }
@@ -118,6 +139,14 @@ impl<'a> Lowering<'a> {
                 return Ok(Action::Mark);
             }
             StepDoc::Exec(doc) => return self.exec(doc),
+            StepDoc::Hold(doc) => return self.hold(doc, entry),
+            StepDoc::Fail(doc) => return self.fail(doc, entry),
+            StepDoc::WaitHeld(doc) => return self.wait_held(doc, entry),
+            StepDoc::Release(doc) => return self.release(doc, entry),
+            StepDoc::SetDevice(doc) => return self.set_device(doc, entry),
+            StepDoc::Start(doc) => return self.start(doc, entry),
+            StepDoc::Join(doc) => return self.join(doc, entry),
+            StepDoc::Leave(doc) => return self.leave(doc, entry),
             StepDoc::Open(doc) => self.open(doc)?,
             StepDoc::Close(handle) => {
                 let name = &handle.value.0;
@@ -216,6 +245,23 @@ impl<'a> Lowering<'a> {
                     },
                 }
             }
+            StepDoc::Burst(d) => self.burst(d)?,
+            StepDoc::Read(d) => self.read(d)?,
+            StepDoc::Trace(d) => self.trace(d, entry)?,
+            StepDoc::Collect(d) => self.collect(d)?,
+            StepDoc::Observe(d) => self.observe(d)?,
+            StepDoc::Bdi => Op::Bdi,
+            StepDoc::Pipe(d) => self.pipe(d)?,
+            StepDoc::Socket(d) => self.socket(d)?,
+            StepDoc::Splice(d) => self.transfer(d, Transfer::Splice)?,
+            StepDoc::Tee(d) => self.transfer(d, Transfer::Tee)?,
+            StepDoc::Sendfile(d) => self.transfer(d, Transfer::Sendfile)?,
+            StepDoc::Vmsplice(d) => self.vmsplice(d)?,
+            StepDoc::Pump(d) => self.pump(d)?,
+            StepDoc::Consume(d) => self.consume(d)?,
+            StepDoc::Pending(d) => Op::Pending {
+                path: self.stream(&d.path)?,
+            },
             StepDoc::Sleep(millis) => Op::Sleep {
                 millis: bounded(millis)?,
             },
@@ -254,7 +300,7 @@ impl<'a> Lowering<'a> {
         problem.nearest(name, open).into()
     }
 
-    fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
+    pub(super) fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
         match target.value.0.strip_prefix(HANDLE) {
             Some(handle) if !self.handles.contains_key(handle) => {
                 Err(self.unknown_handle(handle, &target.span))
@@ -265,7 +311,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The content given, or the file's own first generation.
-    fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
+    pub(super) fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
         if let Some(content) = content {
             return content.value.0.clone();
         }
@@ -355,45 +401,10 @@ impl<'a> Lowering<'a> {
             read_only: doc.read_only,
         })
     }
-
-    fn exec(&self, doc: &ExecDoc) -> Result<Action, Box<Problem>> {
-        let Some(program) = doc.argv.value.first().filter(|p| !p.is_empty()) else {
-            return Err(Problem::new(
-                &doc.argv.span,
-                "expected a program and its arguments, found an empty list",
-            )
-            .into());
-        };
-        if self.programs.programs.is_none() && self.programs.rootfs.is_none() {
-            let message =
-                format!("`{program}` cannot be found: the scenario names no directory with programs");
-            let help = "add `programs: DIR` or `rootfs: DIR` (relative to this file) beside `workload`";
-            return Err(Problem::new(&doc.argv.span, message).help(help).into());
-        }
-        if let Some(prefix) = doc.mark_prefix.as_ref().filter(|p| p.value.is_empty()) {
-            return Err(Problem::new(&prefix.span, "an empty prefix would make every line a mark").into());
-        }
-        let timeout_ms = doc.timeout.as_ref().map_or(Ok(60_000), bounded)?;
-        let env = doc.env.as_ref().map_or(&[][..], |env| &env.0);
-        let spec = ExecSpec {
-            argv: doc.argv.value.clone(),
-            env: env.iter().map(|(k, v)| (k.value.clone(), v.clone())).collect(),
-            cwd: doc
-                .cwd
-                .as_ref()
-                .map_or_else(|| ".".to_owned(), |cwd| guest(&cwd.value.0)),
-            root: None,
-            timeout_ms,
-        };
-        Ok(Action::Exec {
-            spec,
-            mark_prefix: doc.mark_prefix.as_ref().map(|p| p.value.clone()),
-        })
-    }
 }
 
 /// The agent's spelling of a path: the root is `.`.
-fn guest(path: &str) -> String {
+pub(super) fn guest(path: &str) -> String {
     if path.is_empty() {
         ".".to_owned()
     } else {
@@ -401,7 +412,7 @@ fn guest(path: &str) -> String {
     }
 }
 
-fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
+pub(super) fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
     let has = |flag| list.contains(&flag);
     WriteFlags {
         create,
@@ -426,7 +437,7 @@ fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {
     }
 }
 
-fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
+pub(super) fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     match len.value.0 {
         0 => Err(Problem::new(&len.span, "`len` must be more than 0 bytes").into()),
         n if n > MAX_LEN => {
@@ -441,7 +452,7 @@ fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     }
 }
 
-fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
+pub(super) fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
     match offset {
         None => Ok(0),
         Some(o) if o.value.0 > MAX_LEN => {

@@ -14,6 +14,14 @@ pub(crate) struct Size(pub(crate) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Millis(pub(crate) u64);
 
+/// A bandwidth in bytes a second: `8MiB/s`; none for `unlimited`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate(pub(crate) Option<u64>);
+
+/// How many: a number, or none for `all`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) Option<u32>);
+
 /// Permission bits in octal: `644`, `0644`, `0o644`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mode(pub(crate) u32);
@@ -84,6 +92,23 @@ pub fn parse_millis(text: &str) -> Result<u64, String> {
     millis.checked_add(thousandths / 1000).ok_or_else(too_long)
 }
 
+fn parse_rate(text: &str) -> Result<Option<u64>, String> {
+    let wrong = || format!("expected a bandwidth such as `8MiB/s`, or `unlimited`, found `{text}`");
+    match text.strip_suffix("/s") {
+        Some(size) => parse_size(size.trim_end()).map(Some).map_err(|_| wrong()),
+        None if text == "unlimited" => Ok(None),
+        None => Err(wrong()),
+    }
+}
+
+fn parse_count(text: &str) -> Result<Option<u32>, String> {
+    match text.parse() {
+        Ok(count) => Ok(Some(count)),
+        Err(_) if text == "all" => Ok(None),
+        Err(_) => Err(format!("expected a number or `all`, found `{text}`")),
+    }
+}
+
 fn parse_mode(text: &str) -> Result<u32, String> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let octal = !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
@@ -144,7 +169,11 @@ pub fn errno_name(errno: i32) -> Option<&'static str> {
     ERRNOS.iter().find(|(_, n)| *n == errno).map(|(name, _)| *name)
 }
 
-fn parse_errno(text: &str) -> Result<i32, String> {
+/// An errno from its name.
+///
+/// # Errors
+/// In words, when there is no such name.
+pub fn parse_errno(text: &str) -> Result<i32, String> {
     ERRNOS
         .iter()
         .find(|(name, _)| *name == text)
@@ -202,6 +231,14 @@ scalar!(Millis, "a duration such as `2s`", parse_millis, {
     "description": "A duration: 500ms, 2s, 1.5s, 1min",
     "anyOf": [{ "const": 0 }, { "type": "string", "pattern": "^[0-9]+(\\.[0-9]{1,3})? ?(ms|s|min)$" }]
 });
+scalar!(Rate, "a bandwidth such as `8MiB/s`", parse_rate, {
+    "description": "Bytes a second: 8MiB/s, 1536KiB/s; or unlimited",
+    "anyOf": [{ "const": "unlimited" }, { "type": "string", "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB)? ?/s$" }]
+});
+scalar!(Count, "a number or `all`", parse_count, {
+    "description": "How many: a number, or all",
+    "anyOf": [{ "const": "all" }, { "type": "integer", "minimum": 1 }]
+});
 scalar!(Mode, "an octal mode such as `0644`", parse_mode, {
     "description": "Permission bits in octal: 644, 0644, 0o644",
     "type": ["string", "integer"]
@@ -225,6 +262,56 @@ impl JsonSchema for Errno {
         json_schema!({ "description": "An errno by its name", "enum": names })
     }
 }
+
+/// How a step must end: with an errno, or in any way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ending(pub(crate) Option<Errno>);
+
+fn parse_ending(text: &str) -> Result<Option<Errno>, String> {
+    match text {
+        "any" => Ok(None),
+        name => parse_errno(name).map(|n| Some(Errno(n))),
+    }
+}
+
+impl<'de> Deserialize<'de> for Ending {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_str(Parsed("an errno such as `EIO`, or `any`", parse_ending))
+            .map(Self)
+    }
+}
+
+impl JsonSchema for Ending {
+    fn schema_name() -> Cow<'static, str> {
+        "Ending".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let errno = generator.subschema_for::<Errno>();
+        json_schema!({ "anyOf": [{ "const": "any", "description": "Success or any errno" }, errno] })
+    }
+}
+
+/// A factor in thousandths: `3`, `0.9`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Factor(pub(crate) u64);
+
+fn parse_factor(text: &str) -> Result<u64, String> {
+    let wrong = || format!("expected a factor such as `3` or `0.9`, found `{text}`");
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |t: &str| !t.is_empty() && t.len() <= 9 && t.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 3 {
+        return Err(wrong());
+    }
+    let thousandths = format!("{part:0<3}").parse::<u64>().map_err(|_| wrong())?;
+    Ok(whole.parse::<u64>().map_err(|_| wrong())? * 1000 + thousandths)
+}
+
+scalar!(Factor, "a factor such as `0.9`", parse_factor, {
+    "description": "A factor, with at most three decimals",
+    "type": ["number", "string"]
+});
 
 /// Bytes as people write them: `4KiB` where that is exact.
 pub fn show_size(bytes: u64) -> String {
