@@ -206,6 +206,7 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
         let create = coldcut_wire::Op::Create {
             path: "new".into(),
             mode: 0o644,
+            exclusive: false,
         };
         session.op("create", create).await.unwrap().unwrap();
         session.unmount().await.unwrap().unwrap();

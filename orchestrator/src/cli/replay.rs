@@ -21,6 +21,7 @@ use crate::run::cell::{CellJob, run_cell};
 use crate::run::record::mount_of;
 use crate::run::recorded::LoadedRecording;
 use crate::run::recover::{Machines, RecoverJob, Recoverer as _};
+use crate::run::tiers::Policy;
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -145,8 +146,9 @@ async fn run_live(
         cell,
         variant,
         kernel,
+        policy: Policy::Cold,
     };
-    let result = run_cell(lab, Arc::new(ColdBoot), job).await;
+    let result = run_cell(lab, Arc::new(Machines), job).await;
     print!("{}", render_cell("(this run is not kept)", &result));
     Ok(ExitCode::from(Totals::of([result.standing]).exit_code()))
 }

@@ -450,6 +450,7 @@ fn keep_live(seen: &mut Seen, judged: &Judged) {
             state: LIVE.to_owned(),
             expectation: finding.expectation,
             evidence: finding.evidence.clone(),
+            confirmed: None,
         });
     }
     seen.doubts.extend(judged.judgement.doubts.iter().cloned());
