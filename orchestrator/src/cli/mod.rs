@@ -5,6 +5,7 @@ mod bench;
 mod bisect;
 mod bisect_git;
 mod check;
+mod diff;
 mod doctor;
 pub mod kernel;
 mod log;
@@ -43,6 +44,7 @@ enum Command {
     /// Recover and judge one crash state of a run again, verbosely
     Replay(replay::ReplayArgs),
     Bisect(Box<bisect::BisectArgs>),
+    Diff(diff::DiffArgs),
     /// The kernel store
     #[command(subcommand)]
     Kernel(kernel::KernelCommand),
@@ -74,6 +76,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => Ok(check::run(&args)),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(args).await,
+        Command::Diff(args) => diff::run(args).await,
         Command::Bisect(args) => bisect::run(*args).await,
         Command::Kernel(command) => {
             tokio::task::spawn_blocking(move || kernel::run(command)).await??;
