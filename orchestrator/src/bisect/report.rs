@@ -9,7 +9,7 @@ use super::drive::{Conclusion, Found, seen};
 use super::journal::{Probe, Question};
 
 /// What the two sides are called.
-fn words(aim: Aim) -> [&'static str; 2] {
+pub(super) fn words(aim: Aim) -> [&'static str; 2] {
     match aim {
         Aim::FirstBad => ["good", "bad"],
         Aim::FirstGood => ["bad", "good"],
@@ -95,12 +95,24 @@ pub fn conclusion(question: &Question, conclusion: &Conclusion, dir: &Path) -> S
             text,
             "{also} newest kernels of all series in a row are alike, or could not be tested"
         );
-        for found in &conclusion.found {
-            for (place, why) in untestable(question, found, &conclusion.probes) {
-                if !changes(&found) {
-                    let name = question.line[found.from + place].describe();
-                    let _ = writeln!(text, "  untestable  {name}: {why}");
-                }
+        let of = |found: &Found| {
+            let all = untestable(question, found, &conclusion.probes).into_iter();
+            all.map(|(place, why)| (found.from + place, why))
+                .collect::<Vec<_>>()
+        };
+        let mut said: Vec<usize> = shown
+            .iter()
+            .flat_map(|found| of(found))
+            .map(|(place, _)| place)
+            .collect();
+        for (place, why) in conclusion.found.iter().flat_map(of) {
+            if !said.contains(&place) {
+                said.push(place);
+                let _ = writeln!(
+                    text,
+                    "  untestable      {}: {why}",
+                    question.line[place].describe()
+                );
             }
         }
     }
@@ -209,7 +221,7 @@ fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe
         details(text, question, found, &label, place, probes, dir);
     }
     for (place, why) in untestable {
-        let _ = writeln!(text, "  untestable  {}: {why}", name(place));
+        let _ = writeln!(text, "  untestable      {}: {why}", name(place));
     }
 }
 
@@ -242,16 +254,16 @@ fn details(
         Some(runs) if runs.total() > 1 => format!(" ({} runs)", runs.total()),
         _ => String::new(),
     };
-    let _ = writeln!(text, "  {label:<11} {}{flaky}", behaved(question, probe));
+    let _ = writeln!(text, "  {label:<15} {}{flaky}", behaved(question, probe));
     if let (Some((run, cell)), Some((state, evidence))) = (&probe.run, &probe.violation) {
-        let _ = writeln!(text, "              {evidence}");
+        let _ = writeln!(text, "                  {evidence}");
         let _ = writeln!(
             text,
-            "              coldcut replay {}/{cell}/{state}",
+            "                  coldcut replay {}/{cell}/{state}",
             dir.join(run).display()
         );
     } else if let Some((run, _)) = &probe.run {
-        let _ = writeln!(text, "              coldcut show {}", dir.join(run).display());
+        let _ = writeln!(text, "                  coldcut show {}", dir.join(run).display());
     }
 }
 

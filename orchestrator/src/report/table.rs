@@ -6,7 +6,7 @@ use coldcut_core::result::{CellResult, LIVE, RunResult, StateCounts, Violation};
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 /// A verdict in a few words.
-pub(super) fn verdict_text(verdict: &Verdict) -> String {
+pub fn verdict_text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Pass => "holds".to_owned(),
         Verdict::Violation { kinds } => format!("violates {}", kind_list(kinds)),
