@@ -3,10 +3,10 @@
 //! The signal's handler does nothing, and is installed without `SA_RESTART`: a call that can be interrupted ends with
 //! EINTR. What cannot be interrupted (a wait for a lock or a page) ends when the kernel lets it.
 
+use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -164,7 +164,10 @@ mod tests {
         assert!(!alarm.rang());
         let start = Instant::now();
         drop(alarm);
-        assert!(start.elapsed() < Duration::from_secs(10), "dropping does not wait for the deadline");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "dropping does not wait for the deadline"
+        );
     }
 
     #[test]

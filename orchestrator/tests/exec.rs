@@ -8,9 +8,9 @@ use std::process::Command;
 
 use coldcut_core::verdict::{Standing, Verdict, ViolationKind};
 
-fn compile(dir: &Path) {
-    let programs = dir.join("programs");
-    fs::create_dir(&programs).unwrap();
+/// Compiles the program into a new directory.
+fn compile(programs: &Path) {
+    fs::create_dir_all(programs).unwrap();
     let source = common::root().join("orchestrator/tests/scenarios/program.c");
     let status = Command::new("cc")
         .args(["-static", "-O1", "-o"])
@@ -72,7 +72,7 @@ variants:
 #[test]
 fn what_a_program_acknowledges_is_held_against_it() {
     let dir = tempfile::tempdir().unwrap();
-    compile(dir.path());
+    compile(&dir.path().join("programs"));
     make_image(&dir.path().join("disk.img"));
     let before = blake3::hash(&fs::read(dir.path().join("disk.img")).unwrap());
     let (code, run) = common::run_text(dir.path(), SCENARIO, &["-k", "6.12"]);
@@ -99,4 +99,39 @@ fn what_a_program_acknowledges_is_held_against_it() {
         before,
         "the user's image was changed"
     );
+}
+
+/// With `rootfs` the program's `/` is that directory, and its working directory is the filesystem under test.
+#[test]
+fn a_program_runs_in_a_root_of_its_own() {
+    let scenario = r#"
+format: 1
+name: own-root
+filesystem: {type: ext4, size: 16MiB}
+rootfs: tree
+crash: {at: [end]}
+workload:
+  - exec: {argv: [/opt/tools/recorder], mark_prefix: "ack ", timeout: 60s}
+variants:
+  kept:
+    expect:
+      - exists: {path: record-4}
+        after: {line: "4"}
+    outcome: holds
+  never-written:
+    summary: Shows that the program's lines are heard and its files looked for.
+    expect:
+      - exists: {path: record-5}
+        after: {line: "4"}
+    outcome: {violates: missing}
+"#;
+    let dir = tempfile::tempdir().unwrap();
+    compile(&dir.path().join("tree/opt/tools"));
+    let (code, run) = common::run_text(dir.path(), scenario, &["-k", "6.12"]);
+    for variant in ["kept", "never-written"] {
+        let cell = common::cell(&run, variant, "6.12");
+        assert_eq!(cell.standing, Standing::AsDeclared, "{cell:#?}");
+        assert!(cell.obligations > 0, "{cell:#?}");
+    }
+    assert_eq!(code, 0);
 }

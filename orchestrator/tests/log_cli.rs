@@ -230,7 +230,8 @@ fn a_checker_of_ones_own_judges_every_state() {
     );
     let qcow2 = "qemu-img convert -f qcow2 -O raw {} {}.raw && cmp -n 4096 {}.raw base";
     assert_eq!(with(qcow2, &["--via", "qcow2"]).status.code(), Some(0));
-    let nbd = "qemu-img convert -f raw -O raw nbd+unix:///?socket={} nbd.raw && cmp -n 4096 nbd.raw base";
+    let nbd =
+        "qemu-img convert -f raw -O raw nbd+unix:///?socket={} {state}.raw && cmp -n 4096 {state}.raw base";
     assert_eq!(with(nbd, &["--via", "nbd"]).status.code(), Some(0));
     // What could not be asked is neither good nor bad.
     assert_eq!(
@@ -243,6 +244,117 @@ fn a_checker_of_ones_own_judges_every_state() {
         with("no-such-checker {}", &["--budget", "1"]).status.code(),
         Some(3)
     );
+}
+
+/// How many checkers run at once changes nothing in what is reported, whichever ends first.
+#[test]
+fn the_number_of_jobs_changes_no_answer() {
+    let recorded = recorded();
+    // Later states are faster; some are bad, and each says its name.
+    let exec = "n=$(echo {state} | tr -dc 0-9); echo {state}; sleep 0.$((9 - n % 10)); \
+                dd if={} bs=4096 skip=2 count=1 status=none | grep -q bbbb";
+    for more in [&["--json"][..], &[], &["--first"]] {
+        let with = |jobs: &str| {
+            let args = [
+                "check",
+                "log",
+                "--base",
+                "base",
+                "--plan",
+                "barriers,writes,reorder",
+            ];
+            let output = recorded.log(&[&args[..], &["--jobs", jobs, "--exec", exec], more].concat());
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let (one, many) = (with("1"), with("5"));
+        assert_eq!(one, many, "{more:?}");
+        assert!(one.contains("bad"), "{one}");
+    }
+}
+
+/// A checker that waits for another one of the same run needs two at once.
+#[test]
+fn jobs_run_at_once() {
+    let recorded = recorded();
+    fs::create_dir(recorded.path("met")).unwrap();
+    let exec = "touch met/{state}; for i in $(seq 100); do [ $(ls met | wc -l) -ge 2 ] && exit 0; sleep 0.1; done; exit 1";
+    let check = |jobs: &str, more: &[&str]| {
+        let args = ["check", "log", "--base", "base", "--exec", exec, "--jobs", jobs];
+        recorded.log(&[&args[..], more].concat()).status.code()
+    };
+    assert_eq!(check("2", &[]), Some(0));
+    fs::remove_dir_all(recorded.path("met")).unwrap();
+    fs::create_dir(recorded.path("met")).unwrap();
+    assert_eq!(check("1", &["--first"]), Some(1));
+}
+
+/// Whatever ends a check early, no checker and no file outlives it.
+#[test]
+fn nothing_is_left_of_a_check_that_ends_early() {
+    let recorded = recorded();
+    let (pids, runtime) = (recorded.path("pids"), recorded.path("runtime"));
+    // The first state is bad once two others are being checked; those would go on for ever.
+    let exec = "echo $$ >pids/{state}; [ {state} = \"$FIRST\" ] || exec sleep 1000; \
+                while [ $(ls pids | wc -l) -lt 3 ]; do sleep 0.05; done; exit 1";
+    for (first, signal, code) in [
+        ("b0-d", None, 1),
+        ("none", Some("INT"), 130),
+        ("none", Some("TERM"), 143),
+    ] {
+        for dir in [&pids, &runtime] {
+            let _ = fs::remove_dir_all(dir);
+            fs::create_dir(dir).unwrap();
+        }
+        let mut child = Command::new(env!("CARGO_BIN_EXE_coldcut"))
+            .args([
+                "log",
+                "check",
+                "log",
+                "--base",
+                "base",
+                "--plan",
+                "barriers,reorder",
+            ])
+            .args(["--first", "--jobs", "3", "--timeout", "1000", "--exec", exec])
+            .current_dir(recorded.dir.path())
+            .env("XDG_RUNTIME_DIR", &runtime)
+            .env("FIRST", first)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = || fs::read_dir(&pids).unwrap().count();
+        until("three checkers run", || started() == 3);
+        if let Some(signal) = signal {
+            let pid = child.id().to_string();
+            assert!(
+                Command::new("kill")
+                    .args(["-s", signal, &pid])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{first} {signal:?}");
+        for entry in fs::read_dir(&pids).unwrap() {
+            let pid = fs::read_to_string(entry.unwrap().path()).unwrap();
+            let stat = PathBuf::from(format!("/proc/{}/stat", pid.trim()));
+            until("the checker is gone", || {
+                fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+            });
+        }
+        until("no file is left", || fs::read_dir(&runtime).unwrap().count() == 0);
+    }
+}
+
+fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("not in 30 s: {what}");
 }
 
 #[test]

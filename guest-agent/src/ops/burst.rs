@@ -43,7 +43,10 @@ pub(super) fn burst<'a>(
             what()
         )));
     }
-    let end = burst.offset.checked_add(len).and_then(|end| i64::try_from(end).ok());
+    let end = burst
+        .offset
+        .checked_add(len)
+        .and_then(|end| i64::try_from(end).ok());
     if end.is_none() {
         return Err(refuse(format!("{}: the range does not fit a file", what())));
     }
@@ -78,7 +81,10 @@ pub(super) fn burst<'a>(
                     rustix::io::pwrite(file.as_fd(), &bytes[done..], at + done as u64)
                 }
             };
-            match watch.time(|| alarm.call(what, call))?.tried(|| format!("write {path} at {at}"))? {
+            match watch
+                .time(|| alarm.call(what, call))?
+                .tried(|| format!("write {path} at {at}"))?
+            {
                 0 => return Err(refuse(format!("write {path} at {at}: write(2) returned 0"))),
                 more => done += more,
             }
@@ -89,7 +95,9 @@ pub(super) fn burst<'a>(
         if burst.fsync_every > 0 && (unsynced == burst.fsync_every || written == len) {
             unsynced = 0;
             let start = Instant::now();
-            watch.time(|| rustix::fs::fsync(file.as_fd())).tried(|| format!("fsync {path}"))?;
+            watch
+                .time(|| rustix::fs::fsync(file.as_fd()))
+                .tried(|| format!("fsync {path}"))?;
             found.took("fsyncs", start.elapsed())?;
         }
         if burst.pause_ms > 0 && written < len {

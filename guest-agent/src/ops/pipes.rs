@@ -45,7 +45,10 @@ pub(super) fn pipe(session: &Session, name: &str, capacity: u32, found: &mut Fou
     }
     let capacity =
         rustix::pipe::fcntl_getpipe_size(&write).tried(|| format!("ask for the capacity of {name}"))? as i64;
-    keep(session, [(format!("{name}.r"), read), (format!("{name}.w"), write)])?;
+    keep(
+        session,
+        [(format!("{name}.r"), read), (format!("{name}.w"), write)],
+    )?;
     found.figure("capacity", capacity);
     Ok(capacity)
 }
@@ -107,7 +110,11 @@ pub(super) fn transfer<'a>(
     let from = target.open(moving.from, OFlags::RDONLY, watch)?;
     let to = target.open(moving.to, OFlags::WRONLY | OFlags::CREATE, watch)?;
     let stream = is_stream(from.as_fd(), moving.from)?;
-    let flags = if moving.nonblock { SpliceFlags::NONBLOCK } else { SpliceFlags::empty() };
+    let flags = if moving.nonblock {
+        SpliceFlags::NONBLOCK
+    } else {
+        SpliceFlags::empty()
+    };
     found.series("calls");
     let mut moved = 0;
     while moved < moving.len.min(MAX_LEN) {
@@ -126,9 +133,7 @@ pub(super) fn transfer<'a>(
                     rustix::pipe::splice(from.as_fd(), from_offset, to.as_fd(), None, count, flags)
                 }
                 Transfer::Tee => rustix::pipe::tee(from.as_fd(), to.as_fd(), count, flags),
-                Transfer::Sendfile => {
-                    rustix::fs::sendfile(to.as_fd(), from.as_fd(), from_offset, count)
-                }
+                Transfer::Sendfile => rustix::fs::sendfile(to.as_fd(), from.as_fd(), from_offset, count),
             }
         };
         let ended = watch.time(|| alarm.call(what, call))?;
@@ -160,7 +165,9 @@ pub(super) fn vmsplice<'a>(
     found: &mut Found,
 ) -> Result<i64, Failure> {
     if len == 0 || len > MAX_CALL {
-        return Err(refuse(format!("vmsplice to {to}: 1 to {MAX_CALL} bytes, not {len}")));
+        return Err(refuse(format!(
+            "vmsplice to {to}: 1 to {MAX_CALL} bytes, not {len}"
+        )));
     }
     let alarm = Alarm::new(within_ms)?;
     let pipe = target.open(to, OFlags::WRONLY, watch)?;
@@ -175,7 +182,11 @@ pub(super) fn vmsplice<'a>(
         let start = Instant::now();
         // SAFETY: without SPLICE_F_GIFT the kernel only reads these bytes, which stay as they are.
         let call = || unsafe {
-            rustix::pipe::vmsplice(pipe.as_fd(), &[IoSliceRaw::from_slice(rest)], SpliceFlags::empty())
+            rustix::pipe::vmsplice(
+                pipe.as_fd(),
+                &[IoSliceRaw::from_slice(rest)],
+                SpliceFlags::empty(),
+            )
         };
         let count = watch.time(|| alarm.call(what, call))?.tried(what)?;
         found.took("calls", start.elapsed())?;
@@ -208,7 +219,10 @@ pub(super) fn pump<'a>(
 ) -> Result<i64, Failure> {
     let alarm = Alarm::new(pumping.within_ms)?;
     let from = target.open(pumping.from, OFlags::RDONLY, watch)?;
-    let (read, write) = (end(target, pumping.through, "r")?, end(target, pumping.through, "w")?);
+    let (read, write) = (
+        end(target, pumping.through, "r")?,
+        end(target, pumping.through, "w")?,
+    );
     let to = target.open(pumping.to, OFlags::WRONLY, watch)?;
     if is_stream(from.as_fd(), pumping.from)? {
         return Err(refuse(format!("pump: {} is no file", pumping.from)));
@@ -228,7 +242,8 @@ pub(super) fn pump<'a>(
     while moved < pumping.len.min(MAX_LEN) {
         let count = (pumping.len - moved).min(pumping.chunk.into());
         let start = Instant::now();
-        let filled = watch.time(|| splice(from.as_fd(), Some(pumping.offset + moved), write.as_fd(), count))?;
+        let filled =
+            watch.time(|| splice(from.as_fd(), Some(pumping.offset + moved), write.as_fd(), count))?;
         found.took("fills", start.elapsed())?;
         if filled == 0 {
             break;
@@ -270,7 +285,9 @@ pub(super) fn consume<'a>(
     found: &mut Found,
 ) -> Result<i64, Failure> {
     if rate == 0 || u64::from(rate) > MAX_CALL {
-        return Err(refuse(format!("consume {from}: 1 to {MAX_CALL} bytes at a time, not {rate}")));
+        return Err(refuse(format!(
+            "consume {from}: 1 to {MAX_CALL} bytes at a time, not {rate}"
+        )));
     }
     let alarm = Alarm::new(within_ms)?;
     let file = target.open(from, OFlags::RDONLY, watch)?;

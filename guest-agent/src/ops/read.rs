@@ -63,7 +63,15 @@ pub(super) fn read<'a>(
         if round > 0 && reading.pause_ms > 0 {
             alarm.sleep(Duration::from_millis(reading.pause_ms.into()));
         }
-        got = fill(reading, file.as_fd(), stream, buffer.as_mut(), &alarm, watch, found)?;
+        got = fill(
+            reading,
+            file.as_fd(),
+            stream,
+            buffer.as_mut(),
+            &alarm,
+            watch,
+            found,
+        )?;
         let mut classifier = Classifier::from(&candidates, reading.offset);
         classifier
             .data(&buffer.as_mut()[..got])

@@ -46,7 +46,9 @@ fn instance(name: &str) -> Result<PathBuf, Failure> {
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.bytes().all(fits) {
         return Err(refuse(format!("`{name}` can be no trace's name")));
     }
-    Ok(Path::new(TRACEFS).join("instances").join(format!("coldcut-{name}")))
+    Ok(Path::new(TRACEFS)
+        .join("instances")
+        .join(format!("coldcut-{name}")))
 }
 
 fn put(path: &Path, text: &str) -> Result<(), Failure> {
@@ -89,7 +91,9 @@ pub(super) fn start(name: &str, event: &str, filter: &str) -> Result<i64, Failur
 pub(super) fn collect(name: &str, fields: &[String], found: &mut Found) -> Result<i64, Failure> {
     let dir = instance(name)?;
     put(&dir.join("tracing_on"), "0")?;
-    for cpu in fs::read_dir(dir.join("per_cpu")).tried(|| format!("read {}", dir.join("per_cpu").display()))? {
+    for cpu in
+        fs::read_dir(dir.join("per_cpu")).tried(|| format!("read {}", dir.join("per_cpu").display()))?
+    {
         let cpu = cpu.tried(|| "list the processors' buffers".to_owned())?;
         if let Some(lost) = lost(&get(&cpu.path().join("stats"))?) {
             return Err(refuse(format!("the trace `{name}` lost events: {lost}")));
@@ -101,11 +105,17 @@ pub(super) fn collect(name: &str, fields: &[String], found: &mut Found) -> Resul
     for field in fields {
         found.series(field);
     }
-    for line in text.lines().filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty()) {
+    for line in text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty())
+    {
         events += 1;
         for field in fields {
-            let value = field_of(line, field)
-                .ok_or_else(|| refuse(format!("the trace `{name}` has no number `{field}` in: {line:.200}")))?;
+            let value = field_of(line, field).ok_or_else(|| {
+                refuse(format!(
+                    "the trace `{name}` has no number `{field}` in: {line:.200}"
+                ))
+            })?;
             found.value(field, value)?;
         }
     }
@@ -210,7 +220,11 @@ mod tests {
 
     #[test]
     fn fields_are_whole_words() {
-        assert_eq!(field_of(LINE, "pause"), Some(-12), "not `paused` and not `dirtied_pause`");
+        assert_eq!(
+            field_of(LINE, "pause"),
+            Some(-12),
+            "not `paused` and not `dirtied_pause`"
+        );
         assert_eq!(field_of(LINE, "paused"), Some(0));
         assert_eq!(field_of(LINE, "limit"), Some(4096));
         assert_eq!(field_of(LINE, "bdi"), None);
@@ -223,7 +237,10 @@ mod tests {
     fn losses_are_seen() {
         let stats = "entries: 5\noverrun: 0\ncommit overrun: 0\nbytes: 9\ndropped events: 0\n";
         assert_eq!(lost(stats), None);
-        assert_eq!(lost(&stats.replace("\noverrun: 0", "\noverrun: 7")), Some("overrun: 7"));
+        assert_eq!(
+            lost(&stats.replace("\noverrun: 0", "\noverrun: 7")),
+            Some("overrun: 7")
+        );
         assert_eq!(
             lost(&stats.replace("dropped events: 0", "dropped events: 1")),
             Some("dropped events: 1")
@@ -236,7 +253,10 @@ mod tests {
             statistic("BdiWriteBandwidth:       102400 kBps"),
             Some(("bdi_write_bandwidth".to_owned(), 104_857_600))
         );
-        assert_eq!(statistic("b_dirty:                     3"), Some(("b_dirty".to_owned(), 3)));
+        assert_eq!(
+            statistic("b_dirty:                     3"),
+            Some(("b_dirty".to_owned(), 3))
+        );
         assert_eq!(statistic("state:               x"), None);
     }
 

@@ -128,11 +128,17 @@ fn a_read_says_what_came_back_and_when_it_changed() {
     assert_eq!(result, Ok(4096));
     assert_eq!(seen.series["reads"].len(), 50);
     let (first, last) = (&seen.data[0], seen.data.last().unwrap());
-    assert_eq!(*first, (0, vec![extent(512, 4096, content(&name("f", "0"), 512))]));
+    assert_eq!(
+        *first,
+        (0, vec![extent(512, 4096, content(&name("f", "0"), 512))])
+    );
     assert_eq!(last.1, [extent(512, 4096, content(&name("f", "1"), 512))]);
     assert!(last.0 > 0);
     let short = good(&mut agent, read("f", 8192, 4096, 1));
-    assert_eq!((short.figures["bytes"], short.data.as_slice()), (0, &[(0, Vec::new())][..]));
+    assert_eq!(
+        (short.figures["bytes"], short.data.as_slice()),
+        (0, &[(0, Vec::new())][..])
+    );
 }
 
 #[test]
@@ -148,9 +154,18 @@ fn a_pipe_takes_what_it_holds() {
         assert_eq!(pending.figures["bytes"], capacity);
         // What comes out begins where the splice did.
         let out = good(&mut agent, read(&path, 0, 8192, 1));
-        assert_eq!(out.data, [(0, vec![extent(0, 8192, content(&name("f", "1"), 0))])]);
+        assert_eq!(
+            out.data,
+            [(0, vec![extent(0, 8192, content(&name("f", "1"), 0))])]
+        );
     }
-    let again = ask(&mut agent, Op::Pipe { handle: text("p"), capacity: 0 });
+    let again = ask(
+        &mut agent,
+        Op::Pipe {
+            handle: text("p"),
+            capacity: 0,
+        },
+    );
     assert!(again.1.unwrap_err().what.contains("open already"));
 }
 
@@ -167,12 +182,30 @@ fn tee_sendfile_vmsplice_and_pump_move_bytes() {
         within_ms: 20_000,
     };
     assert_eq!(good(&mut agent, vmsplice).figures["bytes"], 8192);
-    assert_eq!(good(&mut agent, transfer(Transfer::Tee, "fd:p.r", "fd:q.w", 8192, false)).figures["bytes"], 8192);
+    assert_eq!(
+        good(
+            &mut agent,
+            transfer(Transfer::Tee, "fd:p.r", "fd:q.w", 8192, false)
+        )
+        .figures["bytes"],
+        8192
+    );
     for from in ["fd:p.r", "fd:q.r"] {
         let out = good(&mut agent, read(from, 0, 8192, 1));
-        assert_eq!(out.data, [(0, vec![extent(0, 8192, content(&name("f", "0"), 0))])], "{from}");
+        assert_eq!(
+            out.data,
+            [(0, vec![extent(0, 8192, content(&name("f", "0"), 0))])],
+            "{from}"
+        );
     }
-    good(&mut agent, Op::Socket { handle: text("s"), sndbuf: 65_536, rcvbuf: 0 });
+    good(
+        &mut agent,
+        Op::Socket {
+            handle: text("s"),
+            sndbuf: 65_536,
+            rcvbuf: 0,
+        },
+    );
     let consume = Op::Consume {
         from: text("fd:s.b"),
         len: 512 << 10,
@@ -196,7 +229,10 @@ fn tee_sendfile_vmsplice_and_pump_move_bytes() {
     let mut answers = agent.answers(&[consumer, pump, sendfile]);
     let (pumped, _) = seen(answers.remove(&pump).unwrap());
     assert_eq!(pumped.figures["bytes"], 256 << 10);
-    assert!(pumped.series["fills"].len() >= 4, "a pipe of 64 KiB was filled four times");
+    assert!(
+        pumped.series["fills"].len() >= 4,
+        "a pipe of 64 KiB was filled four times"
+    );
     let (taken, _) = seen(answers.remove(&consumer).unwrap());
     assert_eq!(taken.figures["bytes"], 512 << 10);
 }
@@ -215,6 +251,7 @@ fn a_blocked_lane_is_seen_and_a_deadline_ends_it() {
         lane: 3,
         frames: frames.iter().map(|f| text(f)).collect(),
         states: text(states),
+        lasting_ms: 50,
         within_ms,
     };
     let watch = agent.send(Request::Op(observe(&[], "S", 10_000)));

@@ -56,6 +56,7 @@ pub fn check(input: &[u8]) {
             PlanKind::Writes,
             PlanKind::Reorder,
             PlanKind::Torn,
+            PlanKind::Combinations,
         ],
         budget: Some(8),
         per_cut: 8,

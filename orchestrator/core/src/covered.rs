@@ -20,6 +20,8 @@ pub enum Case {
     TornTail,
     /// The first units of a write are torn off.
     TornHead,
+    /// A write is torn while others that are volatile with it are left out.
+    TornAmongDropped,
     /// Overlapping writes in flight are applied in another order than that of their submission.
     OverlappingInFlight,
     /// A step is acknowledged while writes that completed are volatile.
@@ -30,13 +32,14 @@ pub enum Case {
 
 impl Case {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FuaBetweenFlushes,
         Self::CompletedDuringFlush,
         Self::VolatileUnderDurable,
         Self::DiscardOverDirty,
         Self::TornTail,
         Self::TornHead,
+        Self::TornAmongDropped,
         Self::OverlappingInFlight,
         Self::AcknowledgedWithoutFlush,
         Self::InFlightFromSidecar,

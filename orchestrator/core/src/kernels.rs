@@ -29,7 +29,8 @@ impl KernelRange {
     /// # Errors
     /// In words.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("expected kernels such as `6.12`, `..6.1`, `6.12..` or `5.10..6.1`, found `{text}`");
+        let wrong =
+            || format!("expected kernels such as `6.12`, `..6.1`, `6.12..` or `5.10..6.1`, found `{text}`");
         let whole = |part: &str| match series(part) {
             Some((major, minor)) if format!("{major}.{minor}") == part => Ok(Some((major, minor))),
             _ => Err(wrong()),

@@ -86,7 +86,10 @@ fn a_contrast_needs_both_arms() {
     assert_eq!(with(&[200, 300, 400], &[1, 2]), violates(ViolationKind::Stall));
     assert_eq!(with(&[1, 2, 3], &[1, 2]), Verdict::Pass);
     let unknown = |verdict: &Verdict| matches!(verdict, Verdict::Inconclusive { .. });
-    assert!(unknown(&with(&[200, 300, 400], &[101])), "the control shows it too");
+    assert!(
+        unknown(&with(&[200, 300, 400], &[101])),
+        "the control shows it too"
+    );
     assert!(unknown(&with(&[1, 2, 3], &[101])), "only the control shows it");
     assert!(unknown(&with(&[200, 1, 1], &[1])), "in between");
 }
@@ -103,8 +106,15 @@ fn what_was_not_measured_is_unknown() {
         "  - logged: {none_of: [error]}\n",
     ] {
         let (judged, verdict) = judged(expect, &found);
-        assert!(matches!(verdict, Verdict::Inconclusive { .. }), "{expect}: {verdict:?}");
-        assert_eq!((judged.judgement.obligations, judged.lines.len()), (0, 0), "{expect}");
+        assert!(
+            matches!(verdict, Verdict::Inconclusive { .. }),
+            "{expect}: {verdict:?}"
+        );
+        assert_eq!(
+            (judged.judgement.obligations, judged.lines.len()),
+            (0, 0),
+            "{expect}"
+        );
     }
     // The same with a promise that is kept: what is unknown is not forgotten.
     let both = "  - measure: {of: tight.writes.max, at_most: 1s}\n  - measure: {of: synced.errno, is: ok}\n";
@@ -118,8 +128,14 @@ fn numbers_are_compared_with_values_and_with_one_another() {
     writes(&mut found, "loose", &[90, 100]);
     found.figure("synced", "errno", 5);
     for (expect, holds) in [
-        ("{of: tight.writes.max, at_least: {of: loose.writes.max, times: 3}}", true),
-        ("{of: tight.writes.max, at_least: {of: loose.writes.max, times: 3.001}}", false),
+        (
+            "{of: tight.writes.max, at_least: {of: loose.writes.max, times: 3}}",
+            true,
+        ),
+        (
+            "{of: tight.writes.max, at_least: {of: loose.writes.max, times: 3.001}}",
+            false,
+        ),
         ("{of: tight.writes.max, at_least: 300ms, at_most: 300ms}", true),
         ("{of: tight.writes.count, is: 2}", true),
         ("{of: tight.writes.count, is: 3}", false),
@@ -127,7 +143,11 @@ fn numbers_are_compared_with_values_and_with_one_another() {
         ("{of: synced.errno, is: ok}", false),
     ] {
         let (judged, verdict) = judged(&format!("  - measure: {expect}\n"), &found);
-        let wanted = if holds { Verdict::Pass } else { violates(ViolationKind::Measure) };
+        let wanted = if holds {
+            Verdict::Pass
+        } else {
+            violates(ViolationKind::Measure)
+        };
         assert_eq!(verdict, wanted, "{expect}: {:?}", judged.lines);
     }
 }
@@ -150,16 +170,25 @@ fn reads_are_judged_round_by_round() {
     let is = "  - returned: {step: seen, is: f@1}\n";
     assert_eq!(with(&[new.clone()], is), Verdict::Pass);
     assert_eq!(with(&[old.clone()], is), violates(ViolationKind::StaleRead));
-    assert_eq!(with(&[new.clone(), old.clone()], is), violates(ViolationKind::StaleRead));
+    assert_eq!(
+        with(&[new.clone(), old.clone()], is),
+        violates(ViolationKind::StaleRead)
+    );
     assert_eq!(with(&[mixed.clone()], is), violates(ViolationKind::StaleRead));
     let lost = "  - returned: {step: seen, is: f@1, kind: lost-write}\n";
     assert_eq!(with(&[old.clone()], lost), violates(ViolationKind::LostWrite));
     let either = "  - returned: {step: seen, one_of: [f@0, f@1]}\n";
     assert_eq!(with(&[old.clone(), new.clone()], either), Verdict::Pass);
     assert_eq!(with(&[mixed.clone()], either), violates(ViolationKind::StaleRead));
-    assert_eq!(with(&[mixed], "  - returned: {step: seen, mix_of: [f@0, f@1]}\n"), Verdict::Pass);
+    assert_eq!(
+        with(&[mixed], "  - returned: {step: seen, mix_of: [f@0, f@1]}\n"),
+        Verdict::Pass
+    );
     let part = "  - returned: {step: seen, is: f@1, offset: 512, len: 512}\n";
-    assert_eq!(with(&[vec![content("0", 0, 512), content("1", 512, 3584)]], part), Verdict::Pass);
+    assert_eq!(
+        with(&[vec![content("0", 0, 512), content("1", 512, 3584)]], part),
+        Verdict::Pass
+    );
     // A read that came back short, or empty, returned less than was asked for.
     assert_eq!(with(&[Vec::new()], is), violates(ViolationKind::Size));
 }
@@ -169,12 +198,27 @@ fn what_could_not_fail_is_refused() {
     for (expect, why) in [
         ("  - content: {path: f, is: f@1}\n", "here is none"),
         ("  - mounts: true\n", "here is none"),
-        ("  - measure: {of: tight.writes.max}\n", "needs `is`, or `at_least`"),
-        ("  - measure: {of: tight.writes.max, at_least: 5}\n", "this is a time"),
-        ("  - measure: {of: tight.pauses.max, at_least: 5}\n", "yields no `pauses`"),
-        ("  - measure: {of: tight.writes.max, at_least: 5ms}\n    after: tight\n", "judged once"),
+        (
+            "  - measure: {of: tight.writes.max}\n",
+            "needs `is`, or `at_least`",
+        ),
+        (
+            "  - measure: {of: tight.writes.max, at_least: 5}\n",
+            "this is a time",
+        ),
+        (
+            "  - measure: {of: tight.pauses.max, at_least: 5}\n",
+            "yields no `pauses`",
+        ),
+        (
+            "  - measure: {of: tight.writes.max, at_least: 5ms}\n    after: tight\n",
+            "judged once",
+        ),
         ("  - returned: {step: tight, is: f@1}\n", "yields `data`"),
-        ("  - returned: {step: seen, is: f@1, offset: 4KiB, len: 1}\n", "reads 0..4096 only"),
+        (
+            "  - returned: {step: seen, is: f@1, offset: 4KiB, len: 1}\n",
+            "reads 0..4096 only",
+        ),
         ("  - returned: {step: seen, is: f@7}\n", "no step writes"),
         (
             "  - contrast: {hazard: {of: tight.bytes, at_least: 1}, control: {of: tight.bytes, at_most: 0}}\n",
@@ -185,8 +229,16 @@ fn what_could_not_fail_is_refused() {
         let error = scenario(expect).expect_err(expect);
         assert!(error.contains(why), "{expect}: {error}");
     }
+    let traced = HEAD.replace("expect:", "  - trace: {event: 'a:b'}\n    label: t\nexpect:");
+    let text = format!("{traced}  - measure: {{of: t.events, is: 0}}\n");
+    let error = Scenario::parse("live.yaml", &text)
+        .expect_err("never collected")
+        .to_string();
+    assert!(error.contains("nobody collects the trace `t`"), "{error}");
     let crash = HEAD.replace("crash: none", "crash: barriers");
     let text = format!("{crash}  - measure: {{of: tight.bytes, at_least: 1}}\n");
-    let error = Scenario::parse("live.yaml", &text).expect_err("nothing about crash states").to_string();
+    let error = Scenario::parse("live.yaml", &text)
+        .expect_err("nothing about crash states")
+        .to_string();
     assert!(error.contains("nothing is expected of any path"), "{error}");
 }

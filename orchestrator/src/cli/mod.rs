@@ -3,7 +3,9 @@
 mod batch;
 mod bench;
 mod bisect;
+mod bisect_git;
 mod check;
+mod diff;
 mod doctor;
 pub mod kernel;
 mod log;
@@ -20,6 +22,9 @@ use clap::{Parser, Subcommand};
 
 /// Exit code for a wrong command line, a wrong scenario, or a machine that lacks something.
 pub const USAGE: u8 = 2;
+
+/// Exit code that ends a `git bisect run`, where [`USAGE`] would count as bad.
+pub const ABORT: u8 = 255;
 
 /// Cuts the power at every write barrier of a Linux filesystem workload, reboots, and says what survived.
 #[derive(Debug, Parser)]
@@ -42,6 +47,7 @@ enum Command {
     /// Recover and judge one crash state of a run again, verbosely
     Replay(replay::ReplayArgs),
     Bisect(Box<bisect::BisectArgs>),
+    Diff(diff::DiffArgs),
     /// The kernel store
     #[command(subcommand)]
     Kernel(kernel::KernelCommand),
@@ -49,8 +55,7 @@ enum Command {
     #[command(subcommand)]
     Log(log::LogCommand),
     /// Measure, always beside a peer in the same run
-    #[command(subcommand)]
-    Bench(bench::BenchCommand),
+    Bench(bench::BenchArgs),
     /// Say what this machine has and lacks
     Doctor(doctor::DoctorArgs),
 }
@@ -74,13 +79,14 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => Ok(check::run(&args)),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(args).await,
+        Command::Diff(args) => diff::run(args).await,
         Command::Bisect(args) => bisect::run(*args).await,
         Command::Kernel(command) => {
             tokio::task::spawn_blocking(move || kernel::run(command)).await??;
             Ok(ExitCode::SUCCESS)
         }
         Command::Log(command) => log::run(command).await,
-        Command::Bench(command) => tokio::task::spawn_blocking(move || bench::run(&command)).await?,
+        Command::Bench(args) => bench::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
     }
 }

@@ -10,4 +10,4 @@ pub use grid::render_grid;
 pub use json::JsonLines;
 pub use progress::Progress;
 pub use sink::{EventSink, Reporter};
-pub use table::{render_cell, render_run};
+pub use table::{render_cell, render_run, verdict_text};

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::result::{CellResult, RunResult};
+use coldcut_core::result::{CellResult, LIVE, RunResult, StateCounts, Violation};
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 /// A verdict in a few words.
-pub(super) fn verdict_text(verdict: &Verdict) -> String {
+pub fn verdict_text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Pass => "holds".to_owned(),
         Verdict::Violation { kinds } => format!("violates {}", kind_list(kinds)),
@@ -60,7 +60,13 @@ pub fn render_run(run: &RunResult) -> String {
     for (row, cell) in rows.iter().zip(&run.cells) {
         line(&mut text, &widths, row);
         for violation in first_of_each_kind(cell) {
-            let _ = writeln!(text, "    {}: {}", violation.kind, violation.evidence);
+            let _ = writeln!(
+                text,
+                "    {}: {} ({})",
+                violation.kind,
+                violation.evidence,
+                confirmation(violation)
+            );
             let _ = writeln!(
                 text,
                 "      coldcut replay {}/{}/{}",
@@ -77,6 +83,15 @@ pub fn render_run(run: &RunResult) -> String {
             let _ = writeln!(text, "    note: {note}");
         }
     }
+    let sum = |of: fn(&StateCounts) -> u64| run.cells.iter().map(|c| of(&c.states)).sum::<u64>();
+    let _ = writeln!(
+        text,
+        "contents recovered: {} screened only, {} on fresh clones, {} by cold boots, {} not",
+        sum(|s| s.screened),
+        sum(|s| s.fresh),
+        sum(|s| s.cold),
+        sum(|s| s.inconclusive)
+    );
     let totals = run.totals;
     let _ = writeln!(
         text,
@@ -84,6 +99,16 @@ pub fn render_run(run: &RunResult) -> String {
         totals.as_declared, totals.not_as_declared, totals.inconclusive
     );
     text
+}
+
+/// Whether a booted kernel showed it too.
+fn confirmation(violation: &Violation) -> &'static str {
+    match violation.confirmed {
+        _ if violation.state == LIVE => "seen while it ran",
+        Some(true) => "confirmed by a cold boot",
+        Some(false) => "NOT CONFIRMED by a cold boot",
+        None => "not confirmed: no kernel could be booted for it",
+    }
 }
 
 /// What was measured, but for what stands there as evidence already.
@@ -157,8 +182,8 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
     let s = &cell.states;
     let _ = writeln!(
         text,
-        "  states      {} cuts, {} states, {} distinct; recovered {} cold, {} on clones; {} inconclusive, {} left out",
-        s.cuts, s.total, s.distinct, s.cold, s.fresh, s.inconclusive, s.left_out
+        "  states      {} cuts, {} states, {} distinct; recovered: {} screened only, {} on fresh clones, {} by cold boots; {} inconclusive, {} left out",
+        s.cuts, s.total, s.distinct, s.screened, s.fresh, s.cold, s.inconclusive, s.left_out
     );
     let _ = writeln!(
         text,
@@ -172,7 +197,13 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
         .collect();
     let _ = writeln!(text, "  time        {}", times.join(", "));
     for violation in &cell.violations {
-        let _ = writeln!(text, "  {}: {}", violation.kind, violation.evidence);
+        let _ = writeln!(
+            text,
+            "  {}: {} ({})",
+            violation.kind,
+            violation.evidence,
+            confirmation(violation)
+        );
         let _ = writeln!(
             text,
             "    coldcut replay {run}/{}/{}",

@@ -56,7 +56,11 @@ struct Seen {
 }
 
 /// Records, cuts, recovers and judges a cell. Never fails: what goes wrong makes it Inconclusive.
-pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJob) -> CellResult {
+pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
+    lab: Arc<Lab>,
+    recoverer: Arc<R>,
+    job: CellJob,
+) -> CellResult {
     let timings = Arc::new(Timings::default());
     let mut seen = Seen::default();
     let verdict = match attempt(&lab, recoverer, &job, &timings, &mut seen).await {
@@ -64,7 +68,11 @@ pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJ
         Err(Unknown(cause)) => Verdict::Inconclusive { cause },
     };
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
-    let declared = job.variant.outcome.on(job.kernel.release()).unwrap_or(&job.variant.outcome);
+    let declared = job
+        .variant
+        .outcome
+        .on(job.kernel.release())
+        .unwrap_or(&job.variant.outcome);
     let standing = match declared.standing(&verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
@@ -104,7 +112,7 @@ pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJ
     result
 }
 
-async fn attempt<R: Recoverer>(
+async fn attempt<R: Recoverer<Job = RecoverJob>>(
     lab: &Arc<Lab>,
     recoverer: Arc<R>,
     job: &CellJob,
@@ -122,7 +130,7 @@ async fn attempt<R: Recoverer>(
     };
     let (found, notes) = record(lab, &to_record, timings).await?;
     seen.notes.extend(notes);
-    let live = witnesses::conclude(&job.variant, &found, &job.dir)?;
+    let live = live::judge(&job.variant, &found);
     seen.measured.clone_from(&live.lines);
     keep_live(seen, &live);
     if job.variant.is_live() {
@@ -147,7 +155,7 @@ async fn attempt<R: Recoverer>(
     phase(Phase::Recover);
     let contents = Arc::new(contents);
     let work = work_of(lab, job, &recording, &contents, timings);
-    let judged = Judged {
+    let judged = StateJudge {
         judge: Judge::new(&job.variant),
         recording: &recording,
         states: &states,
@@ -217,7 +225,7 @@ fn work_of(
     recording: &LoadedRecording,
     contents: &Arc<Vec<Content>>,
     timings: &Arc<Timings>,
-) -> Work {
+) -> Work<RecoverJob> {
     let known = Arc::new(job.variant.contents());
     let (kernel, mount, wants_fsck) = (
         Arc::clone(&job.kernel),
@@ -268,12 +276,12 @@ fn work_of(
 
 /// Boots a kernel for the content of every violation that is to be reported. One that a booted kernel does not show
 /// is not reported as seen.
-async fn confirm<R: Recoverer>(
+async fn confirm<R: Recoverer<Job = RecoverJob>>(
     lab: &Arc<Lab>,
     recoverer: &Arc<R>,
-    judged: &Judged<'_>,
+    judged: &StateJudge<'_>,
     results: &mut Recovered,
-    work: &Work,
+    work: &Work<RecoverJob>,
     seen: &mut Seen,
 ) {
     let place_of = |state: &str| {
@@ -313,7 +321,9 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
     let Verdict::Violation { mut kinds } = verdict else {
         return verdict;
     };
-    for violation in seen.violations.iter().filter(|v| v.confirmed != Some(true)) {
+    // What was seen while the workload ran is no crash state's.
+    let stands = |v: &Violation| v.confirmed == Some(true) || v.state == LIVE;
+    for violation in seen.violations.iter().filter(|v| !stands(v)) {
         let why = match violation.confirmed {
             Some(false) => "a kernel booted for this state shows nothing of it",
             _ => "no kernel could be booted to confirm it",
@@ -323,11 +333,7 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
             violation.kind, violation.state
         ));
     }
-    kinds.retain(|kind| {
-        seen.violations
-            .iter()
-            .any(|v| v.kind == *kind && v.confirmed == Some(true))
-    });
+    kinds.retain(|kind| seen.violations.iter().any(|v| v.kind == *kind && stands(v)));
     if kinds.is_empty() {
         return Verdict::Inconclusive {
             cause: "what clones saw was not confirmed by a kernel booted for it".into(),
@@ -337,13 +343,13 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
 }
 
 /// What judging takes.
-struct Judged<'a> {
+struct StateJudge<'a> {
     judge: Judge<'a>,
     recording: &'a LoadedRecording,
     states: &'a [Placed],
 }
 
-impl Judged<'_> {
+impl StateJudge<'_> {
     /// Judges a state with what was acknowledged until its cut.
     fn judge(&self, state: &CrashState, recovery: &Recovery) -> Judgement {
         let marks = self.recording.log.marks_until(state.cut);
@@ -388,7 +394,7 @@ fn count_trust(recoveries: &[Result<Recovery, Unknown>], states: &mut StateCount
 /// Judges every crash state with what was acknowledged until then.
 fn judge_all(
     job: &CellJob,
-    judged: &Judged<'_>,
+    judged: &StateJudge<'_>,
     recoveries: &[Result<Recovery, Unknown>],
     live: &live::Judged,
     seen: &mut Seen,

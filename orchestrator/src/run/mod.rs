@@ -16,7 +16,7 @@ pub mod session;
 mod steps;
 pub mod templates;
 pub mod tiers;
-mod timings;
+pub(crate) mod timings;
 
 /// Why nothing is known: what makes a state or a cell Inconclusive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -172,12 +172,7 @@ impl<'a> Session<'a> {
         contents: Vec<ContentName>,
         max_bytes: u64,
     ) -> Result<Examined, GuestError> {
-        let walk = WalkSpec {
-            contents,
-            data: true,
-            max_entries: MAX_ENTRIES,
-            max_bytes,
-        };
+        let walk = walk_spec(contents, max_bytes);
         let limits = &self.limits;
         let guest = &self.machine.guest;
         // Each waits for those before it.
@@ -199,25 +194,57 @@ impl<'a> Session<'a> {
             .await?;
 
         dmesg_lines(collect(first).await?)?;
-        let mounted = refused(end("mount", collect(mounting).await))?;
+        let mut mount_time = Duration::ZERO;
+        let mounted = collect(mounting)
+            .await
+            .and_then(|(parts, done)| match (parts.first(), done) {
+                (None, Done::Mounted { nanos }) => {
+                    mount_time = Duration::from_nanos(nanos);
+                    Ok(())
+                }
+                other => Err(nonsense("mount", &other)),
+            });
+        let mounted = refused(mounted)?;
         let walked = collect(walking).await;
         let unmounted = refused(end("unmount", collect(unmounting).await))?;
         let dmesg = dmesg_lines(collect(last).await?)?;
-        Ok(match mounted {
+        if let Err(error) = mounted {
             // The walk and the unmount were refused for want of a mount.
-            Err(error) => Examined {
+            return Ok(Examined {
                 mount_error: Some(error),
                 tree: Vec::new(),
                 unmount_error: None,
                 dmesg,
-            },
-            Ok(()) => Examined {
-                mount_error: None,
-                tree: tree_of(walked?)?,
-                unmount_error: unmounted.err(),
-                dmesg,
-            },
+                mount_time,
+                walk_time: Duration::ZERO,
+            });
+        }
+        let (tree, walk_time) = tree_of(walked?)?;
+        Ok(Examined {
+            mount_error: None,
+            tree,
+            unmount_error: unmounted.err(),
+            dmesg,
+            mount_time,
+            walk_time,
         })
+    }
+
+    /// The whole tree with the provenance of every sector.
+    ///
+    /// # Errors
+    /// [`GuestError`]: a tree that cannot be walked to its end says nothing.
+    pub async fn walk(
+        &self,
+        contents: Vec<ContentName>,
+        max_bytes: u64,
+    ) -> Result<Vec<TreeEntry>, GuestError> {
+        let walk = Request::Walk(walk_spec(contents, max_bytes));
+        self.alive(async {
+            let answer = self.machine.guest.request("walk", walk, self.limits.walk).await?;
+            Ok(tree_of(collect(answer).await?)?.0)
+        })
+        .await
     }
 
     /// The kernel's log from there on; nothing from its end on.
@@ -291,6 +318,10 @@ pub struct Examined {
     pub unmount_error: Option<CallError>,
     /// The kernel's log from before the mount to after the unmount.
     pub dmesg: Vec<DmesgLine>,
+    /// mount(2) by the guest's clock, which may run wrong under load.
+    pub mount_time: Duration,
+    /// The walk, likewise.
+    pub walk_time: Duration,
 }
 
 fn spec_of(mount: &Mount) -> MountSpec {
@@ -301,6 +332,15 @@ fn spec_of(mount: &Mount) -> MountSpec {
         flags: mount.flags.clone(),
         wait_ms: 30_000,
         existing_dir: None,
+    }
+}
+
+fn walk_spec(contents: Vec<ContentName>, max_bytes: u64) -> WalkSpec {
+    WalkSpec {
+        contents,
+        data: true,
+        max_entries: MAX_ENTRIES,
+        max_bytes,
     }
 }
 
@@ -330,7 +370,7 @@ fn end(what: &str, answer: Result<Parts, GuestError>) -> Result<(), GuestError> 
     }
 }
 
-fn tree_of((parts, done): Parts) -> Result<Vec<TreeEntry>, GuestError> {
+fn tree_of((parts, done): Parts) -> Result<(Vec<TreeEntry>, Duration), GuestError> {
     let mut tree = Vec::new();
     for part in parts {
         match part {
@@ -339,7 +379,9 @@ fn tree_of((parts, done): Parts) -> Result<Vec<TreeEntry>, GuestError> {
         }
     }
     match done {
-        Done::Walk(summary) if summary.entries == tree.len() as u64 => Ok(tree),
+        Done::Walk(summary) if summary.entries == tree.len() as u64 => {
+            Ok((tree, Duration::from_nanos(summary.nanos)))
+        }
         other => Err(nonsense("walk", &(tree.len(), other))),
     }
 }

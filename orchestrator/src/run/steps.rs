@@ -100,7 +100,11 @@ impl Steps<'_> {
         let doing = doing(step);
         match &step.action {
             Action::Op(op) => {
-                let measured = self.session.measure(&doing, op.clone()).await.or_unknown(&doing)?;
+                let measured = self
+                    .session
+                    .measure(&doing, op.clone())
+                    .await
+                    .or_unknown(&doing)?;
                 self.witness.keep(step, &measured)?;
                 Ok(measured.result.map(drop))
             }

@@ -16,11 +16,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::block_index::{BLOCK, BlockIndex};
+use super::dirty::{Dirty, MAX_DIRTY};
 use super::image::{Sources, read_state};
 use super::resolve::{Origin, SECTOR};
 use crate::block::ReadAt;
-use crate::io::IoKind;
-use crate::log::Cut;
+use crate::log::{Cut, DataRef};
 use crate::state::{CrashState, PlanKind, Selection, Set};
 
 /// Digest of a device's content, relative to the base image.
@@ -95,9 +95,6 @@ impl Hasher for Mixer {
 /// Parts of whole blocks that one write fills, by their place in the log: cleared when there are so many.
 const MEMO: usize = 16_384;
 
-/// Blocks that one step may look at: 256 GiB.
-const MAX_DIRTY: u64 = 1 << 26;
-
 /// Goes from state to state and says each one's digest. A step costs as much as the blocks in which the two states may
 /// differ: a barrier's state after another's is the writes between them.
 pub struct DigestCursor {
@@ -107,7 +104,7 @@ pub struct DigestCursor {
     parts: HashMap<u64, Part, Mixed>,
     sum: Part,
     memo: HashMap<(u64, u64), Option<Part>, Mixed>,
-    dirty: Vec<u64>,
+    dirty: Dirty,
     content: Vec<u8>,
     base: Vec<u8>,
 }
@@ -142,7 +139,7 @@ impl DigestCursor {
             parts: HashMap::default(),
             sum: [0; 4],
             memo: HashMap::default(),
-            dirty: Vec::new(),
+            dirty: Dirty::default(),
             content: vec![0; BLOCK as usize],
             base: vec![0; BLOCK as usize],
         })
@@ -154,16 +151,16 @@ impl DigestCursor {
     /// When the log does not have the state, or its data cannot be read.
     pub fn digest(&mut self, state: &CrashState) -> Result<Digest, DigestError> {
         let next = self.index.log().select(state)?;
-        if !self.collect_dirty(&next) {
+        if !self.dirty.collect(self.index.log(), &self.here, &next) {
             return Err(DigestError::TooWide);
         }
         self.here = next;
         let dirty = std::mem::take(&mut self.dirty);
-        for block in &dirty {
-            let part = self.part(*block)?;
+        for (block, newest) in dirty.blocks() {
+            let part = self.part(block, newest)?;
             let old = match part {
-                Some(part) => self.parts.insert(*block, part),
-                None => self.parts.remove(block),
+                Some(part) => self.parts.insert(block, part),
+                None => self.parts.remove(&block),
             };
             for (lane, sum) in self.sum.iter_mut().enumerate() {
                 let out = old.map_or(0, |part| part[lane]);
@@ -185,77 +182,42 @@ impl DigestCursor {
         Digest(digest)
     }
 
-    /// Finds the blocks in which the next state may differ from this one; false when they are too many.
-    fn collect_dirty(&mut self, next: &Selection) -> bool {
-        let (here, log) = (&self.here, self.index.log());
-        self.dirty.clear();
-        let dirty = &mut self.dirty;
-        let mut count = 0_u64;
-        let mut touch = |id: u32| {
-            let record = log.record(id);
-            if record.kind != IoKind::Flush && record.len > 0 {
-                count = count.saturating_add(record.len / BLOCK + 2);
-                if count <= MAX_DIRTY {
-                    dirty.extend(record.offset / BLOCK..record.end().div_ceil(BLOCK));
-                }
+    /// A block's part of the sum; `None` when it is as in the base image. `newest` is the write that fills the block
+    /// in this state, where that is known without a search.
+    fn part(&mut self, block: u64, newest: Option<u32>) -> io::Result<Option<Part>> {
+        let at = block * BLOCK;
+        let filled = newest.and_then(|id| {
+            let record = self.index.log().record(id);
+            match record.data() {
+                DataRef::Log(start) => Some(start + (at - record.offset)),
+                _ => None,
             }
+        });
+        let whole = if filled.is_some() {
+            filled
+        } else {
+            let origins = self.index.resolve(&self.here, block);
+            if origins.iter().all(|origin| *origin == Origin::Base) {
+                return Ok(None);
+            }
+            whole_write(&origins)
         };
-        let (from, to) = (here.floor.min(next.floor), here.completed.max(next.completed));
-        for id in from..to {
-            if here.contains(log, id) != next.contains(log, id) {
-                touch(id);
-            }
-        }
-        if here.in_flight != next.in_flight || here.completed != next.completed {
-            here.in_flight
-                .iter()
-                .chain(&next.in_flight)
-                .for_each(|id| touch(id.0));
-        }
-        if here.tear != next.tear {
-            for tear in [here.tear, next.tear].into_iter().flatten() {
-                touch(tear.request.0);
-            }
-        }
-        if here.discard != next.discard {
-            for id in 0..to {
-                if log.record(id).kind == IoKind::Discard {
-                    touch(id);
-                }
-            }
-            for id in here.in_flight.iter().chain(&next.in_flight) {
-                touch(id.0);
-            }
-        }
-        if count > MAX_DIRTY {
-            return false;
-        }
-        self.dirty.sort_unstable();
-        self.dirty.dedup();
-        true
-    }
-
-    /// A block's part of the sum; `None` when it is as in the base image.
-    fn part(&mut self, block: u64) -> io::Result<Option<Part>> {
-        let origins = self.index.resolve(&self.here, block);
-        if origins.iter().all(|origin| *origin == Origin::Base) {
-            return Ok(None);
-        }
-        let whole = whole_write(&origins).map(|at| (block, at));
-        if let Some(known) = whole.and_then(|key| self.memo.get(&key)) {
+        if let Some(known) = whole.and_then(|place| self.memo.get(&(block, place))) {
             return Ok(*known);
         }
-        let at = block * BLOCK;
         let len = (self.sources.base.size() - at).min(BLOCK) as usize;
         let (content, base) = (&mut self.content[..len], &mut self.base[..len]);
-        read_state(&self.index, &self.here, &self.sources, at, content)?;
+        match whole {
+            Some(place) => self.sources.log.read_at(place, content)?,
+            None => read_state(&self.index, &self.here, &self.sources, at, content)?,
+        }
         self.sources.base.read_at(at, base)?;
         let part = (content != base).then(|| hash(block, content));
-        if let Some(key) = whole {
+        if let Some(place) = whole {
             if self.memo.len() >= MEMO {
                 self.memo.clear();
             }
-            self.memo.insert(key, part);
+            self.memo.insert((block, place), part);
         }
         Ok(part)
     }

@@ -6,6 +6,7 @@
 
 mod block_index;
 mod digest;
+mod dirty;
 mod image;
 mod replay;
 mod resolve;

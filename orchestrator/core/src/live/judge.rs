@@ -62,8 +62,11 @@ fn check_one(check: &LiveCheck, found: &Measurements, origins: &Origins) -> Seen
     match check {
         LiveCheck::Measure { metric, bound, kind } => match compare(metric, bound, found) {
             Err(why) => Seen::Unknown(why),
-            Ok((true, value)) => Seen::Holds(format!("{metric} is {value} ({bound})")),
-            Ok((false, value)) => Seen::Broken(*kind, format!("{metric} is {value}, expected {bound}")),
+            Ok((true, value)) => Seen::Holds(format!("{metric} is {value} ({})", told(bound, found))),
+            Ok((false, value)) => {
+                let bound = told(bound, found);
+                Seen::Broken(*kind, format!("{metric} is {value}, expected {bound}"))
+            }
         },
         LiveCheck::Contrast {
             hazard,
@@ -122,6 +125,23 @@ fn compare(metric: &Metric, bound: &Bound, found: &Measurements) -> Result<(bool
     Ok((holds, bound.show(value)))
 }
 
+/// A bound in words, with the numbers that it was compared with.
+fn told(bound: &Bound, found: &Measurements) -> String {
+    let part = |(word, limit): (&str, &Limit)| match limit {
+        Limit::Value(value) => format!("{word}{}", bound.show(*value)),
+        Limit::Times { metric, thousandths } => {
+            let value = found
+                .value(metric)
+                .map_or("unknown".to_owned(), |v| bound.show(v));
+            format!(
+                "{word}{} times {metric}, which is {value}",
+                *thousandths as f64 / 1000.0
+            )
+        }
+    };
+    bound.parts().map(part).collect::<Vec<_>>().join(" and ")
+}
+
 fn contrast(
     (hazard, shows): &(Metric, Bound),
     (control, quiet): &(Metric, Bound),
@@ -135,6 +155,7 @@ fn contrast(
             compare(control, quiet, found)?,
         ))
     })();
+    let (shows, quiet) = (told(shows, found), told(quiet, found));
     match both {
         Err(why) => Seen::Unknown(why),
         Ok((_, (_, value), (false, other))) => Seen::Unknown(format!(
@@ -144,9 +165,9 @@ fn contrast(
             kind,
             format!("{hazard} is {value} ({shows}), and {control} is {other} ({quiet})"),
         ),
-        Ok(((false, value), (true, _), (true, other))) => {
-            Seen::Holds(format!("{hazard} is {value} and {control} is {other}: both {quiet}"))
-        }
+        Ok(((false, value), (true, _), (true, other))) => Seen::Holds(format!(
+            "{hazard} is {value} and {control} is {other}: both {quiet}"
+        )),
         Ok(((false, value), (false, _), (true, other))) => Seen::Unknown(format!(
             "{hazard} is {value}, neither {shows} nor {quiet} ({control} is {other})"
         )),
@@ -164,14 +185,23 @@ fn words<'a>(
     if let Some(line) = none_of.iter().find_map(line_with) {
         return Seen::Broken(kind, format!("{what} has: {}", printable(line.as_bytes())));
     }
-    let hit = any_of.iter().find_map(|word| line_with(word).map(|line| (word, line)));
+    let hit = any_of
+        .iter()
+        .find_map(|word| line_with(word).map(|line| (word, line)));
     match hit {
         Some((_, line)) => Seen::Holds(format!("{what} has: {}", printable(line.as_bytes()))),
         None if any_of.is_empty() => Seen::Holds(format!("{what} has none of: {}", none_of.join(", "))),
         None => {
             let seen: Vec<String> = lines.take(6).map(|line| printable(line.as_bytes())).collect();
-            let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(" / ") };
-            Seen::Broken(kind, format!("{what} has none of {}; it has: {seen}", any_of.join(", ")))
+            let seen = if seen.is_empty() {
+                "nothing".to_owned()
+            } else {
+                seen.join(" / ")
+            };
+            Seen::Broken(
+                kind,
+                format!("{what} has none of {}; it has: {seen}", any_of.join(", ")),
+            )
         }
     }
 }
@@ -184,7 +214,11 @@ fn returned(
     found: &Measurements,
     origins: &Origins,
 ) -> Seen {
-    let rounds = found.steps.get(step).map(|f| f.data.as_slice()).unwrap_or_default();
+    let rounds = found
+        .steps
+        .get(step)
+        .map(|f| f.data.as_slice())
+        .unwrap_or_default();
     if rounds.is_empty() {
         return Seen::Unknown(format!("`{step}` returned nothing that could be judged"));
     }
@@ -203,7 +237,9 @@ fn returned(
             return Seen::Unknown(format!("what `{step}` returned in round {round} has holes"));
         };
         let range = offset..offset.saturating_add(len);
-        let distances = ways.iter().map(|way| distance(&entry, &range, false, way, &own, origins));
+        let distances = ways
+            .iter()
+            .map(|way| distance(&entry, &range, false, way, &own, origins));
         let Some(nearest) = distances.min_by_key(|d| d.bytes) else {
             return Seen::Unknown("nothing is accepted".to_owned());
         };
@@ -213,8 +249,16 @@ fn returned(
                 ViolationKind::Content => ViolationKind::StaleRead,
                 kind => kind,
             });
-            let when = if *round > 0 { format!(" in round {round}") } else { String::new() };
-            let wanted = names.join(if matches!(accept, Versions::OneOf(_)) { " or " } else { " and " });
+            let when = if *round > 0 {
+                format!(" in round {round}")
+            } else {
+                String::new()
+            };
+            let wanted = names.join(if matches!(accept, Versions::OneOf(_)) {
+                " or "
+            } else {
+                " and "
+            });
             return Seen::Broken(kind, format!("`{step}` returned {last}{when}, expected {wanted}"));
         }
     }

@@ -151,7 +151,10 @@ impl Metric {
             step: label.clone(),
             item,
         };
-        let shape = items.iter().find(|(known, _)| known == name).map(|(_, shape)| shape);
+        let shape = items
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, shape)| shape);
         match (shape, stat) {
             (Some(Shape::Figure(unit)), None) => Ok((metric(Item::Figure(name.to_owned())), *unit)),
             (Some(Shape::Figure(_)), Some(_)) => wrong(
@@ -201,7 +204,10 @@ impl fmt::Display for Metric {
             Item::Figure(name) => write!(f, "{}.{name}", self.step),
             Item::Series(name, Stat::Over(limit)) => write!(f, "{}.{name}.over({limit})", self.step),
             Item::Series(name, stat) => {
-                let stat = STATS.iter().find(|(_, s)| s == stat).map_or("?", |(name, _)| name);
+                let stat = STATS
+                    .iter()
+                    .find(|(_, s)| s == stat)
+                    .map_or("?", |(name, _)| name);
                 write!(f, "{}.{name}.{stat}", self.step)
             }
         }
@@ -225,7 +231,10 @@ mod tests {
     fn the_longest_label_is_meant() {
         let (metric, unit) = Metric::parse("a.b.writes.over(100ms)", &steps()).unwrap();
         assert_eq!((metric.step.as_str(), unit), ("a.b", Unit::Count));
-        assert_eq!(metric.item, Item::Series("writes".to_owned(), Stat::Over(100_000_000)));
+        assert_eq!(
+            metric.item,
+            Item::Series("writes".to_owned(), Stat::Over(100_000_000))
+        );
         let (metric, unit) = Metric::parse("a.time", &steps()).unwrap();
         assert_eq!((metric.to_string().as_str(), unit), ("a.time", Unit::Nanos));
     }

@@ -50,6 +50,11 @@ impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
         self.number
     }
 
+    /// Where the next entry starts.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// The next entry that is there as a whole.
     pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, LoadError> {
         let Some(header) = self.peek_header()? else {
@@ -122,6 +127,11 @@ impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
         Ok(rest.iter().all(|byte| *byte == 0))
     }
 
+    /// Whether another log's superblock comes next.
+    pub(super) fn at_superblock(&mut self) -> Result<bool, LoadError> {
+        Ok(self.peek_header()?.is_some_and(|header| is_superblock(&header)))
+    }
+
     /// Whether the log goes on after the last entry that was read.
     pub(super) fn at_end(&self) -> bool {
         self.at >= self.size
@@ -150,4 +160,10 @@ impl<'a, R: ReadAt + ?Sized> Entries<'a, R> {
         buffer.copy_from_slice(&self.window[start..start + buffer.len()]);
         Ok(())
     }
+}
+
+/// A superblock read as an entry: the magic where the sector stands (far beyond any device), and the version where the
+/// number of sectors stands.
+pub(super) fn is_superblock(header: &EntryHeader) -> bool {
+    header.sector == dmlog::MAGIC && header.sectors == dmlog::VERSION
 }

@@ -34,6 +34,18 @@ pub enum LoadError {
         /// Bytes of the device.
         device_size: u64,
     },
+    /// The superblock of another log stands where an entry should: two logs, of which the second may be another
+    /// device's, in one file.
+    #[error(
+        "another log starts after entry {entries}, at byte {at}: a log is of one device, and the format cannot say of \
+         which; split the file there, or ignore what follows (--past-end ignore)"
+    )]
+    SecondLog {
+        /// Entries before it.
+        entries: u64,
+        /// Where it starts.
+        at: u64,
+    },
     /// An entry that no version of the format has.
     #[error("entry {entry} at byte {at} of the log is damaged: {what}")]
     Entry {

@@ -2,7 +2,7 @@
 
 use super::builder::LogBuilder;
 use super::dmlog::{self, SUPERBLOCK_LEN, Superblock};
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, Entry, is_superblock};
 use super::error::{LoadError, LoadWarning};
 use super::model::{DataRef, Geometry, Order, WriteLog};
 use super::sidecar::{self, Record};
@@ -78,6 +78,12 @@ fn entry_io(
     device_size: Option<u64>,
 ) -> Result<Option<(Io, DataRef)>, LoadError> {
     let header = &entry.header;
+    if is_superblock(header) {
+        return Err(LoadError::SecondLog {
+            entries: entry.number,
+            at: entry.at,
+        });
+    }
     if header.flags & dmlog::MARK != 0 || header.sectors == 0 {
         return Ok(None);
     }
@@ -150,6 +156,12 @@ fn load_alone(
                 PastEnd::Ignore => false,
                 PastEnd::Auto => !closed && (tag.is_some() || !fua_or_mark),
             };
+            if options.past_end != PastEnd::Ignore && entries.at_superblock()? {
+                return Err(LoadError::SecondLog {
+                    entries: entries.number(),
+                    at: entries.at(),
+                });
+            }
             let plausible = entries.is_plausible()?;
             if !plausible {
                 break;

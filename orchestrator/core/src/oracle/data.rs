@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use coldcut_wire::{ContentName, Extent, Source, TreeEntry, pattern};
 
+use super::bytes;
 use super::origin::Origins;
 use crate::verdict::ViolationKind;
 
@@ -70,7 +71,11 @@ pub(crate) fn distance(
         if start >= end || accepts(extent, accepted) {
             continue;
         }
-        distance.bytes = distance.bytes.saturating_add(end - start);
+        let wrong = bytes::wrong(extent, start, end, accepted, origins);
+        if wrong == 0 {
+            continue;
+        }
+        distance.bytes = distance.bytes.saturating_add(wrong);
         match &extent.source {
             Source::Zeros => distance.zeros = true,
             Source::Garbage => distance.garbage = true,

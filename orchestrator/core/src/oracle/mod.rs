@@ -12,6 +12,7 @@
 //! - What cannot be so on a healthy tool (a walk with holes, no checker where one was asked for) is a doubt, which
 //!   makes the cell Inconclusive, never a finding.
 
+mod bytes;
 pub(crate) mod data;
 mod history;
 pub(crate) mod origin;

@@ -71,7 +71,9 @@ impl Origins {
                     Op::Unlink { path } => {
                         let files = origins.written.get(path).into_iter().flatten().cloned();
                         let gone: Vec<String> = files.collect();
-                        origins.deleted.extend(gone.into_iter().map(|f| (f, path.clone())));
+                        origins
+                            .deleted
+                            .extend(gone.into_iter().map(|f| (f, path.clone())));
                     }
                     Op::Fallocate { mode, .. } => {
                         use coldcut_wire::FallocateMode::{CollapseRange, InsertRange};
@@ -97,6 +99,14 @@ impl Origins {
     /// The name under which a content's file was deleted, if a step does that.
     pub(crate) fn deleted(&self, content: &ContentName) -> Option<&str> {
         self.deleted.get(&content.file).map(String::as_str)
+    }
+
+    /// Every content of these files.
+    pub(crate) fn contents_of<'a>(
+        &'a self,
+        files: &'a BTreeSet<String>,
+    ) -> impl Iterator<Item = &'a ContentName> {
+        self.contents.values().filter(|c| files.contains(&c.file))
     }
 
     /// The contents' files that are a path's own: named after it or written to it, under any of the names that

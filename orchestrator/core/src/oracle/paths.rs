@@ -6,6 +6,7 @@ use std::ops::Range;
 use coldcut_wire::{ContentName, EntryKind, Source, TreeEntry, pattern};
 
 use super::Outcome;
+use super::bytes;
 use super::data::{Distance, covered, describe, distance, printable};
 use super::origin::Origins;
 use super::tree::{Tree, shown};
@@ -406,6 +407,7 @@ fn foreign(path: Option<&str>, tree: &Tree<'_>, origins: &Origins) -> Checked<()
 fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
     reported(entry)?;
     let own = origins.own(&String::from_utf8_lossy(&entry.path));
+    let accepted: Vec<Option<&ContentName>> = origins.contents_of(&own).map(Some).chain([None]).collect();
     for extent in &entry.extents {
         let kind = match &extent.source {
             Source::Zeros => continue,
@@ -417,6 +419,10 @@ fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
                 _ => ViolationKind::StaleData,
             },
         };
+        let end = extent.offset.saturating_add(extent.len);
+        if bytes::wrong(extent, extent.offset, end, &accepted, origins) == 0 {
+            continue;
+        }
         let (path, held) = (shown(&entry.path), describe(entry, origins));
         return broken(kind, format!("{path} holds {held}, expected only its own data"));
     }
@@ -446,5 +452,9 @@ fn old_data(path: &str, than: &ContentName, tree: &Tree<'_>, origins: &Origins) 
             format!("{path} holds {held}, expected nothing of its own from before {than}"),
         );
     }
-    if entry.size > 0 { Ok(()) } else { Err(Outcome::Idle) }
+    if entry.size > 0 {
+        Ok(())
+    } else {
+        Err(Outcome::Idle)
+    }
 }

@@ -4,6 +4,7 @@
 //! for a log. Every plan's states depend on the log, that plan's own options and the seed alone: adding a plan never
 //! changes another's states.
 
+mod combinations;
 mod cuts;
 mod reorder;
 mod spec;

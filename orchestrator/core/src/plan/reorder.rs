@@ -10,30 +10,41 @@ const MAX_PERMUTED: usize = 4;
 /// How many states there are at a cut: those that are made, and those that there could be.
 pub(super) fn count(log: &WriteLog, spec: &CrashSpec, moment: &Moment, completed: u64) -> (u64, u64) {
     let pending = log.choosable(&moment.in_flight);
-    let possible = subsets(log, &pending, completed);
+    let possible = subsets(log, &pending, completed, None);
     if possible <= u64::from(spec.per_cut) {
         return (possible, possible);
     }
     (u64::from(spec.per_cut), possible)
 }
 
-/// Subsets of the volatile writes, counted with the orders of those that overlap in flight; saturates.
-fn subsets(log: &WriteLog, pending: &[RequestId], completed: u64) -> u64 {
+/// Subsets of the volatile writes, counted with the orders of those that overlap in flight; saturates. With `member`,
+/// one of `pending`, only those that contain it.
+pub(super) fn subsets(
+    log: &WriteLog,
+    pending: &[RequestId],
+    completed: u64,
+    member: Option<RequestId>,
+) -> u64 {
     let overlapping = log.overlapping(pending);
-    let free = completed + (pending.len() - overlapping.len()) as u64;
-    if free >= 64 || overlapping.len() > 16 {
+    let members: Vec<RequestId> = overlapping.iter().map(|place| pending[*place]).collect();
+    let at = member.and_then(|member| members.iter().position(|other| *other == member));
+    // A member that overlaps nothing is one that there is no choice about.
+    let fixed = u64::from(member.is_some() && at.is_none());
+    let free = completed + (pending.len() - members.len()) as u64 - fixed;
+    if free >= 64 || members.len() > 16 {
         return u64::MAX;
     }
-    let members: Vec<RequestId> = overlapping.iter().map(|place| pending[*place]).collect();
     let mut orders = 0_u64;
     for mask in 0..1_u32 << members.len() {
-        orders = orders.saturating_add(orders_of(log, &chosen(&members, u64::from(mask))));
+        if at.is_none_or(|at| mask >> at & 1 == 1) {
+            orders = orders.saturating_add(orders_of(log, &chosen(&members, u64::from(mask))));
+        }
     }
     orders.saturating_mul(1 << free)
 }
 
 /// How many orders the overlapping ones among chosen writes in flight have.
-fn orders_of(log: &WriteLog, chosen: &[RequestId]) -> u64 {
+pub(super) fn orders_of(log: &WriteLog, chosen: &[RequestId]) -> u64 {
     factorial(log.overlapping(chosen).len())
 }
 
@@ -41,7 +52,7 @@ fn factorial(count: usize) -> u64 {
     (1..=count as u64).fold(1, u64::saturating_mul)
 }
 
-fn chosen(members: &[RequestId], mask: u64) -> Vec<RequestId> {
+pub(super) fn chosen(members: &[RequestId], mask: u64) -> Vec<RequestId> {
     members
         .iter()
         .enumerate()
@@ -59,7 +70,7 @@ pub(super) fn make(log: &WriteLog, spec: &CrashSpec, cut: Cut, moment: &Moment) 
         order,
         ..CrashState::new(PlanKind::Reorder, cut, set)
     };
-    let possible = subsets(log, &pending, completed.len() as u64);
+    let possible = subsets(log, &pending, completed.len() as u64, None);
     if possible <= limit as u64 {
         let volatile = completed.len() + pending.len();
         return (0..1_u64 << volatile)

@@ -20,9 +20,9 @@ pub struct CrashSpec {
     pub plans: Vec<PlanKind>,
     /// At most so many states of each plan, spread evenly over the recording.
     pub budget: Option<u64>,
-    /// At most so many states of `reorder` and of `torn` at one cut.
+    /// At most so many states of `reorder`, of `torn` and of `combinations` at one cut.
     pub per_cut: u32,
-    /// Seed of the samples that `reorder` draws.
+    /// Seed of the samples that `reorder` and `combinations` draw.
     pub seed: u64,
     /// Marks or entries at which the plan `at` cuts.
     pub at: Vec<At>,

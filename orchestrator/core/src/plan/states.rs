@@ -1,5 +1,6 @@
 //! The lazy list of crash states that a plan gives for a log.
 
+use super::combinations;
 use super::cuts::{self, Side};
 use super::reorder;
 use super::spec::{CrashSpec, DiscardModel};
@@ -160,7 +161,9 @@ impl CrashSpec {
             let mut cuts = match plan {
                 PlanKind::Barriers => cuts::barriers(log, Side::After),
                 PlanKind::Writes => cuts::writes(log),
-                PlanKind::Reorder | PlanKind::Torn => cuts::barriers(log, Side::Before),
+                PlanKind::Reorder | PlanKind::Torn | PlanKind::Combinations => {
+                    cuts::barriers(log, Side::Before)
+                }
                 PlanKind::At => cuts::at(log, &self.at)?,
             };
             cuts.retain(|cut| (first..=last).contains(cut));
@@ -231,6 +234,7 @@ impl States<'_> {
             }
             PlanKind::Reorder => reorder::count(self.log, &self.spec, &moment, volatile),
             PlanKind::Torn => torn::count(self.log, &self.spec, self.unit, &moment),
+            PlanKind::Combinations => combinations::count(self.log, &self.spec, self.unit, &moment, volatile),
         };
         let discards = self.discards(&moment).len() as u64;
         (here * discards, all.saturating_mul(discards))
@@ -281,6 +285,7 @@ impl States<'_> {
             }
             PlanKind::Reorder => reorder::make(self.log, &self.spec, cut, &moment),
             PlanKind::Torn => torn::make(self.log, &self.spec, self.unit, cut, &moment),
+            PlanKind::Combinations => combinations::make(self.log, &self.spec, self.unit, cut, &moment),
         };
         let discards = self.discards(&moment);
         made.into_iter()

@@ -9,10 +9,12 @@ const ALL_PARTS: u64 = 8;
 
 /// How many states there are at a cut: those that are made, and those that there could be.
 pub(super) fn count(log: &WriteLog, spec: &CrashSpec, unit: u32, moment: &Moment) -> (u64, u64) {
-    let possible = torn(log, unit, moment)
-        .map(|(_, units)| 2 * parts_of(units).len() as u64)
-        .sum::<u64>();
-    (possible.min(u64::from(spec.per_cut)), possible)
+    let (mut offered, mut possible) = (0_u64, 0_u64);
+    for (_, units) in torn(log, unit, moment) {
+        offered += 2 * parts_of(units).len() as u64;
+        possible = possible.saturating_add(2 * possible_parts(units));
+    }
+    (offered.min(u64::from(spec.per_cut)), possible)
 }
 
 /// The states at a cut: from the newest write on, each part of it on top of everything else, and alone.
@@ -42,7 +44,11 @@ pub(super) fn make(
 }
 
 /// The volatile writes that have more than one unit, the newest first.
-fn torn(log: &WriteLog, unit: u32, moment: &Moment) -> impl Iterator<Item = (RequestId, u64)> {
+pub(super) fn torn<'a>(
+    log: &'a WriteLog,
+    unit: u32,
+    moment: &Moment,
+) -> impl Iterator<Item = (RequestId, u64)> + use<'a> {
     let mut volatile = log.completed_volatile(moment);
     volatile.extend(log.choosable(&moment.in_flight));
     volatile.into_iter().rev().filter_map(move |id| {
@@ -51,7 +57,17 @@ fn torn(log: &WriteLog, unit: u32, moment: &Moment) -> impl Iterator<Item = (Req
     })
 }
 
-fn parts_of(units: u64) -> Vec<TornPart> {
+/// How many parts a write of so many units has: the first 1, 2, …, the last 1, 2, …, and every other one.
+pub(super) fn possible_parts(units: u64) -> u64 {
+    match units {
+        0 | 1 => 0,
+        2 => 2,
+        more => 2 * (more - 1) + 2,
+    }
+}
+
+/// Those of the parts that are tried: all of a small write.
+pub(super) fn parts_of(units: u64) -> Vec<TornPart> {
     let counts: Vec<u32> = if units <= ALL_PARTS {
         (1..units as u32).collect()
     } else {

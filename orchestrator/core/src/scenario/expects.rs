@@ -44,8 +44,12 @@ impl Lowering<'_> {
             return Ok((Check::Live(check), None, None));
         }
         if self.variant.is_live() {
-            let message = format!("`{}` is about what is found after a crash, and here is none", entry.key.value);
-            let help = "with `crash: none` only live checks are judged: measure, contrast, returned, shows, logged";
+            let message = format!(
+                "`{}` is about what is found after a crash, and here is none",
+                entry.key.value
+            );
+            let help =
+                "with `crash: none` only live checks are judged: measure, contrast, returned, shows, logged";
             return Err(Problem::new(&entry.key.span, message).help(help).into());
         }
         let after = entry.after.as_ref().map(|m| self.moment(m)).transpose()?;

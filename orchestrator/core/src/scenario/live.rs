@@ -35,7 +35,8 @@ pub(crate) fn check(
     };
     let check = match &entry.doc {
         ExpectDoc::Measure(d) => {
-            let (metric, bound) = live.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
+            let (metric, bound) =
+                live.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
             let kind = d.kind.unwrap_or(ViolationKind::Measure);
             LiveCheck::Measure { metric, bound, kind }
         }
@@ -67,7 +68,11 @@ pub(crate) fn check(
         return Err(Problem::new(&after.span, "a live check is judged once, whatever happened when").into());
     }
     if let Some(before) = &entry.before {
-        return Err(Problem::new(&before.span, "a live check is judged once, whatever happened when").into());
+        return Err(Problem::new(
+            &before.span,
+            "a live check is judged once, whatever happened when",
+        )
+        .into());
     }
     Ok(Some(check))
 }
@@ -86,7 +91,9 @@ impl Live<'_> {
             if error.valid.is_empty() {
                 return problem.help("give the step that measures a label").into();
             }
-            problem.nearest(&text.value, error.valid.iter().map(String::as_str)).into()
+            problem
+                .nearest(&text.value, error.valid.iter().map(String::as_str))
+                .into()
         })
     }
 

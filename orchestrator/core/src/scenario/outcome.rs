@@ -32,10 +32,13 @@ fn kernels(ranges: &Named<Box<At<OutcomeDoc>>>, at: &Span, sink: &Sink) -> Optio
     let mut all: Vec<(KernelRange, Outcome)> = Vec::new();
     let mut sound = true;
     for (name, doc) in &ranges.0 {
-        let range = KernelRange::parse(&name.value)
-            .map_err(|message| sink.push(Problem::new(&name.span, message)));
+        let range =
+            KernelRange::parse(&name.value).map_err(|message| sink.push(Problem::new(&name.span, message)));
         let outcome = if matches!(doc.value, OutcomeDoc::Kernels(_)) {
-            sink.push(Problem::new(&doc.span, "expected `holds` or `violates` for a range of kernels"));
+            sink.push(Problem::new(
+                &doc.span,
+                "expected `holds` or `violates` for a range of kernels",
+            ));
             None
         } else {
             lower(&doc.value, &doc.span, sink)

@@ -8,8 +8,8 @@ use super::device_doc::{FailDoc, HoldDoc, ReleaseDoc, SetDeviceDoc, WaitHeldDoc}
 use super::entry::StepEntry;
 use super::names::{Content, Label, Path, Target};
 use super::step_live_doc::{
-    BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc, TransferDoc,
-    VmspliceDoc,
+    BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
+    TransferDoc, VmspliceDoc,
 };
 use super::units::{Millis, Mode, Size};
 

@@ -37,8 +37,8 @@ pub(crate) struct Lowering<'a> {
     labels: BTreeMap<String, Span>,
     /// Tasks that were started.
     pub(super) tasks: Tasks,
-    /// Traces under way, and the fields that they are asked for.
-    pub(super) traces: BTreeMap<String, Vec<String>>,
+    /// Traces under way: the fields that they are asked for, and where they began.
+    pub(super) traces: BTreeMap<String, (Vec<String>, Span)>,
     /// What the device was told.
     pub(super) rules: Rules,
     /// Steps so far: the next one's number.
@@ -65,6 +65,7 @@ impl<'a> Lowering<'a> {
     pub(crate) fn steps(&mut self, entries: &[StepEntry]) -> Vec<Step> {
         let steps = self.list(entries);
         self.tasks.at_the_end(self.sink);
+        self.uncollected();
         steps
     }
 

@@ -7,8 +7,8 @@ use super::entry::StepEntry;
 use super::error::Problem;
 use super::names::{HANDLE, Label, Target};
 use super::step_live_doc::{
-    BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc, TransferDoc,
-    VmspliceDoc,
+    BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
+    TransferDoc, VmspliceDoc,
 };
 use super::steps::{Lowering, bounded, flags, nonzero, offset};
 use super::units::{Millis, Size};
@@ -77,20 +77,32 @@ impl Lowering<'_> {
         let name = label.value.0.clone();
         let (event, span) = (&doc.event.value, &doc.event.span);
         let fits = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
         };
-        if !event.split_once(':').is_some_and(|(system, name)| fits(system) && fits(name)) {
-            let message = format!("expected an event such as `writeback:balance_dirty_pages`, found `{event}`");
+        if !event
+            .split_once(':')
+            .is_some_and(|(system, name)| fits(system) && fits(name))
+        {
+            let message =
+                format!("expected an event such as `writeback:balance_dirty_pages`, found `{event}`");
             return Err(Problem::new(span, message).into());
         }
         let own = ["time", "ret", "errno", "events"];
-        if let Some(field) = doc.fields.iter().find(|f| own.contains(&f.value.0.as_str()) || f.value.0.contains('.')) {
+        if let Some(field) = doc
+            .fields
+            .iter()
+            .find(|f| own.contains(&f.value.0.as_str()) || f.value.0.contains('.'))
+        {
             let message = format!("a field cannot be named `{}` here", field.value.0);
             return Err(Problem::new(&field.span, message).into());
         }
         let fields = doc.fields.iter().map(|f| f.value.0.clone()).collect();
         let fields: Vec<String> = fields;
-        self.traces.insert(name.clone(), fields.clone());
+        self.traces
+            .insert(name.clone(), (fields.clone(), label.span.clone()));
         Ok(Op::Trace {
             name,
             fields,
@@ -102,14 +114,25 @@ impl Lowering<'_> {
     pub(super) fn collect(&mut self, doc: &CollectDoc) -> Lowered<Op> {
         let name = &doc.label.value.0;
         match self.traces.remove(name) {
-            Some(fields) => Ok(Op::Collect {
+            Some((fields, _)) => Ok(Op::Collect {
                 name: name.clone(),
                 fields,
             }),
             None => {
                 let problem = Problem::new(&doc.label.span, format!("no trace `{name}` is under way here"));
-                Err(problem.nearest(name, self.traces.keys().map(String::as_str)).into())
+                Err(problem
+                    .nearest(name, self.traces.keys().map(String::as_str))
+                    .into())
             }
+        }
+    }
+
+    /// Complains about traces that nobody collects: what they saw would not be known.
+    pub(super) fn uncollected(&self) {
+        for (name, (_, span)) in &self.traces {
+            let problem = Problem::new(span, format!("nobody collects the trace `{name}`"));
+            self.sink
+                .push(problem.help(format!("add `- collect: {name}` where it is to end")));
         }
     }
 
@@ -128,6 +151,7 @@ impl Lowering<'_> {
             lane: self.tasks.lane(&doc.task)?,
             frames: doc.stack.iter().map(|f| f.value.0.clone()).collect(),
             states,
+            lasting_ms: doc.lasting.as_ref().map_or(Ok(0), bounded)?,
             within_ms: doc.within.as_ref().map_or(Ok(60_000), bounded)?,
         })
     }

@@ -19,6 +19,8 @@ pub enum PlanKind {
     Reorder,
     /// At the same cuts: one volatile write torn at the atomic unit.
     Torn,
+    /// At the same cuts: subsets of what is volatile, one write of each torn at the atomic unit.
+    Combinations,
     /// At marks or entries that were asked for by name.
     At,
 }

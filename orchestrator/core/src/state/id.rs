@@ -4,7 +4,7 @@
 //!
 //! | part | |
 //! |------|-|
-//! | plan | `b` barriers, `w` writes, `r` reorder, `t` torn, `a` at |
+//! | plan | `b` barriers, `w` writes, `r` reorder, `t` torn, `c` combinations, `a` at |
 //! | cut  | events that have happened |
 //! | set  | `d` durable alone, `c` all completed, `a` all, `xN` all but request N, `oN` request N alone, `mH` the subset with hexadecimal mask H, `sNxH` sample N of seed H |
 //! | modifiers | `pN` rank of the order of overlapping writes in flight; `tNPuU` request N torn at units of U bytes, P one of `fK` `lK` `e` `o` (first, last, even, odd); `dk`, `dg` discards kept, as garbage |
@@ -53,6 +53,7 @@ impl fmt::Display for CrashState {
             PlanKind::Writes => 'w',
             PlanKind::Reorder => 'r',
             PlanKind::Torn => 't',
+            PlanKind::Combinations => 'c',
             PlanKind::At => 'a',
         };
         write!(f, "{plan}{}-", self.cut)?;
@@ -105,6 +106,7 @@ fn parse(text: &str) -> Option<CrashState> {
         'w' => PlanKind::Writes,
         'r' => PlanKind::Reorder,
         't' => PlanKind::Torn,
+        'c' => PlanKind::Combinations,
         'a' => PlanKind::At,
         _ => return None,
     };

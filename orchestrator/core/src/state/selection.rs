@@ -121,6 +121,11 @@ impl Selection {
         request < self.floor || record.fua || self.rule.contains(request)
     }
 
+    /// Whether a volatile write is among those that the state's set chose.
+    pub(crate) fn chooses(&self, log: &WriteLog, request: RequestId) -> bool {
+        self.in_flight.contains(&request) || self.contains(log, request.0)
+    }
+
     /// Whether no completed request from `floor` on is in it, but for FUA.
     pub(crate) fn is_prefix(&self) -> bool {
         self.rule == Rule::None
@@ -189,23 +194,32 @@ impl WriteLog {
         if rule == Rule::All {
             floor = moment.completed;
         }
+        if let Some(tear) = state.tear {
+            named(tear.request)?;
+            let id = tear.request.0;
+            let chosen = if id < moment.completed {
+                rule.contains(id)
+            } else {
+                in_flight.contains(&tear.request)
+            };
+            self.check_tear(chosen, &tear)?;
+            if matches!(state.set, Set::Without(_) | Set::Subset(_) | Set::Sample { .. }) {
+                hit(Case::TornAmongDropped);
+            }
+        }
+        self.reorder(&mut in_flight, state.order, cut)?;
+        // Last, so that a set, an order and a tear mean the same whatever a discard does.
         if state.discard == DiscardAs::Kept {
             in_flight.retain(|request| self.record(request.0).kind != IoKind::Discard);
         }
-        self.reorder(&mut in_flight, state.order, cut)?;
-        let selection = Selection {
+        Ok(Selection {
             floor,
             completed: moment.completed,
             rule,
             in_flight,
             tear: state.tear,
             discard: state.discard,
-        };
-        if let Some(tear) = state.tear {
-            named(tear.request)?;
-            self.check_tear(&selection, &tear)?;
-        }
-        Ok(selection)
+        })
     }
 
     /// The writes that are volatile at a cut, in the one global order; `None` for a cut past the end.
@@ -316,7 +330,7 @@ impl WriteLog {
         Ok(())
     }
 
-    fn check_tear(&self, selection: &Selection, tear: &Tear) -> Result<(), StateError> {
+    fn check_tear(&self, chosen: bool, tear: &Tear) -> Result<(), StateError> {
         let Some(request) = self.request(tear.request) else {
             return Err(StateError::TornButLeftOut(tear.request));
         };
@@ -337,7 +351,6 @@ impl WriteLog {
                 unit,
             });
         }
-        let chosen = selection.in_flight.contains(&tear.request) || selection.contains(self, tear.request.0);
         if chosen {
             Ok(())
         } else {

@@ -16,7 +16,12 @@ use proptest::test_runner::TestRunner;
 fn random_logs_reach_every_case() {
     let mut runner = TestRunner::deterministic();
     let spec = CrashSpec {
-        plans: vec![PlanKind::Barriers, PlanKind::Reorder, PlanKind::Torn],
+        plans: vec![
+            PlanKind::Barriers,
+            PlanKind::Reorder,
+            PlanKind::Torn,
+            PlanKind::Combinations,
+        ],
         atomic_unit: Some(512),
         ..CrashSpec::default()
     };

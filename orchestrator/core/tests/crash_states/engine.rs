@@ -9,7 +9,7 @@ use coldcut_core::block::ReadAt;
 use coldcut_core::index::{BlockIndex, DigestCursor, Sources};
 use coldcut_core::io::IoKind;
 use coldcut_core::log::{Cut, LoadOptions, LoadWarning, RequestId, WriteLog};
-use coldcut_core::plan::CrashSpec;
+use coldcut_core::plan::{CrashSpec, DiscardModel};
 use coldcut_core::state::{CrashState, PlanKind, Set, StateId, Tear, TornPart};
 use proptest::prelude::*;
 
@@ -156,11 +156,14 @@ proptest! {
 
     /// Every state of every plan can be had, and be rebuilt from its name.
     #[test]
-    fn every_planned_state_is_real_and_has_its_own_name(script in scripts(50), budget in prop::option::of(1..40_u64), per_cut in 1..80_u32) {
+    fn every_planned_state_is_real_and_has_its_own_name(
+        script in scripts(50), budget in prop::option::of(1..40_u64), per_cut in 1..80_u32, indeterminate in any::<bool>(),
+    ) {
         let engine = engine(&script);
         let log = engine.log();
         let spec = CrashSpec {
-            plans: vec![PlanKind::Barriers, PlanKind::Writes, PlanKind::Reorder, PlanKind::Torn],
+            plans: vec![PlanKind::Barriers, PlanKind::Writes, PlanKind::Reorder, PlanKind::Torn, PlanKind::Combinations],
+            discard: if indeterminate { DiscardModel::Indeterminate } else { DiscardModel::Zeros },
             budget,
             per_cut,
             atomic_unit: Some(512),
@@ -168,6 +171,9 @@ proptest! {
         };
         let states = spec.states(log).unwrap();
         let total = states.total();
+        for count in states.counts() {
+            prop_assert!(count.visited <= count.possible, "{:?}", count);
+        }
         let mut names = std::collections::HashSet::new();
         let mut count = 0;
         for state in states {

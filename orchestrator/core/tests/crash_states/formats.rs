@@ -159,6 +159,42 @@ fn a_log_of_qemu_has_entries_past_its_end() {
 }
 
 /// After a closed log of the kernel stands whatever the log device held before.
+/// The format has no field for the device, so of several in one log only this much can be told.
+#[test]
+fn a_log_of_several_devices_is_refused_where_it_shows() {
+    // A second log after the first, whether or not the first was closed or its superblock counts on.
+    for (entries, closed) in [(1, false), (2, true), (9, false)] {
+        let mut image = Image::new(512, entries).entry(8, 8, 0, 1);
+        if closed {
+            image = image.mark(dmlog::END_MARK);
+        }
+        let (first, at) = (1 + u64::from(closed), image.bytes.len() as u64);
+        image.bytes.extend(Image::new(512, 1).entry(0, 8, 0, 2).bytes);
+        let refused = image.load(1 << 20);
+        assert!(
+            matches!(refused, Err(LoadError::SecondLog { entries, at: found }) if entries == first && found == at),
+            "{refused:?}"
+        );
+        if entries == first {
+            let options = LoadOptions {
+                past_end: PastEnd::Ignore,
+                ..LoadOptions::default()
+            };
+            let loaded = WriteLog::load(&image.bytes, None, &options).unwrap();
+            assert_eq!(u64::from(loaded.log.entry_count()), first);
+        }
+    }
+    // An entry that no such device has.
+    let larger = Image::new(512, 2)
+        .entry(8, 8, 0, 1)
+        .entry(2040, 16, 0, 1)
+        .load(1 << 20);
+    assert!(
+        matches!(larger, Err(LoadError::OutOfDevice { entry: 1, .. })),
+        "{larger:?}"
+    );
+}
+
 #[test]
 fn what_follows_a_closing_mark_is_not_read() {
     let image = Image::new(512, 2)

@@ -30,6 +30,16 @@ pub struct Script {
     pub happenings: Vec<Happening>,
 }
 
+/// A submission of which only some units made it.
+#[derive(Clone, Debug)]
+pub struct Torn {
+    pub number: usize,
+    /// Bytes.
+    pub unit: usize,
+    /// Those that made it, by their place on the device.
+    pub units: Vec<usize>,
+}
+
 impl Script {
     /// Records it with the real recorder: log and sidecar.
     pub fn record(&self, finish: bool) -> (Vec<u8>, Vec<u8>) {
@@ -76,6 +86,10 @@ impl Script {
     }
 
     /// Whether submission `number` completed before event `cut`.
+    pub fn completed(&self, number: usize, cut: usize) -> bool {
+        self.completed_by(number, cut)
+    }
+
     fn completed_by(&self, number: usize, cut: usize) -> bool {
         matches!(self.end_of(number), Some((place, true)) if place < cut)
     }
@@ -127,6 +141,11 @@ impl Script {
 
     /// The device with these submissions applied in the global order, in-flight ones in the order given.
     pub fn content(&self, cut: usize, chosen: &[usize]) -> Vec<u8> {
+        self.content_torn(cut, chosen, None)
+    }
+
+    /// The same; of one of them, only some units make it.
+    pub fn content_torn(&self, cut: usize, chosen: &[usize], torn: Option<&Torn>) -> Vec<u8> {
         let mut ordered = chosen.to_vec();
         ordered.sort_by_key(|number| match self.order_key(*number, cut) {
             (usize::MAX, _) => (
@@ -139,14 +158,40 @@ impl Script {
         let mut device = self.base.clone();
         for number in ordered {
             let (_, io, data) = submissions[number];
-            let range = io.offset as usize..(io.offset + io.len) as usize;
-            match io.kind {
-                IoKind::Write => device[range].copy_from_slice(data),
-                IoKind::WriteZeroes | IoKind::Discard => device[range].fill(0),
-                IoKind::Flush => {}
+            for byte in io.offset as usize..(io.offset + io.len) as usize {
+                if torn.is_some_and(|torn| torn.number == number && !torn.units.contains(&(byte / torn.unit)))
+                {
+                    continue;
+                }
+                match io.kind {
+                    IoKind::Write => device[byte] = data[byte - io.offset as usize],
+                    IoKind::WriteZeroes | IoKind::Discard => device[byte] = 0,
+                    IoKind::Flush => {}
+                }
             }
         }
         device
+    }
+
+    /// Every way to tear a submission: the first 1, 2, …, the last 1, 2, …, every other unit.
+    pub fn tears(&self, number: usize, unit: usize) -> Vec<Torn> {
+        let io = self.io(number);
+        let touched: std::collections::BTreeSet<usize> = (io.offset as usize..(io.offset + io.len) as usize)
+            .map(|byte| byte / unit)
+            .collect();
+        let touched: Vec<usize> = touched.into_iter().collect();
+        let mut ways: Vec<Vec<usize>> = Vec::new();
+        for count in 1..touched.len() {
+            ways.push(touched[..count].to_vec());
+            ways.push(touched[touched.len() - count..].to_vec());
+        }
+        if touched.len() > 2 {
+            for parity in [0, 1] {
+                ways.push(touched.iter().copied().skip(parity).step_by(2).collect());
+            }
+        }
+        let torn = |units| Torn { number, unit, units };
+        ways.into_iter().map(torn).collect()
     }
 
     /// The submission with the n-th completion; what never completed follows by submission. The engine's numbering.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::naive::{Script, scripts};
+use super::naive::{Script, Torn, scripts};
 use coldcut_core::block::ReadAt;
 use coldcut_core::index::{BlockIndex, Sources};
 use coldcut_core::io::{Io, IoKind};
@@ -87,6 +87,11 @@ fn names_of_the_states_of_each_plan() {
         names(&log, &CrashSpec { budget: Some(3), ..CrashSpec::of(PlanKind::Torn) }),
         @"t9-o3-t3eu4096 t11-a-t3l2u4096 t12-o3-t3ou4096"
     );
+    let combinations = CrashSpec {
+        per_cut: 12,
+        ..CrashSpec::of(PlanKind::Combinations)
+    };
+    insta::assert_snapshot!(names(&log, &combinations), @"c6-m1-t0f1u4096 c6-m1-t0l1u4096 c6-m2-t1f1u4096 c6-m2-t1l1u4096 c6-m3-t1f1u4096 c6-m3-t1l1u4096 c6-m3-t0f1u4096 c6-m3-t0l1u4096 c9-x1-t3f1u4096 c9-x0-t3f1u4096 c9-x3-t1f1u4096 c9-x0-t1f1u4096 c9-x3-t0f1u4096 c9-x1-t0f1u4096 c9-x1-t3l1u4096 c9-x0-t3l1u4096 c9-x3-t1l1u4096 c9-s0x0-t1f1u4096 c9-s1x0-t0l1u4096 c9-s3x0-t3l2u4096 c11-m1-t3f1u4096 c11-m1-t3f2u4096 c11-m1-t3l1u4096 c11-m1-t3l2u4096 c11-m1-t3eu4096 c11-m1-t3ou4096 c12-m1-t3f1u4096 c12-m1-t3f2u4096 c12-m1-t3l1u4096 c12-m1-t3l2u4096 c12-m1-t3eu4096 c12-m1-t3ou4096");
     let at = vec![At::Mark("write".into()), At::Entry(0), At::Mark("end".into())];
     insta::assert_snapshot!(
         names(&log, &CrashSpec { at, ..CrashSpec::of(PlanKind::At) }),
@@ -151,6 +156,8 @@ fn names_that_are_none_are_refused() {
     for good in [
         "b0-d",
         "r12-x3",
+        "c12-x3-t1l2u4096",
+        "c12-s4x1f-t1eu512-dk",
         "r12-o3",
         "r1-mff-p2",
         "t45-c-t12f3u512",
@@ -258,6 +265,41 @@ fn all_contents(script: &Script, cut: usize) -> HashSet<Vec<u8>> {
     contents
 }
 
+/// The contents with one write torn that `script` can leave at a cut, by brute force; and in how many ways.
+fn all_torn_contents(script: &Script, cut: usize, unit: usize) -> (HashSet<Vec<u8>>, u64) {
+    let (durable, volatile) = (script.durable(cut), script.volatile(cut));
+    let (mut contents, mut ways) = (HashSet::new(), 0);
+    for mask in 0..1_u32 << volatile.len() {
+        let subset: Vec<usize> = (0..volatile.len())
+            .filter(|bit| mask >> bit & 1 == 1)
+            .map(|bit| volatile[bit])
+            .collect();
+        let tears: Vec<Torn> = subset
+            .iter()
+            .flat_map(|number| script.tears(*number, unit))
+            .collect();
+        permutations(&subset, &mut |order| {
+            // Only the order of those that overlap in flight is a difference.
+            let orders_nothing_else = subset.iter().all(|one| {
+                let place = |of: &[usize]| of.iter().position(|other| other == one);
+                let overlaps = |other: &usize| {
+                    let (a, b) = (script.io(*one), script.io(*other));
+                    other != one && a.offset < b.offset + b.len && b.offset < a.offset + a.len
+                };
+                let in_flight = |number: &usize| !script.completed(*number, cut);
+                in_flight(one) && subset.iter().any(|other| in_flight(other) && overlaps(other))
+                    || place(order) == place(&subset)
+            });
+            for torn in &tears {
+                ways += u64::from(orders_nothing_else);
+                let chosen = [durable.clone(), order.to_vec()].concat();
+                contents.insert(script.content_torn(cut, &chosen, Some(torn)));
+            }
+        });
+    }
+    (contents, ways)
+}
+
 fn permutations(items: &[usize], each: &mut dyn FnMut(&[usize])) {
     fn go(done: &mut Vec<usize>, left: &[usize], each: &mut dyn FnMut(&[usize])) {
         if left.is_empty() {
@@ -300,15 +342,56 @@ proptest! {
         }
     }
 
+    /// Exhaustive combinations visit exactly the contents that are possible with one write torn, and count them.
+    #[test]
+    fn combinations_are_exhaustive_where_they_say_so(script in scripts(20), unit in prop::sample::select(vec![2048_u32, 4096])) {
+        let (log, sidecar) = script.record(true);
+        let loaded = WriteLog::load(&log, Some(&sidecar), &LoadOptions::default()).unwrap();
+        let index = Arc::new(BlockIndex::build(Arc::new(loaded.log)));
+        let sources = Sources { base: Arc::new(script.base.clone()), log: Arc::new(log), sidecar: Some(Arc::new(sidecar)) };
+        let spec = CrashSpec { per_cut: 20_000, atomic_unit: Some(unit), ..CrashSpec::of(PlanKind::Combinations) };
+        let cuts: std::collections::BTreeSet<u32> = CrashSpec::of(PlanKind::Reorder).states(index.log()).unwrap()
+            .map(|state| state.cut.0).collect();
+        let few = |cut: &u32| script.volatile(*cut as usize).len() <= 4;
+        let mut ways = 0;
+        for cut in &cuts {
+            if !few(cut) {
+                continue;
+            }
+            let visited: HashSet<Vec<u8>> = spec.states(index.log()).unwrap().filter(|state| state.cut.0 == *cut).map(|state| {
+                // As anyone would who has the log and the name alone.
+                let state = state.id().as_str().parse::<StateId>().unwrap().state();
+                let image = index.image(&state, &sources).unwrap();
+                let mut content = vec![0; image.size() as usize];
+                image.read_at(0, &mut content).unwrap();
+                content
+            }).collect();
+            let (all, here) = all_torn_contents(&script, *cut as usize, unit as usize);
+            ways += here;
+            prop_assert!(visited == all, "cut {}: {} contents of {}", cut, visited.len(), all.len());
+        }
+        if cuts.iter().all(few) {
+            let states = spec.states(index.log()).unwrap();
+            prop_assert_eq!((states.counts()[0].possible, states.left_out()), (ways, 0));
+            let budget = CrashSpec { per_cut: 3, budget: Some(5), ..spec.clone() };
+            let states = budget.states(index.log()).unwrap();
+            prop_assert_eq!(states.counts()[0].possible, ways);
+            prop_assert_eq!(states.left_out() + states.clone().count() as u64, ways);
+        }
+    }
+
     /// A plan's states are the same whatever other plans stand beside it.
     #[test]
     fn plans_do_not_disturb_each_other(script in scripts(60), per_cut in 1..20_u32, budget in prop::option::of(1..30_u64)) {
         let (log, sidecar) = script.record(true);
         let log = WriteLog::load(&log, Some(&sidecar), &LoadOptions::default()).unwrap().log;
-        let with = |plans: &[PlanKind]| {
+        let with = |plans: &[PlanKind], of| {
             let spec = CrashSpec { plans: plans.to_vec(), per_cut, budget, seed: 5, ..CrashSpec::default() };
-            spec.states(&log).unwrap().filter(|state| state.plan == PlanKind::Reorder).collect::<Vec<_>>()
+            spec.states(&log).unwrap().filter(|state| state.plan == of).collect::<Vec<_>>()
         };
-        prop_assert_eq!(with(&[PlanKind::Reorder]), with(&[PlanKind::Torn, PlanKind::Reorder, PlanKind::Barriers]));
+        let all = [PlanKind::Torn, PlanKind::Combinations, PlanKind::Reorder, PlanKind::Barriers];
+        for plan in [PlanKind::Reorder, PlanKind::Combinations] {
+            prop_assert_eq!(with(&[plan], plan), with(&all, plan));
+        }
     }
 }

@@ -365,7 +365,12 @@ fn plans_that_need_completion_order_are_refused() {
         "nothing is written before the refusal"
     );
     // At a mark nothing but what was durable is offered: the log does not say what was in the cache.
-    for plan in [PlanKind::Barriers, PlanKind::Reorder, PlanKind::Torn] {
+    for plan in [
+        PlanKind::Barriers,
+        PlanKind::Reorder,
+        PlanKind::Torn,
+        PlanKind::Combinations,
+    ] {
         for name in MARKS {
             let cut = fixture.after(fixture.mark(name));
             let states = CrashSpec::of(plan).states(fixture.log()).unwrap();

@@ -1,24 +1,23 @@
 //! `coldcut log check`: anybody's checker over every crash state.
+//!
+//! Several checkers run at once, but what is reported is as if they had run one after the other: states in the plan's
+//! order, each content checked once, nothing after the first bad state where that is asked for.
 
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZero;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use clap::ValueEnum;
-use coldcut_core::export::export_qcow2;
-use coldcut_core::index::{Digest, DigestCursor, StateImage};
-use serde::Serialize;
+use coldcut_core::index::{Digest, DigestCursor};
+use coldcut_core::state::{CrashState, StateId};
 use serde_json::json;
+use tokio::task::JoinSet;
 
+use super::checker::{Answer, Checker, Said, Via};
 use super::list::summary;
 use super::opened::{BaseArg, LogArgs};
 use super::spec::SpecArgs;
-use crate::device::{Device, export_sparse};
-use crate::process::Process;
 use crate::scratch::Scratch;
 
 #[derive(Debug, clap::Args)]
@@ -39,6 +38,9 @@ pub(in crate::cli) struct CheckArgs {
     /// How long one state may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
+    /// How many checkers run at once; as many as there are processors unless given
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
     /// Stop at the first bad state
     #[arg(long)]
     first: bool,
@@ -47,28 +49,24 @@ pub(in crate::cli) struct CheckArgs {
     json: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Via {
-    /// A raw sparse file
-    Raw,
-    /// A qcow2 file
-    Qcow2,
-    /// The path of a unix socket that speaks NBD; writes are kept for this state alone
-    Nbd,
+/// States whose answers are awaited, at most: those that come after a slow one are checked meanwhile.
+const AHEAD: usize = 4096;
+
+/// A state in the order of the plan.
+struct Next {
+    id: StateId,
+    digest: Digest,
+    /// An earlier state has the same content.
+    again: bool,
 }
 
-/// What a checker said of a state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Answer {
-    Good,
-    Bad {
-        code: i32,
-    },
-    /// It was killed, or took too long: nothing is known.
-    Inconclusive {
-        cause: String,
-    },
+/// Answers so far.
+#[derive(Default)]
+struct Tally {
+    good: u64,
+    bad: u64,
+    unknown: u64,
+    distinct: u64,
 }
 
 pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
@@ -76,124 +74,123 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let states = args.spec.spec().states(&opened.log)?;
     let index = opened.index();
     let mut cursor = DigestCursor::new(Arc::clone(&index), opened.sources().clone())?;
+    let jobs = args.jobs.map_or_else(
+        || std::thread::available_parallelism().map_or(1, NonZero::get),
+        usize::from,
+    );
     let scratch = Scratch::new()?;
-    let mut answers: HashMap<Digest, Answer> = HashMap::new();
-    let (mut bad, mut unknown, mut good) = (0_u64, 0_u64, 0_u64);
-    for state in states.clone() {
-        let id = state.id();
-        let digest = cursor.digest(&state)?;
-        let known = answers.get(&digest).cloned();
-        let again = known.is_some();
-        let (answer, said) = if let Some(answer) = known {
-            (answer, String::new())
-        } else {
-            let image = index.image(&state, opened.sources())?;
-            run_one(&args, &scratch, image, &id.to_string()).await?
-        };
-        answers.entry(digest).or_insert_with(|| answer.clone());
-        match &answer {
-            Answer::Good => good += 1,
-            Answer::Bad { .. } => bad += 1,
-            Answer::Inconclusive { .. } => unknown += 1,
+    let checker = Arc::new(Checker {
+        exec: args.exec.clone(),
+        via: args.via,
+        seconds: args.timeout,
+    });
+    let mut tally = Tally::default();
+    // Places for checkers to work in, each a directory of its own.
+    let mut places: Vec<_> = (0..jobs)
+        .map(|job| scratch.path().join(format!("j{job}")))
+        .collect();
+    for place in &places {
+        std::fs::create_dir(place).with_context(|| place.display().to_string())?;
+    }
+    // Dropped before the directory, which ends the checkers that still run.
+    let mut running = JoinSet::new();
+    let (mut left, mut exhausted) = (states.clone(), false);
+    let mut ready: Option<(CrashState, Next)> = None;
+    let mut waiting: VecDeque<Next> = VecDeque::new();
+    // By content: `None` while it is checked.
+    let mut answers: HashMap<Digest, Option<anyhow::Result<Said>>> = HashMap::new();
+    'all: loop {
+        while waiting.len() < AHEAD {
+            let (state, next) = if let Some(ready) = ready.take() {
+                ready
+            } else {
+                let Some(state) = left.next() else {
+                    exhausted = true;
+                    break;
+                };
+                let digest = cursor.digest(&state)?;
+                let again = answers.contains_key(&digest);
+                let id = state.id();
+                (state, Next { id, digest, again })
+            };
+            if !next.again {
+                let Some(place) = places.pop() else {
+                    ready = Some((state, next));
+                    break;
+                };
+                let image = index.image(&state, opened.sources())?;
+                let (checker, digest, id) = (Arc::clone(&checker), next.digest, next.id.to_string());
+                answers.insert(digest, None);
+                running.spawn(async move {
+                    let said = checker.ask(&place, image, &id).await;
+                    (place, digest, said)
+                });
+            }
+            waiting.push_back(next);
         }
-        if args.json {
-            let object =
-                json!({"state": id, "digest": digest, "answer": answer, "again": again, "output": said});
-            println!("{object}");
-        } else if !again {
-            match &answer {
-                Answer::Good => {}
-                Answer::Bad { code } => println!("{id}: bad, exit code {code}{}", indented(&said)),
-                Answer::Inconclusive { cause } => println!("{id}: inconclusive, {cause}{}", indented(&said)),
+        while let Some(Some(said)) = waiting.front().and_then(|next| answers.get_mut(&next.digest)) {
+            let Some(next) = waiting.pop_front() else { break };
+            match said {
+                Ok(said) => report(&args, &mut tally, &next, said),
+                Err(error) => return Err(std::mem::replace(error, anyhow::anyhow!("reported"))),
+            }
+            if args.first && tally.bad > 0 {
+                break 'all;
             }
         }
-        if args.first && bad > 0 {
+        if waiting.is_empty() && ready.is_none() && exhausted {
             break;
         }
+        match running.join_next().await {
+            Some(Ok((place, digest, said))) => {
+                places.push(place);
+                answers.insert(digest, Some(said));
+            }
+            Some(Err(error)) => {
+                return Err(error).context("a checker's task died; this is a defect of coldcut");
+            }
+            None => {}
+        }
     }
+    running.shutdown().await;
     if !args.json {
         summary(&states);
         println!(
-            "{good} good, {bad} bad, {unknown} inconclusive; {} distinct contents",
-            answers.len()
+            "{} good, {} bad, {} inconclusive; {} distinct contents",
+            tally.good, tally.bad, tally.unknown, tally.distinct
         );
     }
-    Ok(ExitCode::from(match (bad, unknown, good) {
+    Ok(ExitCode::from(match (tally.bad, tally.unknown, tally.good) {
         (1.., _, _) => 1,
         (0, 1.., _) | (0, 0, 0) => 3,
         (0, 0, 1..) => 0,
     }))
 }
 
+fn report(args: &CheckArgs, tally: &mut Tally, next: &Next, said: &Said) {
+    let Next { id, digest, again } = next;
+    let answer = &said.answer;
+    match answer {
+        Answer::Good => tally.good += 1,
+        Answer::Bad { .. } => tally.bad += 1,
+        Answer::Inconclusive { .. } => tally.unknown += 1,
+    }
+    tally.distinct += u64::from(!again);
+    // What it printed is said once.
+    let output = if *again { "" } else { said.output.as_str() };
+    if args.json {
+        let object =
+            json!({"state": id, "digest": digest, "answer": answer, "again": again, "output": output});
+        println!("{object}");
+    } else if !again {
+        match answer {
+            Answer::Good => {}
+            Answer::Bad { code } => println!("{id}: bad, exit code {code}{}", indented(output)),
+            Answer::Inconclusive { cause } => println!("{id}: inconclusive, {cause}{}", indented(output)),
+        }
+    }
+}
+
 fn indented(text: &str) -> String {
     text.lines().flat_map(|line| ["\n    ", line]).collect()
-}
-
-async fn run_one(
-    args: &CheckArgs,
-    scratch: &Scratch,
-    image: StateImage,
-    id: &str,
-) -> anyhow::Result<(Answer, String)> {
-    let path = scratch.path().join("state");
-    let output = scratch.path().join("output");
-    let _ = fs::remove_file(&path);
-    let device = match args.via {
-        Via::Raw => {
-            export_sparse(&image, &path).context("cannot write the state to a file")?;
-            None
-        }
-        Via::Qcow2 => {
-            export_qcow2(&image, &mut File::create(&path)?)?;
-            None
-        }
-        Via::Nbd => Some(Device::bind(&path, Arc::new(image))?),
-    };
-    let answer = run_checker(args, &path, &output, id).await?;
-    if let Some(device) = device {
-        device.shutdown()?;
-    }
-    Ok((answer, tail(&output)))
-}
-
-async fn run_checker(args: &CheckArgs, path: &Path, output: &PathBuf, id: &str) -> anyhow::Result<Answer> {
-    let shown = path.to_string_lossy();
-    let text = args.exec.replace("{state}", id).replace("{}", &shown);
-    let out = File::create(output)?;
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", &text])
-        .env("COLDCUT_STATE", id)
-        .stdin(Stdio::null())
-        .stderr(out.try_clone()?)
-        .stdout(out);
-    let process = Process::spawn(command).context("cannot start a shell")?;
-    let limit = Duration::from_secs(args.timeout);
-    let status = tokio::time::timeout(limit, process.wait()).await;
-    Ok(match status {
-        Err(_) => Answer::Inconclusive {
-            cause: format!("no answer in {} s", args.timeout),
-        },
-        Ok(None) => Answer::Inconclusive {
-            cause: "its end was not seen".to_owned(),
-        },
-        Ok(Some(status)) => match status.code() {
-            Some(0) => Answer::Good,
-            // What a shell says of a command that it cannot run, or that a signal ended.
-            Some(code @ (126.. | ..0)) => Answer::Inconclusive {
-                cause: format!("the checker could not be run, or was killed (exit code {code})"),
-            },
-            Some(code) => Answer::Bad { code },
-            None => Answer::Inconclusive {
-                cause: format!("the checker was killed ({status})"),
-            },
-        },
-    })
-}
-
-/// The last lines that a checker printed.
-fn tail(path: &Path) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    let start = bytes.len().saturating_sub(2000);
-    String::from_utf8_lossy(&bytes[start..]).trim().to_owned()
 }

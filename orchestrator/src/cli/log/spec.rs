@@ -13,10 +13,10 @@ pub(super) struct SpecArgs {
     /// At most so many states of each plan, evenly spread
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     budget: Option<u64>,
-    /// At most so many states of `reorder` and of `torn` at one cut
+    /// At most so many states of `reorder`, `torn` and `combinations` at one cut
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     per_cut: u32,
-    /// Seed of the samples of `reorder`
+    /// Seed of the samples of `reorder` and `combinations`
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Also cut at a mark, or after an entry given by its number
@@ -43,6 +43,8 @@ enum PlanArg {
     Reorder,
     /// One volatile write torn at the atomic unit
     Torn,
+    /// Subsets of what is volatile, with one of the chosen writes torn
+    Combinations,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -62,6 +64,7 @@ impl SpecArgs {
                 PlanArg::Writes => PlanKind::Writes,
                 PlanArg::Reorder => PlanKind::Reorder,
                 PlanArg::Torn => PlanKind::Torn,
+                PlanArg::Combinations => PlanKind::Combinations,
             };
             if !plans.contains(&plan) {
                 plans.push(plan);

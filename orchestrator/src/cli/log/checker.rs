@@ -1,0 +1,137 @@
+//! A checker of the user's, asked about one crash state.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use coldcut_core::export::export_qcow2;
+use coldcut_core::index::StateImage;
+use serde::Serialize;
+
+use crate::device::{Device, export_sparse};
+use crate::process::Process;
+
+/// How a checker gets a state.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Via {
+    /// A raw sparse file
+    Raw,
+    /// A qcow2 file
+    Qcow2,
+    /// The path of a unix socket that speaks NBD; writes are kept for this state alone
+    Nbd,
+}
+
+/// What a checker's exit code means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Answer {
+    Good,
+    Bad {
+        code: i32,
+    },
+    /// It was killed, or took too long: nothing is known.
+    Inconclusive {
+        cause: String,
+    },
+}
+
+/// An answer, and the end of what was printed with it.
+pub(super) struct Said {
+    pub(super) answer: Answer,
+    pub(super) output: String,
+}
+
+/// The command, and how it is run.
+pub(super) struct Checker {
+    pub(super) exec: String,
+    pub(super) via: Via,
+    pub(super) seconds: u64,
+}
+
+impl Checker {
+    /// Asks about a state, in a directory that nobody else uses meanwhile. Dropping the future ends the checker.
+    pub(super) async fn ask(&self, dir: &Path, image: StateImage, id: &str) -> anyhow::Result<Said> {
+        let path = dir.join("state");
+        let output = dir.join("output");
+        let _ = fs::remove_file(&path);
+        let device = if let Via::Nbd = self.via {
+            Some(Device::bind(&path, Arc::new(image))?)
+        } else {
+            let (via, path) = (self.via, path.clone());
+            tokio::task::spawn_blocking(move || write(&image, via, &path))
+                .await
+                .context("writing the state to a file was cut short")?
+                .context("cannot write the state to a file")?;
+            None
+        };
+        let answer = self.run(&path, &output, id).await?;
+        if let Some(device) = device {
+            device.shutdown()?;
+        }
+        Ok(Said {
+            answer,
+            output: tail(&output),
+        })
+    }
+
+    async fn run(&self, path: &Path, output: &Path, id: &str) -> anyhow::Result<Answer> {
+        let shown = path.to_string_lossy();
+        let text = self.exec.replace("{state}", id).replace("{}", &shown);
+        let out = File::create(output)?;
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &text])
+            .env("COLDCUT_STATE", id)
+            .stdin(Stdio::null())
+            .stderr(out.try_clone()?)
+            .stdout(out);
+        let process = Process::spawn(command).context("cannot start a shell")?;
+        let limit = Duration::from_secs(self.seconds);
+        let Ok(status) = tokio::time::timeout(limit, process.wait()).await else {
+            // The next state's checker works in the same place.
+            process.end().await;
+            let cause = format!("no answer in {} s", self.seconds);
+            return Ok(Answer::Inconclusive { cause });
+        };
+        Ok(match status {
+            None => Answer::Inconclusive {
+                cause: "its end was not seen".to_owned(),
+            },
+            Some(status) => match status.code() {
+                Some(0) => Answer::Good,
+                // What a shell says of a command that it cannot run, or that a signal ended.
+                Some(code @ (126.. | ..0)) => Answer::Inconclusive {
+                    cause: format!("the checker could not be run, or was killed (exit code {code})"),
+                },
+                Some(code) => Answer::Bad { code },
+                None => Answer::Inconclusive {
+                    cause: format!("the checker was killed ({status})"),
+                },
+            },
+        })
+    }
+}
+
+fn write(image: &StateImage, via: Via, path: &Path) -> anyhow::Result<()> {
+    match via {
+        Via::Qcow2 => {
+            export_qcow2(image, &mut File::create(path)?)?;
+        }
+        Via::Raw | Via::Nbd => {
+            export_sparse(image, path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The last lines that a checker printed.
+fn tail(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    let start = bytes.len().saturating_sub(2000);
+    String::from_utf8_lossy(&bytes[start..]).trim().to_owned()
+}
