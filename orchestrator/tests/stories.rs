@@ -26,13 +26,41 @@ fn every_control_differs_from_its_hazard_by_its_protection_alone() {
         (
             STORY_1,
             &[
-                ("rewritten-writeback", "rewritten-ordered", &["data=writeback -> data=ordered"]),
-                ("rewritten-writeback", "rewritten-journal", &["data=writeback -> data=journal"]),
-                ("new-writeback", "new-ordered", &["data=writeback -> data=ordered"]),
-                ("new-writeback", "new-journal", &["data=writeback -> data=journal"]),
-                ("held-writeback", "held-ordered", &["data=writeback -> data=ordered"]),
-                ("held-writeback", "held-journal", &["data=writeback -> data=journal"]),
-                ("held-writeback", "held-default", &["dioread_lock -> no dioread_lock"]),
+                (
+                    "rewritten-writeback",
+                    "rewritten-ordered",
+                    &["data=writeback -> data=ordered"],
+                ),
+                (
+                    "rewritten-writeback",
+                    "rewritten-journal",
+                    &["data=writeback -> data=journal"],
+                ),
+                (
+                    "new-writeback",
+                    "new-ordered",
+                    &["data=writeback -> data=ordered"],
+                ),
+                (
+                    "new-writeback",
+                    "new-journal",
+                    &["data=writeback -> data=journal"],
+                ),
+                (
+                    "held-writeback",
+                    "held-ordered",
+                    &["data=writeback -> data=ordered"],
+                ),
+                (
+                    "held-writeback",
+                    "held-journal",
+                    &["data=writeback -> data=journal"],
+                ),
+                (
+                    "held-writeback",
+                    "held-default",
+                    &["dioread_lock -> no dioread_lock"],
+                ),
                 (
                     "held-writeback-noextent",
                     "held-default",
@@ -54,9 +82,21 @@ fn every_control_differs_from_its_hazard_by_its_protection_alone() {
         (
             STORY_3,
             &[
-                ("rename-over-wait", "rename-over-wait-commit", &["no commit -> commit=1"]),
-                ("auto-held", "auto-held-nodelalloc", &["no nodelalloc -> nodelalloc"]),
-                ("auto-held", "auto-held-dioread-lock", &["no dioread_lock -> dioread_lock"]),
+                (
+                    "rename-over-wait",
+                    "rename-over-wait-commit",
+                    &["no commit -> commit=1"],
+                ),
+                (
+                    "auto-held",
+                    "auto-held-nodelalloc",
+                    &["no nodelalloc -> nodelalloc"],
+                ),
+                (
+                    "auto-held",
+                    "auto-held-dioread-lock",
+                    &["no dioread_lock -> dioread_lock"],
+                ),
             ],
         ),
     ];
@@ -80,17 +120,20 @@ fn every_control_differs_from_its_hazard_by_its_protection_alone() {
 fn stale_data_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
     let variants = "rewritten-writeback,rewritten-ordered,held-writeback,held-default";
-    let (code, run) = common::run(
-        dir.path(),
-        &[STORY_1, "--kernel", "6.12", "--variant", variants],
-    );
+    let (code, run) = common::run(dir.path(), &[STORY_1, "--kernel", "6.12", "--variant", variants]);
     as_declared(&run);
     assert_eq!((code, run.cells.len()), (0, 4));
     for variant in ["rewritten-writeback", "held-writeback"] {
         let cell = common::cell(&run, variant, "6.12");
-        let foreign = cell.violations.iter().find(|v| v.kind == ViolationKind::StaleData);
+        let foreign = cell
+            .violations
+            .iter()
+            .find(|v| v.kind == ViolationKind::StaleData);
         let evidence = &foreign.unwrap().evidence;
-        assert!(evidence.contains("secret@0 of the deleted file secret"), "{evidence}");
+        assert!(
+            evidence.contains("secret@0 of the deleted file secret"),
+            "{evidence}"
+        );
     }
     let old = common::cell(&run, "rewritten-writeback", "6.12");
     let old = old.violations.iter().find(|v| v.kind == ViolationKind::OldData);
@@ -118,18 +161,41 @@ fn direct_io_beside_the_page_cache() {
 fn the_stories_come_as_a_grid() {
     let dir = tempfile::tempdir().unwrap();
     let output = common::coldcut(dir.path())
-        .args(["stories", "2", "--variant", "reader,mmap-store", "--kernel", "6.12", "--repeat", "2"])
+        .args([
+            "stories",
+            "2",
+            "--variant",
+            "reader,mmap-store",
+            "--kernel",
+            "6.12",
+            "--repeat",
+            "2",
+        ])
         .output()
         .unwrap();
     let text = common::text(&output);
     assert!(output.status.success(), "{text}");
-    let row = |name: &str| text.lines().find(|l| l.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{text}"));
+    let row = |name: &str| {
+        text.lines()
+            .find(|l| l.trim_start().starts_with(name))
+            .unwrap_or_else(|| panic!("{text}"))
+    };
     assert!(row("direct-io-coherency").ends_with("6.12"), "{text}");
     assert!(row("reader ").ends_with("holds"), "{text}");
     assert!(row("mmap-store ").contains("lost-write"), "{text}");
-    assert!(text.contains("2 cells as declared, 0 not, 0 inconclusive"), "{text}");
+    assert!(
+        text.contains("2 cells as declared, 0 not, 0 inconclusive"),
+        "{text}"
+    );
 
-    let output = common::coldcut(dir.path()).args(["stories", "99"]).output().unwrap();
+    let output = common::coldcut(dir.path())
+        .args(["stories", "99"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(common::text(&output).contains("there is no story 99"), "{}", common::text(&output));
+    assert!(
+        common::text(&output).contains("there is no story 99"),
+        "{}",
+        common::text(&output)
+    );
 }

@@ -52,7 +52,12 @@ impl Queue {
 
     /// Submits a write and waits for its completion; the bytes written. A signal does not end the wait: the kernel has
     /// the buffer until the request is complete.
-    pub(super) fn pwrite(&self, file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> rustix::io::Result<usize> {
+    pub(super) fn pwrite(
+        &self,
+        file: BorrowedFd<'_>,
+        bytes: &[u8],
+        offset: u64,
+    ) -> rustix::io::Result<usize> {
         let mut request = Iocb {
             opcode: PWRITE,
             fd: file.as_raw_fd() as u32,
@@ -120,6 +125,9 @@ mod tests {
         }
         assert_eq!(file.metadata().unwrap().len(), 12288);
         let read_only = std::fs::File::open("/proc/self/exe").unwrap();
-        assert_eq!(queue.pwrite(read_only.as_fd(), bytes.as_mut(), 0), Err(Errno::BADF));
+        assert_eq!(
+            queue.pwrite(read_only.as_fd(), bytes.as_mut(), 0),
+            Err(Errno::BADF)
+        );
     }
 }

@@ -30,7 +30,11 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn fits(&self, (state, stack): &(char, Vec<String>)) -> bool {
-        let frame = |line: &String| self.frames.iter().any(|frame| function(line) == Some(frame.as_str()));
+        let frame = |line: &String| {
+            self.frames
+                .iter()
+                .any(|frame| function(line) == Some(frame.as_str()))
+        };
         (self.states.is_empty() || self.states.contains(*state))
             && (self.frames.is_empty() || stack.iter().any(frame))
     }

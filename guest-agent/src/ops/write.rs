@@ -83,12 +83,10 @@ pub(super) fn write<'a>(
         while done < len {
             let at = start + written + done as u64;
             let rest = &bytes[done..];
-            let wrote = watch.time(|| {
-                match &queue {
-                    Some(queue) => queue.pwrite(file.as_fd(), rest, at),
-                    None if append => rustix::io::write(file.as_fd(), rest),
-                    None => rustix::io::pwrite(file.as_fd(), rest, at),
-                }
+            let wrote = watch.time(|| match &queue {
+                Some(queue) => queue.pwrite(file.as_fd(), rest, at),
+                None if append => rustix::io::write(file.as_fd(), rest),
+                None => rustix::io::pwrite(file.as_fd(), rest, at),
             });
             match wrote {
                 Ok(0) => result = Err(refuse(format!("write {path} at {at}: write(2) returned 0"))),

@@ -70,7 +70,10 @@ impl Grid {
                 if !kernels.contains(kernel) {
                     kernels.push(kernel.clone());
                 }
-                if !rows.iter().any(|r| r.scenario == *scenario && r.variant == *variant) {
+                if !rows
+                    .iter()
+                    .any(|r| r.scenario == *scenario && r.variant == *variant)
+                {
                     rows.push(Row {
                         scenario: scenario.clone(),
                         variant: variant.clone(),
@@ -191,7 +194,11 @@ mod tests {
             ],
         )]);
         assert_eq!(grid.kernels, ["6.12", "5.10"]);
-        let rows: Vec<_> = grid.rows.iter().map(|r| (r.variant.as_str(), r.cells.len())).collect();
+        let rows: Vec<_> = grid
+            .rows
+            .iter()
+            .map(|r| (r.variant.as_str(), r.cells.len()))
+            .collect();
         assert_eq!(rows, [("z", 2), ("a", 2)]);
         assert!(grid.rows[0].cells[1].is_none());
         assert_eq!(grid.totals().as_declared, 3);
@@ -221,7 +228,10 @@ mod tests {
         assert_eq!(flips.worst.0, "1", "the run that was otherwise");
 
         let sometimes = runs(vec![seen.clone(), unknown("boot")]);
-        assert_eq!((sometimes.flaky(), sometimes.standing), (true, Standing::NotAsDeclared));
+        assert_eq!(
+            (sometimes.flaky(), sometimes.standing),
+            (true, Standing::NotAsDeclared)
+        );
 
         let never = runs(vec![unknown("boot"), unknown("time")]);
         assert_eq!((never.flaky(), never.standing), (false, Standing::Inconclusive));

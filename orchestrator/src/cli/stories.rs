@@ -115,7 +115,10 @@ fn kernels(wanted: &[String]) -> anyhow::Result<Vec<(String, Arc<Kernel>)>> {
         if all.is_empty() {
             bail!("the store has no kernels: `coldcut kernel pull lts` gets some");
         }
-        return Ok(all.into_iter().map(|k| (k.name().to_owned(), Arc::new(k))).collect());
+        return Ok(all
+            .into_iter()
+            .map(|k| (k.name().to_owned(), Arc::new(k)))
+            .collect());
     }
     wanted
         .iter()

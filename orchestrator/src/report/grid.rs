@@ -16,12 +16,17 @@ pub fn render_grid(grid: &Grid) -> String {
             if !scenario.is_empty() {
                 text.push('\n');
             }
-            let heading = std::iter::once(row.scenario.as_str()).chain(grid.kernels.iter().map(String::as_str));
+            let heading =
+                std::iter::once(row.scenario.as_str()).chain(grid.kernels.iter().map(String::as_str));
             line(&mut text, &widths(grid), heading);
             scenario = &row.scenario;
         }
         let name = format!("  {}", row.variant);
-        let cells: Vec<String> = row.cells.iter().map(|c| c.as_ref().map_or_else(|| "-".to_owned(), words)).collect();
+        let cells: Vec<String> = row
+            .cells
+            .iter()
+            .map(|c| c.as_ref().map_or_else(|| "-".to_owned(), words))
+            .collect();
         let all = std::iter::once(name.as_str()).chain(cells.iter().map(String::as_str));
         line(&mut text, &widths(grid), all);
     }
@@ -47,7 +52,11 @@ pub fn render_grid(grid: &Grid) -> String {
         }
         for violation in &cell.violations {
             let _ = writeln!(text, "    {}: {}", violation.kind, violation.evidence);
-            let _ = writeln!(text, "      coldcut replay {run}/{}/{}", cell.cell.id, violation.state);
+            let _ = writeln!(
+                text,
+                "      coldcut replay {run}/{}/{}",
+                cell.cell.id, violation.state
+            );
         }
     }
     let totals = grid.totals();
@@ -69,7 +78,10 @@ fn seen(square: &Square) -> String {
         return square.seen.first().map_or_else(String::new, |(v, _)| short(v));
     }
     let of: u32 = square.seen.iter().map(|(_, count)| count).sum();
-    let each = square.seen.iter().map(|(v, count)| format!("{} {count}/{of}", short(v)));
+    let each = square
+        .seen
+        .iter()
+        .map(|(v, count)| format!("{} {count}/{of}", short(v)));
     format!("flaky: {}", each.collect::<Vec<_>>().join(", "))
 }
 
@@ -84,7 +96,10 @@ fn words(square: &Square) -> String {
 }
 
 fn widths(grid: &Grid) -> Vec<usize> {
-    let names = grid.rows.iter().map(|r| r.scenario.len().max(r.variant.len() + 2));
+    let names = grid
+        .rows
+        .iter()
+        .map(|r| r.scenario.len().max(r.variant.len() + 2));
     let mut widths = vec![names.max().unwrap_or(0)];
     for (at, kernel) in grid.kernels.iter().enumerate() {
         let cells = grid.rows.iter().filter_map(|r| r.cells.get(at)?.as_ref());

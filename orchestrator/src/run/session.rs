@@ -254,7 +254,8 @@ impl<'a> Session<'a> {
     pub async fn dmesg(&self, from: DmesgFrom) -> Result<Vec<DmesgLine>, GuestError> {
         let guest = &self.machine.guest;
         let asked = guest.request("dmesg", Request::Dmesg(from), self.limits.answer);
-        self.alive(async { dmesg_lines(collect(asked.await?).await?) }).await
+        self.alive(async { dmesg_lines(collect(asked.await?).await?) })
+            .await
     }
 
     /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk.

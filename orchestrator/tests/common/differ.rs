@@ -80,7 +80,12 @@ fn steps(hazard: &[Step], control: &[Step]) -> Vec<String> {
             all.push(format!("- {}", kind(step)));
         }
     }
-    all.extend(ahead.into_iter().chain(rest).map(|own| format!("+ {}", kind(own))));
+    all.extend(
+        ahead
+            .into_iter()
+            .chain(rest)
+            .map(|own| format!("+ {}", kind(own))),
+    );
     all
 }
 
