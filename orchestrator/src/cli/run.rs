@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use coldcut_core::shard::Shard;
+
 use super::batch::Batch;
 use super::machines::{MachineArgs, TrustArgs};
+use super::reports::ReportArgs;
 use super::{ResultsArg, USAGE};
 use crate::report::{JsonLines, Progress, Reporter, render_run};
 use crate::scenario_file::ScenarioFile;
@@ -27,6 +30,14 @@ pub(super) struct RunArgs {
     /// Seed of everything that is sampled
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Only part I of N of the cells, for machines that share the work; `coldcut merge` puts the parts together
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Run each cell so many times; a verdict that is not always the same counts as not as declared
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    #[command(flatten)]
+    reports: ReportArgs,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -50,6 +61,8 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     } else {
         Box::new(Progress::new())
     };
+    let mut screen = vec![screen];
+    screen.extend(args.reports.reporters()?);
     let batch = Batch {
         files,
         kernels,
@@ -58,7 +71,9 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         policy: args.trust.policy(),
         machines: &args.machines,
         results: &args.results.results,
-        screen: vec![screen],
+        screen,
+        shard: args.shard,
+        repeat: args.repeat,
     };
     let ran = batch.run().await?;
     if !args.json {
@@ -66,11 +81,16 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         print!("{}", render_run(&ran.result));
         println!("results: {}", ran.dir.display());
     }
+    if ran.result.cells.is_empty() && args.shard.is_some() {
+        // Another part has them.
+        eprintln!("no cell is in this part");
+        return Ok(ExitCode::SUCCESS);
+    }
     Ok(ExitCode::from(ran.result.totals.exit_code()))
 }
 
 /// Reads every file; complains about all that are wrong.
-fn read_all(paths: &[PathBuf]) -> Option<Vec<Arc<ScenarioFile>>> {
+pub(super) fn read_all(paths: &[PathBuf]) -> Option<Vec<Arc<ScenarioFile>>> {
     let mut files = Vec::new();
     let mut bad = false;
     for path in paths {

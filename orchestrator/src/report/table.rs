@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::result::{CellResult, RunResult};
+use coldcut_core::result::{CellResult, RunResult, Totals};
+use coldcut_core::rounds::{Rounds, rounds};
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
+
+use super::words::rate;
 
 /// A verdict in a few words.
 pub(super) fn verdict_text(verdict: &Verdict) -> String {
@@ -24,19 +27,32 @@ fn kind_list(kinds: &[ViolationKind]) -> String {
         .join(", ")
 }
 
-fn outcome_text(outcome: &Outcome) -> String {
+pub(super) fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Holds => "holds".to_owned(),
         Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
     }
 }
 
-fn standing_text(standing: Standing) -> &'static str {
+pub(super) fn standing_text(standing: Standing) -> &'static str {
     match standing {
         Standing::AsDeclared => "as declared",
         Standing::NotAsDeclared => "NOT AS DECLARED",
         Standing::Inconclusive => "INCONCLUSIVE",
+        Standing::NotApplicable => "not applicable",
     }
+}
+
+/// `3 as declared, 0 not as declared, 1 inconclusive`.
+pub(super) fn totals_text(totals: Totals) -> String {
+    let mut text = format!(
+        "{} as declared, {} not as declared, {} inconclusive",
+        totals.as_declared, totals.not_as_declared, totals.inconclusive
+    );
+    if totals.not_applicable > 0 {
+        let _ = write!(text, ", {} not applicable", totals.not_applicable);
+    }
+    text
 }
 
 /// The table of a run: a row a cell, and under it, for a violation, its evidence and the command that replays it.
@@ -44,7 +60,9 @@ pub fn render_run(run: &RunResult) -> String {
     let head = [
         "scenario", "variant", "kernel", "declared", "seen", "cuts", "states", "distinct", "judged", "",
     ];
-    let rows: Vec<[String; 10]> = run.cells.iter().map(row).collect();
+    // Rounds of one cell are one row.
+    let all = rounds(&run.cells);
+    let rows: Vec<[String; 10]> = all.iter().map(row).collect();
     let mut widths: Vec<usize> = head.iter().map(|h| h.len()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -53,8 +71,13 @@ pub fn render_run(run: &RunResult) -> String {
     }
     let mut text = String::new();
     line(&mut text, &widths, &head.map(str::to_owned));
-    for (row, cell) in rows.iter().zip(&run.cells) {
+    for (row, rounds) in rows.iter().zip(&all) {
+        let cell = rounds.shown();
         line(&mut text, &widths, row);
+        if rounds.cells.len() > 1 {
+            let flaky = if rounds.flaky().is_some() { "FLAKY: " } else { "" };
+            let _ = writeln!(text, "    {flaky}{}", rate(rounds));
+        }
         for violation in first_of_each_kind(cell) {
             let _ = writeln!(text, "    {}: {}", violation.kind, violation.evidence);
             let _ = writeln!(
@@ -71,15 +94,13 @@ pub fn render_run(run: &RunResult) -> String {
         }
     }
     let totals = run.totals;
-    let _ = writeln!(
-        text,
-        "{} as declared, {} not as declared, {} inconclusive",
-        totals.as_declared, totals.not_as_declared, totals.inconclusive
-    );
+    let _ = writeln!(text, "{}", totals_text(totals));
     text
 }
 
-fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &coldcut_core::result::Violation> {
+pub(super) fn first_of_each_kind(
+    cell: &CellResult,
+) -> impl Iterator<Item = &coldcut_core::result::Violation> {
     let mut seen = Vec::new();
     cell.violations.iter().filter(move |v| {
         let new = !seen.contains(&v.kind);
@@ -88,7 +109,8 @@ fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &coldcut_core::
     })
 }
 
-fn row(cell: &CellResult) -> [String; 10] {
+fn row(rounds: &Rounds<'_>) -> [String; 10] {
+    let cell = rounds.shown();
     let seen = match &cell.verdict {
         Verdict::Inconclusive { .. } => "inconclusive".to_owned(),
         verdict => verdict_text(verdict),
@@ -103,7 +125,7 @@ fn row(cell: &CellResult) -> [String; 10] {
         cell.states.total.to_string(),
         cell.states.distinct.to_string(),
         cell.obligations.to_string(),
-        standing_text(cell.standing).to_owned(),
+        standing_text(rounds.standing()).to_owned(),
     ]
 }
 

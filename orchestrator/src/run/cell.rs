@@ -56,15 +56,22 @@ struct Seen {
 pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJob) -> CellResult {
     let timings = Arc::new(Timings::default());
     let mut seen = Seen::default();
+    // Only where a mode was asked for is it no defect of the scenario that there is no such filesystem.
+    let in_mode = job.variant.name.contains('@');
+    let mut refused = false;
     let verdict = match attempt(&lab, recoverer, &job, &timings, &mut seen).await {
         Ok(verdict) => verdict,
-        Err(Unknown(cause)) => Verdict::Inconclusive { cause },
+        Err(unknown) => {
+            refused = in_mode && unknown.is_refusal();
+            Verdict::Inconclusive { cause: unknown.0 }
+        }
     };
     let standing = match job.variant.outcome.standing(&verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
             Standing::Inconclusive
         }
+        Standing::Inconclusive if refused => Standing::NotApplicable,
         standing => standing,
     };
     let mount = mount_of(&job.variant);
