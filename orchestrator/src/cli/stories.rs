@@ -66,6 +66,8 @@ pub(super) async fn run(args: StoriesArgs) -> anyhow::Result<ExitCode> {
             machines: &args.machines,
             results: &args.results.results,
             screen,
+            shard: None,
+            repeat: 1,
         };
         let ran = batch.run().await?;
         println!("results: {}", ran.dir.display());
