@@ -104,10 +104,15 @@ pub(crate) struct Classifier<'a> {
 impl<'a> Classifier<'a> {
     /// An empty file.
     pub(crate) fn new(candidates: &'a Candidates) -> Self {
+        Self::from(candidates, 0)
+    }
+
+    /// A part of a file that begins at `offset`, a multiple of 512.
+    pub(crate) fn from(candidates: &'a Candidates, offset: u64) -> Self {
         Self {
             candidates,
             runs: Vec::new(),
-            end: 0,
+            end: offset,
         }
     }
 

@@ -7,6 +7,7 @@
 //! One thread reads requests and answers what must never wait (ping, power-off); each lane has another, which runs
 //! the lane's requests one at a time ([`mod@serve`]). What a request does to the machine is in [`ops`], [`mount`], [`exec`], [`walk`] and [`dmesg`].
 
+mod alarm;
 mod boot;
 mod bytes;
 mod classify;
@@ -15,6 +16,7 @@ mod disks;
 mod dmesg;
 mod exec;
 mod failure;
+mod found;
 mod lines;
 mod mount;
 mod ops;

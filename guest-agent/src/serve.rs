@@ -172,7 +172,7 @@ impl Lanes {
                     .name(format!("lane-{lane}"))
                     .spawn(move || {
                         session.runs_lane(lane);
-                        work(&requests, &sender, &session);
+                        work(lane, &requests, &sender, &session);
                     })
                     .map_err(|error| {
                         refuse(format!("a thread for lane {lane} cannot be started: {error}"))
@@ -180,9 +180,13 @@ impl Lanes {
                 &slot.insert((queue, thread)).0
             }
         };
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => refuse(format!("more than {QUEUE} requests are waiting already")),
-            TrySendError::Disconnected(_) => refuse(format!("the thread of lane {lane} has ended")),
+        self.session.asked(lane);
+        queue.try_send(job).map_err(|error| {
+            self.session.answers(lane);
+            match error {
+                TrySendError::Full(_) => refuse(format!("more than {QUEUE} requests are waiting already")),
+                TrySendError::Disconnected(_) => refuse(format!("the thread of lane {lane} has ended")),
+            }
         })
     }
 
@@ -198,10 +202,11 @@ impl Lanes {
     }
 }
 
-fn work(requests: &Receiver<Job>, sender: &Sender, session: &Session) {
+fn work(lane: Lane, requests: &Receiver<Job>, sender: &Sender, session: &Session) {
     while let Ok((id, request)) = requests.recv() {
         let result = catch_unwind(AssertUnwindSafe(|| session.run(id, request, sender)))
             .unwrap_or_else(|panic| Err(refuse(format!("the agent panicked: {}", panic_text(&*panic)))));
+        session.answers(lane);
         if sender.done(id, result).is_err() {
             return;
         }

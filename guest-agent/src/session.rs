@@ -5,13 +5,14 @@
 //! mounted root or with a handle keeps it open until it is done, as a process's descriptor table does.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use coldcut_wire::{Done, Failure, LANES, Lane, Request, RequestId};
 
 use crate::dmesg::KernelLog;
 use crate::failure::{Tried, refuse};
+use crate::found::Found;
 use crate::mount::Mounted;
 use crate::place::Handles;
 use crate::serve::{Role, Sender};
@@ -30,6 +31,8 @@ pub(crate) struct Session {
     children: RwLock<()>,
     /// Each lane's thread, by its kernel id; 0 before it was started.
     threads: [AtomicI32; LANES as usize],
+    /// Requests that each lane has not answered yet.
+    asked: [AtomicU32; LANES as usize],
 }
 
 /// A panic elsewhere has been reported already; what the lock protects stays usable.
@@ -48,6 +51,7 @@ impl Session {
             kernel_log: Mutex::default(),
             children: RwLock::default(),
             threads: [const { AtomicI32::new(0) }; LANES as usize],
+            asked: [const { AtomicU32::new(0) }; LANES as usize],
         })
     }
 
@@ -82,10 +86,29 @@ impl Session {
     }
 
     /// The kernel's id of the thread that runs a lane, for `/proc/self/task`; none before its first request.
-    #[allow(dead_code)] // for the steps that look at a blocked task
     pub(crate) fn thread_of(&self, lane: Lane) -> Option<i32> {
         let id = self.threads.get(usize::from(lane))?.load(Ordering::Relaxed);
         (id != 0).then_some(id)
+    }
+
+    /// A lane was given a request.
+    pub(crate) fn asked(&self, lane: Lane) {
+        if let Some(asked) = self.asked.get(usize::from(lane)) {
+            asked.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A lane is done with a request.
+    pub(crate) fn answers(&self, lane: Lane) {
+        if let Some(asked) = self.asked.get(usize::from(lane)) {
+            asked.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether a lane has a request that it is not done with.
+    pub(crate) fn busy(&self, lane: Lane) -> bool {
+        let asked = self.asked.get(usize::from(lane));
+        asked.is_some_and(|asked| asked.load(Ordering::SeqCst) > 0)
     }
 
     /// A second descriptor of the mounted root.
@@ -117,7 +140,12 @@ impl Session {
             Request::Ping => Ok(Done::Ok),
             Request::Mount(spec) => mount::mount(self, &spec),
             Request::Unmount => mount::unmount(self),
-            Request::Op(op) => ops::run(self, &op),
+            Request::Op(op) => {
+                let mut found = Found::default();
+                let result = ops::run(self, &op, &mut found);
+                found.send(id, sender)?;
+                result
+            }
             Request::Exec(spec) => exec::exec(self, id, &spec, sender),
             Request::Walk(spec) => walk::walk(self, id, &spec, sender),
             Request::Dmesg(from) => lock(&self.kernel_log).send(id, from, sender),

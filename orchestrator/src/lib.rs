@@ -11,6 +11,7 @@ pub mod device;
 pub mod filesystem;
 pub mod initramfs;
 pub mod kernel;
+pub mod logged;
 pub mod machine;
 pub mod process;
 pub mod report;

@@ -8,7 +8,19 @@ use coldcut::cli::{self, Cli};
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // What is printed may have no reader.
+            let _ = error.print();
+            let bisecting = || std::env::args().any(|arg| arg.starts_with("--bisect"));
+            return if error.use_stderr() && bisecting() {
+                ExitCode::from(cli::ABORT)
+            } else {
+                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(cli::USAGE))
+            };
+        }
+    };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("COLDCUT_LOG"))
         .with_writer(std::io::stderr)
@@ -20,7 +32,9 @@ fn main() -> ExitCode {
             return ExitCode::from(cli::USAGE);
         }
     };
-    let code = runtime.block_on(until_interrupted(cli));
+    // A panic is a defect of ours. Its own code, 101, would tell `git bisect run` that the kernel is bad.
+    let run = std::panic::AssertUnwindSafe(|| runtime.block_on(until_interrupted(cli)));
+    let code = std::panic::catch_unwind(run).unwrap_or(ExitCode::from(cli::ABORT));
     // Drops every task, and with them every machine and every temporary file.
     runtime.shutdown_timeout(Duration::from_secs(5));
     code

@@ -1,9 +1,16 @@
 //! Workload operations: open, do, close; a handle of [`Op::Open`] is used as it is.
 
+mod aio;
+mod burst;
 mod file;
+mod live;
 mod mapped;
 mod names;
+mod observe;
+mod pipes;
+mod read;
 mod sys;
+mod tracing;
 mod write;
 
 use std::collections::btree_map::Entry;
@@ -15,6 +22,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::clock::Stopwatch;
 use crate::failure::{Tried, refuse};
+use crate::found::Found;
 use crate::mount::Mounted;
 use crate::place::{Place, name_only, place};
 use crate::session::Session;
@@ -22,8 +30,9 @@ use crate::session::Session;
 /// Permission bits of files that an operation creates without saying which.
 const NEW_FILE: u32 = 0o644;
 
-/// Runs `op` and says what its last system call returned and how long its system calls took.
-pub(crate) fn run(session: &Session, op: &Op) -> Result<Done, Failure> {
+/// Runs `op` and says what its last system call returned and how long its system calls took. What it measures besides
+/// goes to `found`.
+pub(crate) fn run(session: &Session, op: &Op, found: &mut Found) -> Result<Done, Failure> {
     let mut watch = Stopwatch::default();
     let ret = match op {
         Op::Open {
@@ -40,7 +49,7 @@ pub(crate) fn run(session: &Session, op: &Op) -> Result<Done, Failure> {
             watch.time(rustix::fs::sync);
             0
         }
-        _ => Target::new(session)?.run(op, &mut watch)?,
+        _ => Target::new(session)?.run(op, &mut watch, found)?,
     };
     Ok(Done::Op {
         ret,
@@ -165,7 +174,10 @@ impl<'a> Target<'a> {
         result.tried(|| format!("{verb} {path}"))
     }
 
-    fn run(&self, op: &'a Op, watch: &mut Stopwatch) -> Result<i64, Failure> {
+    fn run(&self, op: &'a Op, watch: &mut Stopwatch, found: &mut Found) -> Result<i64, Failure> {
+        if let Some(result) = live::run(self, op, watch, found) {
+            return result;
+        }
         match op {
             Op::Write {
                 path,

@@ -1,5 +1,6 @@
 //! Starts the agent, speaks the protocol with it, and ends it.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -135,6 +136,23 @@ impl Agent {
                 other => panic!("unexpected: {other:?}"),
             }
         }
+    }
+
+    /// The whole answers to all of these, in whatever order they come.
+    pub(crate) fn answers(&mut self, ids: &[RequestId]) -> HashMap<RequestId, Answer> {
+        let mut outputs: HashMap<RequestId, Vec<Output>> = ids.iter().map(|id| (*id, Vec::new())).collect();
+        let mut answers = HashMap::new();
+        while answers.len() < ids.len() {
+            match self.receive().expect("the agent must not hang up") {
+                FromAgent::Output { id, output } => outputs.get_mut(&id).expect("asked for").push(output),
+                FromAgent::Done { id, result } => {
+                    let outputs = outputs.remove(&id).expect("asked for, and once");
+                    answers.insert(id, Answer { outputs, result });
+                }
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+        answers
     }
 
     pub(crate) fn ask(&mut self, body: Request) -> Answer {

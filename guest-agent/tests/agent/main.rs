@@ -6,6 +6,7 @@ mod errors;
 mod exec;
 mod harness;
 mod lanes;
+mod live;
 mod ops;
 mod protocol;
 mod space;

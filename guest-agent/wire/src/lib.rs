@@ -13,8 +13,11 @@ pub mod tree;
 
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
 pub use message::{
-    DmesgFrom, DmesgLine, Done, Failure, FromAgent, Hello, LANES, Lane, MountSpec, Output, PROTOCOL, Request,
-    RequestId, Stream, ToAgent, WakeSpec, WalkSpec, WalkSummary,
+    DmesgFrom, DmesgLine, Done, Failure, FromAgent, Hello, LANES, Lane, MAX_LINES, MAX_VALUES, Measured,
+    MountSpec, Output, PROTOCOL, Request, RequestId, SERIES_PART, Stream, ToAgent, WakeSpec, WalkSpec,
+    WalkSummary,
 };
-pub use op::{ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags};
+pub use op::{
+    ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
+};
 pub use tree::{EntryKind, Extent, Source, TreeEntry};

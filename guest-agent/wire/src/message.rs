@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::op::{ContentName, ExecSpec, Op};
-use crate::tree::TreeEntry;
+use crate::tree::{Extent, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
 pub const PROTOCOL: u32 = 2;
@@ -176,6 +176,48 @@ pub enum Output {
     Entries(Vec<TreeEntry>),
     /// Lines of the kernel's log.
     Dmesg(Vec<DmesgLine>),
+    /// Something that an operation measured.
+    Measured(Measured),
+}
+
+/// Most values that the series of one operation hold together.
+pub const MAX_VALUES: usize = 1 << 20;
+/// Most values of a series in one message; a longer one comes in several.
+pub const SERIES_PART: usize = 1 << 14;
+/// Most lines of one text.
+pub const MAX_LINES: usize = 256;
+
+/// What an operation measured, beside how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Measured {
+    /// One number.
+    Figure {
+        /// What it is.
+        name: String,
+        /// Nanoseconds, bytes or a count, by its name.
+        value: i64,
+    },
+    /// More values of a series, in the order in which they were taken.
+    Series {
+        /// What they are.
+        name: String,
+        /// At most [`SERIES_PART`] of them.
+        values: Vec<i64>,
+    },
+    /// Lines of text, such as a kernel stack.
+    Text {
+        /// What it is.
+        name: String,
+        /// At most [`MAX_LINES`].
+        lines: Vec<String>,
+    },
+    /// What a read returned.
+    Data {
+        /// Which round of reading, from 0.
+        round: u32,
+        /// Where the bytes come from, by their offset in the file.
+        extents: Vec<Extent>,
+    },
 }
 
 /// One record of the kernel's log.

@@ -28,6 +28,8 @@ pub struct WriteFlags {
     pub dsync: bool,
     /// `O_DIRECT`; the agent's buffer is aligned to 4096 bytes.
     pub direct: bool,
+    /// Submitted by io_submit(2), and waited for by io_getevents(2). Asynchronous only with `direct`.
+    pub aio: bool,
 }
 
 /// Modes of fallocate(2).
@@ -189,6 +191,137 @@ pub enum Op {
     DropCaches { what: u8 },
     /// Write `value` to `/proc/sys/` + `name` with dots as slashes.
     Sysctl { name: String, value: String },
+    /// Write `content` as [`Op::Write`] does, `chunk` bytes a call, and time each call (series `writes`). After every
+    /// `fsync_every` calls, and after the last, the file is fsynced (series `fsyncs`); 0: never. Figure `bytes`.
+    Burst {
+        path: String,
+        offset: u64,
+        len: u64,
+        chunk: u32,
+        content: ContentName,
+        flags: WriteFlags,
+        fsync_every: u32,
+        pause_ms: u32,
+        within_ms: u64,
+    },
+    /// Read `len` bytes at `offset`, `chunk` bytes a call (0: one call), `times` times, with `pause_ms` between them;
+    /// each call is timed (series `reads`). What the rounds returned comes as [`crate::Output::Data`]: the first one,
+    /// and each that differs from the one before. `contents` are those that it may be. Figure `bytes`: of the last
+    /// round, less than `len` at the file's end.
+    Read {
+        path: String,
+        offset: u64,
+        len: u64,
+        chunk: u32,
+        direct: bool,
+        times: u32,
+        pause_ms: u32,
+        contents: Vec<ContentName>,
+        within_ms: u64,
+    },
+    /// Begin to record a tracepoint, `SYSTEM:NAME`, in a buffer of its own. `filter` in the kernel's own syntax
+    /// (Documentation/trace/events.rst), empty: none.
+    Trace {
+        name: String,
+        event: String,
+        filter: String,
+        /// What [`Op::Collect`] will ask for.
+        fields: Vec<String>,
+    },
+    /// End a trace: figure `events`, and for each of `fields` a series of what stands after `FIELD=`. Events that were
+    /// lost are a failure.
+    Collect { name: String, fields: Vec<String> },
+    /// Look at another lane until it is in one of `states` (letters of `/proc/PID/stat`; empty: any) with one of
+    /// `frames` in its kernel stack (empty: any), and for `lasting_ms` whenever it is looked at. Figures `found` (1 or 0) and `waited` (ns), texts `stack` and
+    /// `state`. 0 only when the lane came to rest before it was seen so; time being up is a failure.
+    Observe {
+        lane: crate::Lane,
+        frames: Vec<String>,
+        states: String,
+        lasting_ms: u64,
+        within_ms: u64,
+    },
+    /// The statistics of the mounted device's writeback, from debugfs: figures by name.
+    Bdi,
+    /// Make a pipe: handles `HANDLE.r` and `HANDLE.w`. `capacity` in bytes (`F_SETPIPE_SZ`), 0: as it comes. Figure
+    /// `capacity`: what it is (`F_GETPIPE_SZ`).
+    Pipe { handle: String, capacity: u32 },
+    /// Make a pair of connected Unix stream sockets: handles `HANDLE.a` and `HANDLE.b`. `SO_SNDBUF` and `SO_RCVBUF` in
+    /// bytes, 0: as they come. Figures `sndbuf` and `rcvbuf`: what the kernel made of it.
+    Socket {
+        handle: String,
+        sndbuf: u32,
+        rcvbuf: u32,
+    },
+    /// Move bytes without copying them: series `calls` (ns), figure `bytes`.
+    Transfer {
+        how: Transfer,
+        from: String,
+        to: String,
+        offset: u64,
+        len: u64,
+        chunk: u32,
+        nonblock: bool,
+        within_ms: u64,
+    },
+    /// vmsplice(2) of a content's first bytes into a pipe: series `calls` (ns), figure `bytes`.
+    Vmsplice {
+        to: String,
+        len: u64,
+        content: ContentName,
+        within_ms: u64,
+    },
+    /// One thread's loop of splice(2) from a file into a pipe (`chunk` bytes; series `fills`) and from the pipe to
+    /// `to` until the pipe is empty (series `drains`). Figure `bytes`.
+    Pump {
+        from: String,
+        through: String,
+        to: String,
+        offset: u64,
+        len: u64,
+        chunk: u32,
+        within_ms: u64,
+    },
+    /// Read `rate` bytes every `every_ms` milliseconds and throw them away, until `len` bytes were read or the other
+    /// end is closed. Figure `bytes`.
+    Consume {
+        from: String,
+        len: u64,
+        rate: u32,
+        every_ms: u32,
+        within_ms: u64,
+    },
+    /// How many bytes a pipe or socket holds for its reader (`FIONREAD`): figure `bytes`.
+    Pending { path: String },
+}
+
+/// How [`Op::Transfer`] moves bytes, `chunk` a call (0: as many as there are left), until `len` were moved, the source
+/// ends, or (with `nonblock`) a call would block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transfer {
+    /// splice(2).
+    Splice,
+    /// tee(2), once.
+    Tee,
+    /// sendfile(2).
+    Sendfile,
+}
+
+impl Op {
+    /// How long it may take beyond what any operation may, in milliseconds: what it sleeps, or its own deadline.
+    pub fn patience_ms(&self) -> u64 {
+        match self {
+            Self::Sleep { millis } => *millis,
+            Self::Burst { within_ms, .. }
+            | Self::Read { within_ms, .. }
+            | Self::Observe { within_ms, .. }
+            | Self::Transfer { within_ms, .. }
+            | Self::Vmsplice { within_ms, .. }
+            | Self::Pump { within_ms, .. }
+            | Self::Consume { within_ms, .. } => *within_ms,
+            _ => 0,
+        }
+    }
 }
 
 /// A program to run in the guest.

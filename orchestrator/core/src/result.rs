@@ -35,12 +35,15 @@ pub struct KernelRef {
     pub digest: String,
 }
 
+/// In place of a crash state's id: what happened while the workload ran.
+pub const LIVE: &str = "live";
+
 /// One broken promise in one crash state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Which kind.
     pub kind: ViolationKind,
-    /// The crash state's id.
+    /// The crash state's id, or [`LIVE`].
     pub state: String,
     /// Which entry of the `expect` list, from 0; `None` for the implicit promise that the filesystem mounts.
     pub expectation: Option<usize>,
@@ -99,6 +102,9 @@ pub struct CellResult {
     pub broken: u64,
     /// Broken promises, the earliest cut first.
     pub violations: Vec<Violation>,
+    /// What live checks measured, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<String>,
     /// Anything that a reader should know besides.
     pub notes: Vec<String>,
     /// Milliseconds by phase; phases of several machines at once are added up.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::{KernelRange, series};
+
 /// What kind of promise was broken. Scenarios name it in `outcome: {violates: KIND}`.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
@@ -21,6 +23,8 @@ pub enum ViolationKind {
     Content,
     /// A file holds bytes of another file.
     StaleData,
+    /// A file holds bytes of an older generation of its own where nothing of it may be left.
+    OldData,
     /// A file holds zeros where it must hold data.
     Zeros,
     /// A file holds bytes that nobody wrote.
@@ -37,6 +41,14 @@ pub enum ViolationKind {
     Dmesg,
     /// Something could not be read.
     Unreadable,
+    /// Something took, or waited, longer than it must.
+    Stall,
+    /// A write that was acknowledged is not there, without any crash.
+    LostWrite,
+    /// A read returned what had been overwritten before it began.
+    StaleRead,
+    /// Something that was measured is not what it must be.
+    Measure,
 }
 
 /// One broken promise in one crash state.
@@ -91,6 +103,8 @@ pub enum Outcome {
     Holds,
     /// A documented hazard: exactly these kinds of violation are seen.
     Violates(Vec<ViolationKind>),
+    /// It depends on the kernel. The ranges do not overlap; a kernel in none of them has nothing declared.
+    Kernels(Vec<(KernelRange, Outcome)>),
 }
 
 /// How a cell's verdict compares with what was declared.
@@ -108,10 +122,23 @@ pub enum Standing {
 }
 
 impl Outcome {
-    /// Compares a verdict with this declaration.
+    /// What is declared for a kernel, by its release; `None` when nothing is.
+    pub fn on(&self, release: &str) -> Option<&Self> {
+        match self {
+            Self::Kernels(list) => {
+                let series = series(release)?;
+                let (_, outcome) = list.iter().find(|(range, _)| range.contains(series))?;
+                Some(outcome)
+            }
+            same => Some(same),
+        }
+    }
+
+    /// Compares a verdict with this declaration, which is one kernel's (see [`Self::on`]): where it depends on the
+    /// kernel, nothing is known.
     pub fn standing(&self, verdict: &Verdict) -> Standing {
         match (self, verdict) {
-            (_, Verdict::Inconclusive { .. }) => Standing::Inconclusive,
+            (_, Verdict::Inconclusive { .. }) | (Self::Kernels(_), _) => Standing::Inconclusive,
             (Self::Holds, Verdict::Pass) => Standing::AsDeclared,
             (Self::Violates(declared), Verdict::Violation { kinds }) => {
                 let mut declared = declared.clone();
@@ -137,6 +164,7 @@ impl std::fmt::Display for ViolationKind {
             Self::Size => "size",
             Self::Content => "content",
             Self::StaleData => "stale-data",
+            Self::OldData => "old-data",
             Self::Zeros => "zeros",
             Self::Garbage => "garbage",
             Self::Listing => "listing",
@@ -145,6 +173,10 @@ impl std::fmt::Display for ViolationKind {
             Self::Fsck => "fsck",
             Self::Dmesg => "dmesg",
             Self::Unreadable => "unreadable",
+            Self::Stall => "stall",
+            Self::LostWrite => "lost-write",
+            Self::StaleRead => "stale-read",
+            Self::Measure => "measure",
         })
     }
 }

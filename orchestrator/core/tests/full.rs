@@ -23,8 +23,8 @@ fn every_line_means_what_it_says() {
 #[test]
 fn variants_override_key_by_key() {
     let scenario = parse(&text());
-    let [plain, image, bigger] = scenario.variants() else {
-        panic!("three variants")
+    let [plain, kernels, image, bigger] = scenario.variants() else {
+        panic!("four variants")
     };
     assert_eq!(image.filesystem.source, FsSource::Image("mine.img".to_owned()));
     assert_eq!(image.filesystem.mount, "data=ordered,commit=1");
@@ -34,6 +34,11 @@ fn variants_override_key_by_key() {
     };
     assert_eq!((*size, mkfs.len()), (1 << 30, 2));
     assert_eq!(bigger.summary, "More room");
+    let on = |release| kernels.outcome.on(release).map(|o| format!("{o:?}"));
+    assert_eq!(on("5.10.0-36-amd64").as_deref(), Some("Holds"));
+    assert_eq!(on("6.12.57+deb13").as_deref(), Some("Violates([OldData, Zeros])"));
+    assert_eq!(on("7.3.1").as_deref(), Some("Violates([Garbage])"));
+    assert_eq!(on("6.6.1"), None);
     assert_eq!(plain.device.bandwidth, Some(100 << 20));
     assert_eq!(bigger.device.bandwidth, None);
     assert_eq!((bigger.device.latency_ms, bigger.device.write_cache), (1, false));
@@ -45,7 +50,7 @@ fn contents_come_in_the_order_of_their_writing() {
     let scenario = parse(&text());
     let contents = scenario.variants()[0].contents();
     let names: Vec<String> = contents.iter().map(coldcut_wire::pattern::label).collect();
-    assert_eq!(names, ["a@0", "a@1", "log@0", "log@1", "log@2"]);
+    assert_eq!(names, ["a@0", "a@1", "log@0", "log@1", "v@0", "log@2"]);
 }
 
 #[test]

@@ -336,6 +336,51 @@ fn foreign_data() {
 }
 
 #[test]
+fn data_of_its_own_that_is_too_old() {
+    let new = "no_old_data: {path: config, than: config@1}";
+    let mixed = vec![content("config@1", 0, 4096), content("config@0", 4096, 4096)];
+    assert_eq!(
+        broken(&one(new, vec![file("config", mixed.clone())])),
+        (
+            ViolationKind::OldData,
+            "config holds config@1 at 0..4096, config@0 at 4096..8192, expected nothing of its own from before config@1"
+        )
+    );
+    // The oldest generation has none before it; zeros and others' data are for other checks to judge.
+    holds(&one(
+        "no_old_data: {path: config, than: config@0}",
+        vec![file("config", mixed)],
+    ));
+    let other = vec![content("config@1", 0, 4096), content("secret@0", 4096, 4096)];
+    holds(&one(new, vec![file("config", other)]));
+    let judgement = one(new, vec![file("config", vec![])]);
+    assert_eq!((judgement.obligations, judgement.findings.len()), (0, 0));
+}
+
+#[test]
+fn data_of_a_deleted_file_is_named_after_it() {
+    let text = STEPS.replace(
+        "workload:\n",
+        "  - write: {path: old/secret, len: 8KiB, content: hush@0}\n  - unlink: old/secret\nworkload:\n",
+    );
+    let text = format!("{text}  - no_foreign_data: config\n");
+    let scenario = Scenario::parse("test.yaml", &text).unwrap_or_else(|e| panic!("{e}"));
+    let stolen = vec![content("hush@0", 0, 8192)];
+    let judgement = judge(
+        &scenario.variants()[0],
+        &marks(&[]),
+        &recovery(vec![file("config", stolen)]),
+    );
+    assert_eq!(
+        broken(&judgement),
+        (
+            ViolationKind::StaleData,
+            "config holds hush@0 of the deleted file old/secret (size 8192), expected only its own data"
+        )
+    );
+}
+
+#[test]
 fn expectations_wait_for_their_moment() {
     let after = variant(&format!("  - {NEW}\n    after: renamed\n"));
     let before = variant("  - content: {path: config, is: config@0}\n    before: renamed\n");

@@ -5,7 +5,7 @@ use std::path::Path;
 use coldcut_core::bisect::{Aim, Answer, Aspect, Behaviour, Next, Search, Seen, Sequential};
 
 use super::journal::{Journal, JournalError, Probe, Question};
-use super::line::Candidate;
+use super::line::{self, Candidate};
 use super::report;
 
 /// A change that was found, with the search that found it.
@@ -22,7 +22,7 @@ pub struct Found {
 /// What a search came to.
 #[derive(Debug)]
 pub struct Conclusion {
-    /// The answers: one, or one for each change and a last one that found none.
+    /// The answer, or with every change those of all parts of the line, in order.
     pub found: Vec<Found>,
     /// Every run.
     pub probes: Vec<Probe>,
@@ -37,7 +37,8 @@ pub struct Drive {
     pub question: Question,
     /// How often kernels are run.
     pub test: Sequential,
-    /// Whether to go on from the first change to the next, until the newest end behaves as the last one found.
+    /// Whether to look for every change: the newest kernel of each series is tested, and wherever two of them in a row
+    /// differ the changes between them are searched, one after the other.
     pub every_change: bool,
 }
 
@@ -55,37 +56,53 @@ impl Drive {
         if !probes.is_empty() {
             say(&format!("going on after {} runs", probes.len()));
         }
+        let last = self.question.line.len() - 1;
+        let mut stops = if self.every_change {
+            line::series_ends(&self.question.line)
+        } else {
+            vec![last]
+        };
+        stops.retain(|stop| *stop > 0);
         let (mut from, mut found) = (0, Vec::new());
-        loop {
-            let search = match self.search(from, &probes) {
-                Ok(search) => search,
-                // The newest kernel changed something, and nothing comes after it.
-                Err(_) if !found.is_empty() => break,
-                Err(error) => return Err(error.into()),
-            };
-            match search.next() {
-                Next::Run(place) => {
-                    let place = from + place;
-                    let candidate = &self.question.line[place];
-                    say(&report::announce(&self.question, from, &search, place, &probes));
-                    let probe = run(place, candidate, self.journal.path()).await?;
-                    self.keep(&mut probes, probe)?;
-                    if let Some(last) = probes.last() {
-                        say(&report::outcome(&self.question, last, self.old(from, &probes)));
+        for to in stops {
+            while from < to {
+                let search = self.search(from, to, &probes)?;
+                match search.next() {
+                    Next::Run(place) => {
+                        let place = from + place;
+                        let candidate = &self.question.line[place];
+                        say(&report::announce(
+                            &self.question,
+                            (from, to),
+                            &search,
+                            place,
+                            &probes,
+                        ));
+                        let probe = run(place, candidate, self.journal.path()).await?;
+                        self.keep(&mut probes, probe)?;
+                        if let Some(last) = probes.last() {
+                            say(&report::outcome(
+                                &self.question,
+                                last,
+                                self.old((from, to), &probes),
+                            ));
+                        }
                     }
-                }
-                Next::Done(answer) => {
-                    let next = match &answer {
-                        Answer::Between { first_new, .. } if self.every_change => Some(from + first_new),
-                        _ => None,
-                    };
-                    found.push(Found { from, search, answer });
-                    match next {
-                        Some(next) => from = next,
-                        None => break,
+                    Next::Done(answer) => {
+                        let change = match &answer {
+                            Answer::Between { first_new, .. } => Some(from + first_new),
+                            _ => None,
+                        };
+                        found.push(Found { from, search, answer });
+                        match change {
+                            Some(change) if self.every_change => from = change,
+                            _ => break,
+                        }
                     }
                 }
             }
+            // The next part begins where this one's last testable kernel is, so that no change falls between two.
+            from = self.newest((from, to), &probes).unwrap_or(from);
         }
         Ok(Conclusion { found, probes })
     }
@@ -96,34 +113,50 @@ impl Drive {
         Ok(())
     }
 
-    /// The search over the line from a place on, with all that is known.
-    fn search(&self, from: usize, probes: &[Probe]) -> Result<Search, coldcut_core::bisect::TooFewKernels> {
-        let mut search = Search::new(self.question.line.len() - from, self.test)?;
-        let old = self.old(from, probes);
-        for probe in probes.iter().filter(|p| p.place >= from) {
+    /// The search over a part of the line, both ends included, with all that is known.
+    fn search(
+        &self,
+        from: usize,
+        to: usize,
+        probes: &[Probe],
+    ) -> Result<Search, coldcut_core::bisect::TooFewKernels> {
+        let mut search = Search::new(to + 1 - from, self.test)?;
+        let old = self.old((from, to), probes);
+        for probe in probes.iter().filter(|p| (from..=to).contains(&p.place)) {
             search.observe(probe.place - from, seen(&self.question, probe, old));
         }
         Ok(search)
     }
 
-    /// The behaviour that counts as the old one: of the oldest kernel that showed any, in its first run.
-    fn old<'p>(&self, from: usize, probes: &'p [Probe]) -> Option<&'p Behaviour> {
+    /// The behaviour that counts as the old one of a part: of its oldest kernel that showed any, in its first run.
+    fn old<'p>(&self, part: (usize, usize), probes: &'p [Probe]) -> Option<&'p Behaviour> {
         let Aim::FirstDifferent(aspect) = self.question.aim else {
             return None;
         };
-        oldest(aspect, from, probes)
+        conclusive(aspect, part, probes)
+            .min_by_key(|(place, _)| *place)
+            .map(|(_, behaviour)| behaviour)
+    }
+
+    fn newest(&self, part: (usize, usize), probes: &[Probe]) -> Option<usize> {
+        let Aim::FirstDifferent(aspect) = self.question.aim else {
+            return None;
+        };
+        conclusive(aspect, part, probes).map(|(place, _)| place).max()
     }
 }
 
-fn oldest(aspect: Aspect, from: usize, probes: &[Probe]) -> Option<&Behaviour> {
-    let conclusive = probes
+/// The runs of a part of the line that say something about an aspect.
+fn conclusive(
+    aspect: Aspect,
+    (from, to): (usize, usize),
+    probes: &[Probe],
+) -> impl Iterator<Item = (usize, &Behaviour)> {
+    probes
         .iter()
-        .filter(|p| p.place >= from)
+        .filter(move |p| (from..=to).contains(&p.place))
         .filter_map(|p| p.behaviour.as_ref().map(|b| (p.place, b)))
-        .filter(|(_, behaviour)| behaviour.aspect(aspect).is_some());
-    conclusive
-        .min_by_key(|(place, _)| *place)
-        .map(|(_, behaviour)| behaviour)
+        .filter(move |(_, behaviour)| behaviour.aspect(aspect).is_some())
 }
 
 /// What a run means to the search.

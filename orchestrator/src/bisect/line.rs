@@ -124,19 +124,19 @@ pub fn in_order(mut candidates: Vec<Candidate>, flavour: Flavour) -> Vec<Candida
     candidates
 }
 
+/// The places of the newest kernel of each series, in order; the last kernel is one of them.
+pub fn series_ends(line: &[Candidate]) -> Vec<usize> {
+    let series = |place: usize| line.get(place).map(|c| c.version().series());
+    (0..line.len())
+        .filter(|place| series(*place) != series(place + 1))
+        .collect()
+}
+
 /// Keeps the newest of each series, and the two ends.
 pub fn newest_of_series(line: Vec<Candidate>) -> Vec<Candidate> {
-    let count = line.len();
-    let series: Vec<String> = line.iter().map(|c| c.version().series()).collect();
-    line.into_iter()
-        .enumerate()
-        .filter(|(place, _)| {
-            *place == 0
-                || place + 1 == count
-                || series.get(place + 1).is_some_and(|next| *next != series[*place])
-        })
-        .map(|(_, candidate)| candidate)
-        .collect()
+    let ends = series_ends(&line);
+    let keep = |(place, candidate)| (place == 0 || ends.contains(&place)).then_some(candidate);
+    line.into_iter().enumerate().filter_map(keep).collect()
 }
 
 /// The place of an end: a series means its newest kernel, as everywhere.

@@ -1,6 +1,7 @@
 //! Finding the kernel that changed something: the world's part. The search itself is [`coldcut_core::bisect`].
 
 pub mod drive;
+pub mod git;
 pub mod journal;
 pub mod line;
 pub mod obtain;

@@ -7,7 +7,7 @@ use crate::kernel::{Flavour, Kernel, Progress, Store, StoreError};
 #[derive(Debug)]
 pub enum Obtained {
     /// It is stored.
-    Kernel(Kernel),
+    Kernel(Box<Kernel>),
     /// It cannot be had (any more); why.
     Gone(String),
 }
@@ -56,7 +56,7 @@ pub fn obtain(store: &Store, candidate: &Candidate, progress: &dyn Progress) -> 
             || (!candidate.packages.is_empty() && same_packages())
     };
     if let Some(kernel) = store.list()?.into_iter().find(is_it) {
-        return Ok(Obtained::Kernel(kernel));
+        return Ok(Obtained::Kernel(Box::new(kernel)));
     }
     if candidate.packages.is_empty() {
         return Ok(Obtained::Gone("it is not in the store any more".to_owned()));
@@ -68,7 +68,7 @@ pub fn obtain(store: &Store, candidate: &Candidate, progress: &dyn Progress) -> 
         ));
     };
     match session.pull_offer(offer, progress) {
-        Ok(kernel) => Ok(Obtained::Kernel(kernel)),
+        Ok(kernel) => Ok(Obtained::Kernel(Box::new(kernel))),
         // Of this kernel: a package that is no kernel, or lacks what a guest needs.
         Err(error @ (StoreError::Deb { .. } | StoreError::Image { .. } | StoreError::Modules { .. })) => {
             Ok(Obtained::Gone(error.to_string()))

@@ -9,7 +9,7 @@ use super::drive::{Conclusion, Found, seen};
 use super::journal::{Probe, Question};
 
 /// What the two sides are called.
-fn words(aim: Aim) -> [&'static str; 2] {
+pub(super) fn words(aim: Aim) -> [&'static str; 2] {
     match aim {
         Aim::FirstBad => ["good", "bad"],
         Aim::FirstGood => ["bad", "good"],
@@ -22,7 +22,13 @@ fn word(aim: Aim, side: Side) -> &'static str {
 }
 
 /// The kernel to be run next, and why it.
-pub fn announce(question: &Question, from: usize, search: &Search, place: usize, probes: &[Probe]) -> String {
+pub fn announce(
+    question: &Question,
+    (from, to): (usize, usize),
+    search: &Search,
+    place: usize,
+    probes: &[Probe],
+) -> String {
     let number = probes.len() + 1;
     let name = question.line[place].describe();
     let runs = probes.iter().filter(|p| p.place == place).count();
@@ -38,7 +44,7 @@ pub fn announce(question: &Question, from: usize, search: &Search, place: usize,
             format!("{left} left, about {more} more to test")
         }
         None if place == from => "the old end".to_owned(),
-        None if place + 1 == question.line.len() => "the new end".to_owned(),
+        None if place == to => "the new end".to_owned(),
         None => "in place of an untestable end".to_owned(),
     };
     format!("run {number}: {name}{again} ({why})")
@@ -71,13 +77,43 @@ fn behaved(question: &Question, probe: &Probe) -> String {
 /// The whole answer.
 pub fn conclusion(question: &Question, conclusion: &Conclusion, dir: &Path) -> String {
     let mut text = String::new();
-    let several = conclusion.found.len() > 1;
-    for found in &conclusion.found {
-        if several && !matches!(found.answer, Answer::Between { .. }) {
-            let last = &question.line[question.line.len() - 1];
-            let _ = writeln!(text, "from there to {}: no change", last.describe());
+    let changes = |found: &&Found| matches!(found.answer, Answer::Between { .. });
+    let shown: Vec<&Found> = match &conclusion.found[..] {
+        [only] => vec![only],
+        several => several.iter().filter(changes).collect(),
+    };
+    for found in &shown {
+        answer(&mut text, question, found, &conclusion.probes, dir);
+    }
+    if conclusion.found.len() > 1 {
+        let also = if shown.is_empty() {
+            "no change: the"
         } else {
-            answer(&mut text, question, found, &conclusion.probes, dir);
+            "no other change: between these the"
+        };
+        let _ = writeln!(
+            text,
+            "{also} newest kernels of all series in a row are alike, or could not be tested"
+        );
+        let of = |found: &Found| {
+            let all = untestable(question, found, &conclusion.probes).into_iter();
+            all.map(|(place, why)| (found.from + place, why))
+                .collect::<Vec<_>>()
+        };
+        let mut said: Vec<usize> = shown
+            .iter()
+            .flat_map(|found| of(found))
+            .map(|(place, _)| place)
+            .collect();
+        for (place, why) in conclusion.found.iter().flat_map(of) {
+            if !said.contains(&place) {
+                said.push(place);
+                let _ = writeln!(
+                    text,
+                    "  untestable      {}: {why}",
+                    question.line[place].describe()
+                );
+            }
         }
     }
     let mut places: Vec<usize> = conclusion.probes.iter().map(|p| p.place).collect();
@@ -185,7 +221,7 @@ fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe
         details(text, question, found, &label, place, probes, dir);
     }
     for (place, why) in untestable {
-        let _ = writeln!(text, "  untestable  {}: {why}", name(place));
+        let _ = writeln!(text, "  untestable      {}: {why}", name(place));
     }
 }
 
@@ -218,16 +254,16 @@ fn details(
         Some(runs) if runs.total() > 1 => format!(" ({} runs)", runs.total()),
         _ => String::new(),
     };
-    let _ = writeln!(text, "  {label:<11} {}{flaky}", behaved(question, probe));
+    let _ = writeln!(text, "  {label:<15} {}{flaky}", behaved(question, probe));
     if let (Some((run, cell)), Some((state, evidence))) = (&probe.run, &probe.violation) {
-        let _ = writeln!(text, "              {evidence}");
+        let _ = writeln!(text, "                  {evidence}");
         let _ = writeln!(
             text,
-            "              coldcut replay {}/{cell}/{state}",
+            "                  coldcut replay {}/{cell}/{state}",
             dir.join(run).display()
         );
     } else if let Some((run, _)) = &probe.run {
-        let _ = writeln!(text, "              coldcut show {}", dir.join(run).display());
+        let _ = writeln!(text, "                  coldcut show {}", dir.join(run).display());
     }
 }
 
@@ -258,9 +294,10 @@ fn untestable(question: &Question, found: &Found, probes: &[Probe]) -> Vec<(usiz
 
 /// The exit code: 0 a change was found, 1 there is none to find, 3 nothing could be tested.
 pub fn exit_code(conclusion: &Conclusion) -> u8 {
-    match conclusion.found.first().map(|found| &found.answer) {
-        Some(Answer::Between { .. }) => 0,
-        Some(Answer::Alike { .. } | Answer::WrongWay { .. }) => 1,
-        Some(Answer::Untestable { .. }) | None => 3,
-    }
+    let code = |found: &Found| match found.answer {
+        Answer::Between { .. } => 0,
+        Answer::Alike { .. } | Answer::WrongWay { .. } => 1,
+        Answer::Untestable { .. } => 3,
+    };
+    conclusion.found.iter().map(code).min().unwrap_or(3)
 }

@@ -1,9 +1,24 @@
 //! `coldcut bench`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
+
+use super::machines::{MachineArgs, open_lab};
+use crate::bench::RecoveryOptions;
+use crate::report::EventSink;
+
+/// Without a subcommand: `recovery`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct BenchArgs {
+    #[command(subcommand)]
+    command: Option<BenchCommand>,
+    #[command(flatten)]
+    recovery: RecoveryArgs,
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
@@ -19,10 +34,47 @@ pub(super) enum BenchCommand {
         #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=600))]
         seconds: u64,
     },
+    /// What a crash state costs: cold boots, fresh clones, screening and the host's loop mounts, of one recording
+    Recovery(RecoveryArgs),
 }
 
-pub(super) fn run(command: &BenchCommand) -> anyhow::Result<ExitCode> {
+#[derive(Debug, clap::Args)]
+pub(super) struct RecoveryArgs {
+    /// Kernel of the store
+    #[arg(short, long, default_value = "6.12")]
+    kernel: String,
+    /// Turns that each way gets
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    turns: u16,
+    #[command(flatten)]
+    machines: MachineArgs,
+}
+
+async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
+    let kernel = Arc::new(crate::kernel::Store::open_default()?.find(&args.kernel)?);
+    let lab = open_lab(&args.machines, EventSink::new(Vec::new()), &kernel).await?;
+    let options = RecoveryOptions {
+        qemu: lab.qemu.clone(),
+        accel: lab.accel.clone(),
+        kernel,
+        turns: args.turns.into(),
+    };
+    drop(lab);
+    print!("{}", crate::bench::recovery(options).await?);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        None => recovery(&args.recovery).await,
+        Some(BenchCommand::Recovery(args)) => recovery(&args).await,
+        Some(command) => tokio::task::spawn_blocking(move || measure(&command)).await?,
+    }
+}
+
+fn measure(command: &BenchCommand) -> anyhow::Result<ExitCode> {
     let report = match command {
+        BenchCommand::Recovery(_) => return Ok(ExitCode::SUCCESS),
         BenchCommand::Core { entries } => crate::bench::core(*entries)?.to_string(),
         BenchCommand::Device { seconds } => crate::bench::device(Duration::from_secs(*seconds))?.to_string(),
     };

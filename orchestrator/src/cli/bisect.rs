@@ -13,7 +13,8 @@ use coldcut_core::verdict::Verdict;
 
 use super::ResultsArg;
 use super::batch::{Batch, Ran};
-use super::kernel::{ArchiveArgs, Terminal};
+use super::bisect_git::{self, GitArgs};
+use super::kernel::{ArchiveArgs, on_terminal};
 use super::machines::{MachineArgs, TrustArgs};
 use crate::bisect::drive::Drive;
 use crate::bisect::journal::{self, Journal, Probe, Question};
@@ -54,10 +55,10 @@ pub(super) struct BisectArgs {
         required_unless_present = "among",
         requires = "bad"
     )]
-    good: Option<String>,
+    pub(super) good: Option<String>,
     /// A bad kernel
     #[arg(long, value_name = "KERNEL", requires = "good")]
-    bad: Option<String>,
+    pub(super) bad: Option<String>,
     /// Search these kernels of the store, in this order, in place of --good and --bad
     #[arg(long, value_name = "KERNEL", value_delimiter = ',', conflicts_with_all = ["good", "bad"])]
     among: Vec<String>,
@@ -69,14 +70,15 @@ pub(super) struct BisectArgs {
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "kinds",
           conflicts_with = "first_good")]
     until_different: Option<What>,
-    /// With --until-different: go on from each change to the next, up to the newer end
+    /// With --until-different: find every change; the newest kernel of each series is tested, and where two in a row
+    /// differ the changes between them are searched
     #[arg(long, requires = "until_different")]
     every_change: bool,
     /// What makes a kernel good or bad
     #[arg(long, value_enum, default_value_t = Word::Verdict)]
     by: Word,
     #[command(flatten)]
-    care: CareArgs,
+    pub(super) care: CareArgs,
     /// Only the newest kernel of each series between the ends
     #[arg(long)]
     newest_of_series: bool,
@@ -85,23 +87,25 @@ pub(super) struct BisectArgs {
     stored: bool,
     /// Go on with the last unfinished search that asked the same, or with the one in DIR
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    resume: Option<PathBuf>,
+    pub(super) resume: Option<String>,
     /// Seed of everything that is sampled
     #[arg(long, default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
+    #[command(flatten)]
+    pub(super) git: GitArgs,
     #[command(flatten)]
     archive: ArchiveArgs,
     #[command(flatten)]
-    trust: TrustArgs,
+    pub(super) trust: TrustArgs,
     #[command(flatten)]
-    machines: MachineArgs,
+    pub(super) machines: MachineArgs,
     #[command(flatten)]
-    results: ResultsArg,
+    pub(super) results: ResultsArg,
 }
 
 /// How much flaky kernels are cared about.
 #[derive(Debug, clap::Args)]
-struct CareArgs {
+pub(super) struct CareArgs {
     /// Run each kernel up to N times: one bad run makes it bad, N good ones make it good. Without --miss this covers
     /// bad kernels that look good in some runs; how many, the search says
     #[arg(long, value_name = "N")]
@@ -144,7 +148,7 @@ impl From<Word> for By {
 
 impl CareArgs {
     /// The test for each of `count` kernels, and what to say about it.
-    fn test(&self, count: usize, aim: Aim) -> anyhow::Result<(Sequential, Option<String>)> {
+    pub(super) fn test(&self, count: usize, aim: Aim) -> anyhow::Result<(Sequential, Option<String>)> {
         // Each kernel is decided at most once, so the errors of all of them add up to no more than the whole.
         let error = self.error / count.max(1) as f64;
         let bad = if aim == Aim::FirstGood {
@@ -217,9 +221,12 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
         line: Vec::new(),
         command_line: std::env::args().collect(),
     };
+    if args.git.wanted() {
+        return bisect_git::run(&args, file, question, store).await;
+    }
     let results = &args.results.results;
     let journal = if let Some(dir) = &args.resume {
-        let dir = (!dir.as_os_str().is_empty()).then_some(dir.as_path());
+        let dir = (!dir.is_empty()).then(|| Path::new(dir));
         let (journal, asked) = Journal::resume(results, dir, &question)?;
         question = asked;
         journal
@@ -237,7 +244,7 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
         Journal::create(results, &question, &file.text)?
     };
     let count = question.line.len();
-    let (test, care) = args.care.test(count, aim)?;
+    let (test, caution) = args.care.test(count, aim)?;
     println!(
         "{} kernels from {} to {}: at most {} to test when nothing is flaky or untestable; {}",
         count,
@@ -246,8 +253,8 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
         (count - 1).next_power_of_two().ilog2() + 2,
         journal.path().display()
     );
-    if let Some(care) = care {
-        println!("{care}");
+    if let Some(caution) = caution {
+        println!("{caution}");
     }
 
     let dir = journal.path().to_owned();
@@ -268,7 +275,7 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
                     Obtained::Kernel(kernel) => {
                         let batch = Batch {
                             files: vec![Arc::clone(&file)],
-                            kernels: vec![(candidate.name.clone(), Arc::new(kernel))],
+                            kernels: vec![(candidate.name.clone(), Arc::new(*kernel))],
                             variants: &variants,
                             seed: args.seed,
                             policy: args.trust.policy(),
@@ -278,7 +285,7 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
                             shard: None,
                             repeat: 1,
                         };
-                        probe_of(batch.run().await?)?
+                        probe_of(&batch.run().await?)?
                     }
                     Obtained::Gone(why) => nothing(&why),
                 };
@@ -295,9 +302,9 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
                 dir.display()
             )
         })?;
-    let text = report::conclusion(&drive.question, &conclusion, &dir);
-    drive.journal.finish(&text)?;
-    print!("\n{text}");
+    let answer = report::conclusion(&drive.question, &conclusion, &dir);
+    drive.journal.finish(&answer)?;
+    print!("\n{answer}");
     Ok(ExitCode::from(report::exit_code(&conclusion)))
 }
 
@@ -348,10 +355,7 @@ async fn find_line(args: &BisectArgs, store: &Store, aim: Aim) -> anyhow::Result
     let flavour = line::flavour_of(ends)?;
     let (store, ask) = (store.clone(), !args.stored);
     let (all, note) = tokio::task::spawn_blocking(move || {
-        let progress = Terminal::new();
-        let found = obtain::candidates(&store, ask, &progress);
-        progress.done();
-        found
+        on_terminal(|progress| obtain::candidates(&store, ask, progress))
     })
     .await??;
     if let Some(note) = note {
@@ -379,10 +383,7 @@ async fn find_line(args: &BisectArgs, store: &Store, aim: Aim) -> anyhow::Result
 async fn pulled(store: &Store, candidate: &Candidate) -> anyhow::Result<Obtained> {
     let (store, candidate) = (store.clone(), candidate.clone());
     Ok(tokio::task::spawn_blocking(move || {
-        let progress = Terminal::new();
-        let obtained = obtain::obtain(&store, &candidate, &progress);
-        progress.done();
-        obtained
+        on_terminal(|progress| obtain::obtain(&store, &candidate, progress))
     })
     .await??)
 }
@@ -397,7 +398,7 @@ pub(super) fn screen() -> Vec<Box<dyn Reporter>> {
 }
 
 /// A run of nothing.
-fn nothing(why: &str) -> Probe {
+pub(super) fn nothing(why: &str) -> Probe {
     Probe {
         place: 0,
         kernel: String::new(),
@@ -411,7 +412,7 @@ fn nothing(why: &str) -> Probe {
 }
 
 /// What a run of one cell showed.
-pub(super) fn probe_of(ran: Ran) -> anyhow::Result<Probe> {
+pub(super) fn probe_of(ran: &Ran) -> anyhow::Result<Probe> {
     let cell = ran.result.cells.first().context("the run has no cell")?;
     let id = &cell.cell.id;
     let recording = CellDir::open(&ran.dir.join("cells").join(id))

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::kernel::manifest::Origin;
 use crate::kernel::recipe::Recipe;
-use crate::kernel::{Kernel, Progress, Store, StoreError};
+use crate::kernel::{Kernel, Progress, Silent, Store, StoreError};
 
 /// Commands of `coldcut kernel`.
 #[derive(Debug, Subcommand)]
@@ -326,14 +326,26 @@ fn say(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Does something with its progress shown on a terminal, and nowhere else.
+pub(super) fn on_terminal<T>(work: impl FnOnce(&dyn Progress) -> T) -> T {
+    if std::io::stderr().is_terminal() {
+        let progress = Terminal::new();
+        let result = work(&progress);
+        progress.done();
+        result
+    } else {
+        work(&Silent)
+    }
+}
+
 /// Progress on standard error: a bar on a terminal, lines elsewhere.
-pub(super) struct Terminal {
+struct Terminal {
     bar: Option<ProgressBar>,
     last: Mutex<String>,
 }
 
 impl Terminal {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -345,7 +357,7 @@ impl Terminal {
         }
     }
 
-    pub(super) fn done(&self) {
+    fn done(&self) {
         if let Some(bar) = &self.bar {
             bar.set_style(ProgressStyle::default_spinner());
             bar.set_message("");

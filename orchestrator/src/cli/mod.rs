@@ -3,7 +3,9 @@
 mod batch;
 mod bench;
 mod bisect;
+mod bisect_git;
 mod check;
+mod diff;
 mod doctor;
 pub mod kernel;
 mod log;
@@ -14,6 +16,7 @@ mod replay;
 mod reports;
 mod run;
 mod show;
+mod stories;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +25,9 @@ use clap::{Parser, Subcommand};
 
 /// Exit code for a wrong command line, a wrong scenario, or a machine that lacks something.
 pub const USAGE: u8 = 2;
+
+/// Exit code that ends a `git bisect run`, where [`USAGE`] would count as bad.
+pub const ABORT: u8 = 255;
 
 /// Cuts the power at every write barrier of a Linux filesystem workload, reboots, and says what survived.
 #[derive(Debug, Parser)]
@@ -35,6 +41,8 @@ pub struct Cli {
 enum Command {
     /// Run scenarios: record, cut, recover, judge
     Run(run::RunArgs),
+    /// Reproduce the war stories on every kernel, and show what happened as a grid
+    Stories(stories::StoriesArgs),
     /// Validate scenario files without running them
     Check(check::CheckArgs),
     /// Show a run's results again
@@ -46,6 +54,7 @@ enum Command {
     /// Recover and judge one crash state of a run again, verbosely
     Replay(replay::ReplayArgs),
     Bisect(Box<bisect::BisectArgs>),
+    Diff(diff::DiffArgs),
     /// The kernel store
     #[command(subcommand)]
     Kernel(kernel::KernelCommand),
@@ -53,8 +62,7 @@ enum Command {
     #[command(subcommand)]
     Log(log::LogCommand),
     /// Measure, always beside a peer in the same run
-    #[command(subcommand)]
-    Bench(bench::BenchCommand),
+    Bench(bench::BenchArgs),
     /// Say what this machine has and lacks
     Doctor(doctor::DoctorArgs),
 }
@@ -74,18 +82,20 @@ pub struct ResultsArg {
 pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
+        Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => Ok(check::run(&args)),
         Command::Show(args) => show::run(&args),
         Command::Matrix(args) => matrix::run(*args).await,
         Command::Merge(args) => tokio::task::spawn_blocking(move || merge::run(&args)).await?,
         Command::Replay(args) => replay::run(args).await,
+        Command::Diff(args) => diff::run(args).await,
         Command::Bisect(args) => bisect::run(*args).await,
         Command::Kernel(command) => {
             tokio::task::spawn_blocking(move || kernel::run(command)).await??;
             Ok(ExitCode::SUCCESS)
         }
         Command::Log(command) => log::run(command).await,
-        Command::Bench(command) => tokio::task::spawn_blocking(move || bench::run(&command)).await?,
+        Command::Bench(args) => bench::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
     }
 }

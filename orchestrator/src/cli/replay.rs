@@ -7,16 +7,21 @@ use anyhow::{Context as _, bail};
 use coldcut_core::mark::Mark;
 use coldcut_core::oracle::{self, History};
 use coldcut_core::recovery::{Recovery, Trust};
+use coldcut_core::result::{CellRef, LIVE, Totals};
+use coldcut_core::scenario::Variant;
 use coldcut_core::state::StateId;
 use coldcut_wire::{EntryKind, Source, TreeEntry};
 
 use super::ResultsArg;
 use super::machines::{MachineArgs, open_lab};
-use crate::report::{EventSink, Progress};
+use crate::kernel::Kernel;
+use crate::report::{EventSink, Progress, render_cell};
 use crate::results::{CellDir, find_run, load_run, state_path};
+use crate::run::cell::{CellJob, run_cell};
 use crate::run::record::mount_of;
 use crate::run::recorded::LoadedRecording;
 use crate::run::recover::{Machines, RecoverJob, Recoverer as _};
+use crate::run::tiers::Policy;
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +66,9 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         .or(recorded_on.map(|k| k.digest.as_str()))
         .unwrap_or(&cell.kernel);
     let kernel = Arc::new(store.find(wanted)?);
+    if state_id == LIVE {
+        return run_live(args, cell.clone(), file, variant, kernel).await;
+    }
     let cell_dir = CellDir::open(&dir.join("cells").join(cell_id))?;
     let recording = LoadedRecording::load(&cell_dir)?;
     for warning in &recording.warnings {
@@ -115,6 +123,33 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         println!("  all held");
     }
     Ok(ExitCode::from(u8::from(!judgement.findings.is_empty())))
+}
+
+/// What was seen while the workload ran cannot be rebuilt from a log: the cell runs again.
+async fn run_live(
+    args: ReplayArgs,
+    cell: CellRef,
+    file: ScenarioFile,
+    variant: Variant,
+    kernel: Arc<Kernel>,
+) -> anyhow::Result<ExitCode> {
+    if args.raw.is_some() {
+        bail!("what was seen while the workload ran has no disk image; name a crash state for --raw");
+    }
+    let events = EventSink::new(vec![Box::new(Progress::new())]);
+    let lab = Arc::new(open_lab(&args.machines, events, &kernel).await?);
+    let dir = tempfile::tempdir()?;
+    let job = CellJob {
+        dir: CellDir::open(dir.path())?,
+        file: Arc::new(file),
+        cell,
+        variant,
+        kernel,
+        policy: Policy::Cold,
+    };
+    let result = run_cell(lab, Arc::new(Machines), job).await;
+    print!("{}", render_cell("(this run is not kept)", &result));
+    Ok(ExitCode::from(Totals::of([result.standing]).exit_code()))
 }
 
 fn explain(mark: &Mark) -> String {

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use coldcut_core::bisect::{Behaviour, Quality};
+use coldcut_core::result::RunResult;
 use coldcut_core::shard::Shard;
 
 use super::batch::Batch;
+use super::bisect::Word;
 use super::machines::{MachineArgs, TrustArgs};
 use super::reports::ReportArgs;
-use super::{ResultsArg, USAGE};
+use super::{ABORT, ResultsArg, USAGE};
 use crate::report::{JsonLines, Progress, Reporter, render_run};
 use crate::scenario_file::ScenarioFile;
 
@@ -38,6 +41,12 @@ pub(super) struct RunArgs {
     repeat: u32,
     #[command(flatten)]
     reports: ReportArgs,
+    /// For `git bisect run`: exit with 0 when every cell is good, 1 when one is bad, else 125 (untestable); with 255,
+    /// which ends the search, when nothing could be run. Good is `holds` and bad `violates`, or with `declared`, good is
+    /// as declared and bad is not
+    #[arg(long, value_enum, value_name = "BY", num_args = 0..=1, require_equals = true,
+          default_missing_value = "verdict")]
+    bisect: Option<Word>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -47,8 +56,35 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let Some(by) = args.bisect else {
+        return attempt(&args).await.map(|ran| match ran {
+            Some(result) if result.cells.is_empty() && args.shard.is_some() => {
+                // Another part has them.
+                eprintln!("no cell is in this part");
+                ExitCode::SUCCESS
+            }
+            Some(result) => ExitCode::from(result.totals.exit_code()),
+            None => ExitCode::from(USAGE),
+        });
+    };
+    // Whatever kept us from running says nothing about the kernel: it must not steer a search, but end it.
+    Ok(match attempt(&args).await {
+        Ok(Some(result)) => {
+            let quality = |cell| Behaviour::of(cell, None).quality(by.into());
+            ExitCode::from(Quality::worst(result.cells.iter().map(quality)).exit_code())
+        }
+        Ok(None) => ExitCode::from(ABORT),
+        Err(error) => {
+            eprintln!("coldcut: {error:#}");
+            ExitCode::from(ABORT)
+        }
+    })
+}
+
+/// Runs what is asked for; `None` when a scenario is wrong, which was said.
+async fn attempt(args: &RunArgs) -> anyhow::Result<Option<RunResult>> {
     let Some(files) = read_all(&args.files) else {
-        return Ok(ExitCode::from(USAGE));
+        return Ok(None);
     };
     let store = crate::kernel::Store::open_default()?;
     let kernels = args
@@ -81,12 +117,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         print!("{}", render_run(&ran.result));
         println!("results: {}", ran.dir.display());
     }
-    if ran.result.cells.is_empty() && args.shard.is_some() {
-        // Another part has them.
-        eprintln!("no cell is in this part");
-        return Ok(ExitCode::SUCCESS);
-    }
-    Ok(ExitCode::from(ran.result.totals.exit_code()))
+    Ok(Some(ran.result))
 }
 
 /// Reads every file; complains about all that are wrong.

@@ -19,6 +19,8 @@ pub struct BootImage {
 pub enum Backend {
     /// An NBD server, by its Unix socket.
     Nbd(PathBuf),
+    /// A raw file, written to by QEMU itself: for comparisons.
+    File(PathBuf),
     /// Nobody: so many bytes of zeros. For a guest that is to be saved and knows no disk yet.
     Zeros(u64),
 }
@@ -67,6 +69,8 @@ pub struct MachineSpec {
     pub accel: Accel,
     /// The disk under test, if any.
     pub disk: Option<DiskSpec>,
+    /// Whether the kernel's command line is trimmed for quick boots; a plain one is what a script would pass.
+    pub trimmed: bool,
     /// Words added to the kernel's command line.
     pub extra_cmdline: String,
 }
@@ -81,6 +85,11 @@ pub(super) mod fds {
 /// The kernel's command line. Each word either makes a boot cheaper or makes it more deterministic; none changes
 /// what a filesystem does.
 pub fn kernel_command_line(spec: &MachineSpec) -> String {
+    if !spec.trimmed {
+        return format!("console=ttyS0 panic=-1 {}", spec.extra_cmdline)
+            .trim_end()
+            .to_owned();
+    }
     let mut words = vec![
         "console=ttyS0",
         // A panic must end the machine at once: with -no-reboot the reset ends QEMU.
@@ -198,12 +207,17 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
         node
     };
     let name = if disk.tap.is_some() { "below" } else { "disk" };
-    let client = node(match &disk.backend {
+    let mut client = node(match &disk.backend {
         Backend::Nbd(socket) => json!({
             "driver": "nbd",
             "node-name": name,
             "server": { "type": "unix", "path": socket },
             "export": "",
+        }),
+        Backend::File(path) => json!({
+            "driver": "file",
+            "node-name": name,
+            "filename": path,
         }),
         Backend::Zeros(size) => json!({
             "driver": "null-co",
@@ -212,6 +226,10 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
             "read-zeroes": true,
         }),
     });
+    if matches!(disk.backend, Backend::File(_)) {
+        // A temporary file may be on a filesystem that has no direct I/O.
+        client["cache"]["direct"] = false.into();
+    }
     let Some(tap) = &disk.tap else { return vec![client] };
     let tap = node(json!({
         "driver": "blklogwrites",
@@ -263,6 +281,7 @@ mod tests {
                 physical_block_size: 4096,
                 tap: None,
             }),
+            trimmed: true,
             extra_cmdline: String::new(),
         }
     }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::result::{CellResult, RunResult, Totals};
+use coldcut_core::result::{CellResult, LIVE, RunResult, StateCounts, Totals, Violation};
 use coldcut_core::rounds::{Rounds, rounds};
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 use super::words::rate;
 
 /// A verdict in a few words.
-pub(super) fn verdict_text(verdict: &Verdict) -> String {
+pub fn verdict_text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Pass => "holds".to_owned(),
         Verdict::Violation { kinds } => format!("violates {}", kind_list(kinds)),
@@ -31,6 +31,10 @@ pub(super) fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Holds => "holds".to_owned(),
         Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
+        Outcome::Kernels(list) => {
+            let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
+            format!("nothing here, only for {}", ranges.join(", "))
+        }
     }
 }
 
@@ -79,7 +83,13 @@ pub fn render_run(run: &RunResult) -> String {
             let _ = writeln!(text, "    {flaky}{}", rate(rounds));
         }
         for violation in first_of_each_kind(cell) {
-            let _ = writeln!(text, "    {}: {}", violation.kind, violation.evidence);
+            let _ = writeln!(
+                text,
+                "    {}: {} ({})",
+                violation.kind,
+                violation.evidence,
+                confirmation(violation)
+            );
             let _ = writeln!(
                 text,
                 "      coldcut replay {}/{}/{}",
@@ -89,13 +99,41 @@ pub fn render_run(run: &RunResult) -> String {
         if let Verdict::Inconclusive { cause } = &cell.verdict {
             let _ = writeln!(text, "    {}", cause.replace('\n', "\n    "));
         }
+        for line in shown_measurements(cell) {
+            let _ = writeln!(text, "    {line}");
+        }
         for note in &cell.notes {
             let _ = writeln!(text, "    note: {note}");
         }
     }
+    let sum = |of: fn(&StateCounts) -> u64| run.cells.iter().map(|c| of(&c.states)).sum::<u64>();
+    let _ = writeln!(
+        text,
+        "contents recovered: {} screened only, {} on fresh clones, {} by cold boots, {} not",
+        sum(|s| s.screened),
+        sum(|s| s.fresh),
+        sum(|s| s.cold),
+        sum(|s| s.inconclusive)
+    );
     let totals = run.totals;
     let _ = writeln!(text, "{}", totals_text(totals));
     text
+}
+
+/// Whether a booted kernel showed it too.
+pub(super) fn confirmation(violation: &Violation) -> &'static str {
+    match violation.confirmed {
+        _ if violation.state == LIVE => "seen while it ran",
+        Some(true) => "confirmed by a cold boot",
+        Some(false) => "NOT CONFIRMED by a cold boot",
+        None => "not confirmed: no kernel could be booted for it",
+    }
+}
+
+/// What was measured, but for what stands there as evidence already.
+pub(super) fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
+    let told = |line: &&String| !cell.violations.iter().any(|v| v.evidence == **line);
+    cell.measured.iter().filter(told)
 }
 
 pub(super) fn first_of_each_kind(
@@ -115,15 +153,19 @@ fn row(rounds: &Rounds<'_>) -> [String; 10] {
         Verdict::Inconclusive { .. } => "inconclusive".to_owned(),
         verdict => verdict_text(verdict),
     };
+    let s = &cell.states;
+    // A live variant has no crash states.
+    let none = s.cuts == 0 && !cell.measured.is_empty();
+    let count = |n: u64| if none { "-".to_owned() } else { n.to_string() };
     [
         cell.cell.scenario.clone(),
         cell.cell.variant.clone(),
         cell.cell.kernel.clone(),
         outcome_text(&cell.declared),
         seen,
-        cell.states.cuts.to_string(),
-        cell.states.total.to_string(),
-        cell.states.distinct.to_string(),
+        count(s.cuts),
+        count(s.total),
+        count(s.distinct),
         cell.obligations.to_string(),
         standing_text(rounds.standing()).to_owned(),
     ]
@@ -162,8 +204,8 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
     let s = &cell.states;
     let _ = writeln!(
         text,
-        "  states      {} cuts, {} states, {} distinct; recovered {} cold, {} on clones; {} inconclusive, {} left out",
-        s.cuts, s.total, s.distinct, s.cold, s.fresh, s.inconclusive, s.left_out
+        "  states      {} cuts, {} states, {} distinct; recovered: {} screened only, {} on fresh clones, {} by cold boots; {} inconclusive, {} left out",
+        s.cuts, s.total, s.distinct, s.screened, s.fresh, s.cold, s.inconclusive, s.left_out
     );
     let _ = writeln!(
         text,
@@ -177,12 +219,21 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
         .collect();
     let _ = writeln!(text, "  time        {}", times.join(", "));
     for violation in &cell.violations {
-        let _ = writeln!(text, "  {}: {}", violation.kind, violation.evidence);
+        let _ = writeln!(
+            text,
+            "  {}: {} ({})",
+            violation.kind,
+            violation.evidence,
+            confirmation(violation)
+        );
         let _ = writeln!(
             text,
             "    coldcut replay {run}/{}/{}",
             cell.cell.id, violation.state
         );
+    }
+    for line in shown_measurements(cell) {
+        let _ = writeln!(text, "  measured: {line}");
     }
     for note in &cell.notes {
         let _ = writeln!(text, "  note: {note}");

@@ -218,6 +218,11 @@ impl CellDir {
         self.path.join("write.log.order")
     }
 
+    /// What the workload's steps measured.
+    pub fn measurements(&self) -> PathBuf {
+        self.path.join("measurements.json")
+    }
+
     /// A console's file, by the name of what its machine was for.
     pub fn console(&self, name: &str) -> PathBuf {
         self.path.join("consoles").join(format!("{name}.log"))

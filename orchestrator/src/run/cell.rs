@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::index::{Digest, DigestCursor};
+use coldcut_core::live;
 use coldcut_core::oracle::{History, Judge, Tally};
 use coldcut_core::recovery::{Recovery, Trust};
-use coldcut_core::result::{CellRef, CellResult, KernelRef, StateCounts, Violation};
+use coldcut_core::result::{CellRef, CellResult, KernelRef, LIVE, StateCounts, Violation};
 use coldcut_core::scenario::Variant;
 use coldcut_core::state::CrashState;
 use coldcut_core::verdict::{Finding, Judgement, Standing, Verdict};
 
 use super::lab::Lab;
+use super::live as witnesses;
 use super::record::{RecordJob, mount_of, record};
 use super::recorded::LoadedRecording;
 use super::recover::{RecoverJob, Recoverer};
@@ -48,12 +50,17 @@ struct Seen {
     obligations: u64,
     broken: u64,
     violations: Vec<Violation>,
+    measured: Vec<String>,
     notes: Vec<String>,
     doubts: Vec<String>,
 }
 
 /// Records, cuts, recovers and judges a cell. Never fails: what goes wrong makes it Inconclusive.
-pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJob) -> CellResult {
+pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
+    lab: Arc<Lab>,
+    recoverer: Arc<R>,
+    job: CellJob,
+) -> CellResult {
     let timings = Arc::new(Timings::default());
     let mut seen = Seen::default();
     // Only where a mode was asked for is it no defect of the scenario that there is no such filesystem.
@@ -66,7 +73,13 @@ pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJ
             Verdict::Inconclusive { cause: unknown.0 }
         }
     };
-    let standing = match job.variant.outcome.standing(&verdict) {
+    // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
+    let declared = job
+        .variant
+        .outcome
+        .on(job.kernel.release())
+        .unwrap_or(&job.variant.outcome);
+    let standing = match declared.standing(&verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
             Standing::Inconclusive
@@ -89,13 +102,14 @@ pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJ
         cell: job.cell,
         filesystem: mount.fstype,
         mount: options.join(","),
-        declared: job.variant.outcome.clone(),
+        declared: declared.clone(),
         verdict,
         standing,
         states: seen.states,
         obligations: seen.obligations,
         broken: seen.broken,
         violations: seen.violations,
+        measured: seen.measured,
         notes: seen.notes.into_iter().chain(seen.doubts).collect(),
         millis: timings.millis(),
     };
@@ -105,7 +119,7 @@ pub async fn run_cell<R: Recoverer>(lab: Arc<Lab>, recoverer: Arc<R>, job: CellJ
     result
 }
 
-async fn attempt<R: Recoverer>(
+async fn attempt<R: Recoverer<Job = RecoverJob>>(
     lab: &Arc<Lab>,
     recoverer: Arc<R>,
     job: &CellJob,
@@ -121,7 +135,16 @@ async fn attempt<R: Recoverer>(
         home: job.file.home(),
         dir: &job.dir,
     };
-    seen.notes.extend(record(lab, &to_record, timings).await?);
+    let (found, notes) = record(lab, &to_record, timings).await?;
+    seen.notes.extend(notes);
+    let live = live::judge(&job.variant, &found);
+    seen.measured.clone_from(&live.lines);
+    keep_live(seen, &live);
+    if job.variant.is_live() {
+        let (verdict, obligations) = witnesses::verdict(&job.variant, &live);
+        seen.obligations = obligations;
+        return Ok(verdict);
+    }
 
     phase(Phase::Plan);
     let start = Instant::now();
@@ -139,7 +162,7 @@ async fn attempt<R: Recoverer>(
     phase(Phase::Recover);
     let contents = Arc::new(contents);
     let work = work_of(lab, job, &recording, &contents, timings);
-    let judged = Judged {
+    let judged = StateJudge {
         judge: Judge::new(&job.variant),
         recording: &recording,
         states: &states,
@@ -155,7 +178,7 @@ async fn attempt<R: Recoverer>(
 
     phase(Phase::Judge);
     let start = Instant::now();
-    let verdict = judge_all(job, &judged, &results.outcomes, seen);
+    let verdict = judge_all(job, &judged, &results.outcomes, &live, seen);
     timings.add(Phase::Judge, start);
     if !seen.violations.is_empty() {
         phase(Phase::Recover);
@@ -209,7 +232,7 @@ fn work_of(
     recording: &LoadedRecording,
     contents: &Arc<Vec<Content>>,
     timings: &Arc<Timings>,
-) -> Work {
+) -> Work<RecoverJob> {
     let known = Arc::new(job.variant.contents());
     let (kernel, mount, wants_fsck) = (
         Arc::clone(&job.kernel),
@@ -260,12 +283,12 @@ fn work_of(
 
 /// Boots a kernel for the content of every violation that is to be reported. One that a booted kernel does not show
 /// is not reported as seen.
-async fn confirm<R: Recoverer>(
+async fn confirm<R: Recoverer<Job = RecoverJob>>(
     lab: &Arc<Lab>,
     recoverer: &Arc<R>,
-    judged: &Judged<'_>,
+    judged: &StateJudge<'_>,
     results: &mut Recovered,
-    work: &Work,
+    work: &Work<RecoverJob>,
     seen: &mut Seen,
 ) {
     let place_of = |state: &str| {
@@ -305,7 +328,9 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
     let Verdict::Violation { mut kinds } = verdict else {
         return verdict;
     };
-    for violation in seen.violations.iter().filter(|v| v.confirmed != Some(true)) {
+    // What was seen while the workload ran is no crash state's.
+    let stands = |v: &Violation| v.confirmed == Some(true) || v.state == LIVE;
+    for violation in seen.violations.iter().filter(|v| !stands(v)) {
         let why = match violation.confirmed {
             Some(false) => "a kernel booted for this state shows nothing of it",
             _ => "no kernel could be booted to confirm it",
@@ -315,11 +340,7 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
             violation.kind, violation.state
         ));
     }
-    kinds.retain(|kind| {
-        seen.violations
-            .iter()
-            .any(|v| v.kind == *kind && v.confirmed == Some(true))
-    });
+    kinds.retain(|kind| seen.violations.iter().any(|v| v.kind == *kind && stands(v)));
     if kinds.is_empty() {
         return Verdict::Inconclusive {
             cause: "what clones saw was not confirmed by a kernel booted for it".into(),
@@ -329,13 +350,13 @@ fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
 }
 
 /// What judging takes.
-struct Judged<'a> {
+struct StateJudge<'a> {
     judge: Judge<'a>,
     recording: &'a LoadedRecording,
     states: &'a [Placed],
 }
 
-impl Judged<'_> {
+impl StateJudge<'_> {
     /// Judges a state with what was acknowledged until its cut.
     fn judge(&self, state: &CrashState, recovery: &Recovery) -> Judgement {
         let marks = self.recording.log.marks_until(state.cut);
@@ -380,8 +401,9 @@ fn count_trust(recoveries: &[Result<Recovery, Unknown>], states: &mut StateCount
 /// Judges every crash state with what was acknowledged until then.
 fn judge_all(
     job: &CellJob,
-    judged: &Judged<'_>,
+    judged: &StateJudge<'_>,
     recoveries: &[Result<Recovery, Unknown>],
+    live: &live::Judged,
     seen: &mut Seen,
 ) -> Verdict {
     let unclean = recoveries
@@ -395,6 +417,7 @@ fn judge_all(
         ));
     }
     let mut tally = Tally::new(&job.variant);
+    tally.add(&live.judgement);
     if let Some(Unknown(cause)) = recoveries.iter().find_map(|r| r.as_ref().err()) {
         let of = recoveries.len();
         tally.inconclusive(&format!(
@@ -423,6 +446,22 @@ fn judge_all(
     }
     seen.obligations = tally.obligations();
     tally.verdict()
+}
+
+/// Keeps what was found while the workload ran: it belongs to no crash state.
+fn keep_live(seen: &mut Seen, judged: &live::Judged) {
+    for finding in &judged.judgement.findings {
+        seen.broken += 1;
+        seen.violations.push(Violation {
+            kind: finding.kind,
+            state: LIVE.to_owned(),
+            expectation: finding.expectation,
+            evidence: finding.evidence.clone(),
+            // The kernel that showed it is the one that is asked about.
+            confirmed: Some(true),
+        });
+    }
+    seen.doubts.extend(judged.judgement.doubts.iter().cloned());
 }
 
 /// Keeps the first finding of each kind and expectation, and counts all.

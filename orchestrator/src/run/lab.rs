@@ -219,15 +219,38 @@ impl Lab {
         Ok((machine, Trust::Cold))
     }
 
-    async fn clone_of(
+    /// A clone that has not been woken yet: it knows no disk.
+    ///
+    /// # Errors
+    /// [`Unknown`]; also when there is no template.
+    pub(crate) async fn restored(&self, spec: &MachineSpec, console: &Path) -> Result<Machine, Unknown> {
+        let template = match &self.templates {
+            Some(templates) => templates.get(self, spec).await,
+            None => None,
+        };
+        let template = template.ok_or_else(|| Unknown("there is no template".into()))?;
+        self.restore(&template, spec, console)
+            .await
+            .or_unknown("starting a clone")
+    }
+
+    async fn restore(
         &self,
         template: &Template,
         spec: &MachineSpec,
         console: &Path,
     ) -> Result<Machine, MachineError> {
         let spec = template.clone_spec(spec);
-        let machine =
-            Machine::restore(&self.qemu, &spec, &template.saved(), console, self.limits.clone).await?;
+        Machine::restore(&self.qemu, &spec, &template.saved(), console, self.limits.clone).await
+    }
+
+    async fn clone_of(
+        &self,
+        template: &Template,
+        spec: &MachineSpec,
+        console: &Path,
+    ) -> Result<Machine, MachineError> {
+        let machine = self.restore(template, spec, console).await?;
         Session::new(&machine, self.limits).wake().await?;
         Ok(machine)
     }
@@ -275,6 +298,7 @@ pub fn machine_spec(
         cpus: 1,
         accel: accel.accel,
         disk,
+        trimmed: true,
         extra_cmdline: String::new(),
     }
 }

@@ -1,13 +1,14 @@
 //! The straight line: a scenario's cell is recorded, its crash states are recovered and judged.
 //!
 //! [`lab`] has the machines, [`session`] the conversation with one guest, [`record`] makes a recording, [`recover`]
-//! recovers one content, [`cell`] ties them to a verdict.
+//! recovers one content, `live` runs what needs no crash, [`cell`] ties them to a verdict.
 
 pub mod budget;
 pub mod cell;
 mod disk;
 pub mod lab;
 mod line;
+mod live;
 pub mod record;
 pub mod recorded;
 pub mod recover;
@@ -15,7 +16,7 @@ pub mod session;
 mod steps;
 pub mod templates;
 pub mod tiers;
-mod timings;
+pub(crate) mod timings;
 
 /// Why nothing is known: what makes a state or a cell Inconclusive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

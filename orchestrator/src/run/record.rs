@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_core::event::{Event, Phase};
+use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
+use coldcut_wire::DmesgFrom;
 
 use super::disk;
 use super::lab::Lab;
 use super::line::Line;
+use super::live::{self, Witness};
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
@@ -54,8 +57,8 @@ pub fn mount_of(variant: &Variant) -> Mount {
     }
 }
 
-/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar. Gives what a
-/// reader should know of it.
+/// Makes the recording: afterwards the cell's directory holds the base image, the log and its sidecar (nothing of
+/// that where the variant has no crash). Gives what the steps measured, and what a reader should know of it.
 ///
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
@@ -63,7 +66,7 @@ pub(crate) async fn record(
     lab: &Lab,
     job: &RecordJob<'_>,
     timings: &Timings,
-) -> Result<Vec<String>, Unknown> {
+) -> Result<(Measurements, Vec<String>), Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
     let fs = job.variant.filesystem.fstype.name();
     let programs = programs_of(job)?;
@@ -92,10 +95,14 @@ pub(crate) async fn record(
     let (machine, _) = lab.fresh(&spec, &job.dir.console("record")).await?;
     timings.add(Phase::Boot, start);
 
-    let result = run_in(lab, job, &machine, &device.handle(), timings).await;
+    let witness = Witness::default();
+    let result = run_in(lab, job, &machine, &device.handle(), &witness, timings).await;
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
-    result
+    let found = witness.into_found();
+    let kept = live::keep(job.variant, &found, job.dir);
+    let notes = result?;
+    kept.map(|()| (found, notes))
 }
 
 /// The host directory that goes into the guest for `exec` steps.
@@ -122,6 +129,7 @@ async fn run_in(
     job: &RecordJob<'_>,
     machine: &Machine,
     handle: &DeviceHandle,
+    witness: &Witness,
     timings: &Timings,
 ) -> Result<Vec<String>, Unknown> {
     let phase = |phase| lab.events.phase(job.cell, phase);
@@ -139,6 +147,7 @@ async fn run_in(
         device: None,
         control: None,
         contents: &contents,
+        witness,
     };
 
     phase(Phase::Setup);
@@ -160,6 +169,24 @@ async fn run_in(
 
     phase(Phase::Record);
     let start = Instant::now();
+    if variant.is_live() {
+        let control = disk::control(variant.device);
+        handle.set_gate(Some(control.gate()));
+        let steps = Steps {
+            control: Some(&control),
+            ..steps
+        };
+        let work = workload(job, &steps, &mount, &control);
+        let outcome = tokio::select! {
+            outcome = live::logged(variant, &session, witness, work) => outcome,
+            overdue = control.overdue() => Err(Unknown(overdue.to_string())),
+            error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+        };
+        timings.add(Phase::Record, start);
+        let mut notes = outcome?;
+        notes.extend(disk::at_the_end(&control)?);
+        return Ok(notes);
+    }
     let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
     let size = handle.size();
     let recorder: FileRecorder = Recorder::new(
@@ -183,7 +210,7 @@ async fn run_in(
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = workload(job, &steps, &mount, handle, &control) => outcome,
+        outcome = live::logged(variant, &session, witness, workload(job, &steps, &mount, &control)) => outcome,
         overdue = control.overdue() => Err(Unknown(overdue.to_string())),
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
@@ -222,11 +249,11 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
 
 /// Mounts a filesystem that is as mkfs made it. A refusal comes with the kernel's own words.
 async fn first_mount(session: &Session<'_>, mount: &Mount, doing: &str) -> Result<(), Unknown> {
-    session.skip_kernel_log().await.or_unknown(doing)?;
+    session.dmesg(DmesgFrom::End).await.or_unknown(doing)?;
     let Err(error) = session.mount(mount).await.or_unknown(doing)? else {
         return Ok(());
     };
-    let said = session.kernel_log().await.or_unknown(doing)?;
+    let said = session.dmesg(DmesgFrom::Last).await.or_unknown(doing)?;
     let words: Vec<&str> = said
         .iter()
         .map(|line| line.text.trim())
@@ -240,19 +267,20 @@ async fn first_mount(session: &Session<'_>, mount: &Mount, doing: &str) -> Resul
     Err(Unknown::while_doing(KERNEL_REFUSES, words))
 }
 
+/// Runs the workload; marks go into the log, where there is one.
 async fn workload(
     job: &RecordJob<'_>,
     steps: &Steps<'_>,
     mount: &Mount,
-    handle: &DeviceHandle,
     control: &Control,
 ) -> Result<Vec<String>, Unknown> {
     let (lab, session) = (steps.lab, steps.session);
     let variant = job.variant;
-    let mark = |text: &str| {
-        handle
+    let mark = |text: &str| match steps.device {
+        Some(handle) => handle
             .mark(&Mark::Other(text.to_owned()))
-            .or_unknown("marking the log")
+            .or_unknown("marking the log"),
+        None => Ok(()),
     };
     mark("mounting")?;
     if variant.setup.is_empty() {

@@ -39,8 +39,10 @@ pub struct RecoverJob {
 
 /// Recovers contents. Behind a trait so that the levels of trust ([`super::tiers`]) are tested without machines.
 pub trait Recoverer: Send + Sync + 'static {
+    /// What to recover, and how.
+    type Job: Send + Sync + 'static;
     /// A guest that recovers content after content.
-    type Screener: Screener;
+    type Screener: Screener<Self::Job>;
 
     /// Recovers one content on a kernel that did nothing before: a clone ([`Trust::Fresh`]) or one that is booted for
     /// it ([`Trust::Cold`]). The answer says which it was.
@@ -50,7 +52,7 @@ pub trait Recoverer: Send + Sync + 'static {
     fn recover(
         &self,
         lab: &Lab,
-        job: &RecoverJob,
+        job: &Self::Job,
         trust: Trust,
     ) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
 
@@ -61,21 +63,17 @@ pub trait Recoverer: Send + Sync + 'static {
     fn screener(
         &self,
         lab: &Lab,
-        job: &RecoverJob,
+        job: &Self::Job,
     ) -> impl Future<Output = Result<Self::Screener, Unknown>> + Send;
 }
 
 /// A guest that recovers content after content.
-pub trait Screener: Send {
+pub trait Screener<Job>: Send {
     /// Recovers one. After an error, or once it is spoiled, this guest must not be used again.
     ///
     /// # Errors
     /// [`Unknown`].
-    fn recover(
-        &mut self,
-        lab: &Lab,
-        job: &RecoverJob,
-    ) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
+    fn recover(&mut self, lab: &Lab, job: &Job) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
 
     /// Whether what it has recovered may have left something behind in the guest.
     fn spoiled(&self) -> bool;
@@ -85,30 +83,52 @@ pub trait Screener: Send {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Machines;
 
+/// Recovers one content on a booted kernel, whose machine is changed first: for comparisons.
+pub(crate) async fn recover_cold_with(
+    lab: &Lab,
+    job: &RecoverJob,
+    change: impl FnOnce(&mut MachineSpec),
+) -> Result<Recovery, Unknown> {
+    let (mut spec, device) = prepare(lab, job)?;
+    change(&mut spec);
+    let machine = lab
+        .boot(&spec, &job.console)
+        .await
+        .or_unknown("booting to recover")?;
+    in_machine(lab, job, machine, Trust::Cold, device).await
+}
+
+/// Recovers one content in a machine that has just come up, and ends both.
+async fn in_machine(
+    lab: &Lab,
+    job: &RecoverJob,
+    machine: Machine,
+    trust: Trust,
+    device: Device,
+) -> Result<Recovery, Unknown> {
+    let handle = device.handle();
+    let seen = examine(lab, job, &machine, &handle).await;
+    if trust == Trust::Fresh {
+        lab.budget.measure(machine.pid());
+    }
+    machine.kill().await;
+    handle.health().or_unknown("the disk")?;
+    let recovery = finish(lab, job, seen?, trust, &handle).await;
+    device.shutdown().or_unknown("stopping the disk")?;
+    recovery
+}
+
 impl Recoverer for Machines {
+    type Job = RecoverJob;
     type Screener = Guest;
 
     async fn recover(&self, lab: &Lab, job: &RecoverJob, trust: Trust) -> Result<Recovery, Unknown> {
-        let (spec, device) = prepare(lab, job)?;
-        let (machine, trust) = if trust == Trust::Cold {
-            let machine = lab
-                .boot(&spec, &job.console)
-                .await
-                .or_unknown("booting to recover")?;
-            (machine, Trust::Cold)
-        } else {
-            lab.fresh(&spec, &job.console).await?
-        };
-        let handle = device.handle();
-        let seen = examine(lab, job, &machine, &handle).await;
-        if trust == Trust::Fresh {
-            lab.budget.measure(machine.pid());
+        if trust == Trust::Cold {
+            return recover_cold_with(lab, job, |_| {}).await;
         }
-        machine.kill().await;
-        handle.health().or_unknown("the disk")?;
-        let recovery = finish(lab, job, seen?, trust, &handle).await;
-        device.shutdown().or_unknown("stopping the disk")?;
-        recovery
+        let (spec, device) = prepare(lab, job)?;
+        let (machine, trust) = lab.fresh(&spec, &job.console).await?;
+        in_machine(lab, job, machine, trust, device).await
     }
 
     async fn screener(&self, lab: &Lab, job: &RecoverJob) -> Result<Guest, Unknown> {
@@ -132,7 +152,7 @@ pub struct Guest {
     spoiled: bool,
 }
 
-impl Screener for Guest {
+impl Screener<RecoverJob> for Guest {
     async fn recover(&mut self, lab: &Lab, job: &RecoverJob) -> Result<Recovery, Unknown> {
         // Until the end of this, anything may have gone wrong.
         self.spoiled = true;
@@ -170,7 +190,7 @@ fn alarming(seen: &Examined) -> bool {
 }
 
 /// The machine for a job, and its disk, which already serves.
-fn prepare(lab: &Lab, job: &RecoverJob) -> Result<(MachineSpec, Device), Unknown> {
+pub(crate) fn prepare(lab: &Lab, job: &RecoverJob) -> Result<(MachineSpec, Device), Unknown> {
     let socket = lab.fresh_path(".sock");
     let device = Device::bind(&socket, Arc::clone(&job.image)).or_unknown("starting the disk")?;
     let initrd = lab

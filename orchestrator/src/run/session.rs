@@ -37,6 +37,15 @@ pub struct Session<'a> {
     lane: Lane,
 }
 
+/// How an operation ended, and what it measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// What it measured, also where it failed in the end.
+    pub parts: Vec<coldcut_wire::Measured>,
+    /// What its last system call returned, and the nanoseconds that all of them took.
+    pub result: Result<(i64, u64), CallError>,
+}
+
 /// A call that the guest may refuse without anything being wrong with the guest.
 pub type Called<T> = Result<Result<T, CallError>, GuestError>;
 
@@ -104,49 +113,42 @@ impl<'a> Session<'a> {
         )
     }
 
-    /// Makes [`Self::kernel_log`] begin here.
-    ///
-    /// # Errors
-    /// [`GuestError`] when the guest did not answer.
-    pub async fn skip_kernel_log(&self) -> Result<(), GuestError> {
-        self.dmesg(DmesgFrom::End).await.map(drop)
-    }
-
-    /// What the kernel logged since it was last asked.
-    ///
-    /// # Errors
-    /// [`GuestError`] when the guest did not answer.
-    pub async fn kernel_log(&self) -> Result<Vec<DmesgLine>, GuestError> {
-        self.dmesg(DmesgFrom::Last).await
-    }
-
-    async fn dmesg(&self, from: DmesgFrom) -> Result<Vec<DmesgLine>, GuestError> {
-        let guest = &self.machine.guest;
-        let asked = guest.request("dmesg", Request::Dmesg(from), self.limits.answer);
-        self.alive(async { dmesg_lines(collect(asked.await?).await?) })
-            .await
-    }
-
     /// Runs an operation.
     ///
     /// # Errors
     /// As [`Self::mount`].
     pub async fn op(&self, name: &str, op: Op) -> Called<()> {
-        let extra = if let Op::Sleep { millis } = op {
-            Duration::from_millis(millis)
-        } else {
-            Duration::ZERO
-        };
-        refused(
-            self.alive(self.machine.guest.call_in(
-                self.lane,
-                name,
-                Request::Op(op),
-                self.limits.step + extra,
-            ))
-            .await
-            .map(drop),
-        )
+        Ok(self.measure(name, op).await?.result.map(drop))
+    }
+
+    /// Runs an operation and keeps what it measured.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn measure(&self, name: &str, op: Op) -> Result<Measured, GuestError> {
+        let limit = self.limits.step + Duration::from_millis(op.patience_ms());
+        self.alive(async {
+            let guest = &self.machine.guest;
+            let mut reply = guest.request_in(self.lane, name, Request::Op(op), limit).await?;
+            let mut parts = Vec::new();
+            let result = loop {
+                match reply.next().await {
+                    Ok(Next::Output(Output::Measured(part))) if parts.len() < MAX_PARTS => parts.push(part),
+                    Ok(Next::Output(other)) => return Err(nonsense(name, &other)),
+                    Ok(Next::Done(Done::Op { ret, nanos })) => break Ok((ret, nanos)),
+                    Ok(Next::Done(other)) => return Err(nonsense(name, &other)),
+                    Err(GuestError::Failed(failure)) => {
+                        break Err(CallError {
+                            errno: failure.errno,
+                            what: failure.what,
+                        });
+                    }
+                    Err(error) => return Err(error),
+                }
+            };
+            Ok(Measured { parts, result })
+        })
+        .await
     }
 
     /// Mounts, walks the whole tree with the provenance of every sector, unmounts, and reads what the kernel logged
@@ -170,12 +172,7 @@ impl<'a> Session<'a> {
         contents: Vec<ContentName>,
         max_bytes: u64,
     ) -> Result<Examined, GuestError> {
-        let walk = WalkSpec {
-            contents,
-            data: true,
-            max_entries: MAX_ENTRIES,
-            max_bytes,
-        };
+        let walk = walk_spec(contents, max_bytes);
         let limits = &self.limits;
         let guest = &self.machine.guest;
         // Each waits for those before it.
@@ -197,25 +194,68 @@ impl<'a> Session<'a> {
             .await?;
 
         dmesg_lines(collect(first).await?)?;
-        let mounted = refused(end("mount", collect(mounting).await))?;
+        let mut mount_time = Duration::ZERO;
+        let mounted = collect(mounting)
+            .await
+            .and_then(|(parts, done)| match (parts.first(), done) {
+                (None, Done::Mounted { nanos }) => {
+                    mount_time = Duration::from_nanos(nanos);
+                    Ok(())
+                }
+                other => Err(nonsense("mount", &other)),
+            });
+        let mounted = refused(mounted)?;
         let walked = collect(walking).await;
         let unmounted = refused(end("unmount", collect(unmounting).await))?;
         let dmesg = dmesg_lines(collect(last).await?)?;
-        Ok(match mounted {
+        if let Err(error) = mounted {
             // The walk and the unmount were refused for want of a mount.
-            Err(error) => Examined {
+            return Ok(Examined {
                 mount_error: Some(error),
                 tree: Vec::new(),
                 unmount_error: None,
                 dmesg,
-            },
-            Ok(()) => Examined {
-                mount_error: None,
-                tree: tree_of(walked?)?,
-                unmount_error: unmounted.err(),
-                dmesg,
-            },
+                mount_time,
+                walk_time: Duration::ZERO,
+            });
+        }
+        let (tree, walk_time) = tree_of(walked?)?;
+        Ok(Examined {
+            mount_error: None,
+            tree,
+            unmount_error: unmounted.err(),
+            dmesg,
+            mount_time,
+            walk_time,
         })
+    }
+
+    /// The whole tree with the provenance of every sector.
+    ///
+    /// # Errors
+    /// [`GuestError`]: a tree that cannot be walked to its end says nothing.
+    pub async fn walk(
+        &self,
+        contents: Vec<ContentName>,
+        max_bytes: u64,
+    ) -> Result<Vec<TreeEntry>, GuestError> {
+        let walk = Request::Walk(walk_spec(contents, max_bytes));
+        self.alive(async {
+            let answer = self.machine.guest.request("walk", walk, self.limits.walk).await?;
+            Ok(tree_of(collect(answer).await?)?.0)
+        })
+        .await
+    }
+
+    /// The kernel's log from there on; nothing from its end on.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn dmesg(&self, from: DmesgFrom) -> Result<Vec<DmesgLine>, GuestError> {
+        let guest = &self.machine.guest;
+        let asked = guest.request("dmesg", Request::Dmesg(from), self.limits.answer);
+        self.alive(async { dmesg_lines(collect(asked.await?).await?) })
+            .await
     }
 
     /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk.
@@ -279,6 +319,10 @@ pub struct Examined {
     pub unmount_error: Option<CallError>,
     /// The kernel's log from before the mount to after the unmount.
     pub dmesg: Vec<DmesgLine>,
+    /// mount(2) by the guest's clock, which may run wrong under load.
+    pub mount_time: Duration,
+    /// The walk, likewise.
+    pub walk_time: Duration,
 }
 
 fn spec_of(mount: &Mount) -> MountSpec {
@@ -289,6 +333,15 @@ fn spec_of(mount: &Mount) -> MountSpec {
         flags: mount.flags.clone(),
         wait_ms: 30_000,
         existing_dir: None,
+    }
+}
+
+fn walk_spec(contents: Vec<ContentName>, max_bytes: u64) -> WalkSpec {
+    WalkSpec {
+        contents,
+        data: true,
+        max_entries: MAX_ENTRIES,
+        max_bytes,
     }
 }
 
@@ -318,7 +371,7 @@ fn end(what: &str, answer: Result<Parts, GuestError>) -> Result<(), GuestError> 
     }
 }
 
-fn tree_of((parts, done): Parts) -> Result<Vec<TreeEntry>, GuestError> {
+fn tree_of((parts, done): Parts) -> Result<(Vec<TreeEntry>, Duration), GuestError> {
     let mut tree = Vec::new();
     for part in parts {
         match part {
@@ -327,7 +380,9 @@ fn tree_of((parts, done): Parts) -> Result<Vec<TreeEntry>, GuestError> {
         }
     }
     match done {
-        Done::Walk(summary) if summary.entries == tree.len() as u64 => Ok(tree),
+        Done::Walk(summary) if summary.entries == tree.len() as u64 => {
+            Ok((tree, Duration::from_nanos(summary.nanos)))
+        }
         other => Err(nonsense("walk", &(tree.len(), other))),
     }
 }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::disk;
 use super::lab::Lab;
+use super::live::Witness;
 use super::session::Session;
 use super::{OrUnknown as _, Unknown};
 use crate::device::{Control, DeviceHandle};
@@ -33,6 +34,8 @@ pub(super) struct Steps<'a> {
     pub(super) control: Option<&'a Control>,
     /// Every content that the scenario writes.
     pub(super) contents: &'a [ContentName],
+    /// Where measurements go.
+    pub(super) witness: &'a Witness,
 }
 
 /// How a step is named in messages.
@@ -65,6 +68,9 @@ impl Steps<'_> {
         let outcome = act.await?;
         match (outcome, step.expected_errno) {
             (Ok(()), None) => self.mark(&Mark::Done(step.name.clone())),
+            (Err(error), _) if step.any_errno && error.errno.is_some() => {
+                self.mark(&Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))
+            }
             (Err(error), wanted) => {
                 self.mark(&Mark::Failed(step.name.clone(), error.errno.unwrap_or(0)))?;
                 match wanted {
@@ -93,7 +99,15 @@ impl Steps<'_> {
     async fn act(&self, step: &Step) -> Result<Result<(), CallError>, Unknown> {
         let doing = doing(step);
         match &step.action {
-            Action::Op(op) => self.session.op(&doing, op.clone()).await.or_unknown(&doing),
+            Action::Op(op) => {
+                let measured = self
+                    .session
+                    .measure(&doing, op.clone())
+                    .await
+                    .or_unknown(&doing)?;
+                self.witness.keep(step, &measured)?;
+                Ok(measured.result.map(drop))
+            }
             Action::Exec { spec, mark_prefix } => {
                 let on_line = |text: &str| {
                     self.mark(&Mark::Line {

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::Unknown;
 use super::lab::Lab;
-use super::recover::{RecoverJob, Recoverer, Screener};
+use super::recover::{Recoverer, Screener};
 
 /// How far contents are recovered by whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,16 +40,25 @@ const TRIES: u32 = 2;
 pub(super) const SCREEN: &str = "screen";
 
 /// Makes the job of a content. The text names what the machine is for.
-pub(super) type MakeJob = dyn Fn(usize, &str) -> Result<RecoverJob, Unknown> + Send + Sync;
+pub(super) type MakeJob<Job> = dyn Fn(usize, &str) -> Result<Job, Unknown> + Send + Sync;
 /// Told of each recovery: the content, its outcome, and milliseconds.
 pub(super) type OnDone = dyn Fn(usize, &Result<Recovery, Unknown>, u64) + Send + Sync;
 
 /// The contents of a cell, numbered from 0.
-#[derive(Clone)]
-pub(super) struct Work {
+pub(super) struct Work<Job> {
     pub(super) count: usize,
-    pub(super) job: Arc<MakeJob>,
+    pub(super) job: Arc<MakeJob<Job>>,
     pub(super) done: Arc<OnDone>,
+}
+
+impl<Job> Clone for Work<Job> {
+    fn clone(&self) -> Self {
+        Self {
+            count: self.count,
+            job: Arc::clone(&self.job),
+            done: Arc::clone(&self.done),
+        }
+    }
 }
 
 /// What became of the contents.
@@ -65,7 +74,7 @@ pub(super) struct Recovered {
 pub(super) async fn recover_all<R: Recoverer>(
     lab: &Arc<Lab>,
     recoverer: &Arc<R>,
-    work: &Work,
+    work: &Work<R::Job>,
     policy: Policy,
     suspicious: impl Fn(usize, &Recovery) -> bool,
 ) -> Recovered {
@@ -129,7 +138,7 @@ fn representatives(outcomes: &[Result<Recovery, Unknown>]) -> BTreeSet<usize> {
 async fn verify<R: Recoverer>(
     lab: &Arc<Lab>,
     recoverer: &Arc<R>,
-    work: &Work,
+    work: &Work<R::Job>,
     places: BTreeSet<usize>,
     outcomes: &mut [Result<Recovery, Unknown>],
 ) -> usize {
@@ -149,7 +158,7 @@ async fn verify<R: Recoverer>(
 pub(super) async fn on_fresh<R: Recoverer>(
     lab: &Arc<Lab>,
     recoverer: &Arc<R>,
-    work: &Work,
+    work: &Work<R::Job>,
     places: BTreeSet<usize>,
     trust: Trust,
 ) -> Vec<(usize, Result<Recovery, Unknown>)> {
@@ -173,7 +182,7 @@ pub(super) async fn on_fresh<R: Recoverer>(
 async fn on_one<R: Recoverer>(
     lab: &Lab,
     recoverer: &R,
-    work: &Work,
+    work: &Work<R::Job>,
     place: usize,
     trust: Trust,
 ) -> Result<Recovery, Unknown> {
@@ -205,7 +214,7 @@ async fn on_one<R: Recoverer>(
 async fn screen<R: Recoverer>(
     lab: &Arc<Lab>,
     recoverer: &Arc<R>,
-    work: &Work,
+    work: &Work<R::Job>,
 ) -> Vec<Result<Recovery, Unknown>> {
     let next = Arc::new(AtomicUsize::new(0));
     let outcomes = Arc::new(Mutex::new(untried(work.count)));
@@ -227,7 +236,7 @@ async fn screen<R: Recoverer>(
                 }
                 let start = std::time::Instant::now();
                 let outcome = screen_one(&lab, &*recoverer, &work, place, &mut guest).await;
-                if outcome.is_err() || guest.as_ref().is_some_and(Screener::spoiled) {
+                if outcome.is_err() || guest.as_ref().is_some_and(Screener::<R::Job>::spoiled) {
                     guest = None;
                 }
                 (work.done)(place, &outcome, start.elapsed().as_millis() as u64);
@@ -242,7 +251,7 @@ async fn screen<R: Recoverer>(
 async fn screen_one<R: Recoverer>(
     lab: &Lab,
     recoverer: &R,
-    work: &Work,
+    work: &Work<R::Job>,
     place: usize,
     guest: &mut Option<R::Screener>,
 ) -> Result<Recovery, Unknown> {
@@ -253,3 +262,6 @@ async fn screen_one<R: Recoverer>(
     };
     guest.recover(lab, &job).await
 }
+
+#[cfg(test)]
+mod tests;

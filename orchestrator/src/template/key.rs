@@ -113,6 +113,7 @@ mod tests {
                 physical_block_size: 4096,
                 tap: None,
             }),
+            trimmed: true,
             extra_cmdline: String::new(),
         }
     }

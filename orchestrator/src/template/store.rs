@@ -326,6 +326,7 @@ mod tests {
             cpus: 1,
             accel: Accel::Tcg,
             disk: None,
+            trimmed: true,
             extra_cmdline: words.into(),
         };
         TemplateKey::of(&qemu, &spec, "k", "i").unwrap()

@@ -143,9 +143,13 @@ fn source(extent: &Extent, origins: &Origins) -> String {
             format!("unreadable bytes ({name})")
         }
         Source::Content { id, at, label } => {
-            let name = origins
-                .content(*id)
-                .map_or_else(|| printable(label.as_bytes()), pattern::label);
+            let name = match origins.content(*id) {
+                None => printable(label.as_bytes()),
+                Some(content) => match origins.deleted(content) {
+                    None => pattern::label(content),
+                    Some(path) => format!("{} of the deleted file {path}", pattern::label(content)),
+                },
+            };
             if *at == extent.offset {
                 name
             } else {

@@ -13,9 +13,9 @@
 //!   makes the cell Inconclusive, never a finding.
 
 mod bytes;
-mod data;
+pub(crate) mod data;
 mod history;
-mod origin;
+pub(crate) mod origin;
 mod paths;
 mod tally;
 mod tree;
@@ -87,7 +87,8 @@ impl<'a> Judge<'a> {
         };
         for (index, expectation) in applying {
             let outcome = match &expectation.check {
-                Check::Mounts { .. } => continue,
+                // Live checks are judged once, from what was measured, not in each crash state.
+                Check::Mounts { .. } | Check::Live(_) => continue,
                 Check::FsckClean => fsck(recovery),
                 Check::DmesgFree { texts } => dmesg(texts, recovery),
                 check => match &tree {

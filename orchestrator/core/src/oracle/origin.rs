@@ -10,6 +10,10 @@ use crate::scenario::{Action, Variant, flatten};
 #[derive(Clone, Debug)]
 pub(crate) struct Origins {
     contents: HashMap<u64, ContentName>,
+    /// Contents by identity, numbered in the order of their first writing.
+    order: HashMap<u64, usize>,
+    /// Contents' files whose last name a step unlinks, with that name.
+    deleted: HashMap<String, String>,
     /// Pairs of paths that a rename or a link connects.
     connected: Vec<(String, String)>,
     /// Contents' files by the path that they were written to.
@@ -28,8 +32,16 @@ impl Origins {
             .into_iter()
             .map(|c| (pattern::content_id(&c), c))
             .collect();
+        let order = variant
+            .contents()
+            .iter()
+            .enumerate()
+            .map(|(place, c)| (pattern::content_id(c), place))
+            .collect();
         let mut origins = Self {
             contents,
+            order,
+            deleted: HashMap::new(),
             connected: Vec::new(),
             written: HashMap::new(),
             shifts: false,
@@ -42,7 +54,9 @@ impl Origins {
                     Op::Open { path, handle, .. } => {
                         handles.insert(handle, path);
                     }
-                    Op::Write { path, content, .. } | Op::MmapStore { path, content, .. } => {
+                    Op::Write { path, content, .. }
+                    | Op::MmapStore { path, content, .. }
+                    | Op::Burst { path, content, .. } => {
                         let handle = path.strip_prefix("fd:").and_then(|h| handles.get(h).copied());
                         let file = handle.unwrap_or(path).to_owned();
                         origins
@@ -53,6 +67,13 @@ impl Origins {
                     }
                     Op::Rename { from, to, .. } | Op::Link { from, to } => {
                         origins.connected.push((from.clone(), to.clone()));
+                    }
+                    Op::Unlink { path } => {
+                        let files = origins.written.get(path).into_iter().flatten().cloned();
+                        let gone: Vec<String> = files.collect();
+                        origins
+                            .deleted
+                            .extend(gone.into_iter().map(|f| (f, path.clone())));
                     }
                     Op::Fallocate { mode, .. } => {
                         use coldcut_wire::FallocateMode::{CollapseRange, InsertRange};
@@ -68,6 +89,16 @@ impl Origins {
     /// The content with this identity, if this variant writes it.
     pub(crate) fn content(&self, id: u64) -> Option<&ContentName> {
         self.contents.get(&id)
+    }
+
+    /// Whether a content was first written before another one.
+    pub(crate) fn older(&self, id: u64, than: u64) -> bool {
+        matches!((self.order.get(&id), self.order.get(&than)), (Some(a), Some(b)) if a < b)
+    }
+
+    /// The name under which a content's file was deleted, if a step does that.
+    pub(crate) fn deleted(&self, content: &ContentName) -> Option<&str> {
+        self.deleted.get(&content.file).map(String::as_str)
     }
 
     /// Every content of these files.

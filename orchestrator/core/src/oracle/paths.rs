@@ -52,8 +52,9 @@ pub(crate) fn check(check: &Check, tree: &Tree<'_>, origins: &Origins) -> Outcom
             attributes(path, *mode, &numbers, entry)
         }),
         Check::Xattr { path, name, value } => xattr(path, name, value.as_deref(), tree),
+        Check::NoOldData { path, than } => old_data(path, than, tree, origins),
         Check::NoForeignData { path } => foreign(path.as_deref(), tree, origins),
-        Check::Mounts { .. } | Check::FsckClean | Check::DmesgFree { .. } => Ok(()),
+        Check::Mounts { .. } | Check::FsckClean | Check::DmesgFree { .. } | Check::Live(_) => Ok(()),
     };
     result.err().unwrap_or(Outcome::Holds)
 }
@@ -426,4 +427,34 @@ fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
         return broken(kind, format!("{path} holds {held}, expected only its own data"));
     }
     Ok(entry.size > 0)
+}
+
+/// Whether the file holds nothing of its own that is older than a content. There must be data to judge.
+fn old_data(path: &str, than: &ContentName, tree: &Tree<'_>, origins: &Origins) -> Checked<()> {
+    let Some(entry) = lookup(path, tree)? else {
+        return Err(Outcome::Idle);
+    };
+    demand(entry, EntryKind::File)?;
+    reported(entry)?;
+    let own = origins.own(path);
+    let than_id = pattern::content_id(than);
+    let old = entry.extents.iter().any(|extent| match &extent.source {
+        Source::Content { id, .. } => {
+            origins.content(*id).is_some_and(|c| own.contains(&c.file)) && origins.older(*id, than_id)
+        }
+        _ => false,
+    });
+    if old {
+        let (path, held) = (shown(&entry.path), describe(entry, origins));
+        let than = pattern::label(than);
+        return broken(
+            ViolationKind::OldData,
+            format!("{path} holds {held}, expected nothing of its own from before {than}"),
+        );
+    }
+    if entry.size > 0 {
+        Ok(())
+    } else {
+        Err(Outcome::Idle)
+    }
 }

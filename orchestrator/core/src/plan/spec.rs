@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::state::PlanKind;
 
-/// Which crash states to visit. In YAML the name of a plan, a list of names, or a map:
+/// Which crash states to visit. In YAML the name of a plan, a list of names, `none`, or a map:
 ///
 /// ```yaml
 /// crash: {plan: [barriers, reorder], budget: 1000, seed: 7}
@@ -66,6 +66,19 @@ impl Default for CrashSpec {
 }
 
 impl CrashSpec {
+    /// No crash states: what is judged is what the kernel does while it runs.
+    pub fn none() -> Self {
+        Self {
+            plans: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether there are no crash states by intention.
+    pub fn is_none(&self) -> bool {
+        self.plans.is_empty()
+    }
+
     /// One plan, without options.
     pub fn of(plan: PlanKind) -> Self {
         Self {
@@ -80,6 +93,9 @@ impl CrashSpec {
         }
     }
 }
+
+/// No crash at all, in YAML.
+const NONE: &str = "none";
 
 /// The map form.
 #[derive(Deserialize, JsonSchema)]
@@ -204,6 +220,9 @@ impl<'de> Deserialize<'de> for CrashSpec {
             }
 
             fn visit_str<E: de::Error>(self, name: &str) -> Result<CrashSpec, E> {
+                if name == NONE {
+                    return Ok(CrashSpec::none());
+                }
                 simple(vec![plan_named(name)?])
             }
 
@@ -294,7 +313,7 @@ impl JsonSchema for CrashSpec {
         let map = generator.subschema_for::<SpecMap>();
         json_schema!({
             "description": "Which crash states to visit: plans by name, or a map with options",
-            "anyOf": [plans, map],
+            "anyOf": [{ "const": NONE, "description": "No crash: only live checks are judged" }, plans, map],
         })
     }
 }

@@ -11,7 +11,7 @@ use super::error::Problem;
 use super::expect_doc::{ContentDoc, WantedDoc};
 use super::expects::{Lowered, needs};
 use super::model::{Accept, Action, Check, FsSource, Variant, Wanted, flatten};
-use super::names::HANDLE;
+use super::names::{Content, HANDLE};
 
 /// What the steps write of each content.
 type Written = HashMap<ContentName, Ranges>;
@@ -63,6 +63,14 @@ fn written(variant: &Variant) -> Written {
                 content,
                 flags,
                 ..
+            }
+            | Op::Burst {
+                path,
+                offset,
+                len,
+                content,
+                flags,
+                ..
             } => {
                 let handle = path.strip_prefix(HANDLE).and_then(|h| appending.get(h));
                 (
@@ -71,6 +79,7 @@ fn written(variant: &Variant) -> Written {
                     flags.append || handle == Some(&true),
                 )
             }
+            Op::Vmsplice { len, content, .. } => (content, 0..*len, false),
             Op::MmapStore {
                 offset, len, content, ..
             } => (content, *offset..offset + len, false),
@@ -192,16 +201,29 @@ impl<'a> Contents<'a> {
         Err(Problem::new(&at.span, message).help(help).into())
     }
 
-    fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
-        let WantedDoc::Content(content) = &wanted.value else {
-            return Ok(None);
-        };
-        if self.image || self.written.contains_key(&content.0) {
-            return Ok(Some(content.0.clone()));
+    /// The content that is named, if any step writes it.
+    pub(crate) fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
+        match &wanted.value {
+            WantedDoc::Content(content) => {
+                let content = At {
+                    value: content.clone(),
+                    span: wanted.span.clone(),
+                };
+                self.known(&content).map(Some)
+            }
+            WantedDoc::Zeros => Ok(None),
         }
-        let name = pattern::label(&content.0);
+    }
+
+    /// A content that a step writes, or that a filesystem of the user's own may hold.
+    pub(crate) fn known(&self, content: &At<Content>) -> Lowered<ContentName> {
+        let wanted = &content.value.0;
+        if self.image || self.written.contains_key(wanted) {
+            return Ok(wanted.clone());
+        }
+        let name = pattern::label(wanted);
         let written: Vec<String> = self.variant.contents().iter().map(pattern::label).collect();
-        let problem = Problem::new(&wanted.span, format!("no step writes `{name}`"));
+        let problem = Problem::new(&content.span, format!("no step writes `{name}`"));
         Err(problem.nearest(&name, written.iter().map(String::as_str)).into())
     }
 }

@@ -98,7 +98,7 @@ fn words(found: Unexpected<'_>) -> String {
 }
 
 /// First fields that a bare scalar can stand for.
-const SHORT: &[&str] = &["path", "plan", "label", "task", "name"];
+const SHORT: &[&str] = &["path", "plan", "label", "task", "name", "limit"];
 
 /// A node being read. Unknown and repeated keys go to the sink; whatever else is wrong ends the reading.
 #[derive(Clone, Copy)]

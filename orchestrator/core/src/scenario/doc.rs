@@ -121,4 +121,6 @@ pub(crate) enum OutcomeDoc {
     Holds,
     /// A documented hazard: exactly these kinds of violation are seen.
     Violates(OneOrMany<ViolationKind>),
+    /// What differs from kernel to kernel, by ranges of series: `..6.1`, `6.12`, `6.13..6.18`, `7.0..`.
+    Kernels(Named<Box<At<OutcomeDoc>>>),
 }

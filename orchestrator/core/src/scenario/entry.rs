@@ -14,7 +14,7 @@ use super::names::Label;
 use super::node::{Key, Node, Value};
 use super::step_doc::StepDoc;
 use super::tagged::Tagged;
-use super::units::Errno;
+use super::units::Ending;
 
 /// A step and its modifiers.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct StepEntry {
     pub(crate) key: At<String>,
     pub(crate) doc: StepDoc,
     pub(crate) label: Option<At<Label>>,
-    pub(crate) errno: Option<At<Errno>>,
+    pub(crate) errno: Option<At<Ending>>,
     /// The steps of a `start`.
     pub(crate) steps: Vec<Self>,
 }
@@ -267,8 +267,8 @@ impl JsonSchema for StepEntry {
         );
         let errno = (
             "errno",
-            "The step must fail with this errno; if it ends otherwise the cell is inconclusive",
-            generator.subschema_for::<Errno>(),
+            "The step must fail with this errno; if it ends otherwise the cell is inconclusive. `any`: it may do either",
+            generator.subschema_for::<Ending>(),
         );
         let main = StepDoc::json_schema(generator);
         super::schema::exactly_one("One step, and modifiers beside it", &main, [label, errno])

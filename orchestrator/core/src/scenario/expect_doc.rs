@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at::At;
+use super::live_doc::{ContrastDoc, LoggedDoc, MeasureDoc, ReturnedDoc, ShowsDoc};
 use super::names::{Content, Label, Path};
 use super::units::{Mode, Size};
 
@@ -28,6 +29,8 @@ pub(crate) enum ExpectDoc {
     /// A file holds only its own data of any generation, and zeros. A file's own data is what was written to a name
     /// that a rename or link connects with it, and the contents named after it.
     NoForeignData(ForeignDoc),
+    /// A file holds nothing of its own generations that are older than this one.
+    NoOldData(OldDataDoc),
     /// The filesystem mounts and unmounts. This is expected without being written; `false` waives it, for what is
     /// documented not to survive: then a state that does not mount is not judged any further.
     Mounts(bool),
@@ -35,6 +38,16 @@ pub(crate) enum ExpectDoc {
     Fsck(FsckDoc),
     /// The kernel's log of the recovery holds none of these texts.
     DmesgFree(At<Vec<String>>),
+    /// Live: a measured number lies within bounds.
+    Measure(MeasureDoc),
+    /// Live: a hazard does not show in one arm while a control in the same guest stays quiet.
+    Contrast(ContrastDoc),
+    /// Live: what a `read` step returned, each time.
+    Returned(ReturnedDoc),
+    /// Live: words in a text that a step found, such as a kernel stack.
+    Shows(ShowsDoc),
+    /// Live: words in the kernel's log from the mount to the last step.
+    Logged(LoggedDoc),
 }
 
 /// Options of `content`: one of `is`, `one_of` and `mix_of`.
@@ -195,6 +208,16 @@ pub(crate) struct XattrDoc {
 pub(crate) struct ForeignDoc {
     /// The file, or `all` for every regular file (`/all` is the file of that name).
     pub(crate) path: At<String>,
+}
+
+/// Options of `no_old_data`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OldDataDoc {
+    /// The file.
+    pub(crate) path: At<Path>,
+    /// The content that its data must not be older than. Older are those that a step before writes first.
+    pub(crate) than: At<Content>,
 }
 
 /// What the checker must say.

@@ -40,6 +40,18 @@ pub(crate) type Lowered<T> = Result<T, Box<Problem>>;
 
 impl Lowering<'_> {
     fn expectation(&self, entry: &ExpectEntry) -> Lowered<(Check, Option<Moment>, Option<String>)> {
+        if let Some(check) = super::live::check(self.variant, &self.contents, entry)? {
+            return Ok((Check::Live(check), None, None));
+        }
+        if self.variant.is_live() {
+            let message = format!(
+                "`{}` is about what is found after a crash, and here is none",
+                entry.key.value
+            );
+            let help =
+                "with `crash: none` only live checks are judged: measure, contrast, returned, shows, logged";
+            return Err(Problem::new(&entry.key.span, message).help(help).into());
+        }
         let after = entry.after.as_ref().map(|m| self.moment(m)).transpose()?;
         let before = entry.before.as_ref().map(|l| self.label(l)).transpose()?;
         Ok((self.check(entry)?, after, before))
@@ -148,6 +160,10 @@ impl Lowering<'_> {
                 };
                 Check::NoForeignData { path }
             }
+            ExpectDoc::NoOldData(d) => Check::NoOldData {
+                path: d.path.value.0.clone(),
+                than: self.contents.known(&d.than)?,
+            },
             ExpectDoc::Mounts(required) => Check::Mounts { required: *required },
             ExpectDoc::Fsck(_) => Check::FsckClean,
             ExpectDoc::DmesgFree(texts) => {
@@ -159,6 +175,11 @@ impl Lowering<'_> {
                     texts: texts.value.clone(),
                 }
             }
+            ExpectDoc::Measure(_)
+            | ExpectDoc::Contrast(_)
+            | ExpectDoc::Returned(_)
+            | ExpectDoc::Shows(_)
+            | ExpectDoc::Logged(_) => return Err(needs(entry, "no crash")),
         })
     }
 }

@@ -17,13 +17,18 @@ mod exec_step;
 mod expect_doc;
 mod expects;
 mod filesystem;
+mod live;
+mod live_doc;
 mod model;
 mod names;
 mod node;
+mod outcome;
 mod resolve;
 mod schema;
 mod step_doc;
+mod step_live_doc;
 mod steps;
+mod steps_live;
 mod tagged;
 mod tasks;
 mod units;
@@ -35,7 +40,7 @@ pub use model::{
 };
 pub use names::parse_path;
 pub use schema::schema;
-pub use units::{errno_name, parse_millis, parse_size, show_size};
+pub use units::{errno_name, parse_errno, parse_millis, parse_size, show_size};
 
 impl Scenario {
     /// Reads and checks a scenario. `file_name` is only shown.

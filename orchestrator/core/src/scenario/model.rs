@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::device_model::{DeviceAction, DeviceSpec};
+use crate::live::LiveCheck;
 use crate::mark::StepName;
 use crate::verdict::Outcome;
 
@@ -202,6 +203,9 @@ pub struct Step {
     pub action: Action,
     /// It must fail with this errno. A step that ends otherwise makes the cell Inconclusive, never a pass.
     pub expected_errno: Option<i32>,
+    /// It may succeed or fail: which it did is measured.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub any_errno: bool,
     /// Line in the scenario's text, from 1.
     #[serde(skip)]
     pub line: u32,
@@ -353,6 +357,10 @@ pub enum Check {
         /// `None`: every regular file.
         path: Option<String>,
     },
+    NoOldData {
+        path: String,
+        than: ContentName,
+    },
     Mounts {
         required: bool,
     },
@@ -360,16 +368,23 @@ pub enum Check {
     DmesgFree {
         texts: Vec<String>,
     },
+    /// About what happened while the workload ran, whatever was found after a crash.
+    Live(LiveCheck),
 }
 
 impl Check {
-    /// Whether it is about what a path holds. Only such checks are obligations: a filesystem that merely mounts may
-    /// have lost everything.
+    /// Whether it is about what a path holds, or about what was measured. Only such checks are obligations: a
+    /// filesystem that merely mounts may have lost everything.
     pub fn on_path(&self) -> bool {
         !matches!(
             self,
             Self::Mounts { .. } | Self::FsckClean | Self::DmesgFree { .. }
         )
+    }
+
+    /// Whether it is judged once, from what was measured while the workload ran.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_))
     }
 }
 
@@ -452,13 +467,23 @@ impl Variant {
     pub fn contents(&self) -> Vec<ContentName> {
         let mut all: Vec<ContentName> = Vec::new();
         for step in flatten(&self.setup).chain(self.steps()) {
-            if let Action::Op(Op::Write { content, .. } | Op::MmapStore { content, .. }) = &step.action
+            if let Action::Op(
+                Op::Write { content, .. }
+                | Op::MmapStore { content, .. }
+                | Op::Burst { content, .. }
+                | Op::Vmsplice { content, .. },
+            ) = &step.action
                 && !all.contains(content)
             {
                 all.push(content.clone());
             }
         }
         all
+    }
+
+    /// Whether it has no crash states: its verdict comes from live checks alone.
+    pub fn is_live(&self) -> bool {
+        self.crash.is_none()
     }
 
     /// Whether any expectation asks for the filesystem checker.

@@ -10,6 +10,7 @@ use super::filesystem;
 use super::model::{End, FsType, Programs, Scenario, Variant};
 use super::names::Label;
 use super::node::{Node, Value};
+use super::outcome;
 use super::steps::{Lowering, bounded};
 use super::{expects, model};
 use crate::plan::{At as CutAt, CrashSpec};
@@ -94,20 +95,7 @@ impl<'a> Reader<'a> {
 
     fn outcome(&self, later: Option<&Later<OutcomeDoc>>) -> Option<Outcome> {
         let part = self.part(later)?;
-        match part.value {
-            OutcomeDoc::Holds => Some(Outcome::Holds),
-            OutcomeDoc::Violates(kinds) if kinds.0.is_empty() => {
-                self.sink
-                    .push(Problem::new(&part.span, "`violates` needs at least one kind"));
-                None
-            }
-            OutcomeDoc::Violates(kinds) => {
-                let mut kinds = kinds.0;
-                kinds.sort_unstable();
-                kinds.dedup();
-                Some(Outcome::Violates(kinds))
-            }
-        }
+        outcome::lower(&part.value, &part.span, self.sink)
     }
 }
 
@@ -302,6 +290,8 @@ impl Whole<'_> {
                 .or_else(|| self.base.outcome.clone())
                 .unwrap_or(Outcome::Holds),
         };
+        let known = variant.contents();
+        name_contents(&mut variant.workload, &known);
         if whole {
             rules.check_data(&variant.contents(), sink);
         }
@@ -313,10 +303,19 @@ impl Whole<'_> {
             if whole {
                 variant.expect = expects::lower(self.text, sink, &variant, &part.value);
             }
-            if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(|e| e.check.on_path()) {
-                let message = "nothing is expected of any path, so no crash state could break a promise";
-                let help =
-                    "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`";
+            let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_live() == variant.is_live();
+            if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(judged) {
+                let (message, help) = if variant.is_live() {
+                    (
+                        "nothing is expected of what happens, so this could not fail",
+                        "add a check such as `measure`, `contrast` or `returned`",
+                    )
+                } else {
+                    (
+                        "nothing is expected of any path, so no crash state could break a promise",
+                        "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`",
+                    )
+                };
                 sink.push(Problem::new(&part.span, message).help(help));
             }
         }
@@ -341,6 +340,17 @@ impl Whole<'_> {
             _ => return None,
         };
         filesystem::lower(&doc, span, sink)
+    }
+}
+
+/// A read can name what it may find only when all steps are known.
+fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::ContentName]) {
+    for step in steps {
+        match &mut step.action {
+            model::Action::Op(coldcut_wire::Op::Read { contents, .. }) => *contents = known.to_vec(),
+            model::Action::Start(task) => name_contents(&mut task.steps, known),
+            _ => {}
+        }
     }
 }
 

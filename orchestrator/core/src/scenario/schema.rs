@@ -127,6 +127,14 @@ pub(crate) fn or_label(schema: &mut Schema) {
     );
 }
 
+/// The mapping, or a value alone.
+pub(crate) fn or_limit(schema: &mut Schema) {
+    or_scalar(
+        schema,
+        &json!({ "type": ["string", "number"], "description": "A value" }),
+    );
+}
+
 /// The mapping, or the task alone.
 pub(crate) fn or_task(schema: &mut Schema) {
     or_scalar(

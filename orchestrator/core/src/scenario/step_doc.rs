@@ -7,6 +7,10 @@ use super::at::{At, Later, Named};
 use super::device_doc::{FailDoc, HoldDoc, ReleaseDoc, SetDeviceDoc, WaitHeldDoc};
 use super::entry::StepEntry;
 use super::names::{Content, Label, Path, Target};
+use super::step_live_doc::{
+    BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
+    TransferDoc, VmspliceDoc,
+};
 use super::units::{Millis, Mode, Size};
 
 /// A step, by its key.
@@ -71,6 +75,36 @@ pub(crate) enum StepDoc {
     Sysctl(SysctlDoc),
     /// Run a program in the guest.
     Exec(ExecDoc),
+    /// Write in a loop, each call timed.
+    Burst(BurstDoc),
+    /// Read, each call timed, and see what comes back.
+    Read(ReadDoc),
+    /// Begin to record a tracepoint; the step's label is the trace's name.
+    Trace(TraceDoc),
+    /// End a trace: what it saw is measured under its name.
+    Collect(CollectDoc),
+    /// Look at a task until it is blocked in a function of the kernel, or done.
+    Observe(ObserveDoc),
+    /// The statistics of the device's writeback, from debugfs.
+    Bdi,
+    /// Make a pipe: handles `NAME.r` and `NAME.w`.
+    Pipe(PipeDoc),
+    /// Make a pair of connected Unix sockets: handles `NAME.a` and `NAME.b`.
+    Socket(SocketDoc),
+    /// splice(2) until `len` bytes were moved.
+    Splice(TransferDoc),
+    /// tee(2), once.
+    Tee(TransferDoc),
+    /// sendfile(2) until `len` bytes were moved.
+    Sendfile(TransferDoc),
+    /// vmsplice(2) of a content's first bytes.
+    Vmsplice(VmspliceDoc),
+    /// Pump a file through a pipe in one thread: splice in, splice out until it is empty, and again.
+    Pump(PumpDoc),
+    /// Read at a rate and throw away what is read.
+    Consume(ConsumeDoc),
+    /// How many bytes a pipe or socket holds for its reader (`FIONREAD`).
+    Pending(TargetDoc),
     /// Run steps in the background: one after the other, beside the ones that follow.
     Start(StartDoc),
     /// Wait until a task has done all of its steps.
@@ -202,6 +236,8 @@ pub(crate) enum FlagDoc {
     Dsync,
     /// `O_DIRECT`: offset, length and chunk are multiples of 512.
     Direct,
+    /// Submitted by io_submit(2) and waited for: with `direct`, the file is not locked meanwhile.
+    Aio,
 }
 
 /// Options of `truncate`.

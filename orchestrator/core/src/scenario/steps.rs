@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_wire::{ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, WriteFlags};
+use coldcut_wire::{
+    ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
+};
 
 use super::at::At;
 use super::device_steps::Rules;
@@ -35,6 +37,8 @@ pub(crate) struct Lowering<'a> {
     labels: BTreeMap<String, Span>,
     /// Tasks that were started.
     pub(super) tasks: Tasks,
+    /// Traces under way: the fields that they are asked for, and where they began.
+    pub(super) traces: BTreeMap<String, (Vec<String>, Span)>,
     /// What the device was told.
     pub(super) rules: Rules,
     /// Steps so far: the next one's number.
@@ -51,6 +55,7 @@ impl<'a> Lowering<'a> {
             handles: BTreeMap::new(),
             labels: BTreeMap::new(),
             tasks: Tasks::default(),
+            traces: BTreeMap::new(),
             rules: Rules::default(),
             count: 0,
         }
@@ -60,6 +65,7 @@ impl<'a> Lowering<'a> {
     pub(crate) fn steps(&mut self, entries: &[StepEntry]) -> Vec<Step> {
         let steps = self.list(entries);
         self.tasks.at_the_end(self.sink);
+        self.uncollected();
         steps
     }
 
@@ -84,7 +90,8 @@ impl<'a> Lowering<'a> {
             name: StepName { index, name },
             labelled,
             action,
-            expected_errno: entry.errno.as_ref().map(|e| e.value.0),
+            expected_errno: entry.errno.as_ref().and_then(|e| e.value.0).map(|e| e.0),
+            any_errno: entry.errno.as_ref().is_some_and(|e| e.value.0.is_none()),
             line: line_of(self.text, entry.key.span.start),
         })
     }
@@ -239,6 +246,23 @@ impl<'a> Lowering<'a> {
                     },
                 }
             }
+            StepDoc::Burst(d) => self.burst(d)?,
+            StepDoc::Read(d) => self.read(d)?,
+            StepDoc::Trace(d) => self.trace(d, entry)?,
+            StepDoc::Collect(d) => self.collect(d)?,
+            StepDoc::Observe(d) => self.observe(d)?,
+            StepDoc::Bdi => Op::Bdi,
+            StepDoc::Pipe(d) => self.pipe(d)?,
+            StepDoc::Socket(d) => self.socket(d)?,
+            StepDoc::Splice(d) => self.transfer(d, Transfer::Splice)?,
+            StepDoc::Tee(d) => self.transfer(d, Transfer::Tee)?,
+            StepDoc::Sendfile(d) => self.transfer(d, Transfer::Sendfile)?,
+            StepDoc::Vmsplice(d) => self.vmsplice(d)?,
+            StepDoc::Pump(d) => self.pump(d)?,
+            StepDoc::Consume(d) => self.consume(d)?,
+            StepDoc::Pending(d) => Op::Pending {
+                path: self.stream(&d.path)?,
+            },
             StepDoc::Sleep(millis) => Op::Sleep {
                 millis: bounded(millis)?,
             },
@@ -277,7 +301,7 @@ impl<'a> Lowering<'a> {
         problem.nearest(name, open).into()
     }
 
-    fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
+    pub(super) fn target(&self, target: &At<Target>) -> Result<String, Box<Problem>> {
         match target.value.0.strip_prefix(HANDLE) {
             Some(handle) if !self.handles.contains_key(handle) => {
                 Err(self.unknown_handle(handle, &target.span))
@@ -288,7 +312,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The content given, or the file's own first generation.
-    fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
+    pub(super) fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
         if let Some(content) = content {
             return content.value.0.clone();
         }
@@ -309,6 +333,10 @@ impl<'a> Lowering<'a> {
         let flags = flags(&doc.flags, doc.create.unwrap_or(true) && !handle);
         if handle && !doc.flags.is_empty() {
             let message = format!("`{path}` is open already: flags belong to its `open` step");
+            return Err(Problem::new(&doc.path.span, message).into());
+        }
+        if flags.aio && (!flags.direct || flags.append) {
+            let message = "`aio` needs `direct`, and no `append`: without them it is an ordinary write";
             return Err(Problem::new(&doc.path.span, message).into());
         }
         if let (true, Some(offset)) = (flags.append, &doc.offset) {
@@ -369,6 +397,7 @@ impl<'a> Lowering<'a> {
                 .help(format!("close it first: `- close: {handle}`"))
                 .into());
         }
+        only_writes(&doc.flags, &doc.path.span)?;
         self.handles.insert(handle.clone(), doc.path.value.0.clone());
         let create = doc.create.unwrap_or(!doc.read_only);
         Ok(Op::Open {
@@ -389,7 +418,7 @@ pub(super) fn guest(path: &str) -> String {
     }
 }
 
-fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
+pub(super) fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
     let has = |flag| list.contains(&flag);
     WriteFlags {
         create,
@@ -398,7 +427,16 @@ fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
         sync: has(FlagDoc::Sync),
         dsync: has(FlagDoc::Dsync),
         direct: has(FlagDoc::Direct),
+        aio: has(FlagDoc::Aio),
     }
+}
+
+/// `aio` says how one write is made, not how a file is opened.
+pub(super) fn only_writes(flags: &[FlagDoc], at: &Span) -> Result<(), Box<Problem>> {
+    if flags.contains(&FlagDoc::Aio) {
+        return Err(Problem::new(at, "only a `write` of a path can be `aio`").into());
+    }
+    Ok(())
 }
 
 fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {
@@ -414,7 +452,7 @@ fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {
     }
 }
 
-fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
+pub(super) fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     match len.value.0 {
         0 => Err(Problem::new(&len.span, "`len` must be more than 0 bytes").into()),
         n if n > MAX_LEN => {
@@ -429,7 +467,7 @@ fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     }
 }
 
-fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
+pub(super) fn offset(offset: Option<&At<Size>>) -> Result<u64, Box<Problem>> {
     match offset {
         None => Ok(0),
         Some(o) if o.value.0 > MAX_LEN => {

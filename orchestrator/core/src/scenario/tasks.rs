@@ -69,7 +69,6 @@ impl Tasks {
     }
 
     /// The lane of a task that runs.
-    #[allow(dead_code)] // for steps that look at a task
     pub(super) fn lane(&self, task: &At<Label>) -> Result<u8, Box<Problem>> {
         self.running(task).map(|started| started.lane)
     }

@@ -169,7 +169,11 @@ pub fn errno_name(errno: i32) -> Option<&'static str> {
     ERRNOS.iter().find(|(_, n)| *n == errno).map(|(name, _)| *name)
 }
 
-fn parse_errno(text: &str) -> Result<i32, String> {
+/// An errno from its name.
+///
+/// # Errors
+/// In words, when there is no such name.
+pub fn parse_errno(text: &str) -> Result<i32, String> {
     ERRNOS
         .iter()
         .find(|(name, _)| *name == text)
@@ -258,6 +262,56 @@ impl JsonSchema for Errno {
         json_schema!({ "description": "An errno by its name", "enum": names })
     }
 }
+
+/// How a step must end: with an errno, or in any way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ending(pub(crate) Option<Errno>);
+
+fn parse_ending(text: &str) -> Result<Option<Errno>, String> {
+    match text {
+        "any" => Ok(None),
+        name => parse_errno(name).map(|n| Some(Errno(n))),
+    }
+}
+
+impl<'de> Deserialize<'de> for Ending {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_str(Parsed("an errno such as `EIO`, or `any`", parse_ending))
+            .map(Self)
+    }
+}
+
+impl JsonSchema for Ending {
+    fn schema_name() -> Cow<'static, str> {
+        "Ending".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let errno = generator.subschema_for::<Errno>();
+        json_schema!({ "anyOf": [{ "const": "any", "description": "Success or any errno" }, errno] })
+    }
+}
+
+/// A factor in thousandths: `3`, `0.9`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Factor(pub(crate) u64);
+
+fn parse_factor(text: &str) -> Result<u64, String> {
+    let wrong = || format!("expected a factor such as `3` or `0.9`, found `{text}`");
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |t: &str| !t.is_empty() && t.len() <= 9 && t.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 3 {
+        return Err(wrong());
+    }
+    let thousandths = format!("{part:0<3}").parse::<u64>().map_err(|_| wrong())?;
+    Ok(whole.parse::<u64>().map_err(|_| wrong())? * 1000 + thousandths)
+}
+
+scalar!(Factor, "a factor such as `0.9`", parse_factor, {
+    "description": "A factor, with at most three decimals",
+    "type": ["number", "string"]
+});
 
 /// Bytes as people write them: `4KiB` where that is exact.
 pub fn show_size(bytes: u64) -> String {

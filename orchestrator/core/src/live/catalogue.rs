@@ -1,0 +1,81 @@
+//! What each step measures.
+
+use coldcut_wire::Op;
+
+use super::metric::Unit;
+use crate::scenario::Action;
+
+/// What sort of thing a step yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One number.
+    Figure(Unit),
+    /// One number a call.
+    Series(Unit),
+    /// Lines.
+    Text,
+    /// What a read returned.
+    Data,
+}
+
+/// What debugfs says of a backing device on every kernel from 5.10 on (`bdi_debug_stats_show` in mm/backing-dev.c).
+const BDI: [(&str, Shape); 7] = [
+    ("bdi_writeback", Shape::Figure(Unit::Bytes)),
+    ("bdi_reclaimable", Shape::Figure(Unit::Bytes)),
+    ("bdi_dirty_thresh", Shape::Figure(Unit::Bytes)),
+    ("dirty_thresh", Shape::Figure(Unit::Bytes)),
+    ("background_thresh", Shape::Figure(Unit::Bytes)),
+    ("bdi_written", Shape::Figure(Unit::Bytes)),
+    ("bdi_write_bandwidth", Shape::Figure(Unit::Bytes)),
+];
+
+/// Everything that a step yields, by name. Every step has `time` (spent in its system calls), `ret` (what the last one
+/// returned) and `errno` (0: it succeeded).
+pub fn items(action: &Action) -> Vec<(String, Shape)> {
+    use Shape::{Data, Figure, Series, Text};
+    let bytes = ("bytes", Figure(Unit::Bytes));
+    let mut fields = Vec::new();
+    let mut items = vec![
+        ("time", Figure(Unit::Nanos)),
+        ("ret", Figure(Unit::Count)),
+        ("errno", Figure(Unit::Errno)),
+    ];
+    if let Action::Op(op) = action {
+        match op {
+            Op::Burst { fsync_every, .. } => {
+                items.extend([bytes, ("writes", Series(Unit::Nanos))]);
+                if *fsync_every > 0 {
+                    items.push(("fsyncs", Series(Unit::Nanos)));
+                }
+            }
+            Op::Read { .. } => items.extend([bytes, ("reads", Series(Unit::Nanos)), ("data", Data)]),
+            Op::Trace { fields: wanted, .. } => {
+                items.push(("events", Figure(Unit::Count)));
+                fields.extend(wanted.iter().map(|field| (field.clone(), Series(Unit::Count))));
+            }
+            Op::Observe { .. } => items.extend([
+                ("found", Figure(Unit::Count)),
+                ("waited", Figure(Unit::Nanos)),
+                ("stack", Text),
+                ("state", Text),
+            ]),
+            Op::Bdi => items.extend(BDI),
+            Op::Pipe { .. } => items.push(("capacity", Figure(Unit::Bytes))),
+            Op::Socket { .. } => {
+                items.extend([("sndbuf", Figure(Unit::Bytes)), ("rcvbuf", Figure(Unit::Bytes))]);
+            }
+            Op::Transfer { .. } | Op::Vmsplice { .. } => {
+                items.extend([bytes, ("calls", Series(Unit::Nanos))]);
+            }
+            Op::Pump { .. } => items.extend([
+                bytes,
+                ("fills", Series(Unit::Nanos)),
+                ("drains", Series(Unit::Nanos)),
+            ]),
+            Op::Consume { .. } | Op::Pending { .. } => items.push(bytes),
+            _ => {}
+        }
+    }
+    let named = items.into_iter().map(|(name, shape)| (name.to_owned(), shape));
+    named.chain(fields).collect()
+}

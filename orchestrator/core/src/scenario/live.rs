@@ -1,0 +1,227 @@
+//! Live checks lowered, against what the steps measure.
+
+use coldcut_wire::{ContentName, Op};
+
+use super::at::At;
+use super::contents::Contents;
+use super::entry::ExpectEntry;
+use super::error::Problem;
+use super::expect_doc::ExpectDoc;
+use super::expects::{Lowered, needs};
+use super::live_doc::{LimitDoc, LoggedDoc, ReturnedDoc, ShowsDoc};
+use super::model::{Action, Variant};
+use super::names::Label;
+use crate::live::{Bound, Limit, LiveCheck, Metric, Shape, Unit, Versions, items};
+use crate::verdict::ViolationKind;
+
+/// What each labelled step yields.
+type Yields = Vec<(String, Vec<(String, Shape)>)>;
+
+/// Lowers a live check; `None` when the entry is none.
+pub(crate) fn check(
+    variant: &Variant,
+    contents: &Contents<'_>,
+    entry: &ExpectEntry,
+) -> Lowered<Option<LiveCheck>> {
+    let labelled = variant.steps().filter(|step| step.labelled);
+    let yields: Yields = labelled
+        .map(|step| (step.name.name.clone(), items(&step.action)))
+        .collect();
+    let live = Live {
+        variant,
+        contents,
+        entry,
+        yields,
+    };
+    let check = match &entry.doc {
+        ExpectDoc::Measure(d) => {
+            let (metric, bound) =
+                live.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
+            let kind = d.kind.unwrap_or(ViolationKind::Measure);
+            LiveCheck::Measure { metric, bound, kind }
+        }
+        ExpectDoc::Contrast(d) => {
+            let [hazard, control] = [&d.hazard, &d.control].map(|arm| {
+                let bound = [arm.is.as_ref(), arm.at_least.as_ref(), arm.at_most.as_ref()];
+                live.arm(&arm.of, bound)
+            });
+            let (hazard, control) = (hazard?, control?);
+            if hazard.1.unit != control.1.unit {
+                return Err(Problem::new(&d.control.of.span, "the two arms measure different things").into());
+            }
+            if hazard.0 == control.0 {
+                return Err(Problem::new(&d.control.of.span, "both arms are the same number").into());
+            }
+            let kind = d.kind.unwrap_or(ViolationKind::Stall);
+            LiveCheck::Contrast {
+                hazard,
+                control,
+                kind,
+            }
+        }
+        ExpectDoc::Returned(d) => live.returned(d)?,
+        ExpectDoc::Shows(d) => live.shows(d)?,
+        ExpectDoc::Logged(d) => live.logged(d)?,
+        _ => return Ok(None),
+    };
+    if let Some(after) = &entry.after {
+        return Err(Problem::new(&after.span, "a live check is judged once, whatever happened when").into());
+    }
+    if let Some(before) = &entry.before {
+        return Err(Problem::new(
+            &before.span,
+            "a live check is judged once, whatever happened when",
+        )
+        .into());
+    }
+    Ok(Some(check))
+}
+
+struct Live<'a> {
+    variant: &'a Variant,
+    contents: &'a Contents<'a>,
+    entry: &'a ExpectEntry,
+    yields: Yields,
+}
+
+impl Live<'_> {
+    fn metric(&self, text: &At<String>) -> Lowered<(Metric, Unit)> {
+        Metric::parse(&text.value, &self.yields).map_err(|error| {
+            let problem = Problem::new(&text.span, error.message);
+            if error.valid.is_empty() {
+                return problem.help("give the step that measures a label").into();
+            }
+            problem
+                .nearest(&text.value, error.valid.iter().map(String::as_str))
+                .into()
+        })
+    }
+
+    fn arm(&self, of: &At<String>, bound: [Option<&At<LimitDoc>>; 3]) -> Lowered<(Metric, Bound)> {
+        let (metric, unit) = self.metric(of)?;
+        let [is, at_least, at_most] = bound;
+        if is.is_some() == (at_least.is_some() || at_most.is_some()) {
+            return Err(needs(self.entry, "`is`, or `at_least` and `at_most`"));
+        }
+        let limit = |doc: Option<&At<LimitDoc>>| doc.map(|doc| self.limit(doc, unit)).transpose();
+        let bound = Bound {
+            is: limit(is)?,
+            at_least: limit(at_least)?,
+            at_most: limit(at_most)?,
+            unit: Some(unit),
+        };
+        Ok((metric, bound))
+    }
+
+    fn limit(&self, doc: &At<LimitDoc>, unit: Unit) -> Lowered<Limit> {
+        match (&doc.value.limit, &doc.value.of, &doc.value.times) {
+            (Some(text), None, None) => unit
+                .parse(&text.value)
+                .map(Limit::Value)
+                .map_err(|error| Problem::new(&text.span, error).into()),
+            (None, Some(of), times) => {
+                let (metric, other) = self.metric(of)?;
+                if other != unit {
+                    return Err(Problem::new(&of.span, "this measures something else").into());
+                }
+                let thousandths = times.as_ref().map_or(1000, |t| t.value.0);
+                Ok(Limit::Times { metric, thousandths })
+            }
+            _ => Err(Problem::new(&doc.span, "expected a value, or `{of: STEP.WHAT, times: 2}`").into()),
+        }
+    }
+
+    /// The labelled step, which yields a thing of this shape and name.
+    fn step(&self, label: &At<Label>, what: &str, shape: Shape) -> Lowered<String> {
+        let name = &label.value.0;
+        let has = |(_, items): &&(String, Vec<(String, Shape)>)| {
+            items.iter().any(|(item, s)| item == what && *s == shape)
+        };
+        if self.yields.iter().filter(has).any(|(known, _)| known == name) {
+            return Ok(name.clone());
+        }
+        let fitting = self.yields.iter().filter(has).map(|(known, _)| known.as_str());
+        let problem = Problem::new(&label.span, format!("no step labelled `{name}` yields `{what}`"));
+        if fitting.clone().next().is_none() {
+            return Err(problem.help("give the step that does a label").into());
+        }
+        Err(problem.nearest(name, fitting).into())
+    }
+
+    fn returned(&self, doc: &ReturnedDoc) -> Lowered<LiveCheck> {
+        let step = self.step(&doc.step, "data", Shape::Data)?;
+        let whole = self.variant.steps().find_map(|s| match &s.action {
+            Action::Op(Op::Read { offset, len, .. }) if s.name.name == step => Some((*offset, *len)),
+            _ => None,
+        });
+        let Some((start, len)) = whole else {
+            return Err(Problem::new(&doc.step.span, "this step reads nothing").into());
+        };
+        let range = match (&doc.offset, &doc.len) {
+            (None, None) => (start, len),
+            (from, part) => {
+                let from = from.as_ref().map_or(start, |o| o.value.0);
+                let rest = start.saturating_add(len).saturating_sub(from);
+                (from, part.as_ref().map_or(rest, |l| l.value.0))
+            }
+        };
+        let inside = range.0 >= start && range.0.saturating_add(range.1) <= start.saturating_add(len);
+        if !inside || range.1 == 0 {
+            let message = format!("the step reads {start}..{} only", start + len);
+            return Err(Problem::new(&doc.step.span, message).into());
+        }
+        let wanted = |list: &At<Vec<At<_>>>| -> Lowered<Vec<Option<ContentName>>> {
+            list.value.iter().map(|w| self.contents.wanted(w)).collect()
+        };
+        let accept = match (&doc.is, &doc.one_of, &doc.mix_of) {
+            (Some(is), None, None) => Versions::OneOf(vec![self.contents.wanted(is)?]),
+            (None, Some(list), None) if !list.value.is_empty() => Versions::OneOf(wanted(list)?),
+            (None, None, Some(list)) if !list.value.is_empty() => Versions::MixOf(wanted(list)?),
+            _ => return Err(needs(self.entry, "one of `is`, `one_of` and `mix_of`")),
+        };
+        Ok(LiveCheck::Returned {
+            step,
+            range,
+            accept,
+            kind: doc.kind,
+        })
+    }
+
+    fn words(
+        &self,
+        any_of: Option<&At<Vec<String>>>,
+        none_of: Option<&At<Vec<String>>>,
+    ) -> Lowered<(Vec<String>, Vec<String>)> {
+        for list in [any_of, none_of].into_iter().flatten() {
+            if list.value.is_empty() || list.value.iter().any(String::is_empty) {
+                return Err(Problem::new(&list.span, "expected texts, none of them empty").into());
+            }
+        }
+        if any_of.is_none() && none_of.is_none() {
+            return Err(needs(self.entry, "`any_of` or `none_of`"));
+        }
+        let list = |l: Option<&At<Vec<String>>>| l.map(|l| l.value.clone()).unwrap_or_default();
+        Ok((list(any_of), list(none_of)))
+    }
+
+    fn shows(&self, doc: &ShowsDoc) -> Lowered<LiveCheck> {
+        let step = self.step(&doc.step, &doc.text.value, Shape::Text)?;
+        let (any_of, none_of) = self.words(doc.any_of.as_ref(), doc.none_of.as_ref())?;
+        Ok(LiveCheck::Shows {
+            step,
+            text: doc.text.value.clone(),
+            any_of,
+            none_of,
+            kind: doc.kind.unwrap_or(ViolationKind::Measure),
+        })
+    }
+
+    fn logged(&self, doc: &LoggedDoc) -> Lowered<LiveCheck> {
+        let (any_of, none_of) = self.words(doc.any_of.as_ref(), doc.none_of.as_ref())?;
+        Ok(LiveCheck::Logged {
+            any_of,
+            none_of,
+            kind: doc.kind.unwrap_or(ViolationKind::Dmesg),
+        })
+    }
+}

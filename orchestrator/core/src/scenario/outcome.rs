@@ -1,0 +1,58 @@
+//! What a scenario declares, checked.
+
+use super::at::{At, Named};
+use super::doc::OutcomeDoc;
+use super::error::{Problem, Sink, Span};
+use crate::kernels::KernelRange;
+use crate::verdict::Outcome;
+
+/// Lowers a declaration; what is wrong goes to the sink.
+pub(super) fn lower(doc: &OutcomeDoc, at: &Span, sink: &Sink) -> Option<Outcome> {
+    match doc {
+        OutcomeDoc::Holds => Some(Outcome::Holds),
+        OutcomeDoc::Violates(kinds) if kinds.0.is_empty() => {
+            sink.push(Problem::new(at, "`violates` needs at least one kind"));
+            None
+        }
+        OutcomeDoc::Violates(kinds) => {
+            let mut kinds = kinds.0.clone();
+            kinds.sort_unstable();
+            kinds.dedup();
+            Some(Outcome::Violates(kinds))
+        }
+        OutcomeDoc::Kernels(ranges) => kernels(ranges, at, sink),
+    }
+}
+
+fn kernels(ranges: &Named<Box<At<OutcomeDoc>>>, at: &Span, sink: &Sink) -> Option<Outcome> {
+    if ranges.0.is_empty() {
+        sink.push(Problem::new(at, "`kernels` needs at least one range"));
+        return None;
+    }
+    let mut all: Vec<(KernelRange, Outcome)> = Vec::new();
+    let mut sound = true;
+    for (name, doc) in &ranges.0 {
+        let range =
+            KernelRange::parse(&name.value).map_err(|message| sink.push(Problem::new(&name.span, message)));
+        let outcome = if matches!(doc.value, OutcomeDoc::Kernels(_)) {
+            sink.push(Problem::new(
+                &doc.span,
+                "expected `holds` or `violates` for a range of kernels",
+            ));
+            None
+        } else {
+            lower(&doc.value, &doc.span, sink)
+        };
+        let (Ok(range), Some(outcome)) = (range, outcome) else {
+            sound = false;
+            continue;
+        };
+        if let Some((other, _)) = all.iter().find(|(other, _)| other.overlaps(&range)) {
+            let message = format!("`{range}` and `{other}` have kernels in common");
+            sink.push(Problem::new(&name.span, message));
+            sound = false;
+        }
+        all.push((range, outcome));
+    }
+    sound.then_some(Outcome::Kernels(all))
+}

@@ -1,0 +1,152 @@
+//! Where a clone's time goes, and what recording costs.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use coldcut_core::log::Recorder;
+use coldcut_core::scenario::Variant;
+
+use super::report::Phases;
+use crate::device::{Device, FileImage};
+use crate::kernel::Kernel;
+use crate::machine::{Backend, DiskSpec};
+use crate::run::lab::Lab;
+use crate::run::record::{ATOMIC_UNIT, mount_of};
+use crate::run::recover::{RecoverJob, prepare};
+use crate::run::session::Session;
+use crate::run::{OrUnknown as _, Unknown};
+
+/// Mean milliseconds of each part of a state's recovery on a fresh clone.
+pub(super) async fn of(lab: &Lab, jobs: &[RecoverJob]) -> Result<Phases, Unknown> {
+    let mut sums = [Duration::ZERO; 5];
+    let mut mount = Duration::ZERO;
+    let mut walk = Duration::ZERO;
+    for job in jobs {
+        let mut last = Instant::now();
+        let mut lap = |sum: &mut Duration| {
+            let now = Instant::now();
+            *sum += now - last;
+            last = now;
+        };
+        let [disk, start, wake, examine, end] = &mut sums;
+        let (spec, device) = prepare(lab, job)?;
+        lap(disk);
+        let machine = lab.restored(&spec, &job.console).await?;
+        lap(start);
+        let session = Session::new(&machine, lab.limits);
+        session.wake().await.or_unknown("waking a clone")?;
+        lap(wake);
+        let most = job.image.size() * 4;
+        let seen = session
+            .examine(&job.mount, job.contents.to_vec(), most)
+            .await
+            .or_unknown("recovering")?;
+        lap(examine);
+        mount += seen.mount_time;
+        walk += seen.walk_time;
+        machine.kill().await;
+        device.shutdown().or_unknown("stopping the disk")?;
+        lap(end);
+    }
+    let mean = |sum: Duration| sum.as_secs_f64() * 1000.0 / jobs.len().max(1) as f64;
+    let [disk, start, wake, examine, end] = sums.map(mean);
+    Ok(Phases {
+        disk,
+        start,
+        wake,
+        examine,
+        mount: mean(mount),
+        walk: mean(walk),
+        end,
+    })
+}
+
+/// Seconds that a workload takes on our device while it is recorded, and on a raw file: the least of each.
+pub(super) async fn recording(
+    lab: &Lab,
+    kernel: &Arc<Kernel>,
+    variant: &Variant,
+    turns: usize,
+) -> Result<(f64, f64), Unknown> {
+    let mut least = [f64::MAX; 2];
+    for _ in 0..turns {
+        for (place, raw) in [false, true].into_iter().enumerate() {
+            let seconds = workload(lab, kernel, variant, raw).await?;
+            least[place] = least[place].min(seconds);
+        }
+    }
+    Ok((least[0], least[1]))
+}
+
+async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> Result<f64, Unknown> {
+    let made = match &variant.filesystem.source {
+        coldcut_core::scenario::FsSource::Make { size, mkfs } => {
+            lab.made(variant.filesystem.fstype.name(), *size, mkfs).await?
+        }
+        coldcut_core::scenario::FsSource::Image(_) => return Err(Unknown("no image to make".into())),
+    };
+    let image = FileImage::open(&made).or_unknown("opening the image")?;
+    let copy = lab.fresh_path(".raw");
+    let socket = lab.fresh_path(".sock");
+    let device = if raw {
+        crate::device::export_sparse(&image, &copy).or_unknown("copying the image")?;
+        None
+    } else {
+        Some(Device::bind(&socket, Arc::new(image)).or_unknown("starting the disk")?)
+    };
+    let initrd = lab
+        .initrd(kernel, variant.filesystem.fstype.name(), None)
+        .or_unknown("preparing the machine")?;
+    let disk = DiskSpec {
+        backend: if raw {
+            Backend::File(copy.clone())
+        } else {
+            Backend::Nbd(socket)
+        },
+        write_cache: true,
+        physical_block_size: ATOMIC_UNIT,
+        tap: None,
+    };
+    let spec = lab.spec(kernel, initrd, Some(disk));
+    let machine = lab.restored(&spec, &lab.fresh_path(".console")).await?;
+    let session = Session::new(&machine, lab.limits);
+    session.wake().await.or_unknown("waking a clone")?;
+    let recording = match &device {
+        Some(device) => {
+            let create = |suffix| File::create(lab.fresh_path(suffix)).or_unknown("creating a log");
+            let handle = device.handle();
+            let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
+                .or_unknown("starting the log")?;
+            let within = Duration::from_secs(30);
+            Some(
+                handle
+                    .begin_recording(recorder, within)
+                    .await
+                    .or_unknown("recording")?,
+            )
+        }
+        None => None,
+    };
+    session
+        .mount(&mount_of(variant))
+        .await
+        .or_unknown("mounting")?
+        .or_unknown("mounting")?;
+    let start = Instant::now();
+    for step in &variant.workload {
+        let coldcut_core::scenario::Action::Op(op) = &step.action else {
+            return Err(Unknown("the workload has a step that is no operation".into()));
+        };
+        session
+            .op("a step", op.clone())
+            .await
+            .or_unknown("a step")?
+            .or_unknown("a step")?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    drop(recording);
+    machine.kill().await;
+    let _ = std::fs::remove_file(&copy);
+    Ok(seconds)
+}

@@ -1,0 +1,466 @@
+//! Searching commits: git chooses the next one (`git bisect`), we build, run and say what it is.
+//!
+//! The journal holds every run by its commit, so a search that was interrupted starts git's part anew and answers from
+//! the journal. The tree is put back to where it was, whatever happens to us short of SIGKILL; after that
+//! `git bisect reset` does it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use coldcut_core::bisect::{Aim, Behaviour, Decision, Runs, Sequential, Side};
+
+use super::drive::seen;
+use super::journal::{Journal, Probe, Question};
+use super::report;
+
+/// Why git did not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// It cannot be run.
+    #[error("cannot run git: {0} (package git)")]
+    Run(#[from] std::io::Error),
+    /// It refused.
+    #[error("git {what} failed: {said}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// What it said.
+        said: String,
+    },
+    /// A search is going on in the tree already.
+    #[error("{} is in the middle of a `git bisect`; end it with `git bisect reset`, or give another tree (git worktree add)", .0.display())]
+    Busy(PathBuf),
+    /// The tree has changes that switching commits could lose.
+    #[error("{} has changes that are not committed:\n{said}", path.display())]
+    Dirty {
+        /// The tree.
+        path: PathBuf,
+        /// What git says of them.
+        said: String,
+    },
+    /// Both ends are one commit.
+    #[error("both ends are the commit {0}: expected two")]
+    OneCommit(String),
+    /// The ends are the wrong way round.
+    #[error("the wrong way round: {new} is an ancestor of {old}{hint}")]
+    WrongWay {
+        /// What should be the older end.
+        old: String,
+        /// What should be the newer end.
+        new: String,
+        /// What to do.
+        hint: &'static str,
+    },
+}
+
+/// A work tree.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    path: PathBuf,
+}
+
+/// What comes after a commit was told to git.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// This commit is to be tested.
+    Test(String),
+    /// This is the first of the new side.
+    Found(String),
+    /// Only untestable ones are left: the change is in one of these.
+    OneOf(Vec<String>),
+}
+
+impl Tree {
+    /// A tree that can be searched: a git work tree without changes, in which no search is going on.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn open(path: &Path) -> Result<Self, GitError> {
+        let tree = Self {
+            path: path.to_owned(),
+        };
+        let top = tree.git(&["rev-parse", "--show-toplevel"])?;
+        let tree = Self {
+            path: PathBuf::from(top),
+        };
+        let started = tree.git(&["rev-parse", "--git-path", "BISECT_START"])?;
+        if tree.path.join(started).exists() {
+            return Err(GitError::Busy(tree.path));
+        }
+        let said = tree.git(&["status", "--porcelain", "--untracked-files=no"])?;
+        if said.is_empty() {
+            Ok(tree)
+        } else {
+            Err(GitError::Dirty {
+                path: tree.path,
+                said,
+            })
+        }
+    }
+
+    /// Its root.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The commits that two names mean: the old end and the new one.
+    ///
+    /// # Errors
+    /// [`GitError`], also when they are the wrong way round.
+    pub fn ends(&self, old: &str, new: &str, aim: Aim) -> Result<[String; 2], GitError> {
+        let commit = |name: &str| {
+            self.git(&[
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                &format!("{name}^{{commit}}"),
+            ])
+            .map_err(|_| GitError::Refused {
+                what: "rev-parse".to_owned(),
+                said: format!("{} has no commit `{name}`", self.path.display()),
+            })
+        };
+        let (first, second) = (commit(old)?, commit(new)?);
+        if first == second {
+            return Err(GitError::OneCommit(first));
+        }
+        if self
+            .run(&["merge-base", "--is-ancestor", &second, &first])?
+            .status
+            .success()
+        {
+            return Err(GitError::WrongWay {
+                old: old.to_owned(),
+                new: new.to_owned(),
+                hint: match aim {
+                    Aim::FirstBad => "; the first good commit is found with --first-good",
+                    Aim::FirstGood => "; with --first-good the bad end is the older one",
+                    Aim::FirstDifferent(_) => "",
+                },
+            });
+        }
+        Ok([first, second])
+    }
+
+    /// How many commits are between two, the second one counted.
+    ///
+    /// # Errors
+    /// [`GitError`].
+    pub fn count(&self, old: &str, new: &str) -> Result<String, GitError> {
+        self.git(&["rev-list", "--count", &format!("{old}..{new}")])
+    }
+
+    /// Whether git tracks a file of the tree.
+    pub fn tracks(&self, file: &Path) -> bool {
+        let file = file.to_string_lossy();
+        self.run(&["ls-files", "--error-unmatch", "--", &*file])
+            .is_ok_and(|output| output.status.success())
+    }
+
+    /// A commit's short name and subject.
+    pub fn describe(&self, commit: &str) -> String {
+        self.git(&["show", "-s", "--format=%h %s", commit])
+            .unwrap_or_else(|_| commit.to_owned())
+    }
+
+    fn run(&self, args: &[&str]) -> Result<Output, GitError> {
+        let mut command = Command::new("git");
+        command
+            .arg("-C")
+            .arg(&self.path)
+            .args(args)
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null());
+        // A hook or alias that calls us must not make git look at another repository.
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+            command.env_remove(name);
+        }
+        Ok(command.output()?)
+    }
+
+    fn git(&self, args: &[&str]) -> Result<String, GitError> {
+        let output = self.run(args)?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        } else {
+            Err(GitError::Refused {
+                what: args.join(" "),
+                said: crate::process::last_words(&output),
+            })
+        }
+    }
+}
+
+/// A `git bisect` in progress; it ends, and the tree is back where it was, when this is dropped.
+struct Bisection<'t>(&'t Tree);
+
+impl<'t> Bisection<'t> {
+    fn start(tree: &'t Tree) -> Result<Self, GitError> {
+        tree.git(&["bisect", "start"])?;
+        Ok(Self(tree))
+    }
+
+    fn checkout(&self, commit: &str) -> Result<(), GitError> {
+        self.0.git(&["checkout", "--quiet", "--detach", commit]).map(drop)
+    }
+
+    fn tell(&self, word: &str, commit: &str) -> Result<Step, GitError> {
+        let args = ["bisect", word, commit];
+        let output = self.0.run(&args)?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        match after(&said) {
+            Some(step) => Ok(step),
+            None if output.status.success() => Ok(Step::Test(self.0.git(&["rev-parse", "HEAD"])?)),
+            None => Err(GitError::Refused {
+                what: args.join(" "),
+                said: crate::process::last_words(&output),
+            }),
+        }
+    }
+
+    fn log(&self) -> String {
+        self.0.git(&["bisect", "log"]).unwrap_or_default()
+    }
+}
+
+impl Drop for Bisection<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self
+            .0
+            .git(&["bisect", "reset", "--quiet"])
+            .or_else(|_| self.0.git(&["bisect", "reset"]))
+        {
+            eprintln!(
+                "coldcut: {} is not back where it was: {error}",
+                self.0.path.display()
+            );
+        }
+    }
+}
+
+/// Whether git says that the search is over.
+fn after(said: &str) -> Option<Step> {
+    let is_commit = |word: &str| word.len() >= 40 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    if said.contains("only 'skip'ped commits left") {
+        let commits = said.lines().map(str::trim).filter(|line| is_commit(line));
+        return Some(Step::OneOf(commits.map(str::to_owned).collect()));
+    }
+    let line = said
+        .lines()
+        .find(|line| line.ends_with(" is the first new commit"))?;
+    let commit = line.split(' ').next().filter(|word| is_commit(word))?;
+    Some(Step::Found(commit.to_owned()))
+}
+
+/// A search over commits and its journal.
+#[derive(Debug)]
+pub struct GitDrive {
+    /// The tree.
+    pub tree: Tree,
+    /// The old end and the new one, as full commit ids.
+    pub ends: [String; 2],
+    /// Where runs are kept, each with its commit as the kernel.
+    pub journal: Journal,
+    /// What is asked.
+    pub question: Question,
+    /// How often commits are run.
+    pub test: Sequential,
+}
+
+/// What is known while a search goes on.
+struct State<'d> {
+    drive: &'d mut GitDrive,
+    probes: Vec<Probe>,
+}
+
+impl GitDrive {
+    /// Runs the search; `say` shows each line of progress, `run` builds and runs the commit that is checked out. Gives
+    /// the answer and the exit code.
+    ///
+    /// # Errors
+    /// What `run` or git says. The search can be gone on with.
+    pub async fn run(
+        &mut self,
+        mut say: impl FnMut(&str),
+        mut run: impl AsyncFnMut(&str, &Path) -> anyhow::Result<Probe>,
+    ) -> anyhow::Result<(String, u8)> {
+        let tree = self.tree.clone();
+        let ends = self.ends.clone();
+        let probes = self.journal.probes()?;
+        if !probes.is_empty() {
+            say(&format!("going on after {} runs", probes.len()));
+        }
+        let mut state = State { drive: self, probes };
+        let bisection = Bisection::start(&tree)?;
+        let [old, new] = report::words(state.drive.question.aim);
+        let mut sides = [None, None];
+        for (end, side) in ends.iter().zip(&mut sides) {
+            bisection.checkout(end)?;
+            *side = state.decide(&tree, end, &mut say, &mut run).await?;
+        }
+        let name = |commit: &str| tree.describe(commit);
+        let [first, second] = ends.each_ref().map(|end| name(end));
+        let (answer, code) = match sides {
+            [Some(Side::Old), Some(Side::New)] => {
+                bisection.tell("new", &ends[1])?;
+                let mut step = bisection.tell("old", &ends[0])?;
+                loop {
+                    let commit = match step {
+                        Step::Found(commit) => break (found(&tree, &commit, [old, new]), 0),
+                        Step::OneOf(commits) => {
+                            let names: Vec<String> =
+                                commits.iter().map(|c| format!("\n  {}", name(c))).collect();
+                            let text = format!(
+                                "the first {new} commit is one of these, of which only the {new} one could be tested:{}",
+                                names.concat()
+                            );
+                            break (text, 0);
+                        }
+                        Step::Test(commit) => commit,
+                    };
+                    let word = match state.decide(&tree, &commit, &mut say, &mut run).await? {
+                        Some(Side::Old) => "old",
+                        Some(Side::New) => "new",
+                        None => "skip",
+                    };
+                    step = bisection.tell(word, &commit)?;
+                }
+            }
+            [Some(Side::New), Some(Side::Old)] => (
+                format!("the wrong way round: {first} is {new}, and {second} is {old}"),
+                1,
+            ),
+            [Some(a), Some(_)] => {
+                let both = if a == Side::Old { old } else { new };
+                (
+                    format!(
+                        "both ends are {both}: {first} and {second}; there is nothing to find between them"
+                    ),
+                    1,
+                )
+            }
+            [None, _] => (format!("the older end is untestable: {first}"), 3),
+            [_, None] => (format!("the newer end is untestable: {second}"), 3),
+        };
+        let log = bisection.log();
+        drop(bisection);
+        let dir = state.drive.journal.path().to_owned();
+        let path = dir.join("git-bisect.log");
+        if let Err(error) = std::fs::write(&path, log) {
+            say(&format!("note: {} cannot be written: {error}", path.display()));
+        }
+        let text = state.conclusion(&tree, answer, &dir);
+        Ok((text, code))
+    }
+}
+
+fn found(tree: &Tree, commit: &str, [old, new]: [&str; 2]) -> String {
+    let parent = tree.describe(&format!("{commit}^"));
+    format!("first {new}: {} (last {old}: {parent})", tree.describe(commit))
+}
+
+impl State<'_> {
+    /// The behaviour that counts as the old one: of the old end, in its first conclusive run.
+    fn old(&self) -> Option<&Behaviour> {
+        let Aim::FirstDifferent(aspect) = self.drive.question.aim else {
+            return None;
+        };
+        self.probes
+            .iter()
+            .filter(|p| p.kernel == self.drive.ends[0])
+            .filter_map(|p| p.behaviour.as_ref())
+            .find(|b| b.aspect(aspect).is_some())
+    }
+
+    fn runs(&self, commit: &str) -> Runs {
+        let mut runs = Runs::default();
+        for probe in self.probes.iter().filter(|p| p.kernel == commit) {
+            runs.add(seen(&self.drive.question, probe, self.old()));
+        }
+        runs
+    }
+
+    /// Runs the commit that is checked out until it is known what it is; `None` when that cannot be known.
+    async fn decide(
+        &mut self,
+        tree: &Tree,
+        commit: &str,
+        say: &mut impl FnMut(&str),
+        run: &mut impl AsyncFnMut(&str, &Path) -> anyhow::Result<Probe>,
+    ) -> anyhow::Result<Option<Side>> {
+        loop {
+            match self.drive.test.decide(self.runs(commit)) {
+                Decision::Is(side) => return Ok(Some(side)),
+                Decision::Untestable => return Ok(None),
+                Decision::Open => {
+                    say(&format!(
+                        "run {}: {}",
+                        self.probes.len() + 1,
+                        tree.describe(commit)
+                    ));
+                    let probe = run(commit, self.drive.journal.path()).await?;
+                    self.drive.journal.keep(&probe)?;
+                    self.probes.push(probe);
+                    if let Some(last) = self.probes.last() {
+                        say(&report::outcome(&self.drive.question, last, self.old()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn conclusion(&self, tree: &Tree, answer: String, dir: &Path) -> String {
+        let mut text = answer;
+        text.push('\n');
+        let mut commits: Vec<&str> = self.probes.iter().map(|p| p.kernel.as_str()).collect();
+        commits.dedup();
+        for commit in &commits {
+            let Some(probe) = self.probes.iter().find(|p| p.kernel == *commit) else {
+                continue;
+            };
+            let what = report::outcome(&self.drive.question, probe, self.old());
+            let _ = writeln!(text, "  {}\n  {what}", tree.describe(commit));
+            if let (Some((run, cell)), Some((state, _))) = (&probe.run, &probe.violation) {
+                let _ = writeln!(
+                    text,
+                    "      coldcut replay {}/{cell}/{state}",
+                    dir.join(run).display()
+                );
+            }
+        }
+        let _ = writeln!(
+            text,
+            "{} commits tested, {} runs; every run, the builds' logs and git's own log: {}",
+            commits.len(),
+            self.probes.len(),
+            dir.display()
+        );
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_git_says_is_understood() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(
+            after(&format!(
+                "{commit} is the first new commit\ncommit {commit}\nAuthor: A\n"
+            )),
+            Some(Step::Found(commit.to_owned()))
+        );
+        let skipped = format!(
+            "There are only 'skip'ped commits left to test.\nThe first new commit could be any of:\n{commit}\n{commit}\nWe cannot bisect more!\n"
+        );
+        assert_eq!(after(&skipped), Some(Step::OneOf(vec![commit.to_owned(); 2])));
+        assert_eq!(
+            after("Bisecting: 3 revisions left to test after this (roughly 2 steps)\n[0123] a subject"),
+            None
+        );
+    }
+}
