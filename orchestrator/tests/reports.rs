@@ -67,6 +67,7 @@ fn result(cell: CellRef, declared: &Outcome, verdict: Verdict) -> CellResult {
             })
             .into_iter()
             .collect(),
+        measured: Vec::new(),
         notes: Vec::new(),
         millis: BTreeMap::from([(Phase::Recover, 1500)]),
     }

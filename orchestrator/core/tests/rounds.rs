@@ -30,6 +30,7 @@ fn cell(variant: &str, round: u32, declared: &Outcome, verdict: Verdict) -> Cell
         obligations: 1,
         broken: 0,
         violations: Vec::new(),
+        measured: Vec::new(),
         notes: Vec::new(),
         millis: BTreeMap::new(),
     }

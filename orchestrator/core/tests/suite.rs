@@ -31,9 +31,7 @@ fn bare(variant: &Variant) -> Vec<String> {
         .workload
         .iter()
         .filter_map(|step| match &step.action {
-            Action::Op(
-                Op::Fsync { .. } | Op::Fdatasync { .. } | Op::FsyncDir { .. } | Op::Sync | Op::Syncfs,
-            ) => None,
+            Action::Op(Op::Fsync { .. } | Op::Fdatasync { .. } | Op::Sync | Op::Syncfs) => None,
             Action::Op(Op::Write { .. }) => {
                 let mut op = step.action.clone();
                 if let Action::Op(Op::Write { flags, .. }) = &mut op {

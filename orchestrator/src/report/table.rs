@@ -121,7 +121,7 @@ pub fn render_run(run: &RunResult) -> String {
 }
 
 /// Whether a booted kernel showed it too.
-fn confirmation(violation: &Violation) -> &'static str {
+pub(super) fn confirmation(violation: &Violation) -> &'static str {
     match violation.confirmed {
         _ if violation.state == LIVE => "seen while it ran",
         Some(true) => "confirmed by a cold boot",
@@ -131,7 +131,7 @@ fn confirmation(violation: &Violation) -> &'static str {
 }
 
 /// What was measured, but for what stands there as evidence already.
-fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
+pub(super) fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
     let told = |line: &&String| !cell.violations.iter().any(|v| v.evidence == **line);
     cell.measured.iter().filter(told)
 }

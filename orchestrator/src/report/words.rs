@@ -6,7 +6,7 @@ use coldcut_core::result::CellResult;
 use coldcut_core::rounds::Rounds;
 use coldcut_core::verdict::Verdict;
 
-use super::table::{first_of_each_kind, verdict_text};
+use super::table::{confirmation, first_of_each_kind, shown_measurements, verdict_text};
 
 /// `holds 19 of 20, violates size 1 of 20`.
 pub(super) fn rate(rounds: &Rounds<'_>) -> String {
@@ -30,7 +30,13 @@ pub(super) fn rate(rounds: &Rounds<'_>) -> String {
 pub(super) fn evidence(run: &str, cell: &CellResult) -> String {
     let mut text = String::new();
     for violation in first_of_each_kind(cell) {
-        let _ = writeln!(text, "{}: {}", violation.kind, violation.evidence);
+        let _ = writeln!(
+            text,
+            "{}: {} ({})",
+            violation.kind,
+            violation.evidence,
+            confirmation(violation)
+        );
         let _ = writeln!(
             text,
             "  coldcut replay {run}/{}/{}",
@@ -39,6 +45,9 @@ pub(super) fn evidence(run: &str, cell: &CellResult) -> String {
     }
     if let Verdict::Inconclusive { cause } = &cell.verdict {
         let _ = writeln!(text, "{}", cause.trim_end());
+    }
+    for line in shown_measurements(cell) {
+        let _ = writeln!(text, "{line}");
     }
     for note in &cell.notes {
         let _ = writeln!(text, "note: {note}");

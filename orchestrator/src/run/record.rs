@@ -10,6 +10,7 @@ use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
+use coldcut_wire::DmesgFrom;
 
 use super::disk;
 use super::lab::Lab;
@@ -248,11 +249,11 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
 
 /// Mounts a filesystem that is as mkfs made it. A refusal comes with the kernel's own words.
 async fn first_mount(session: &Session<'_>, mount: &Mount, doing: &str) -> Result<(), Unknown> {
-    session.skip_kernel_log().await.or_unknown(doing)?;
+    session.dmesg(DmesgFrom::End).await.or_unknown(doing)?;
     let Err(error) = session.mount(mount).await.or_unknown(doing)? else {
         return Ok(());
     };
-    let said = session.kernel_log().await.or_unknown(doing)?;
+    let said = session.dmesg(DmesgFrom::Last).await.or_unknown(doing)?;
     let words: Vec<&str> = said
         .iter()
         .map(|line| line.text.trim())

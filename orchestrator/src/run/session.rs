@@ -113,22 +113,6 @@ impl<'a> Session<'a> {
         )
     }
 
-    /// Makes [`Self::kernel_log`] begin here.
-    ///
-    /// # Errors
-    /// [`GuestError`] when the guest did not answer.
-    pub async fn skip_kernel_log(&self) -> Result<(), GuestError> {
-        self.dmesg(DmesgFrom::End).await.map(drop)
-    }
-
-    /// What the kernel logged since it was last asked.
-    ///
-    /// # Errors
-    /// [`GuestError`] when the guest did not answer.
-    pub async fn kernel_log(&self) -> Result<Vec<DmesgLine>, GuestError> {
-        self.dmesg(DmesgFrom::Last).await
-    }
-
     /// Runs an operation.
     ///
     /// # Errors

@@ -82,7 +82,11 @@ impl Variant {
             Covers::Nothing => return Err(NotCovered::Nothing { says, source_of }),
             Covers::NotFreshBlocks => variant.expect.retain(|expectation| {
                 // What was acknowledged stays promised. Before that, a file that grows may show anything.
-                expectation.after.is_some() && !matches!(expectation.check, Check::NoForeignData { .. })
+                expectation.after.is_some()
+                    && !matches!(
+                        expectation.check,
+                        Check::NoForeignData { .. } | Check::NoOldData { .. }
+                    )
                     || !expectation.check.on_path()
             }),
         }
