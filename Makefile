@@ -6,10 +6,11 @@ COLDCUT = $(TARGET)/release/coldcut
 # Kernels that the tests need, by series.
 TEST_KERNELS = 5.10 6.1 6.12
 
-.PHONY: help setup build demo test kernels lint fuzz clean
+.PHONY: help setup build demo stories test kernels lint fuzz clean
 
 help:
 	@echo 'make demo   set up, build, get kernel 6.12, cut the power under story 3'
+	@echo 'make stories  set up, build, get five kernels, reproduce every war story on each'
 	@echo 'make test   set up, build, get the kernels, run every test'
 	@echo 'make build  set up and build target/release/coldcut'
 	@echo 'make lint   rustfmt and clippy'
@@ -24,6 +25,11 @@ build: setup
 demo: build
 	$(COLDCUT) kernel pull --if-missing 6.12
 	$(COLDCUT) run scenarios/stories/3-rename-without-dir-fsync.yaml --kernel 6.12
+
+# Every war story on every kernel that the project is measured on; the pages in docs/stories show what came of it.
+stories: build
+	$(COLDCUT) kernel pull --if-missing 5.10 6.1 6.12 6.18 7.3
+	$(COLDCUT) stories --kernel 5.10,6.1,6.12,6.18,7.3
 
 # The tests use the dev profile, which builds in half the time; so do the kernels that they need.
 kernels: setup

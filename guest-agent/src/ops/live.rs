@@ -1,5 +1,7 @@
 //! Operations that measure, taken apart.
 
+use std::time::Duration;
+
 use coldcut_wire::{Failure, Op};
 
 use super::burst::{Burst, burst};
@@ -74,8 +76,16 @@ pub(super) fn run<'a>(
             lane,
             frames,
             states,
+            lasting_ms,
             within_ms,
-        } => observe::observe(target.session, *lane, frames, states, *within_ms, found),
+        } => {
+            let wanted = observe::Wanted {
+                frames,
+                states,
+                lasting: Duration::from_millis(*lasting_ms),
+            };
+            observe::observe(target.session, *lane, &wanted, *within_ms, found)
+        }
         Op::Bdi => bdi(target, found),
         Op::Pipe { handle, capacity } => pipes::pipe(target.session, handle, *capacity, found),
         Op::Socket {

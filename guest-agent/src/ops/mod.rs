@@ -1,5 +1,6 @@
 //! Workload operations: open, do, close; a handle of [`Op::Open`] is used as it is.
 
+mod aio;
 mod burst;
 mod file;
 mod live;

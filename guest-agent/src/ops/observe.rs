@@ -13,17 +13,40 @@ use crate::session::Session;
 
 /// How often it is looked at.
 const AGAIN: Duration = Duration::from_millis(2);
+/// How often it must be seen so, where it is to be seen so for a time.
+const LOOKS: u32 = 20;
 /// A lane without a request for so long is at rest: between two steps of a task it is idle for a moment.
 const REST: Duration = Duration::from_millis(1500);
 
-/// Looks until the lane's thread is in one of `states` (empty: any) with one of `frames` in its kernel stack (empty:
-/// any), or the lane has nothing to do any more. Figure `found`: 1 or 0; `waited`: how long it took; texts `stack` and
-/// `state`: as last seen. Returns `found`. Time being up is a failure: nothing is known then.
+/// What a lane is to be seen in.
+pub(super) struct Wanted<'a> {
+    /// Functions, one of which is in its kernel stack; empty: any.
+    pub(super) frames: &'a [String],
+    /// Letters of states; empty: any.
+    pub(super) states: &'a str,
+    /// For how long, whenever it is looked at: whoever waits for a disk is in D for a moment, too.
+    pub(super) lasting: Duration,
+}
+
+impl Wanted<'_> {
+    fn fits(&self, (state, stack): &(char, Vec<String>)) -> bool {
+        let frame = |line: &String| {
+            self.frames
+                .iter()
+                .any(|frame| function(line) == Some(frame.as_str()))
+        };
+        (self.states.is_empty() || self.states.contains(*state))
+            && (self.frames.is_empty() || stack.iter().any(frame))
+    }
+}
+
+/// Looks until the lane's thread is seen as `wanted`, or the lane has nothing to do any more. Figure `found`: 1 or 0;
+/// `waited`: how long it took; texts `stack` and `state`: as last seen. Returns `found`. Time being up is a failure:
+/// nothing is known then.
 pub(super) fn observe(
     session: &Session,
     lane: Lane,
-    frames: &[String],
-    states: &str,
+    wanted: &Wanted<'_>,
     within_ms: u64,
     found: &mut Found,
 ) -> Result<i64, Failure> {
@@ -31,15 +54,18 @@ pub(super) fn observe(
     let start = Instant::now();
     let mut last = None;
     let mut idle: Option<Instant> = None;
+    let mut so: Option<(Instant, u32)> = None;
     let hit = loop {
         let seen = look(session, lane)?;
-        let fits = seen.as_ref().is_some_and(|(state, stack)| {
-            let state = states.is_empty() || states.contains(*state);
-            let frame = |line: &String| frames.iter().any(|frame| function(line) == Some(frame.as_str()));
-            state && (frames.is_empty() || stack.iter().any(frame))
-        });
+        so = match so {
+            _ if !seen.as_ref().is_some_and(|seen| wanted.fits(seen)) => None,
+            None => Some((Instant::now(), 1)),
+            Some((since, looks)) => Some((since, looks.saturating_add(1))),
+        };
         last = seen.or(last);
-        if fits {
+        // A machine that stood still meanwhile shows nothing: the looks count as well.
+        let enough = if wanted.lasting.is_zero() { 1 } else { LOOKS };
+        if so.is_some_and(|(since, looks)| since.elapsed() >= wanted.lasting && looks >= enough) {
             break true;
         }
         idle = match idle {
@@ -51,14 +77,13 @@ pub(super) fn observe(
             break false;
         }
         alarm.check(|| {
-            let seen = last
-                .as_ref()
-                .map_or("nothing".to_owned(), |(state, stack): &(char, Vec<String>)| {
-                    format!(
-                        "{state}, {}",
-                        stack.iter().take(4).cloned().collect::<Vec<_>>().join(" ")
-                    )
-                });
+            let seen = last.as_ref().map_or_else(
+                || "nothing".to_owned(),
+                |(state, stack): &(char, Vec<String>)| {
+                    let top: Vec<&str> = stack.iter().take(4).map(String::as_str).collect();
+                    format!("{state}, {}", top.join(" "))
+                },
+            );
             format!("observe lane {lane} (last seen: {seen})")
         })?;
         std::thread::sleep(AGAIN);

@@ -6,6 +6,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::os::fd::AsFd;
 
+use super::aio::Queue;
 use super::{Target, write_flags};
 use crate::bytes::AlignedBytes;
 use crate::clock::Stopwatch;
@@ -70,6 +71,7 @@ pub(super) fn write<'a>(
     {
         return Err(Errno::FBIG).tried(|| format!("write {path} at {start}"));
     }
+    let queue = flags.aio.then(Queue::new).transpose()?;
     let content = Content::new(content);
     let mut written = 0;
     let mut result = Ok(());
@@ -81,12 +83,10 @@ pub(super) fn write<'a>(
         while done < len {
             let at = start + written + done as u64;
             let rest = &bytes[done..];
-            let wrote = watch.time(|| {
-                if append {
-                    rustix::io::write(file.as_fd(), rest)
-                } else {
-                    rustix::io::pwrite(file.as_fd(), rest, at)
-                }
+            let wrote = watch.time(|| match &queue {
+                Some(queue) => queue.pwrite(file.as_fd(), rest, at),
+                None if append => rustix::io::write(file.as_fd(), rest),
+                None => rustix::io::pwrite(file.as_fd(), rest, at),
             });
             match wrote {
                 Ok(0) => result = Err(refuse(format!("write {path} at {at}: write(2) returned 0"))),

@@ -251,6 +251,7 @@ fn a_blocked_lane_is_seen_and_a_deadline_ends_it() {
         lane: 3,
         frames: frames.iter().map(|f| text(f)).collect(),
         states: text(states),
+        lasting_ms: 50,
         within_ms,
     };
     let watch = agent.send(Request::Op(observe(&[], "S", 10_000)));

@@ -28,6 +28,8 @@ pub struct WriteFlags {
     pub dsync: bool,
     /// `O_DIRECT`; the agent's buffer is aligned to 4096 bytes.
     pub direct: bool,
+    /// Submitted by io_submit(2), and waited for by io_getevents(2). Asynchronous only with `direct`.
+    pub aio: bool,
 }
 
 /// Modes of fallocate(2).
@@ -230,12 +232,13 @@ pub enum Op {
     /// lost are a failure.
     Collect { name: String, fields: Vec<String> },
     /// Look at another lane until it is in one of `states` (letters of `/proc/PID/stat`; empty: any) with one of
-    /// `frames` in its kernel stack (empty: any). Figures `found` (1 or 0) and `waited` (ns), texts `stack` and
+    /// `frames` in its kernel stack (empty: any), and for `lasting_ms` whenever it is looked at. Figures `found` (1 or 0) and `waited` (ns), texts `stack` and
     /// `state`. 0 only when the lane came to rest before it was seen so; time being up is a failure.
     Observe {
         lane: crate::Lane,
         frames: Vec<String>,
         states: String,
+        lasting_ms: u64,
         within_ms: u64,
     },
     /// The statistics of the mounted device's writeback, from debugfs: figures by name.

@@ -50,7 +50,7 @@ fn contents_come_in_the_order_of_their_writing() {
     let scenario = parse(&text());
     let contents = scenario.variants()[0].contents();
     let names: Vec<String> = contents.iter().map(coldcut_wire::pattern::label).collect();
-    assert_eq!(names, ["a@0", "a@1", "log@0", "log@1", "log@2"]);
+    assert_eq!(names, ["a@0", "a@1", "log@0", "log@1", "v@0", "log@2"]);
 }
 
 #[test]

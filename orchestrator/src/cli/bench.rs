@@ -10,6 +10,16 @@ use super::machines::{MachineArgs, open_lab};
 use crate::bench::RecoveryOptions;
 use crate::report::EventSink;
 
+/// Without a subcommand: `recovery`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct BenchArgs {
+    #[command(subcommand)]
+    command: Option<BenchCommand>,
+    #[command(flatten)]
+    recovery: RecoveryArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
     /// The crash-state engine on a long synthetic log, beside a replay of the log from its start
@@ -54,11 +64,12 @@ async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn run(command: BenchCommand) -> anyhow::Result<ExitCode> {
-    if let BenchCommand::Recovery(args) = &command {
-        return recovery(args).await;
+pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        None => recovery(&args.recovery).await,
+        Some(BenchCommand::Recovery(args)) => recovery(&args).await,
+        Some(command) => tokio::task::spawn_blocking(move || measure(&command)).await?,
     }
-    tokio::task::spawn_blocking(move || measure(&command)).await?
 }
 
 fn measure(command: &BenchCommand) -> anyhow::Result<ExitCode> {

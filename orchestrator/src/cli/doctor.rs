@@ -1,63 +1,176 @@
-//! `coldcut doctor`.
+//! `coldcut doctor`: what this machine has, and what to do about what it lacks.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use super::USAGE;
+use super::machines::{MachineArgs, open_lab};
+use crate::kernel::{Kernel, Store};
 use crate::machine::Qemu;
+use crate::report::EventSink;
+use crate::run::budget::available_mib;
+use crate::template::TemplateStore;
+
+/// Free disk below which kernels, templates and recordings will not fit for long.
+const LITTLE_DISK_GIB: f64 = 5.0;
+/// Free memory below which not even one machine fits.
+const LITTLE_MEMORY_MIB: u32 = 512;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct DoctorArgs {}
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    machines: MachineArgs,
+}
 
-pub(super) async fn run(_args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let mut lacking = false;
-    match Qemu::find().await {
-        Ok(qemu) => println!("QEMU         {} ({})", qemu.version, qemu.path.display()),
-        Err(error) => {
-            lacking = true;
-            println!("QEMU         missing: {error}");
-        }
+/// What was found, and whether anything that coldcut cannot do without is missing.
+#[derive(Default)]
+struct Findings {
+    lacking: bool,
+}
+
+impl Findings {
+    fn line(&self, what: &str, found: impl std::fmt::Display) {
+        println!("{what:<13} {found}");
     }
-    let tools = [
-        ("mke2fs", "e2fsprogs", "ext4"),
-        ("e2fsck", "e2fsprogs", "ext4"),
-        ("mkfs.xfs", "xfsprogs", "xfs"),
-    ];
-    let more = [
-        ("mkfs.btrfs", "btrfs-progs", "btrfs"),
-        ("mkfs.f2fs", "f2fs-tools", "f2fs"),
-    ];
-    for (tool, package, fstype) in tools.into_iter().chain(more) {
-        let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-            .iter()
-            .map(|d| format!("{d}/{tool}"));
-        if let Some(path) = found.into_iter().find(|p| std::path::Path::new(p).exists()) {
-            println!("{tool:<12} {path}");
-        } else {
-            lacking |= fstype == "ext4";
-            println!("{tool:<12} missing; the Debian package {package} has it; needed for {fstype}");
-        }
+
+    /// Something missing, and what to do about it.
+    fn missing(&mut self, what: &str, needed: bool, found: impl std::fmt::Display, remedy: &str) {
+        self.lacking |= needed;
+        self.line(what, found);
+        self.line("", format!("→ {remedy}"));
     }
-    let kvm = std::fs::File::options().read(true).write(true).open("/dev/kvm");
-    let kvm = kvm.map_or_else(
-        |e| format!("cannot be opened: {e}"),
-        |_| "opens; `--accel auto` boots a kernel to see whether it works".into(),
-    );
-    println!("/dev/kvm     {kvm}");
-    let dir = crate::kernel::Store::default_root()?;
-    let kernels = crate::kernel::Store::open(dir.clone())?.list()?;
-    let names: Vec<&str> = kernels.iter().map(crate::kernel::Kernel::release).collect();
-    println!(
-        "kernels      {} in {}: {}",
-        names.len(),
-        dir.display(),
-        names.join(", ")
-    );
-    if names.is_empty() {
-        println!("             get one with `coldcut kernel pull 6.12`");
+}
+
+pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let mut findings = Findings::default();
+    let qemu = Qemu::find().await;
+    match &qemu {
+        Ok(qemu) => findings.line("QEMU", format!("{} ({})", qemu.version, qemu.path.display())),
+        Err(error) => findings.missing(
+            "QEMU",
+            true,
+            format!("missing: {error}"),
+            "`make setup`, or install the Debian package qemu-system-x86",
+        ),
     }
-    Ok(if lacking {
+    tools(&mut findings);
+    memory(&mut findings);
+    let root = Store::default_root()?;
+    disk(&mut findings, &root);
+    let kernels = Store::open(root.clone())?.list()?;
+    store(&mut findings, &root, &kernels);
+    if let (Ok(_), Some(kernel)) = (&qemu, kernels.last()) {
+        let lab = open_lab(&args.machines, EventSink::new(Vec::new()), kernel).await?;
+        findings.line("accelerator", format!("{}: {}", lab.accel.accel, lab.accel.why));
+        findings.line("machines", format!("{} at once (--jobs)", args.machines.jobs()));
+    } else {
+        let kvm = std::fs::File::options().read(true).write(true).open("/dev/kvm");
+        let kvm = kvm.map_or_else(|e| format!("cannot be opened: {e}"), |_| "opens".into());
+        findings.line(
+            "/dev/kvm",
+            format!("{kvm}; whether it works shows when a kernel is there"),
+        );
+    }
+    templates(&mut findings, &root)?;
+    Ok(if findings.lacking {
         ExitCode::from(USAGE)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+fn tools(findings: &mut Findings) {
+    let tools = [
+        ("mke2fs", "e2fsprogs", "ext4"),
+        ("e2fsck", "e2fsprogs", "ext4"),
+        ("mkfs.xfs", "xfsprogs", "xfs"),
+        ("mkfs.btrfs", "btrfs-progs", "btrfs"),
+        ("mkfs.f2fs", "f2fs-tools", "f2fs"),
+    ];
+    for (tool, package, fstype) in tools {
+        let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+            .iter()
+            .map(|d| format!("{d}/{tool}"));
+        if let Some(path) = found.into_iter().find(|p| Path::new(p).exists()) {
+            findings.line(tool, path);
+        } else {
+            let remedy = format!("install the Debian package {package}, if you test {fstype}");
+            findings.missing(tool, fstype == "ext4", "missing", &remedy);
+        }
+    }
+}
+
+fn memory(findings: &mut Findings) {
+    match available_mib() {
+        Some(mib) if mib < LITTLE_MEMORY_MIB => findings.missing(
+            "memory",
+            true,
+            format!("{mib} MiB available"),
+            "a machine needs about 350 MiB while it boots",
+        ),
+        Some(mib) => findings.line(
+            "memory",
+            format!("{mib} MiB available; of them, 8 in 10 are used at most"),
+        ),
+        None => findings.line("memory", "cannot be told"),
+    }
+}
+
+fn disk(findings: &mut Findings, root: &Path) {
+    // The cache may not be there yet.
+    let place = root.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+    let Ok(stat) = rustix::fs::statvfs(place) else {
+        return findings.line("disk", format!("{}: cannot be told", place.display()));
+    };
+    let gib = (stat.f_bavail.saturating_mul(stat.f_frsize)) as f64 / f64::from(1 << 30);
+    let text = format!("{gib:.1} GiB free for {}", root.display());
+    if gib < LITTLE_DISK_GIB {
+        findings.missing(
+            "disk",
+            false,
+            text,
+            "`coldcut kernel gc` frees kernels; old runs are in the results directory",
+        );
+    } else {
+        findings.line("disk", text);
+    }
+}
+
+fn store(findings: &mut Findings, root: &Path, kernels: &[Kernel]) {
+    if kernels.is_empty() {
+        let found = format!("none in {}", root.display());
+        return findings.missing("kernels", false, found, "get one with `coldcut kernel pull 6.12`");
+    }
+    let names: Vec<&str> = kernels.iter().map(Kernel::release).collect();
+    findings.line(
+        "kernels",
+        format!("{} in {}: {}", names.len(), root.display(), names.join(", ")),
+    );
+}
+
+fn templates(findings: &mut Findings, root: &Path) -> anyhow::Result<()> {
+    let dir = root.join("templates");
+    if !dir.exists() {
+        findings.line("templates", "none yet: the first run of each kernel makes one");
+        return Ok(());
+    }
+    let all = TemplateStore::open(dir)?.list()?;
+    let mib: u64 = all.iter().map(|t| t.bytes >> 20).sum();
+    findings.line("templates", format!("{}, {mib} MiB", all.len()));
+    for template in all {
+        let age = SystemTime::now()
+            .duration_since(template.used)
+            .unwrap_or_default();
+        findings.line(
+            "",
+            format!(
+                "{}: {} MiB, last used {} min ago",
+                template.release,
+                template.bytes >> 20,
+                age.as_secs() / 60
+            ),
+        );
+    }
+    Ok(())
 }

@@ -14,6 +14,7 @@ mod machines;
 mod replay;
 mod run;
 mod show;
+mod stories;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ pub struct Cli {
 enum Command {
     /// Run scenarios: record, cut, recover, judge
     Run(run::RunArgs),
+    /// Reproduce the war stories on every kernel, and show what happened as a grid
+    Stories(stories::StoriesArgs),
     /// Validate scenario files without running them
     Check(check::CheckArgs),
     /// Show a run's results again
@@ -53,8 +56,7 @@ enum Command {
     #[command(subcommand)]
     Log(log::LogCommand),
     /// Measure, always beside a peer in the same run
-    #[command(subcommand)]
-    Bench(bench::BenchCommand),
+    Bench(bench::BenchArgs),
     /// Say what this machine has and lacks
     Doctor(doctor::DoctorArgs),
 }
@@ -74,6 +76,7 @@ pub struct ResultsArg {
 pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
+        Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => Ok(check::run(&args)),
         Command::Show(args) => show::run(&args),
         Command::Replay(args) => replay::run(args).await,
@@ -84,7 +87,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Log(command) => log::run(command).await,
-        Command::Bench(command) => bench::run(command).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
     }
 }

@@ -24,7 +24,7 @@ fn kind_list(kinds: &[ViolationKind]) -> String {
         .join(", ")
 }
 
-fn outcome_text(outcome: &Outcome) -> String {
+pub(super) fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Holds => "holds".to_owned(),
         Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),

@@ -104,7 +104,8 @@ pub fn private_mib(pid: i32) -> Option<u32> {
     kib(&text, "Private_Dirty:").map(|kib| kib.div_ceil(1024))
 }
 
-fn available_mib() -> Option<u32> {
+/// Memory that is available now, in MiB: `MemAvailable` of proc(5).
+pub fn available_mib() -> Option<u32> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     kib(&text, "MemAvailable:").map(|kib| kib / 1024)
 }

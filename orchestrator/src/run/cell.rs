@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::index::{Digest, DigestCursor};
-use coldcut_core::live::Judged;
+use coldcut_core::live;
 use coldcut_core::oracle::{History, Judge, Tally};
 use coldcut_core::recovery::{Recovery, Trust};
 use coldcut_core::result::{CellRef, CellResult, KernelRef, LIVE, StateCounts, Violation};
@@ -15,7 +15,7 @@ use coldcut_core::state::CrashState;
 use coldcut_core::verdict::{Finding, Judgement, Standing, Verdict};
 
 use super::lab::Lab;
-use super::live;
+use super::live as witnesses;
 use super::record::{RecordJob, mount_of, record};
 use super::recorded::LoadedRecording;
 use super::recover::{RecoverJob, Recoverer};
@@ -130,11 +130,11 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
     };
     let (found, notes) = record(lab, &to_record, timings).await?;
     seen.notes.extend(notes);
-    let live = live::conclude(&job.variant, &found, &job.dir)?;
+    let live = live::judge(&job.variant, &found);
     seen.measured.clone_from(&live.lines);
     keep_live(seen, &live);
     if job.variant.is_live() {
-        let (verdict, obligations) = live::verdict(&job.variant, &live);
+        let (verdict, obligations) = witnesses::verdict(&job.variant, &live);
         seen.obligations = obligations;
         return Ok(verdict);
     }
@@ -396,7 +396,7 @@ fn judge_all(
     job: &CellJob,
     judged: &StateJudge<'_>,
     recoveries: &[Result<Recovery, Unknown>],
-    live: &Judged,
+    live: &live::Judged,
     seen: &mut Seen,
 ) -> Verdict {
     let unclean = recoveries
@@ -442,7 +442,7 @@ fn judge_all(
 }
 
 /// Keeps what was found while the workload ran: it belongs to no crash state.
-fn keep_live(seen: &mut Seen, judged: &Judged) {
+fn keep_live(seen: &mut Seen, judged: &live::Judged) {
     for finding in &judged.judgement.findings {
         seen.broken += 1;
         seen.violations.push(Violation {
@@ -450,7 +450,8 @@ fn keep_live(seen: &mut Seen, judged: &Judged) {
             state: LIVE.to_owned(),
             expectation: finding.expectation,
             evidence: finding.evidence.clone(),
-            confirmed: None,
+            // The kernel that showed it is the one that is asked about.
+            confirmed: Some(true),
         });
     }
     seen.doubts.extend(judged.judgement.doubts.iter().cloned());

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use coldcut_core::live::{Judged, Measurements, judge};
+use coldcut_core::live::{Judged, Measurements};
 use coldcut_core::oracle::Tally;
 use coldcut_core::scenario::{Action, Check, Step, Variant};
 use coldcut_core::verdict::Verdict;
@@ -87,17 +87,16 @@ pub(super) async fn logged<T>(
     Ok(done)
 }
 
-/// Judges what was measured, and keeps it in the cell's directory.
-pub(super) fn conclude(variant: &Variant, found: &Measurements, dir: &CellDir) -> Result<Judged, Unknown> {
+/// Keeps what was measured in the cell's directory, also where the workload failed in the end.
+pub(super) fn keep(variant: &Variant, found: &Measurements, dir: &CellDir) -> Result<(), Unknown> {
     if !wanted(variant) {
-        return Ok(Judged::default());
+        return Ok(());
     }
     let path = dir.measurements();
     serde_json::to_vec(found)
         .map_err(std::io::Error::from)
         .and_then(|text| std::fs::write(&path, text))
-        .or_unknown(&format!("writing {}", path.display()))?;
-    Ok(judge(variant, found))
+        .or_unknown(&format!("writing {}", path.display()))
 }
 
 /// The verdict on a variant that has no crash states.

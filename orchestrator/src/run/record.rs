@@ -98,7 +98,10 @@ pub(crate) async fn record(
     let result = run_in(lab, job, &machine, &device.handle(), &witness, timings).await;
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
-    result.map(|notes| (witness.into_found(), notes))
+    let found = witness.into_found();
+    let kept = live::keep(job.variant, &found, job.dir);
+    let notes = result?;
+    kept.map(|()| (found, notes))
 }
 
 /// The host directory that goes into the guest for `exec` steps.

@@ -247,21 +247,15 @@ impl<'a> Session<'a> {
         .await
     }
 
-    /// The kernel's log.
+    /// The kernel's log from there on; nothing from its end on.
     ///
     /// # Errors
     /// [`GuestError`].
     pub async fn dmesg(&self, from: DmesgFrom) -> Result<Vec<DmesgLine>, GuestError> {
-        let request = Request::Dmesg(from);
-        self.alive(async {
-            let answer = self
-                .machine
-                .guest
-                .request("dmesg", request, self.limits.answer)
-                .await?;
-            dmesg_lines(collect(answer).await?)
-        })
-        .await
+        let guest = &self.machine.guest;
+        let asked = guest.request("dmesg", Request::Dmesg(from), self.limits.answer);
+        self.alive(async { dmesg_lines(collect(asked.await?).await?) })
+            .await
     }
 
     /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod differ;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -132,7 +132,11 @@ fn entries(out: &mut Vec<Difference>, name: &str, a: &TreeEntry, b: &TreeEntry) 
     let mut differ = |what: &str, left: String, right: String| {
         let shown = |text: String| if text.is_empty() { "none".to_owned() } else { text };
         if left != right {
-            out.push(Difference::of(format!("{name} {what}"), shown(left), shown(right)));
+            out.push(Difference::of(
+                format!("{name} {what}"),
+                shown(left),
+                shown(right),
+            ));
         }
     };
     if a.kind != b.kind {

@@ -1,7 +1,5 @@
 //! What must have been measured.
 
-use std::fmt;
-
 use coldcut_wire::ContentName;
 use serde::Serialize;
 
@@ -122,20 +120,5 @@ impl Bound {
     /// A number as this bound's unit shows it.
     pub(crate) fn show(&self, value: i64) -> String {
         self.unit.unwrap_or(Unit::Count).show(value)
-    }
-}
-
-impl fmt::Display for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (word, limit)) in self.parts().enumerate() {
-            let and = if i > 0 { " and " } else { "" };
-            match limit {
-                Limit::Value(value) => write!(f, "{and}{word}{}", self.show(*value))?,
-                Limit::Times { metric, thousandths } => {
-                    write!(f, "{and}{word}{} times {metric}", *thousandths as f64 / 1000.0)?;
-                }
-            }
-        }
-        Ok(())
     }
 }

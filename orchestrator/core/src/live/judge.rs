@@ -62,8 +62,11 @@ fn check_one(check: &LiveCheck, found: &Measurements, origins: &Origins) -> Seen
     match check {
         LiveCheck::Measure { metric, bound, kind } => match compare(metric, bound, found) {
             Err(why) => Seen::Unknown(why),
-            Ok((true, value)) => Seen::Holds(format!("{metric} is {value} ({bound})")),
-            Ok((false, value)) => Seen::Broken(*kind, format!("{metric} is {value}, expected {bound}")),
+            Ok((true, value)) => Seen::Holds(format!("{metric} is {value} ({})", told(bound, found))),
+            Ok((false, value)) => {
+                let bound = told(bound, found);
+                Seen::Broken(*kind, format!("{metric} is {value}, expected {bound}"))
+            }
         },
         LiveCheck::Contrast {
             hazard,
@@ -122,6 +125,23 @@ fn compare(metric: &Metric, bound: &Bound, found: &Measurements) -> Result<(bool
     Ok((holds, bound.show(value)))
 }
 
+/// A bound in words, with the numbers that it was compared with.
+fn told(bound: &Bound, found: &Measurements) -> String {
+    let part = |(word, limit): (&str, &Limit)| match limit {
+        Limit::Value(value) => format!("{word}{}", bound.show(*value)),
+        Limit::Times { metric, thousandths } => {
+            let value = found
+                .value(metric)
+                .map_or("unknown".to_owned(), |v| bound.show(v));
+            format!(
+                "{word}{} times {metric}, which is {value}",
+                *thousandths as f64 / 1000.0
+            )
+        }
+    };
+    bound.parts().map(part).collect::<Vec<_>>().join(" and ")
+}
+
 fn contrast(
     (hazard, shows): &(Metric, Bound),
     (control, quiet): &(Metric, Bound),
@@ -135,6 +155,7 @@ fn contrast(
             compare(control, quiet, found)?,
         ))
     })();
+    let (shows, quiet) = (told(shows, found), told(quiet, found));
     match both {
         Err(why) => Seen::Unknown(why),
         Ok((_, (_, value), (false, other))) => Seen::Unknown(format!(

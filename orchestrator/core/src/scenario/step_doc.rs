@@ -236,6 +236,8 @@ pub(crate) enum FlagDoc {
     Dsync,
     /// `O_DIRECT`: offset, length and chunk are multiples of 512.
     Direct,
+    /// Submitted by io_submit(2) and waited for: with `direct`, the file is not locked meanwhile.
+    Aio,
 }
 
 /// Options of `truncate`.

@@ -89,6 +89,9 @@ pub(crate) struct ObserveDoc {
     pub(crate) stack: Vec<At<Label>>,
     /// Letters of the states that it may be in, such as `D` or `SD`; any when not given.
     pub(crate) state: Option<At<String>>,
+    /// For how long it must be seen so; one look is enough when not given. Whoever waits for the disk is in D for a
+    /// moment, too.
+    pub(crate) lasting: Option<At<Millis>>,
     /// Given up after so long, which makes the cell inconclusive; 1min when not given.
     pub(crate) within: Option<At<Millis>>,
 }

@@ -37,8 +37,8 @@ pub(crate) struct Lowering<'a> {
     labels: BTreeMap<String, Span>,
     /// Tasks that were started.
     pub(super) tasks: Tasks,
-    /// Traces under way, and the fields that they are asked for.
-    pub(super) traces: BTreeMap<String, Vec<String>>,
+    /// Traces under way: the fields that they are asked for, and where they began.
+    pub(super) traces: BTreeMap<String, (Vec<String>, Span)>,
     /// What the device was told.
     pub(super) rules: Rules,
     /// Steps so far: the next one's number.
@@ -65,6 +65,7 @@ impl<'a> Lowering<'a> {
     pub(crate) fn steps(&mut self, entries: &[StepEntry]) -> Vec<Step> {
         let steps = self.list(entries);
         self.tasks.at_the_end(self.sink);
+        self.uncollected();
         steps
     }
 
@@ -334,6 +335,10 @@ impl<'a> Lowering<'a> {
             let message = format!("`{path}` is open already: flags belong to its `open` step");
             return Err(Problem::new(&doc.path.span, message).into());
         }
+        if flags.aio && (!flags.direct || flags.append) {
+            let message = "`aio` needs `direct`, and no `append`: without them it is an ordinary write";
+            return Err(Problem::new(&doc.path.span, message).into());
+        }
         if let (true, Some(offset)) = (flags.append, &doc.offset) {
             let message = "an appending write has no offset: it starts at the file's end";
             return Err(Problem::new(&offset.span, message).into());
@@ -392,6 +397,7 @@ impl<'a> Lowering<'a> {
                 .help(format!("close it first: `- close: {handle}`"))
                 .into());
         }
+        only_writes(&doc.flags, &doc.path.span)?;
         self.handles.insert(handle.clone(), doc.path.value.0.clone());
         let create = doc.create.unwrap_or(!doc.read_only);
         Ok(Op::Open {
@@ -421,7 +427,16 @@ pub(super) fn flags(list: &[FlagDoc], create: bool) -> WriteFlags {
         sync: has(FlagDoc::Sync),
         dsync: has(FlagDoc::Dsync),
         direct: has(FlagDoc::Direct),
+        aio: has(FlagDoc::Aio),
     }
+}
+
+/// `aio` says how one write is made, not how a file is opened.
+pub(super) fn only_writes(flags: &[FlagDoc], at: &Span) -> Result<(), Box<Problem>> {
+    if flags.contains(&FlagDoc::Aio) {
+        return Err(Problem::new(at, "only a `write` of a path can be `aio`").into());
+    }
+    Ok(())
 }
 
 fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {

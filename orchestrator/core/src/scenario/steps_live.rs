@@ -101,7 +101,8 @@ impl Lowering<'_> {
         }
         let fields = doc.fields.iter().map(|f| f.value.0.clone()).collect();
         let fields: Vec<String> = fields;
-        self.traces.insert(name.clone(), fields.clone());
+        self.traces
+            .insert(name.clone(), (fields.clone(), label.span.clone()));
         Ok(Op::Trace {
             name,
             fields,
@@ -112,17 +113,24 @@ impl Lowering<'_> {
 
     pub(super) fn collect(&mut self, doc: &CollectDoc) -> Lowered<Op> {
         let name = &doc.label.value.0;
-        match self.traces.remove(name) {
-            Some(fields) => Ok(Op::Collect {
+        if let Some((fields, _)) = self.traces.remove(name) {
+            return Ok(Op::Collect {
                 name: name.clone(),
                 fields,
-            }),
-            None => {
-                let problem = Problem::new(&doc.label.span, format!("no trace `{name}` is under way here"));
-                Err(problem
-                    .nearest(name, self.traces.keys().map(String::as_str))
-                    .into())
-            }
+            });
+        }
+        let problem = Problem::new(&doc.label.span, format!("no trace `{name}` is under way here"));
+        Err(problem
+            .nearest(name, self.traces.keys().map(String::as_str))
+            .into())
+    }
+
+    /// Complains about traces that nobody collects: what they saw would not be known.
+    pub(super) fn uncollected(&self) {
+        for (name, (_, span)) in &self.traces {
+            let problem = Problem::new(span, format!("nobody collects the trace `{name}`"));
+            self.sink
+                .push(problem.help(format!("add `- collect: {name}` where it is to end")));
         }
     }
 
@@ -141,6 +149,7 @@ impl Lowering<'_> {
             lane: self.tasks.lane(&doc.task)?,
             frames: doc.stack.iter().map(|f| f.value.0.clone()).collect(),
             states,
+            lasting_ms: doc.lasting.as_ref().map_or(Ok(0), bounded)?,
             within_ms: doc.within.as_ref().map_or(Ok(60_000), bounded)?,
         })
     }

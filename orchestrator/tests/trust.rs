@@ -1,0 +1,65 @@
+//! Levels of trust on real kernels: results do not depend on who recovers, nor on how many machines run at once.
+
+mod common;
+
+use coldcut_core::result::{CellResult, RunResult};
+
+const STORY: &str = "scenarios/stories/3-rename-without-dir-fsync.yaml";
+const VARIANTS: &str = "rename-over,rename-over-fsync-dir";
+
+fn story(dir: &std::path::Path, args: &[&str]) -> RunResult {
+    let mut all = vec![STORY, "-k", "6.12", "--variant", VARIANTS];
+    all.extend(args);
+    let (code, result) = common::run(dir, &all);
+    assert_eq!(code, 0, "{args:?}: {result:#?}");
+    result
+}
+
+/// A result without what no two runs share: run id, times, and the numbers of log entries in ids and evidence. The
+/// journal's thread writes when it likes, so cuts are counted alike but not numbered alike.
+fn shape(mut cell: CellResult, with_trust: bool) -> CellResult {
+    cell.millis.clear();
+    for violation in &mut cell.violations {
+        violation.state.clear();
+        violation.evidence = violation
+            .evidence
+            .split_once(": ")
+            .map_or_else(String::new, |(_, e)| e.to_owned());
+    }
+    if !with_trust {
+        (cell.states.cold, cell.states.fresh, cell.states.screened) = (0, 0, 0);
+    }
+    cell
+}
+
+fn shapes(run: &RunResult, with_trust: bool) -> Vec<CellResult> {
+    run.cells.iter().map(|c| shape(c.clone(), with_trust)).collect()
+}
+
+#[test]
+fn jobs_and_trust_change_nothing_that_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = story(dir.path(), &["--jobs", "1"]);
+    let two = story(dir.path(), &["--jobs", "2"]);
+    assert_eq!(shapes(&one, true), shapes(&two, true));
+
+    let violation = &common::cell(&one, "rename-over", "6.12").violations[0];
+    assert_eq!(violation.confirmed, Some(true));
+    let states = &common::cell(&one, "rename-over-fsync-dir", "6.12").states;
+    assert!(states.screened > 0 && states.fresh > 0, "{states:?}");
+    assert_eq!(states.screened + states.fresh, states.distinct, "{states:?}");
+
+    for (level, who) in [
+        (
+            "screen",
+            (|s| s.screened) as fn(&coldcut_core::result::StateCounts) -> u64,
+        ),
+        ("fresh", |s| s.fresh),
+        ("cold", |s| s.cold),
+    ] {
+        let run = story(dir.path(), &["--trust", level]);
+        assert_eq!(shapes(&run, false), shapes(&one, false), "{level}");
+        let control = &common::cell(&run, "rename-over-fsync-dir", "6.12").states;
+        assert_eq!(who(control), control.distinct, "{level}: {control:?}");
+    }
+}
