@@ -81,13 +81,15 @@ fn a_tree_is_configured_built_and_stored() {
     let bench = Bench::new();
     said(&bench.build(&[]), 0, &["built-linux 6.1."]);
     let store = || Store::open(bench.cache()).unwrap();
-    let first = store().find("built-linux").unwrap();
-    let config = std::fs::read_to_string(first.config().expect("the configuration is kept")).unwrap();
+    let kernel = store().find("built-linux").unwrap();
+    let config = std::fs::read_to_string(kernel.config().expect("the configuration is kept")).unwrap();
+    let first = kernel.digest().to_owned();
+    // Who holds a kernel keeps it from being replaced.
+    drop(kernel);
     assert!(
         config.contains("CONFIG_EXT4_FS=y") && config.contains("# CONFIG_MODULES is not set"),
         "{config}"
     );
-    let first = first.digest().to_owned();
 
     // Again: the same kernel. Then the source changes, and the name goes to what it gives now.
     said(&bench.build(&[]), 0, &["built-linux 6.1.", &first[..12]]);
