@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod doctor;
 pub mod kernel;
+mod kernel_build;
 mod log;
 mod machines;
 mod replay;
