@@ -168,18 +168,30 @@ fn reads_are_judged_round_by_round() {
     let (old, new) = (vec![content("0", 0, 4096)], vec![content("1", 0, 4096)]);
     let mixed = vec![content("0", 0, 512), content("1", 512, 3584)];
     let is = "  - returned: {step: seen, is: f@1}\n";
-    assert_eq!(with(&[new.clone()], is), Verdict::Pass);
-    assert_eq!(with(&[old.clone()], is), violates(ViolationKind::StaleRead));
+    assert_eq!(with(std::slice::from_ref(&new), is), Verdict::Pass);
+    assert_eq!(
+        with(std::slice::from_ref(&old), is),
+        violates(ViolationKind::StaleRead)
+    );
     assert_eq!(
         with(&[new.clone(), old.clone()], is),
         violates(ViolationKind::StaleRead)
     );
-    assert_eq!(with(&[mixed.clone()], is), violates(ViolationKind::StaleRead));
+    assert_eq!(
+        with(std::slice::from_ref(&mixed), is),
+        violates(ViolationKind::StaleRead)
+    );
     let lost = "  - returned: {step: seen, is: f@1, kind: lost-write}\n";
-    assert_eq!(with(&[old.clone()], lost), violates(ViolationKind::LostWrite));
+    assert_eq!(
+        with(std::slice::from_ref(&old), lost),
+        violates(ViolationKind::LostWrite)
+    );
     let either = "  - returned: {step: seen, one_of: [f@0, f@1]}\n";
     assert_eq!(with(&[old.clone(), new.clone()], either), Verdict::Pass);
-    assert_eq!(with(&[mixed.clone()], either), violates(ViolationKind::StaleRead));
+    assert_eq!(
+        with(std::slice::from_ref(&mixed), either),
+        violates(ViolationKind::StaleRead)
+    );
     assert_eq!(
         with(&[mixed], "  - returned: {step: seen, mix_of: [f@0, f@1]}\n"),
         Verdict::Pass

@@ -211,7 +211,7 @@ impl<'a> Contents<'a> {
                 };
                 self.known(&content).map(Some)
             }
-            _ => Ok(None),
+            WantedDoc::Zeros => Ok(None),
         }
     }
 

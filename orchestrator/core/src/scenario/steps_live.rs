@@ -113,18 +113,16 @@ impl Lowering<'_> {
 
     pub(super) fn collect(&mut self, doc: &CollectDoc) -> Lowered<Op> {
         let name = &doc.label.value.0;
-        match self.traces.remove(name) {
-            Some((fields, _)) => Ok(Op::Collect {
+        if let Some((fields, _)) = self.traces.remove(name) {
+            return Ok(Op::Collect {
                 name: name.clone(),
                 fields,
-            }),
-            None => {
-                let problem = Problem::new(&doc.label.span, format!("no trace `{name}` is under way here"));
-                Err(problem
-                    .nearest(name, self.traces.keys().map(String::as_str))
-                    .into())
-            }
+            });
         }
+        let problem = Problem::new(&doc.label.span, format!("no trace `{name}` is under way here"));
+        Err(problem
+            .nearest(name, self.traces.keys().map(String::as_str))
+            .into())
     }
 
     /// Complains about traces that nobody collects: what they saw would not be known.
