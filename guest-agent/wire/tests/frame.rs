@@ -18,7 +18,7 @@ fn op() -> impl Strategy<Value = Op> {
             any::<u32>(),
             text,
             text,
-            any::<[bool; 6]>()
+            any::<[bool; 7]>()
         )
             .prop_map(
                 |(
