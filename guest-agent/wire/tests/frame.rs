@@ -28,7 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
                     chunk,
                     file,
                     generation,
-                    [create, truncate, append, sync, dsync, direct],
+                    [create, truncate, append, sync, dsync, direct, aio],
                 )| {
                     Op::Write {
                         path,
@@ -43,6 +43,7 @@ fn op() -> impl Strategy<Value = Op> {
                             sync,
                             dsync,
                             direct,
+                            aio,
                         },
                     }
                 }

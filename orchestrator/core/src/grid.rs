@@ -126,6 +126,8 @@ fn square(results: &[(&str, &CellResult)]) -> Option<Square> {
         Standing::NotAsDeclared
     } else if standings().any(|s| s == Standing::Inconclusive) {
         Standing::Inconclusive
+    } else if standings().any(|s| s == Standing::NotApplicable) {
+        Standing::NotApplicable
     } else {
         Standing::AsDeclared
     };
@@ -178,6 +180,7 @@ mod tests {
             format: 1,
             run: id.into(),
             totals: Totals::default(),
+            flaky: Vec::new(),
             cells,
         }
     }

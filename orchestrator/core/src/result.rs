@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Phase;
+use crate::rounds::{self, Flaky};
 use crate::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 /// Version of the files in a run's directory. A reader refuses a newer one.
@@ -110,7 +111,7 @@ pub struct CellResult {
     pub millis: BTreeMap<Phase, u64>,
 }
 
-/// Sums over cells.
+/// Sums over cells; those that ran more than once count once (see [`crate::rounds`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Cells as declared.
@@ -119,6 +120,14 @@ pub struct Totals {
     pub not_as_declared: u64,
     /// Cells about which nothing is known.
     pub inconclusive: u64,
+    /// Cells in a mode that the kernel or mkfs refuses.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_applicable: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Totals {
@@ -130,6 +139,7 @@ impl Totals {
                 Standing::AsDeclared => totals.as_declared += 1,
                 Standing::NotAsDeclared => totals.not_as_declared += 1,
                 Standing::Inconclusive => totals.inconclusive += 1,
+                Standing::NotApplicable => totals.not_applicable += 1,
             }
         }
         totals
@@ -158,6 +168,25 @@ pub struct RunResult {
     pub totals: Totals,
     /// The cells, in the run's order.
     pub cells: Vec<CellResult>,
+    /// Cells that ran more than once, with verdicts that differ.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flaky: Vec<Flaky>,
+}
+
+impl RunResult {
+    /// The result of a run with these cells.
+    pub fn new(run: &str, cells: Vec<CellResult>) -> Self {
+        Self {
+            format: RESULT_FORMAT,
+            run: run.to_owned(),
+            totals: Totals::of_cells(&cells),
+            flaky: rounds::rounds(&cells)
+                .iter()
+                .filter_map(rounds::Rounds::flaky)
+                .collect(),
+            cells,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -117,6 +117,8 @@ pub enum Standing {
     NotAsDeclared,
     /// Nothing is known.
     Inconclusive,
+    /// The kernel or mkfs refuses the mode that was asked for (see [`crate::matrix`]): there is nothing to know.
+    NotApplicable,
 }
 
 impl Outcome {

@@ -123,6 +123,11 @@ fn expected(kind: u8, first: usize, second: usize, offset: u64, len: u64) -> Exp
             ),
             pair,
         ),
+        2 => (
+            "no_old_data: {path: f, than: f@2}".to_owned(),
+            // Whatever is not of f@0 or f@1.
+            vec![Some(OWN[2]), Some(OTHER), None],
+        ),
         _ => (
             "no_foreign_data: f".to_owned(),
             vec![Some(OWN[0]), Some(OWN[1]), Some(OWN[2]), None],
@@ -175,7 +180,7 @@ proptest! {
     fn bytes_decide_and_not_what_they_are_called(
         bytes in files(),
         choices in prop::collection::vec(prop_oneof![3 => Just(0_usize), 1 => 0..5_usize], 1..300),
-        kind in 0..3_u8, first in 0..5_usize, second in 0..5_usize,
+        kind in 0..4_u8, first in 0..5_usize, second in 0..5_usize,
         offset in 0..900_u64, len in 1..900_u64,
     ) {
         let expected = expected(kind, first, second, offset, len);

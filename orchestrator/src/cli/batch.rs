@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use coldcut_core::event::Event;
-use coldcut_core::result::{CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult, Totals};
+use coldcut_core::result::{CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult};
+use coldcut_core::rounds::round_id;
 use coldcut_core::scenario::Variant;
+use coldcut_core::shard::Shard;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::machines::{MachineArgs, open_lab};
 use crate::kernel::Kernel;
 use crate::report::{EventSink, JsonLines, Reporter};
-use crate::results::{RunDir, RunInfo, ScenarioInfo};
+use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
 use crate::run::cell::{CellJob, run_cell};
 use crate::run::lab::Lab;
 use crate::run::recover::Machines;
@@ -39,6 +41,10 @@ pub(super) struct Batch<'a> {
     pub(super) results: &'a Path,
     /// Who shows the events, besides the run's own file.
     pub(super) screen: Vec<Box<dyn Reporter>>,
+    /// Only the cells of this part.
+    pub(super) shard: Option<Shard>,
+    /// How often each cell is run.
+    pub(super) repeat: u32,
 }
 
 /// A finished run.
@@ -56,48 +62,59 @@ impl Batch<'_> {
     /// What keeps the run as a whole from being made; what goes wrong in a cell makes that cell Inconclusive.
     pub(super) async fn run(self) -> anyhow::Result<Ran> {
         let (_, first) = self.kernels.first().context("no kernel was named")?;
-        let mut jobs = Vec::new();
+        let (mut jobs, mut plan) = (Vec::new(), Vec::new());
         for file in &self.files {
             for variant in file.scenario.variants() {
                 if !self.variants.is_empty() && !self.variants.contains(&variant.name) {
                     continue;
                 }
                 for (name, kernel) in &self.kernels {
-                    let id = format!("{}.{}.{name}", file.scenario.name, variant.name);
-                    let cell = CellRef {
-                        id: file_name(&id),
-                        scenario: file.scenario.name.clone(),
-                        variant: variant.name.clone(),
-                        kernel: name.clone(),
-                    };
-                    jobs.push((cell, Arc::clone(file), variant.clone(), Arc::clone(kernel)));
+                    let id = file_name(&format!("{}.{}.{name}", file.scenario.name, variant.name));
+                    for round in 1..=self.repeat {
+                        let cell = CellRef {
+                            id: round_id(&id, round),
+                            scenario: file.scenario.name.clone(),
+                            variant: variant.name.clone(),
+                            kernel: name.clone(),
+                        };
+                        let job = (cell, Arc::clone(file), variant.clone(), Arc::clone(kernel));
+                        // All rounds of a cell are in one part: where they differ, that part says so.
+                        if self.shard.is_none_or(|shard| shard.contains(&id)) {
+                            jobs.push(job.clone());
+                        }
+                        plan.push(job.0);
+                    }
                 }
             }
         }
-        check_selection(
-            self.variants,
-            &self.files,
-            &jobs.iter().map(|(cell, ..)| cell).collect::<Vec<_>>(),
-        )?;
+        check_selection(self.variants, &self.files, &plan)?;
 
         let mut run_dir = RunDir::create(self.results)
             .with_context(|| format!("cannot make a run in {}", self.results.display()))?;
         let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(JsonLines::new(run_dir.events()?))];
         reporters.extend(self.screen);
         let events = EventSink::new(reporters);
-        let mut lab = open_lab(self.machines, events.clone(), first).await?;
-        if self.policy != Policy::Cold {
-            let cache = crate::kernel::Store::default_root()?;
-            lab = lab.with_templates(Templates::open(&cache)?);
-        }
-        let lab = Arc::new(lab);
+        // A part may have no cells; then nothing is started.
+        let lab = if jobs.is_empty() && self.shard.is_some() {
+            None
+        } else {
+            let mut lab = open_lab(self.machines, events.clone(), first).await?;
+            if self.policy != Policy::Cold {
+                let cache = crate::kernel::Store::default_root()?;
+                lab = lab.with_templates(Templates::open(&cache)?);
+            }
+            Some(Arc::new(lab))
+        };
+        let unused = || "not used".to_owned();
 
         let info = RunInfo {
             format: RESULT_FORMAT,
             run: run_dir.id().to_owned(),
             coldcut: env!("CARGO_PKG_VERSION").to_owned(),
-            qemu: lab.qemu.version.clone(),
-            accel: format!("{}: {}", lab.accel.accel, lab.accel.why),
+            qemu: lab.as_ref().map_or_else(unused, |lab| lab.qemu.version.clone()),
+            accel: lab
+                .as_ref()
+                .map_or_else(unused, |lab| format!("{}: {}", lab.accel.accel, lab.accel.why)),
             command_line: std::env::args().collect(),
             seed: self.seed,
             started: std::time::SystemTime::now()
@@ -122,6 +139,7 @@ impl Batch<'_> {
                 })
                 .collect(),
             cells: jobs.iter().map(|(cell, ..)| cell.clone()).collect(),
+            shard: self.shard.map(|part| ShardInfo { part, plan }),
         };
         run_dir
             .begin(&info)
@@ -137,15 +155,16 @@ impl Batch<'_> {
         });
 
         let count = jobs.len();
-        let mut cells = in_order(jobs, &run_dir, &lab, self.policy)?;
-        let mut result = RunResult {
-            format: RESULT_FORMAT,
-            run: info.run.clone(),
-            totals: Totals::default(),
-            cells: Vec::new(),
-        };
-        while let Some(cell) = cells.recv().await {
-            result = run_dir.finish_cell(cell).context("cannot write result.json")?;
+        let mut result = RunResult::new(&info.run, Vec::new());
+        if let Some(lab) = &lab {
+            let mut cells = in_order(jobs, &run_dir, lab, self.policy)?;
+            while let Some(cell) = cells.recv().await {
+                result = run_dir.finish_cell(cell).context("cannot write result.json")?;
+            }
+        } else {
+            run_dir
+                .finish_cells(Vec::new())
+                .context("cannot write result.json")?;
         }
         if result.cells.len() < count {
             bail!(
@@ -210,7 +229,7 @@ fn in_order(
 fn check_selection(
     variants: &[String],
     files: &[Arc<ScenarioFile>],
-    cells: &[&CellRef],
+    cells: &[CellRef],
 ) -> anyhow::Result<()> {
     let known: Vec<&str> = files
         .iter()

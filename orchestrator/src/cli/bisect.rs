@@ -282,6 +282,8 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
                             machines: &args.machines,
                             results: dir,
                             screen: screen(),
+                            shard: None,
+                            repeat: 1,
                         };
                         probe_of(&batch.run().await?)?
                     }

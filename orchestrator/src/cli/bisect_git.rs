@@ -128,6 +128,8 @@ pub(super) async fn run(
                             machines: &args.machines,
                             results: dir,
                             screen: screen(),
+                            shard: None,
+                            repeat: 1,
                         };
                         probe_of(&batch.run().await?)?
                     }

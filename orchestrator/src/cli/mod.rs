@@ -11,7 +11,10 @@ pub mod kernel;
 mod kernel_build;
 mod log;
 mod machines;
+mod matrix;
+mod merge;
 mod replay;
+mod reports;
 mod run;
 mod show;
 mod stories;
@@ -45,6 +48,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Show a run's results again
     Show(show::ShowArgs),
+    /// Run scenarios in every mode of a filesystem that promises what they expect
+    Matrix(Box<matrix::MatrixArgs>),
+    /// Put runs together: the parts of a run that was shared out, or runs without a cell in common
+    Merge(merge::MergeArgs),
     /// Recover and judge one crash state of a run again, verbosely
     Replay(replay::ReplayArgs),
     Bisect(Box<bisect::BisectArgs>),
@@ -79,6 +86,8 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => Ok(check::run(&args)),
         Command::Show(args) => show::run(&args),
+        Command::Matrix(args) => matrix::run(*args).await,
+        Command::Merge(args) => tokio::task::spawn_blocking(move || merge::run(&args)).await?,
         Command::Replay(args) => replay::run(args).await,
         Command::Diff(args) => diff::run(args).await,
         Command::Bisect(args) => bisect::run(*args).await,

@@ -56,9 +56,8 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let file = ScenarioFile::read(&dir.join("scenarios").join(format!("{}.yaml", cell.scenario)))?;
     let variant = file
         .scenario
-        .variant(&cell.variant)
-        .context("the run's own scenario lacks this variant")?
-        .clone();
+        .find_variant(&cell.variant)
+        .context("the run's own scenario lacks this variant")?;
     let store = crate::kernel::Store::open_default()?;
     let recorded_on = info.kernels.iter().find(|k| k.name == cell.kernel);
     let wanted = args

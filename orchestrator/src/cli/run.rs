@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use coldcut_core::bisect::{Behaviour, Quality};
 use coldcut_core::result::RunResult;
+use coldcut_core::shard::Shard;
 
 use super::batch::Batch;
 use super::bisect::Word;
 use super::machines::{MachineArgs, TrustArgs};
+use super::reports::ReportArgs;
 use super::{ABORT, ResultsArg, USAGE};
 use crate::report::{JsonLines, Progress, Reporter, render_run};
 use crate::scenario_file::ScenarioFile;
@@ -37,6 +39,14 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, value_name = "BY", num_args = 0..=1, require_equals = true,
           default_missing_value = "verdict")]
     bisect: Option<Word>,
+    /// Only part I of N of the cells, for machines that share the work; `coldcut merge` puts the parts together
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Run each cell so many times; a verdict that is not always the same counts as not as declared
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    #[command(flatten)]
+    reports: ReportArgs,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]
@@ -48,6 +58,11 @@ pub(super) struct RunArgs {
 pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let Some(by) = args.bisect else {
         return attempt(&args).await.map(|ran| match ran {
+            Some(result) if result.cells.is_empty() && args.shard.is_some() => {
+                // Another part has them.
+                eprintln!("no cell is in this part");
+                ExitCode::SUCCESS
+            }
             Some(result) => ExitCode::from(result.totals.exit_code()),
             None => ExitCode::from(USAGE),
         });
@@ -82,6 +97,8 @@ async fn attempt(args: &RunArgs) -> anyhow::Result<Option<RunResult>> {
     } else {
         Box::new(Progress::new())
     };
+    let mut screen = vec![screen];
+    screen.extend(args.reports.reporters()?);
     let batch = Batch {
         files,
         kernels,
@@ -90,7 +107,9 @@ async fn attempt(args: &RunArgs) -> anyhow::Result<Option<RunResult>> {
         policy: args.trust.policy(),
         machines: &args.machines,
         results: &args.results.results,
-        screen: vec![screen],
+        screen,
+        shard: args.shard,
+        repeat: args.repeat,
     };
     let ran = batch.run().await?;
     if !args.json {
@@ -102,7 +121,7 @@ async fn attempt(args: &RunArgs) -> anyhow::Result<Option<RunResult>> {
 }
 
 /// Reads every file; complains about all that are wrong.
-fn read_all(paths: &[PathBuf]) -> Option<Vec<Arc<ScenarioFile>>> {
+pub(super) fn read_all(paths: &[PathBuf]) -> Option<Vec<Arc<ScenarioFile>>> {
     let mut files = Vec::new();
     let mut bad = false;
     for path in paths {

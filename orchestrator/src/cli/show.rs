@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use super::ResultsArg;
-use crate::report::{render_cell, render_run};
+use super::reports::ReportArgs;
+use crate::report::{Summary, render_cell, render_run};
 use crate::results::{find_run, load_result, load_run};
 
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,8 @@ pub(super) struct ShowArgs {
     /// Print result.json
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reports: ReportArgs,
     #[command(flatten)]
     results: ResultsArg,
 }
@@ -32,6 +35,8 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         );
     }
     let result = load_result(&dir)?;
+    args.reports
+        .write(&Summary::new(&info.run, &info.cells, result.cells.clone()))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&result)?);
     } else if let Some(wanted) = &args.cell {

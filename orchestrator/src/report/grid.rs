@@ -92,6 +92,7 @@ fn words(square: &Square) -> String {
         Standing::AsDeclared => seen.to_owned(),
         Standing::NotAsDeclared => format!("{seen} !"),
         Standing::Inconclusive => format!("{seen} ?"),
+        Standing::NotApplicable => "not applicable".to_owned(),
     }
 }
 

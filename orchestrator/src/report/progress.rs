@@ -121,6 +121,7 @@ impl Reporter for Progress {
                     Standing::AsDeclared => "ok",
                     Standing::NotAsDeclared => "NOT AS DECLARED",
                     Standing::Inconclusive => "INCONCLUSIVE",
+                    Standing::NotApplicable => "not applicable",
                 };
                 self.line(&format!(
                     "[{:6.1} s] {:<15} {}  {}",

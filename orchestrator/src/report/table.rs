@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::result::{CellResult, LIVE, RunResult, StateCounts, Violation};
+use coldcut_core::result::{CellResult, LIVE, RunResult, StateCounts, Totals, Violation};
+use coldcut_core::rounds::{Rounds, rounds};
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
+
+use super::words::rate;
 
 /// A verdict in a few words.
 pub fn verdict_text(verdict: &Verdict) -> String {
@@ -35,12 +38,25 @@ pub(super) fn outcome_text(outcome: &Outcome) -> String {
     }
 }
 
-fn standing_text(standing: Standing) -> &'static str {
+pub(super) fn standing_text(standing: Standing) -> &'static str {
     match standing {
         Standing::AsDeclared => "as declared",
         Standing::NotAsDeclared => "NOT AS DECLARED",
         Standing::Inconclusive => "INCONCLUSIVE",
+        Standing::NotApplicable => "not applicable",
     }
+}
+
+/// `3 as declared, 0 not as declared, 1 inconclusive`.
+pub(super) fn totals_text(totals: Totals) -> String {
+    let mut text = format!(
+        "{} as declared, {} not as declared, {} inconclusive",
+        totals.as_declared, totals.not_as_declared, totals.inconclusive
+    );
+    if totals.not_applicable > 0 {
+        let _ = write!(text, ", {} not applicable", totals.not_applicable);
+    }
+    text
 }
 
 /// The table of a run: a row a cell, and under it, for a violation, its evidence and the command that replays it.
@@ -48,7 +64,9 @@ pub fn render_run(run: &RunResult) -> String {
     let head = [
         "scenario", "variant", "kernel", "declared", "seen", "cuts", "states", "distinct", "judged", "",
     ];
-    let rows: Vec<[String; 10]> = run.cells.iter().map(row).collect();
+    // Rounds of one cell are one row.
+    let all = rounds(&run.cells);
+    let rows: Vec<[String; 10]> = all.iter().map(row).collect();
     let mut widths: Vec<usize> = head.iter().map(|h| h.len()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -57,8 +75,13 @@ pub fn render_run(run: &RunResult) -> String {
     }
     let mut text = String::new();
     line(&mut text, &widths, &head.map(str::to_owned));
-    for (row, cell) in rows.iter().zip(&run.cells) {
+    for (row, rounds) in rows.iter().zip(&all) {
+        let cell = rounds.shown();
         line(&mut text, &widths, row);
+        if rounds.cells.len() > 1 {
+            let flaky = if rounds.flaky().is_some() { "FLAKY: " } else { "" };
+            let _ = writeln!(text, "    {flaky}{}", rate(rounds));
+        }
         for violation in first_of_each_kind(cell) {
             let _ = writeln!(
                 text,
@@ -93,16 +116,12 @@ pub fn render_run(run: &RunResult) -> String {
         sum(|s| s.inconclusive)
     );
     let totals = run.totals;
-    let _ = writeln!(
-        text,
-        "{} as declared, {} not as declared, {} inconclusive",
-        totals.as_declared, totals.not_as_declared, totals.inconclusive
-    );
+    let _ = writeln!(text, "{}", totals_text(totals));
     text
 }
 
 /// Whether a booted kernel showed it too.
-fn confirmation(violation: &Violation) -> &'static str {
+pub(super) fn confirmation(violation: &Violation) -> &'static str {
     match violation.confirmed {
         _ if violation.state == LIVE => "seen while it ran",
         Some(true) => "confirmed by a cold boot",
@@ -112,12 +131,14 @@ fn confirmation(violation: &Violation) -> &'static str {
 }
 
 /// What was measured, but for what stands there as evidence already.
-fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
+pub(super) fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
     let told = |line: &&String| !cell.violations.iter().any(|v| v.evidence == **line);
     cell.measured.iter().filter(told)
 }
 
-fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &coldcut_core::result::Violation> {
+pub(super) fn first_of_each_kind(
+    cell: &CellResult,
+) -> impl Iterator<Item = &coldcut_core::result::Violation> {
     let mut seen = Vec::new();
     cell.violations.iter().filter(move |v| {
         let new = !seen.contains(&v.kind);
@@ -126,7 +147,8 @@ fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &coldcut_core::
     })
 }
 
-fn row(cell: &CellResult) -> [String; 10] {
+fn row(rounds: &Rounds<'_>) -> [String; 10] {
+    let cell = rounds.shown();
     let seen = match &cell.verdict {
         Verdict::Inconclusive { .. } => "inconclusive".to_owned(),
         verdict => verdict_text(verdict),
@@ -145,7 +167,7 @@ fn row(cell: &CellResult) -> [String; 10] {
         count(s.total),
         count(s.distinct),
         cell.obligations.to_string(),
-        standing_text(cell.standing).to_owned(),
+        standing_text(rounds.standing()).to_owned(),
     ]
 }
 

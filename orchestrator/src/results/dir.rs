@@ -5,13 +5,14 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use coldcut_core::result::{CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult, Totals};
+use coldcut_core::result::{CellRef, CellResult, KernelRef, RunResult};
+use coldcut_core::shard::Shard;
 use serde::{Deserialize, Serialize};
 
 /// `run.json`: what was asked for, and with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// [`RESULT_FORMAT`].
+    /// [`RESULT_FORMAT`](coldcut_core::result::RESULT_FORMAT).
     pub format: u32,
     /// The run's id.
     pub run: String,
@@ -33,6 +34,18 @@ pub struct RunInfo {
     pub scenarios: Vec<ScenarioInfo>,
     /// Cells, in order.
     pub cells: Vec<CellRef>,
+    /// Which part of a larger run this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardInfo>,
+}
+
+/// A part of a larger run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardInfo {
+    /// Which part.
+    pub part: Shard,
+    /// Every cell of the whole run, in order.
+    pub plan: Vec<CellRef>,
 }
 
 /// A scenario of a run.
@@ -148,17 +161,20 @@ impl RunDir {
     /// # Errors
     /// When it cannot be written.
     pub fn finish_cell(&mut self, result: CellResult) -> io::Result<RunResult> {
+        self.finish_cells(vec![result])
+    }
+
+    /// Adds several results, or none, and writes `result.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish_cells(&mut self, results: Vec<CellResult>) -> io::Result<RunResult> {
         let place = |id: &str| self.order.iter().position(|o| o == id).unwrap_or(usize::MAX);
         let mut cells = std::mem::take(&mut self.cells);
-        cells.push(result);
+        cells.extend(results);
         cells.sort_by_key(|c| place(&c.cell.id));
         self.cells = cells;
-        let result = RunResult {
-            format: RESULT_FORMAT,
-            run: self.id.clone(),
-            totals: Totals::of(self.cells.iter().map(|c| c.standing)),
-            cells: self.cells.clone(),
-        };
+        let result = RunResult::new(&self.id, self.cells.clone());
         write_json(&self.path.join("result.json"), &result)?;
         Ok(result)
     }

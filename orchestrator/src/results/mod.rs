@@ -4,7 +4,9 @@
 //! `events.jsonl` line by line, `result.json` anew (by rename) whenever a cell is done.
 
 mod dir;
+mod merge;
 mod store;
 
-pub use dir::{CellDir, RunDir, RunInfo, ScenarioInfo, stamp_now};
+pub use dir::{CellDir, RunDir, RunInfo, ScenarioInfo, ShardInfo, stamp_now};
+pub use merge::{MergeError, Merged, Part, copy_cell, merge};
 pub use store::{ResultsError, find_run, load_result, load_run, state_path};

@@ -63,9 +63,15 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
 ) -> CellResult {
     let timings = Arc::new(Timings::default());
     let mut seen = Seen::default();
+    // Only where a mode was asked for is it no defect of the scenario that there is no such filesystem.
+    let in_mode = job.variant.name.contains('@');
+    let mut refused = false;
     let verdict = match attempt(&lab, recoverer, &job, &timings, &mut seen).await {
         Ok(verdict) => verdict,
-        Err(Unknown(cause)) => Verdict::Inconclusive { cause },
+        Err(unknown) => {
+            refused = in_mode && unknown.is_refusal();
+            Verdict::Inconclusive { cause: unknown.0 }
+        }
     };
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
     let declared = job
@@ -78,6 +84,7 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
         Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
             Standing::Inconclusive
         }
+        Standing::Inconclusive if refused => Standing::NotApplicable,
         standing => standing,
     };
     let mount = mount_of(&job.variant);
@@ -432,9 +439,10 @@ fn judge_all(
         }
     }
     for untested in tally.untested() {
-        let line = job.variant.expect[untested].line;
+        let expectation = &job.variant.expect[untested];
         seen.notes.push(format!(
-            "the expectation in line {line} was not put to the test in any crash state"
+            "the expectation in line {} was not put to the test in any crash state",
+            expectation.line
         ));
     }
     seen.obligations = tally.obligations();

@@ -11,12 +11,13 @@ use coldcut_core::recovery::Trust;
 use super::budget::{Budget, Room};
 use super::session::Session;
 use super::templates::Templates;
-use super::{OrUnknown as _, Unknown};
+use super::{MKFS_REFUSES, OrUnknown as _, Unknown};
 use crate::agent_binary::AGENT;
-use crate::filesystem;
+use crate::filesystem::{self, MakeError};
 use crate::initramfs;
 use crate::kernel::Kernel;
 use crate::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
+use crate::process::ToolError;
 use crate::report::EventSink;
 use crate::scratch::Scratch;
 use crate::template::Template;
@@ -152,7 +153,15 @@ impl Lab {
         let path = self.fresh_path(".img");
         filesystem::make(&path, fstype, size, mkfs)
             .await
-            .or_unknown("making the filesystem")?;
+            .map_err(|error| {
+                let refused = matches!(error, MakeError::Tool(ToolError::Failed { .. }));
+                let doing = if refused {
+                    MKFS_REFUSES
+                } else {
+                    "making the filesystem"
+                };
+                Unknown::while_doing(doing, error)
+            })?;
         known.insert(key, path.clone());
         Ok(path)
     }

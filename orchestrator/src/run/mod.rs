@@ -23,7 +23,17 @@ pub(crate) mod timings;
 #[error("{0}")]
 pub struct Unknown(pub String);
 
+/// How the cause begins where mkfs does not make the filesystem that was asked for.
+const MKFS_REFUSES: &str = "mkfs refuses";
+/// How it begins where the kernel does not mount it for the first time, while it is as mkfs made it.
+const KERNEL_REFUSES: &str = "the kernel refuses to mount it";
+
 impl Unknown {
+    /// Whether there is no such filesystem here: mkfs does not make it, or the kernel does not mount it when it is new.
+    pub fn is_refusal(&self) -> bool {
+        self.0.starts_with(MKFS_REFUSES) || self.0.starts_with(KERNEL_REFUSES)
+    }
+
     /// Something failed while `doing`.
     pub fn while_doing(doing: &str, error: impl std::fmt::Display) -> Self {
         Self(format!("{doing}: {error}"))

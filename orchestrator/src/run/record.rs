@@ -10,6 +10,7 @@ use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
+use coldcut_wire::DmesgFrom;
 
 use super::disk;
 use super::lab::Lab;
@@ -18,7 +19,7 @@ use super::live::{self, Witness};
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
-use super::{OrUnknown as _, Unknown};
+use super::{KERNEL_REFUSES, OrUnknown as _, Unknown};
 use crate::device::{Control, Device, DeviceHandle, FileImage, Recording, export_sparse};
 use crate::kernel::Kernel;
 use crate::machine::{Backend, DiskSpec, Machine};
@@ -152,11 +153,7 @@ async fn run_in(
     phase(Phase::Setup);
     let start = Instant::now();
     if !variant.setup.is_empty() {
-        session
-            .mount(&mount)
-            .await
-            .or_unknown("mounting for the setup")?
-            .or_unknown("mounting for the setup")?;
+        first_mount(&session, &mount, "mounting for the setup").await?;
         let mut line = Line::new(steps);
         for step in &variant.setup {
             line.run(step).await?;
@@ -250,6 +247,26 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
     Ok(())
 }
 
+/// Mounts a filesystem that is as mkfs made it. A refusal comes with the kernel's own words.
+async fn first_mount(session: &Session<'_>, mount: &Mount, doing: &str) -> Result<(), Unknown> {
+    session.dmesg(DmesgFrom::End).await.or_unknown(doing)?;
+    let Err(error) = session.mount(mount).await.or_unknown(doing)? else {
+        return Ok(());
+    };
+    let said = session.dmesg(DmesgFrom::Last).await.or_unknown(doing)?;
+    let words: Vec<&str> = said
+        .iter()
+        .map(|line| line.text.trim())
+        .filter(|text| text.to_lowercase().contains(&mount.fstype))
+        .collect();
+    let words = if words.is_empty() {
+        error.to_string()
+    } else {
+        words.join("; ")
+    };
+    Err(Unknown::while_doing(KERNEL_REFUSES, words))
+}
+
 /// Runs the workload; marks go into the log, where there is one.
 async fn workload(
     job: &RecordJob<'_>,
@@ -266,11 +283,15 @@ async fn workload(
         None => Ok(()),
     };
     mark("mounting")?;
-    session
-        .mount(mount)
-        .await
-        .or_unknown("mounting")?
-        .or_unknown("mounting")?;
+    if variant.setup.is_empty() {
+        first_mount(&session, mount, "mounting").await?;
+    } else {
+        session
+            .mount(mount)
+            .await
+            .or_unknown("mounting")?
+            .or_unknown("mounting")?;
+    }
     mark("mounted")?;
     let mut line = Line::new(*steps);
     for (index, step) in variant.workload.iter().enumerate() {

@@ -101,6 +101,11 @@ impl Origins {
         self.deleted.get(&content.file).map(String::as_str)
     }
 
+    /// Every content and its identity.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (u64, &ContentName)> {
+        self.contents.iter().map(|(id, name)| (*id, name))
+    }
+
     /// Every content of these files.
     pub(crate) fn contents_of<'a>(
         &'a self,

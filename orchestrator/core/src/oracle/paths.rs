@@ -438,9 +438,15 @@ fn old_data(path: &str, than: &ContentName, tree: &Tree<'_>, origins: &Origins) 
     reported(entry)?;
     let own = origins.own(path);
     let than_id = pattern::content_id(than);
+    let is_old =
+        |id: u64| origins.content(id).is_some_and(|c| own.contains(&c.file)) && origins.older(id, than_id);
+    // A part of a sector may be called by an old content's name and hold what a newer one has there too.
+    let newer = origins.contents().filter(|(id, _)| !is_old(*id));
+    let accepted: Vec<Option<&ContentName>> = newer.map(|(_, name)| Some(name)).chain([None]).collect();
     let old = entry.extents.iter().any(|extent| match &extent.source {
-        Source::Content { id, .. } => {
-            origins.content(*id).is_some_and(|c| own.contains(&c.file)) && origins.older(*id, than_id)
+        Source::Content { id, .. } if is_old(*id) => {
+            let end = extent.offset.saturating_add(extent.len);
+            bytes::wrong(extent, extent.offset, end, &accepted, origins) > 0
         }
         _ => false,
     });

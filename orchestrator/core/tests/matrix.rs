@@ -1,0 +1,155 @@
+//! Scenarios in the modes of ext4.
+
+use std::collections::BTreeSet;
+
+use coldcut_core::matrix::{Covers, Mode, NotCovered, modes};
+use coldcut_core::scenario::{Check, FsSource, FsType, Scenario, Variant};
+
+const TEXT: &str = r#"
+format: 1
+name: growing
+filesystem:
+  type: ext4
+  size: 64MiB
+  mkfs: ["-b", "4096", "-J", "size=4", "-O", "^dir_index", "-E", "nodiscard"]
+  mount: "errors=remount-ro"
+workload:
+  - write: {path: f, len: 8KiB}
+  - fsync: f
+  - mark: saved
+expect:
+  - content: {path: f, is: f@0}
+    after: saved
+  - no_foreign_data: all
+  - fsck: clean
+variants:
+  kept: {outcome: holds}
+  hazard:
+    workload:
+      - write: {path: f, len: 8KiB}
+      - mark: saved
+    outcome: {violates: missing}
+"#;
+
+fn scenario() -> Scenario {
+    Scenario::parse("growing.yaml", TEXT).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn mode(name: &str) -> &'static Mode {
+    modes(FsType::Ext4).iter().find(|mode| mode.name == name).unwrap()
+}
+
+fn kept(name: &str) -> Result<Variant, NotCovered> {
+    scenario().variant("kept").unwrap().in_mode(mode(name))
+}
+
+fn mkfs(variant: &Variant) -> String {
+    match &variant.filesystem.source {
+        FsSource::Make { mkfs, .. } => mkfs.join(" "),
+        other @ FsSource::Image(_) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_table_names_what_each_mode_promises_and_who_says_so() {
+    let all = modes(FsType::Ext4);
+    let names: BTreeSet<&str> = all.iter().map(|mode| mode.name).collect();
+    assert_eq!(names.len(), all.len());
+    let file_name = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    for mode in all {
+        assert!(mode.name.chars().all(file_name), "{}", mode.name);
+        assert!(!mode.guarantee.says.is_empty() && !mode.guarantee.source.is_empty());
+    }
+    let table: Vec<String> = all
+        .iter()
+        .map(|mode| {
+            let how = [&mode.mkfs.join(" "), mode.mount].join(" ");
+            format!(
+                "{}: {}: {:?}, {:?}",
+                mode.name,
+                how.trim(),
+                mode.disk,
+                mode.guarantee.covers
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(table.join("\n"));
+}
+
+#[test]
+fn options_are_put_together() {
+    let default = kept("default").unwrap();
+    assert_eq!(default.name, "kept@default");
+    assert_eq!(mkfs(&default), "-b 4096 -J size=4 -E nodiscard -O ^dir_index");
+    assert_eq!(default.filesystem.mount, "errors=remount-ro");
+    let writeback = kept("writeback").unwrap();
+    assert_eq!(writeback.filesystem.mount, "errors=remount-ro,data=writeback");
+    let fast = kept("fast_commit").unwrap();
+    assert_eq!(
+        mkfs(&fast),
+        "-b 4096 -J size=4 -E nodiscard -O ^dir_index,fast_commit"
+    );
+    let small = kept("1k-blocks").unwrap();
+    assert_eq!(mkfs(&small), "-J size=4 -E nodiscard -b 1024 -O ^dir_index");
+}
+
+#[test]
+fn a_mode_is_held_to_what_it_promises() {
+    let own = scenario().variant("kept").unwrap().clone();
+    for known in modes(FsType::Ext4) {
+        match (known.guarantee.covers, own.in_mode(known)) {
+            (Covers::All, variant) => assert_eq!(variant.unwrap().expect, own.expect, "{}", known.name),
+            (Covers::NotFreshBlocks, variant) => {
+                let expect = variant.unwrap().expect;
+                assert_eq!(expect.len(), 2, "{}: {expect:?}", known.name);
+                assert!(
+                    expect
+                        .iter()
+                        .all(|e| !matches!(e.check, Check::NoForeignData { .. }))
+                );
+            }
+            (Covers::Nothing, variant) => {
+                assert!(
+                    matches!(variant, Err(NotCovered::Nothing { .. })),
+                    "{}",
+                    known.name
+                );
+            }
+        }
+    }
+    // A disk that loses nothing that completed has no volatile cache.
+    assert!(!kept("nobarrier-battery").unwrap().device.write_cache);
+    assert_eq!(kept("nodelalloc").unwrap().device, own.device);
+}
+
+#[test]
+fn variants_in_modes_are_found_by_name() {
+    let scenario = scenario();
+    let some = [mode("journal"), mode("nobarrier")];
+    let (expanded, left_out) = scenario.in_modes(some);
+    let names: Vec<&str> = expanded.variants().iter().map(|v| v.name.as_str()).collect();
+    assert_eq!(names, ["kept@journal"]);
+    let left: Vec<(&str, &str)> = left_out.iter().map(|l| (l.variant.as_str(), l.mode)).collect();
+    assert_eq!(
+        left,
+        [
+            ("kept", "nobarrier"),
+            ("hazard", "journal"),
+            ("hazard", "nobarrier")
+        ]
+    );
+    assert_eq!(
+        scenario.find_variant("kept@journal").as_ref(),
+        expanded.variants().first()
+    );
+    assert_eq!(scenario.find_variant("kept").unwrap().name, "kept");
+    for unknown in [
+        "kept@nothing",
+        "hazard@journal",
+        "other@journal",
+        "kept@nobarrier",
+    ] {
+        assert_eq!(scenario.find_variant(unknown), None, "{unknown}");
+    }
+    assert_ne!(expanded.digest(), scenario.digest());
+}
