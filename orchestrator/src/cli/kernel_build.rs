@@ -39,11 +39,11 @@ pub(super) fn run(store: &Store, args: &BuildArgs) -> anyhow::Result<()> {
             progress.stage(line);
         }
     };
-    let built = tokio::runtime::Handle::current().block_on(build.run(show));
+    let made = tokio::runtime::Handle::current().block_on(build.run(show));
     progress.done();
-    let built = built?;
+    let made = made?;
     if args.configure_only {
-        println!("{}", built.display());
+        println!("{}", made.display());
         return Ok(());
     }
     let kernel = add(store, &build.output, &name)?;
