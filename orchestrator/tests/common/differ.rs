@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use coldcut_core::scenario::{Action, FsSource, Scenario, Step, Variant};
+use coldcut_wire::Op;
 
 /// Reads one of the project's scenarios.
 pub fn scenario(file: &str) -> Scenario {
@@ -97,6 +98,14 @@ fn what(step: &Step) -> String {
             format!("start {} {own:?} {:?}", task.name, step.expected_errno)
         }
         Action::Mark => format!("mark {}", step.name.name),
+        Action::Op(op) => {
+            let mut op = op.clone();
+            // What a read may find follows from the other steps.
+            if let Op::Read { contents, .. } = &mut op {
+                contents.clear();
+            }
+            format!("{op:?} {:?}", step.expected_errno)
+        }
         action => format!("{action:?} {:?}", step.expected_errno),
     }
 }
