@@ -8,7 +8,7 @@ use std::fs;
 use coldcut::results::{load_result, load_run};
 use coldcut_core::verdict::Standing;
 
-const SCENARIO: &str = r#"
+const SCENARIO: &str = r"
 format: 1
 name: shared-out
 filesystem: {type: ext4, size: 16MiB}
@@ -23,7 +23,7 @@ variants:
   lost:
     workload: [{create: {path: new}}, {mark: saved}]
     outcome: {violates: missing}
-"#;
+";
 
 #[test]
 fn two_parts_with_two_rounds_each_are_merged_into_the_whole() {
