@@ -163,22 +163,19 @@ impl Lanes {
                 "lane {lane} is none of the {LANES} that there are"
             )));
         };
-        let queue = match slot {
-            Some((queue, _)) => queue,
-            None => {
-                let (queue, requests) = sync_channel(QUEUE);
-                let (sender, session) = (self.sender.clone(), Arc::clone(&self.session));
-                let thread = std::thread::Builder::new()
-                    .name(format!("lane-{lane}"))
-                    .spawn(move || {
-                        session.runs_lane(lane);
-                        work(lane, &requests, &sender, &session);
-                    })
-                    .map_err(|error| {
-                        refuse(format!("a thread for lane {lane} cannot be started: {error}"))
-                    })?;
-                &slot.insert((queue, thread)).0
-            }
+        let queue = if let Some((queue, _)) = slot {
+            queue
+        } else {
+            let (queue, requests) = sync_channel(QUEUE);
+            let (sender, session) = (self.sender.clone(), Arc::clone(&self.session));
+            let thread = std::thread::Builder::new()
+                .name(format!("lane-{lane}"))
+                .spawn(move || {
+                    session.runs_lane(lane);
+                    work(lane, &requests, &sender, &session);
+                })
+                .map_err(|error| refuse(format!("a thread for lane {lane} cannot be started: {error}")))?;
+            &slot.insert((queue, thread)).0
         };
         self.session.asked(lane);
         queue.try_send(job).map_err(|error| {

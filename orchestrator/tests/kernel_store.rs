@@ -75,6 +75,11 @@ fn an_archive_that_is_not_signed_is_refused() {
         "{error}"
     );
     assert!(entries(store.root()).is_empty());
+    // It is read only when the user says so; this one offers nothing.
+    store.archive.insecure = true;
+    store.archive.keyring = Some("/nonexistent/keyring.gpg".into());
+    let error = store.pull("6.12", &Silent).unwrap_err();
+    assert!(matches!(error, StoreError::NotOffered { .. }), "{error}");
 }
 
 fn entries(root: &Path) -> Vec<fs::DirEntry> {

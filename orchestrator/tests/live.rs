@@ -137,6 +137,10 @@ fn no_hazard_is_alone() {
         let scenario = Scenario::parse(story, &text).unwrap();
         let holds = scenario.variants().iter().filter(|v| v.outcome == Outcome::Holds);
         assert!(holds.count() > 0, "{story}");
-        assert!(scenario.variants().iter().all(|v| v.is_live()), "{story}");
+        let live = scenario
+            .variants()
+            .iter()
+            .all(coldcut_core::scenario::Variant::is_live);
+        assert!(live, "{story}");
     }
 }

@@ -144,6 +144,15 @@ fn writes_land_where_they_say() {
     expected.extend(bytes(&new, 10_000, 2000));
     assert_eq!(std::fs::read(root.join("f")).unwrap(), expected);
 
+    // In small calls through io_submit(2); without O_DIRECT they are as good as synchronous.
+    let queued = WriteFlags {
+        aio: true,
+        ..WriteFlags::default()
+    };
+    agent.good(write(0, 4096, 512, &new, queued));
+    expected[..4096].copy_from_slice(&bytes(&new, 0, 4096));
+    assert_eq!(std::fs::read(root.join("f")).unwrap(), expected);
+
     let synced = WriteFlags {
         truncate: true,
         sync: true,

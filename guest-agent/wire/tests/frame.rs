@@ -18,7 +18,7 @@ fn op() -> impl Strategy<Value = Op> {
             any::<u32>(),
             text,
             text,
-            any::<[bool; 6]>()
+            any::<[bool; 7]>()
         )
             .prop_map(
                 |(
@@ -28,7 +28,7 @@ fn op() -> impl Strategy<Value = Op> {
                     chunk,
                     file,
                     generation,
-                    [create, truncate, append, sync, dsync, direct],
+                    [create, truncate, append, sync, dsync, direct, aio],
                 )| {
                     Op::Write {
                         path,
@@ -43,6 +43,7 @@ fn op() -> impl Strategy<Value = Op> {
                             sync,
                             dsync,
                             direct,
+                            aio,
                         },
                     }
                 }

@@ -180,6 +180,7 @@ mod tests {
             format: 1,
             run: id.into(),
             totals: Totals::default(),
+            flaky: Vec::new(),
             cells,
         }
     }

@@ -122,6 +122,15 @@ fn what_was_not_measured_is_unknown() {
 }
 
 #[test]
+fn a_wrong_clock_makes_nothing_certain() {
+    let mut found = Measurements::default();
+    writes(&mut found, "tight", &[1]);
+    found.clock = Some("the guest's clock is wrong".to_owned());
+    let (_, verdict) = judged("  - measure: {of: tight.writes.max, at_most: 1s}\n", &found);
+    assert!(matches!(verdict, Verdict::Inconclusive { .. }), "{verdict:?}");
+}
+
+#[test]
 fn numbers_are_compared_with_values_and_with_one_another() {
     let mut found = Measurements::default();
     writes(&mut found, "tight", &[300, 100]);

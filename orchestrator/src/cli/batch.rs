@@ -216,7 +216,8 @@ fn in_order(
             let (lab, sender) = (Arc::clone(&lab), sender.clone());
             tasks.spawn(async move {
                 // Fails only when nobody wants results any more.
-                let _ = sender.send(run_cell(lab, Arc::new(Machines), job).await).await;
+                let result = Box::pin(run_cell(lab, Arc::new(Machines), job)).await;
+                let _ = sender.send(result).await;
                 drop(turn);
             });
         }

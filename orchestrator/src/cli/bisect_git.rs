@@ -10,8 +10,11 @@ use coldcut_core::bisect::Aim;
 
 use super::batch::Batch;
 use super::bisect::{BisectArgs, nothing, probe_of, screen};
+use super::kernel_build::output_of;
 use crate::bisect::git::{GitDrive, Tree};
 use crate::bisect::journal::{Journal, Probe, Question};
+use crate::kernel::build::{Build, BuildError};
+use crate::kernel::fragment::Fragment;
 use crate::kernel::{Kernel, Silent, Store, StoreError};
 use crate::logged::{LoggedError, run_logged};
 use crate::scenario_file::ScenarioFile;
@@ -22,7 +25,8 @@ pub(super) struct GitArgs {
     /// Search the commits of this work tree: --good and --bad are revisions. The tree is put back where it was
     #[arg(long, value_name = "TREE", conflicts_with_all = ["among", "stored", "newest_of_series", "every_change"])]
     git: Option<PathBuf>,
-    /// Shell command that builds a commit, run in TREE; a commit whose build fails is untestable
+    /// Shell command that builds a commit, run in TREE, in place of `coldcut kernel build` with the scenario's
+    /// filesystem; a commit whose build fails is untestable
     #[arg(long, value_name = "COMMAND", requires = "git")]
     build: Option<String>,
     /// What the build makes, below TREE; removed before each build unless git tracks it, so that no commit is taken
@@ -61,9 +65,11 @@ pub(super) async fn run(
     let (Some(path), Some(good), Some(bad)) = (&args.git.git, &args.good, &args.bad) else {
         bail!("--git needs --good and --bad");
     };
-    let Some(build) = &args.git.build else {
-        bail!("--git needs --build COMMAND, which builds the commit that is checked out");
-    };
+    let variant = file
+        .scenario
+        .variant(&question.variant)
+        .context("the scenario lacks this variant")?;
+    let fragment = Fragment::guest(&[variant.filesystem.fstype.name().to_owned()]);
     let tree = Tree::open(path)?;
     let (old, new) = if question.aim == Aim::FirstGood {
         (bad, good)
@@ -71,7 +77,7 @@ pub(super) async fn run(
         (good, bad)
     };
     let ends = tree.ends(old, new, question.aim)?;
-    question.ends = ends.iter().cloned().chain([build.clone()]).collect();
+    question.ends = ends.iter().cloned().chain(args.git.build.clone()).collect();
     let results = &args.results.results;
     let journal = match &args.resume {
         Some(dir) => {
@@ -107,7 +113,11 @@ pub(super) async fn run(
             |line| println!("{line}"),
             async |commit, dir| {
                 let started = Instant::now();
-                let mut probe = match kernel_of(&args.git, build, &tree, &store, commit, dir).await? {
+                let maker = match &args.git.build {
+                    Some(command) => Maker::Command(command),
+                    None => Maker::Own(fragment.as_ref().map_err(Clone::clone)?),
+                };
+                let mut probe = match kernel_of(&args.git, maker, &tree, &store, commit, dir).await? {
                     Built::Kernel(kernel) => {
                         let batch = Batch {
                             files: vec![Arc::clone(&file)],
@@ -142,10 +152,18 @@ pub(super) async fn run(
     Ok(ExitCode::from(code))
 }
 
+/// Who builds.
+enum Maker<'a> {
+    /// A shell command.
+    Command(&'a str),
+    /// `coldcut kernel build`, with this configuration.
+    Own(&'a Fragment),
+}
+
 /// Builds the commit that is checked out and stores its kernel, unless this search did so before.
 async fn kernel_of(
     args: &GitArgs,
-    build: &str,
+    maker: Maker<'_>,
     tree: &Tree,
     store: &Store,
     commit: &str,
@@ -157,42 +175,64 @@ async fn kernel_of(
     if let Ok(kernel) = store.find(&name) {
         return Ok(Built::Kernel(Box::new(kernel)));
     }
-    let image = tree.path().join(&args.image);
-    if image.exists() && !tree.tracks(&args.image) {
-        std::fs::remove_file(&image)
-            .with_context(|| format!("cannot remove {} before the build", image.display()))?;
-    }
-    let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(build)
-        .current_dir(tree.path())
-        .env("COLDCUT_COMMIT", commit);
-    let log = dir.join(format!("build-{short}.log"));
-    match run_logged(command, &log, |_| ()).await {
-        Ok(()) => {}
-        Err(error @ LoggedError::Failed { .. }) => {
-            return Ok(Built::Failed(format!("the build failed: {error}")));
+    let failed = |error: &dyn std::fmt::Display| Ok(Built::Failed(format!("the build failed: {error}")));
+    let (image, modules, output) = match maker {
+        Maker::Own(fragment) => {
+            let build = Build {
+                output: output_of(store, tree.path()),
+                tree: tree.path().to_owned(),
+                fragment: fragment.clone(),
+                jobs: std::thread::available_parallelism().map_or(1, Into::into),
+                configure_only: false,
+            };
+            match build.run(|_| ()).await {
+                Ok(image) => (image, None, Some(build.output)),
+                Err(error @ (BuildError::Make(LoggedError::Failed { .. }) | BuildError::Fragment(_))) => {
+                    return failed(&error);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Err(error) => return Err(error.into()),
-    }
-    if !image.is_file() {
-        bail!(
-            "the build of {short} succeeded, but there is no {}; name what it makes with --image",
-            image.display()
-        );
-    }
-    let modules = args.modules.as_ref().map(|modules| tree.path().join(modules));
+        Maker::Command(command) => {
+            let image = tree.path().join(&args.image);
+            if image.exists() && !tree.tracks(&args.image) {
+                std::fs::remove_file(&image)
+                    .with_context(|| format!("cannot remove {} before the build", image.display()))?;
+            }
+            let mut shell = Command::new("sh");
+            shell
+                .arg("-c")
+                .arg(command)
+                .current_dir(tree.path())
+                .env("COLDCUT_COMMIT", commit);
+            match run_logged(shell, &dir.join(format!("build-{short}.log")), |_| ()).await {
+                Ok(()) => {}
+                Err(error @ LoggedError::Failed { .. }) => return failed(&error),
+                Err(error) => return Err(error.into()),
+            }
+            if !image.is_file() {
+                bail!(
+                    "the build of {short} succeeded, but there is no {}; name what it makes with --image",
+                    image.display()
+                );
+            }
+            let modules = args.modules.as_ref().map(|modules| tree.path().join(modules));
+            (image, modules, None)
+        }
+    };
     let store = store.clone();
-    let added =
-        tokio::task::spawn_blocking(
-            move || match store.add(&image, modules.as_deref(), &name, &Silent) {
-                // Two commits may well give the same kernel.
-                Err(StoreError::SameKernel { digest, .. }) => store.find(&digest),
-                added => added,
-            },
-        )
-        .await?;
+    let added = tokio::task::spawn_blocking(move || {
+        let added = match output {
+            Some(output) => store.add_tree(&output, &name, &Silent),
+            None => store.add(&image, modules.as_deref(), &name, &Silent),
+        };
+        match added {
+            // Two commits may well give the same kernel.
+            Err(StoreError::SameKernel { digest, .. }) => store.find(&digest),
+            added => added,
+        }
+    })
+    .await?;
     match added {
         Ok(kernel) => Ok(Built::Kernel(Box::new(kernel))),
         Err(error @ (StoreError::Image { .. } | StoreError::Modules { .. })) => {

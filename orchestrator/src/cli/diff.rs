@@ -1,6 +1,6 @@
 //! `coldcut diff`.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -351,11 +351,11 @@ async fn on(cell: &Cell, spec: &str, args: &DiffArgs, sum: &mut Sum) -> anyhow::
 fn contents(cell: &Cell) -> anyhow::Result<Vec<(Digest, CrashState)>> {
     let recording = &cell.recording;
     let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())?;
-    let mut seen = HashMap::new();
+    let mut seen = HashSet::new();
     let mut out = Vec::new();
     for state in cell.variant.crash.states(&recording.log)? {
         let digest = cursor.digest(&state)?;
-        if seen.insert(digest, ()).is_none() {
+        if seen.insert(digest) {
             out.push((digest, state));
         }
     }

@@ -23,22 +23,22 @@ pub(super) struct DoctorArgs {
     machines: MachineArgs,
 }
 
-/// What was found, and whether anything that coldcut cannot do without is missing.
+fn line(what: &str, found: impl std::fmt::Display) {
+    println!("{what:<13} {found}");
+}
+
+/// Whether anything that coldcut cannot do without is missing.
 #[derive(Default)]
 struct Findings {
     lacking: bool,
 }
 
 impl Findings {
-    fn line(&self, what: &str, found: impl std::fmt::Display) {
-        println!("{what:<13} {found}");
-    }
-
     /// Something missing, and what to do about it.
     fn missing(&mut self, what: &str, needed: bool, found: impl std::fmt::Display, remedy: &str) {
         self.lacking |= needed;
-        self.line(what, found);
-        self.line("", format!("→ {remedy}"));
+        line(what, found);
+        line("", format!("→ {remedy}"));
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut findings = Findings::default();
     let qemu = Qemu::find().await;
     match &qemu {
-        Ok(qemu) => findings.line("QEMU", format!("{} ({})", qemu.version, qemu.path.display())),
+        Ok(qemu) => line("QEMU", format!("{} ({})", qemu.version, qemu.path.display())),
         Err(error) => findings.missing(
             "QEMU",
             true,
@@ -62,17 +62,17 @@ pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     store(&mut findings, &root, &kernels);
     if let (Ok(_), Some(kernel)) = (&qemu, kernels.last()) {
         let lab = open_lab(&args.machines, EventSink::new(Vec::new()), kernel).await?;
-        findings.line("accelerator", format!("{}: {}", lab.accel.accel, lab.accel.why));
-        findings.line("machines", format!("{} at once (--jobs)", args.machines.jobs()));
+        line("accelerator", format!("{}: {}", lab.accel.accel, lab.accel.why));
+        line("machines", format!("{} at once (--jobs)", args.machines.jobs()));
     } else {
         let kvm = std::fs::File::options().read(true).write(true).open("/dev/kvm");
         let kvm = kvm.map_or_else(|e| format!("cannot be opened: {e}"), |_| "opens".into());
-        findings.line(
+        line(
             "/dev/kvm",
             format!("{kvm}; whether it works shows when a kernel is there"),
         );
     }
-    templates(&mut findings, &root)?;
+    templates(&root)?;
     Ok(if findings.lacking {
         ExitCode::from(USAGE)
     } else {
@@ -93,7 +93,7 @@ fn tools(findings: &mut Findings) {
             .iter()
             .map(|d| format!("{d}/{tool}"));
         if let Some(path) = found.into_iter().find(|p| Path::new(p).exists()) {
-            findings.line(tool, path);
+            line(tool, path);
         } else {
             let remedy = format!("install the Debian package {package}, if you test {fstype}");
             findings.missing(tool, fstype == "ext4", "missing", &remedy);
@@ -109,11 +109,11 @@ fn memory(findings: &mut Findings) {
             format!("{mib} MiB available"),
             "a machine needs about 350 MiB while it boots",
         ),
-        Some(mib) => findings.line(
+        Some(mib) => line(
             "memory",
             format!("{mib} MiB available; of them, 8 in 10 are used at most"),
         ),
-        None => findings.line("memory", "cannot be told"),
+        None => line("memory", "cannot be told"),
     }
 }
 
@@ -121,7 +121,7 @@ fn disk(findings: &mut Findings, root: &Path) {
     // The cache may not be there yet.
     let place = root.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
     let Ok(stat) = rustix::fs::statvfs(place) else {
-        return findings.line("disk", format!("{}: cannot be told", place.display()));
+        return line("disk", format!("{}: cannot be told", place.display()));
     };
     let gib = (stat.f_bavail.saturating_mul(stat.f_frsize)) as f64 / f64::from(1 << 30);
     let text = format!("{gib:.1} GiB free for {}", root.display());
@@ -133,7 +133,7 @@ fn disk(findings: &mut Findings, root: &Path) {
             "`coldcut kernel gc` frees kernels; old runs are in the results directory",
         );
     } else {
-        findings.line("disk", text);
+        line("disk", text);
     }
 }
 
@@ -143,26 +143,26 @@ fn store(findings: &mut Findings, root: &Path, kernels: &[Kernel]) {
         return findings.missing("kernels", false, found, "get one with `coldcut kernel pull 6.12`");
     }
     let names: Vec<&str> = kernels.iter().map(Kernel::release).collect();
-    findings.line(
+    line(
         "kernels",
         format!("{} in {}: {}", names.len(), root.display(), names.join(", ")),
     );
 }
 
-fn templates(findings: &mut Findings, root: &Path) -> anyhow::Result<()> {
+fn templates(root: &Path) -> anyhow::Result<()> {
     let dir = root.join("templates");
     if !dir.exists() {
-        findings.line("templates", "none yet: the first run of each kernel makes one");
+        line("templates", "none yet: the first run of each kernel makes one");
         return Ok(());
     }
     let all = TemplateStore::open(dir)?.list()?;
     let mib: u64 = all.iter().map(|t| t.bytes >> 20).sum();
-    findings.line("templates", format!("{}, {mib} MiB", all.len()));
+    line("templates", format!("{}, {mib} MiB", all.len()));
     for template in all {
         let age = SystemTime::now()
             .duration_since(template.used)
             .unwrap_or_default();
-        findings.line(
+        line(
             "",
             format!(
                 "{}: {} MiB, last used {} min ago",

@@ -42,7 +42,7 @@ pub enum KernelCommand {
     /// Add a kernel of your own
     Add {
         /// A bzImage, or a vmlinux with a PVH entry
-        #[arg(long, value_name = "FILE", required_unless_present = "deb")]
+        #[arg(long, value_name = "FILE", required_unless_present_any = ["deb", "tree"])]
         bzimage: Option<PathBuf>,
         /// Its modules: a lib/modules/RELEASE directory
         #[arg(long, value_name = "DIR", requires = "bzimage")]
@@ -50,10 +50,18 @@ pub enum KernelCommand {
         /// In place of these, a Debian kernel package; again for each where a kernel is split
         #[arg(long, value_name = "FILE", conflicts_with = "bzimage")]
         deb: Vec<PathBuf>,
+        /// In place of these, a tree in which a kernel was built: bzImage, .config and modules
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["bzimage", "deb"])]
+        tree: Option<PathBuf>,
         /// What to call it
         #[arg(long)]
         name: String,
     },
+    /// Build a kernel of your own and add it: tinyconfig, what a guest needs, and filesystems, all built in
+    ///
+    /// Built is what TREE has now; objects are kept, so that the next build takes only what changed. The source itself
+    /// is not written to. A kernel that was added under the same name is replaced.
+    Build(BuildArgs),
     /// List the kernels that the archives offer
     Search {
         /// Show only those that this means; all of them when not given
@@ -83,6 +91,31 @@ pub enum KernelCommand {
     },
 }
 
+/// What to build, and how.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Kernel source
+    pub(super) tree: PathBuf,
+    /// A configuration fragment of your own, which has the last word; again for more
+    #[arg(long, value_name = "FRAGMENT")]
+    pub(super) config: Vec<PathBuf>,
+    /// Filesystems to build in
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "ext4")]
+    pub(super) fs: Vec<String>,
+    /// What to call it [default: built-TREE]
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Where objects and the log go [default: a directory of the cache, one for each TREE]
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: Option<PathBuf>,
+    /// Jobs that make runs at once [default: as many as processors]
+    #[arg(short, long, value_name = "N")]
+    pub(super) jobs: Option<usize>,
+    /// Only configure, and say where the configuration is
+    #[arg(long)]
+    pub(super) configure_only: bool,
+}
+
 /// Where to fetch from, in place of the machine's own package sources.
 #[derive(Debug, Clone, Args)]
 pub struct ArchiveArgs {
@@ -95,6 +128,9 @@ pub struct ArchiveArgs {
     /// Keyring that the archives are signed by (or `COLDCUT_KEYRING`)
     #[arg(long, value_name = "FILE")]
     keyring: Option<PathBuf>,
+    /// Take package lists that no key has signed; what is stored from them is marked `not verified`
+    #[arg(long)]
+    insecure: bool,
 }
 
 impl ArchiveArgs {
@@ -104,6 +140,7 @@ impl ArchiveArgs {
         options.main = self.archive.or(options.main.take());
         options.security = self.security_archive.or(options.security.take());
         options.keyring = self.keyring.or(options.keyring.take());
+        options.insecure |= self.insecure;
     }
 }
 
@@ -124,12 +161,14 @@ pub fn run(command: KernelCommand) -> anyhow::Result<()> {
             bzimage,
             modules,
             deb,
+            tree,
             name,
         } => {
             let progress = Terminal::new();
-            let kernel = match bzimage {
-                Some(image) => store.add(&image, modules.as_deref(), &name, &progress)?,
-                None => store.add_debs(&deb, &name, &progress)?,
+            let kernel = match (bzimage, tree) {
+                (Some(image), _) => store.add(&image, modules.as_deref(), &name, &progress)?,
+                (None, Some(tree)) => store.add_tree(&tree, &name, &progress)?,
+                (None, None) => store.add_debs(&deb, &name, &progress)?,
             };
             progress.done();
             say(&format!(
@@ -139,6 +178,7 @@ pub fn run(command: KernelCommand) -> anyhow::Result<()> {
                 short(&kernel)
             ))
         }
+        KernelCommand::Build(args) => super::kernel_build::run(&store, &args),
         KernelCommand::Gc { keep, dry_run } => gc(&store, keep, dry_run),
         KernelCommand::Lock { spec } => lock(&store, &spec),
         KernelCommand::Search { spec, archive } => {
@@ -339,13 +379,13 @@ pub(super) fn on_terminal<T>(work: impl FnOnce(&dyn Progress) -> T) -> T {
 }
 
 /// Progress on standard error: a bar on a terminal, lines elsewhere.
-struct Terminal {
+pub(super) struct Terminal {
     bar: Option<ProgressBar>,
     last: Mutex<String>,
 }
 
 impl Terminal {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -357,7 +397,7 @@ impl Terminal {
         }
     }
 
-    fn done(&self) {
+    pub(super) fn done(&self) {
         if let Some(bar) = &self.bar {
             bar.set_style(ProgressStyle::default_spinner());
             bar.set_message("");

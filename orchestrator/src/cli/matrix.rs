@@ -84,7 +84,9 @@ pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
         .filter(|mode| args.mode.is_empty() || args.mode.iter().any(|name| name == mode.name))
         .collect();
     if args.list {
-        wanted.iter().for_each(|mode| list(mode));
+        for mode in &wanted {
+            list(mode);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let Some(files) = read_all(&args.files) else {

@@ -8,6 +8,7 @@ mod check;
 mod diff;
 mod doctor;
 pub mod kernel;
+mod kernel_build;
 mod log;
 mod machines;
 mod matrix;
@@ -88,8 +89,8 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Matrix(args) => matrix::run(*args).await,
         Command::Merge(args) => tokio::task::spawn_blocking(move || merge::run(&args)).await?,
         Command::Replay(args) => replay::run(args).await,
-        Command::Diff(args) => diff::run(args).await,
-        Command::Bisect(args) => bisect::run(*args).await,
+        Command::Diff(args) => Box::pin(diff::run(args)).await,
+        Command::Bisect(args) => Box::pin(bisect::run(*args)).await,
         Command::Kernel(command) => {
             tokio::task::spawn_blocking(move || kernel::run(command)).await??;
             Ok(ExitCode::SUCCESS)

@@ -33,6 +33,12 @@ pub(super) struct RunArgs {
     /// Seed of everything that is sampled
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// For `git bisect run`: exit with 0 when every cell is good, 1 when one is bad, else 125 (untestable); with 255,
+    /// which ends the search, when nothing could be run. Good is `holds` and bad `violates`, or with `declared`, good is
+    /// as declared and bad is not
+    #[arg(long, value_enum, value_name = "BY", num_args = 0..=1, require_equals = true,
+          default_missing_value = "verdict")]
+    bisect: Option<Word>,
     /// Only part I of N of the cells, for machines that share the work; `coldcut merge` puts the parts together
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -41,12 +47,6 @@ pub(super) struct RunArgs {
     repeat: u32,
     #[command(flatten)]
     reports: ReportArgs,
-    /// For `git bisect run`: exit with 0 when every cell is good, 1 when one is bad, else 125 (untestable); with 255,
-    /// which ends the search, when nothing could be run. Good is `holds` and bad `violates`, or with `declared`, good is
-    /// as declared and bad is not
-    #[arg(long, value_enum, value_name = "BY", num_args = 0..=1, require_equals = true,
-          default_missing_value = "verdict")]
-    bisect: Option<Word>,
     #[command(flatten)]
     trust: TrustArgs,
     #[command(flatten)]

@@ -113,7 +113,7 @@ fn kernels(wanted: &[String]) -> anyhow::Result<Vec<(String, Arc<Kernel>)>> {
     let store = Store::open_default()?;
     if wanted.is_empty() {
         let mut all = store.list()?;
-        all.sort_by_key(|k| k.version().clone());
+        all.sort_by_key(Kernel::version);
         if all.is_empty() {
             bail!("the store has no kernels: `coldcut kernel pull lts` gets some");
         }

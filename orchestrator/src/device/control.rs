@@ -180,7 +180,7 @@ impl Gate for Control {
     fn admit(&mut self, request: &Request, content: &Content<'_>) -> Admission {
         let asked = asked(request);
         let mut inner = self.lock();
-        let decided = inner.rules.decide(&asked, || carried(request, content));
+        let decided = inner.rules.decide(&asked, || carried(request, *content));
         match decided.map(|(rule, effect)| (rule.name.clone(), effect)) {
             Some((_, Effect::Fail)) => return Admission::Fail(Errno::Io),
             Some((name, Effect::Hold)) => {
@@ -228,7 +228,7 @@ fn asked(request: &Request) -> Asked {
 }
 
 /// Whose data a request carries: what it writes, or what is stored where it reads.
-fn carried(request: &Request, content: &Content<'_>) -> BTreeSet<u64> {
+fn carried(request: &Request, content: Content<'_>) -> BTreeSet<u64> {
     match request {
         Request::Change { data, .. } => identities(data),
         Request::Read { offset, len } => {

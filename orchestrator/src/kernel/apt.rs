@@ -58,10 +58,13 @@ impl Apt {
             let path = dir.join(sub);
             fs::create_dir_all(&path).map_err(StoreError::io("create", &path))?;
         }
-        let keyring = archives.keyring.display();
+        let trust = match &archives.keyring {
+            Some(keyring) => format!("Signed-By: {}", keyring.display()),
+            None => "Trusted: yes".to_owned(),
+        };
         let stanza = |(uri, suite): &(String, String)| {
             format!(
-                "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\nSigned-By: {keyring}\n"
+                "Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\n{trust}\n"
             )
         };
         let sources = archives.suites.iter().map(stanza).collect::<Vec<_>>().join("\n");
@@ -73,7 +76,7 @@ impl Apt {
         };
         write("etc/kernels.sources", &sources)?;
         write("state/status", "")?;
-        let config = write("etc/apt.conf", &configuration(dir)?)?;
+        let config = write("etc/apt.conf", &configuration(dir, archives.keyring.is_none())?)?;
         Ok(Self {
             dir: dir.to_owned(),
             config,
@@ -119,10 +122,13 @@ impl Apt {
         lists.offers = index::merge(offers);
         let failed = |line: &String| line.starts_with("E: ") || line.contains("Failed to fetch");
         if lists.complaints.iter().any(failed) {
-            lists.trouble = Some(explain(&lists.complaints, &archives.keyring));
+            lists.trouble = Some(explain(&lists.complaints, archives.keyring.as_deref()));
         }
         if files.is_empty() || lists.missing.len() == archives.suites.len() + archives.unknown.len() {
-            return Err(StoreError::Apt(explain(&lists.complaints, &archives.keyring)));
+            return Err(StoreError::Apt(explain(
+                &lists.complaints,
+                archives.keyring.as_deref(),
+            )));
         }
         Ok(lists)
     }
@@ -157,7 +163,7 @@ impl Apt {
             (true, Some(file)) => Ok(file),
             _ => Err(StoreError::Apt(format!(
                 "downloading {wanted} failed: {}",
-                explain(&run.complaints, Path::new("the keyring"))
+                explain(&run.complaints, None)
             ))),
         }
     }
@@ -255,7 +261,7 @@ struct Run {
 }
 
 /// The apt configuration. Read after the machine's own, so what is cleared here stays cleared.
-fn configuration(dir: &Path) -> Result<String, StoreError> {
+fn configuration(dir: &Path, insecure: bool) -> Result<String, StoreError> {
     let text = dir.display().to_string();
     if text.contains(['"', '\\', '\n']) || dir.to_str().is_none() {
         let error = std::io::Error::other("apt cannot use a path with quotes, backslashes or line breaks");
@@ -290,8 +296,8 @@ APT::Architectures {{ "amd64"; }};
 #clear DPkg::Pre-Install-Pkgs;
 APT::Sandbox::User "root";
 APT::Get::AllowUnauthenticated "false";
-Acquire::AllowInsecureRepositories "false";
-Acquire::AllowWeakRepositories "false";
+Acquire::AllowInsecureRepositories "{insecure}";
+Acquire::AllowWeakRepositories "{insecure}";
 Acquire::AllowDowngradeToInsecureRepositories "false";
 Acquire::GzipIndexes "false";
 Acquire::Languages "none";
@@ -322,14 +328,14 @@ fn size_of_files(dir: &Path) -> u64 {
 }
 
 /// Says in plain words what apt's complaints mean.
-fn explain(complaints: &[String], keyring: &Path) -> String {
+fn explain(complaints: &[String], keyring: Option<&Path>) -> String {
     let all = complaints.join("\n");
     let has = |texts: &[&str]| texts.iter().any(|t| all.contains(t));
     let meaning = if has(&["NO_PUBKEY", "Missing key", "not signed", "EXPKEYSIG", "BADSIG"]) {
         format!(
             "the archive's signature does not check against {} (an old keyring? install a current \
              debian-archive-keyring, or give --keyring)",
-            keyring.display()
+            keyring.unwrap_or(Path::new("the keyring")).display()
         )
     } else if has(&["No space left"]) {
         "the disk is full".to_owned()

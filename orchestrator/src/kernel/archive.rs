@@ -43,6 +43,8 @@ pub struct ArchiveOptions {
     pub keyring: Option<PathBuf>,
     /// The machine's apt configuration, `/etc/apt` when not given.
     pub etc_apt: Option<PathBuf>,
+    /// Take what no key has signed: the user said so.
+    pub insecure: bool,
 }
 
 impl ArchiveOptions {
@@ -54,6 +56,7 @@ impl ArchiveOptions {
             security: text("COLDCUT_SECURITY_ARCHIVE"),
             keyring: text("COLDCUT_KEYRING").map(PathBuf::from),
             etc_apt: None,
+            insecure: false,
         }
     }
 }
@@ -63,15 +66,19 @@ impl ArchiveOptions {
 pub struct Archives {
     /// Address and suite.
     pub suites: Vec<(String, String)>,
-    /// The keyring that must have signed them.
-    pub keyring: PathBuf,
+    /// The keyring that must have signed them; nothing is checked without one.
+    pub keyring: Option<PathBuf>,
     /// Suites of the recipe for which no archive is known.
     pub unknown: Vec<String>,
 }
 
 /// Chooses archives for every suite of the recipe.
 pub fn choose(options: &ArchiveOptions, recipe: &Recipe) -> Result<Archives, StoreError> {
-    let keyring = keyring(options)?;
+    let keyring = if options.insecure {
+        None
+    } else {
+        Some(keyring(options)?)
+    };
     let etc = options.etc_apt.as_deref().unwrap_or(Path::new("/etc/apt"));
     let machine = if options.main.is_some() {
         Vec::new()

@@ -59,6 +59,54 @@ impl Store {
         self.add_contents(&contents, image, name, progress)
     }
 
+    /// Adds the kernel of a build tree: its bzImage, its configuration, and the modules that it lists as built.
+    pub fn add_tree(&self, tree: &Path, name: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
+        check_name(name)?;
+        let image = tree.join("arch/x86/boot/bzImage");
+        let mut contents = Contents::default();
+        contents.boot = Some((
+            image.display().to_string(),
+            read_bounded(&image, bzimage::MAX_IMAGE)?,
+        ));
+        let mut take = |path: &Path, as_if: &str| -> Result<(), StoreError> {
+            let bytes = read_bounded(path, bzimage::MAX_IMAGE)?;
+            contents.take(as_if, bytes).map_err(|cause| StoreError::Deb {
+                path: path.to_owned(),
+                cause,
+            })
+        };
+        let base = "lib/modules/given";
+        for (file, as_if) in [
+            (".config", "boot/config-given"),
+            ("modules.builtin", "lib/modules/given/modules.builtin"),
+            (
+                "modules.builtin.modinfo",
+                "lib/modules/given/modules.builtin.modinfo",
+            ),
+        ] {
+            let path = tree.join(file);
+            if path.is_file() {
+                take(&path, as_if)?;
+            }
+        }
+        // A line a module: `kernel/fs/ext4/ext4.ko` up to 6.1, `fs/ext4/ext4.o` since.
+        let order = fs::read_to_string(tree.join("modules.order")).unwrap_or_default();
+        for line in order.lines().take(MAX_TREE) {
+            let line = line.strip_prefix("kernel/").unwrap_or(line);
+            let stem = line
+                .strip_suffix(".ko")
+                .or_else(|| line.strip_suffix(".o"))
+                .unwrap_or(line);
+            let inside =
+                !stem.is_empty() && !stem.starts_with('/') && !stem.split('/').any(|part| part == "..");
+            let path = tree.join(format!("{stem}.ko"));
+            if inside && path.is_file() {
+                take(&path, &format!("{base}/kernel/{stem}.ko"))?;
+            }
+        }
+        self.add_contents(&contents, &image, name, progress)
+    }
+
     /// Adds the kernel of one or more `.deb` files of the user's own under a name.
     pub fn add_debs(
         &self,

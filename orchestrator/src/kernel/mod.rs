@@ -14,17 +14,20 @@
 //! | `bzimage`, `elf` | boot images: the payload of a bzImage, PVH notes, module information |
 //! | `modules` | which modules are needed, in load order |
 //! | `manifest`, `staging`, `entry`, `store` | the directory on disk |
+//! | `fragment`, `build` | configuring and building a kernel of one's own |
 //! | `ingest`, `pull` | from packages or files to an entry of the store |
 
 pub mod apt;
 pub mod ar;
 pub mod archive;
+pub mod build;
 pub mod bzimage;
 pub mod deb;
 pub mod decompress;
 pub mod elf;
 pub mod entry;
 pub mod error;
+pub mod fragment;
 pub mod index;
 pub mod ingest;
 mod lz4;

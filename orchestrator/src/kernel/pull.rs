@@ -164,7 +164,11 @@ impl Session<'_> {
             version: Some(offer.version),
             flavour: offer.flavour,
             origin: Origin::Debian {
-                suite: offer.suite.clone(),
+                suite: if self.store.archive.insecure {
+                    format!("{} (not verified)", offer.suite)
+                } else {
+                    offer.suite.clone()
+                },
                 packages: offer.packages.clone(),
             },
             label: offer.release.clone().into(),

@@ -65,18 +65,18 @@ pub fn render_markdown(summary: &Summary) -> String {
         declared.dedup();
         let cells: Vec<String> = kernels
             .iter()
-            .map(|kernel| match of(kernel) {
-                Some(rounds) => shown(rounds),
-                None => {
-                    let waited = summary.unfinished().any(|cell| {
-                        (
-                            cell.scenario.as_str(),
-                            cell.variant.as_str(),
-                            cell.kernel.as_str(),
-                        ) == (scenario, variant, *kernel)
-                    });
-                    if waited { "**not finished**" } else { "" }.to_owned()
+            .map(|kernel| {
+                if let Some(rounds) = of(kernel) {
+                    return shown(rounds);
                 }
+                let waited = summary.unfinished().any(|cell| {
+                    (
+                        cell.scenario.as_str(),
+                        cell.variant.as_str(),
+                        cell.kernel.as_str(),
+                    ) == (scenario, variant, *kernel)
+                });
+                if waited { "**not finished**" } else { "" }.to_owned()
             })
             .collect();
         let _ = writeln!(

@@ -439,9 +439,10 @@ fn judge_all(
         }
     }
     for untested in tally.untested() {
-        let line = job.variant.expect[untested].line;
+        let expectation = &job.variant.expect[untested];
         seen.notes.push(format!(
-            "the expectation in line {line} was not put to the test in any crash state"
+            "the expectation in line {} was not put to the test in any crash state",
+            expectation.line
         ));
     }
     seen.obligations = tally.obligations();

@@ -2,6 +2,7 @@
 //! judged. Also what such measuring needs in every variant: keeping what steps measured, and the kernel's log.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use coldcut_core::live::{Judged, Measurements};
 use coldcut_core::oracle::Tally;
@@ -27,6 +28,11 @@ impl Witness {
             _ => step.labelled.then_some(name),
         };
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok((_, nanos)) = &measured.result
+            && let Some(wrong) = wrong_clock(name, *nanos, measured.waited)
+        {
+            found.clock.get_or_insert(wrong);
+        }
         if let Some(of) = of {
             for part in &measured.parts {
                 found
@@ -62,6 +68,19 @@ impl Witness {
     pub(super) fn into_found(self) -> Measurements {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// No call in the guest can have taken longer than the host waited for its answer. A guest of which the clock runs fast
+/// (a kernel that calibrated it while the host was busy) measures nothing.
+fn wrong_clock(step: &str, nanos: u64, waited: Duration) -> Option<String> {
+    let most = waited + waited / 4 + Duration::from_millis(20);
+    (Duration::from_nanos(nanos) > most).then(|| {
+        format!(
+            "the guest's clock is wrong: `{step}` took {} ms by it, within {} ms of the host's",
+            nanos / 1_000_000,
+            waited.as_millis()
+        )
+    })
 }
 
 /// Whether anything that is judged needs what the workload measures.
@@ -104,4 +123,19 @@ pub(super) fn verdict(variant: &Variant, judged: &Judged) -> (Verdict, u64) {
     let mut tally = Tally::new(variant);
     tally.add(&judged.judgement);
     (tally.verdict(), tally.obligations())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_cannot_take_longer_than_the_host_waited() {
+        let ms = Duration::from_millis;
+        for (nanos, waited) in [(0, 0), (15_000_000, 0), (1_000_000_000, 1000), (5, 60_000)] {
+            assert_eq!(wrong_clock("write", nanos, ms(waited)), None);
+        }
+        let wrong = wrong_clock("write", 120_000_000_000, ms(4000)).unwrap();
+        assert!(wrong.contains("clock is wrong"), "{wrong}");
+    }
 }

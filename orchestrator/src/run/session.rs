@@ -1,6 +1,6 @@
 //! The conversation with one guest about one filesystem.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coldcut_core::recovery::CallError;
 use coldcut_wire::{
@@ -44,6 +44,8 @@ pub struct Measured {
     pub parts: Vec<coldcut_wire::Measured>,
     /// What its last system call returned, and the nanoseconds that all of them took.
     pub result: Result<(i64, u64), CallError>,
+    /// How long the host waited for the answer.
+    pub waited: Duration,
 }
 
 /// A call that the guest may refuse without anything being wrong with the guest.
@@ -129,6 +131,7 @@ impl<'a> Session<'a> {
         let limit = self.limits.step + Duration::from_millis(op.patience_ms());
         self.alive(async {
             let guest = &self.machine.guest;
+            let asked = Instant::now();
             let mut reply = guest.request_in(self.lane, name, Request::Op(op), limit).await?;
             let mut parts = Vec::new();
             let result = loop {
@@ -146,7 +149,11 @@ impl<'a> Session<'a> {
                     Err(error) => return Err(error),
                 }
             };
-            Ok(Measured { parts, result })
+            Ok(Measured {
+                parts,
+                result,
+                waited: asked.elapsed(),
+            })
         })
         .await
     }

@@ -55,6 +55,11 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
         judgement.judged.push(index);
         judgement.obligations += 1;
     }
+    let judges = variant.expect.iter().any(|e| e.check.is_live());
+    judged
+        .judgement
+        .doubts
+        .extend(measurements.clock.clone().filter(|_| judges));
     judged
 }
 

@@ -34,6 +34,9 @@ pub struct Measurements {
     pub steps: BTreeMap<String, StepFound>,
     /// The kernel's log from the mount to the last step; `None` when it could not be read.
     pub dmesg: Option<Vec<DmesgLine>>,
+    /// Why the guest's clock, and so every time here, cannot be believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
 }
 
 /// A guest sent more than any honest step measures.

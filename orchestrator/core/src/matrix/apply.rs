@@ -104,10 +104,11 @@ impl Variant {
 
 impl Scenario {
     /// This scenario with its variants in these modes instead of their own, and what is left out.
-    pub fn in_modes<'m>(&self, modes: impl IntoIterator<Item = &'m Mode> + Clone) -> (Self, Vec<LeftOut>) {
+    pub fn in_modes<'m>(&self, modes: impl IntoIterator<Item = &'m Mode>) -> (Self, Vec<LeftOut>) {
+        let modes: Vec<&Mode> = modes.into_iter().collect();
         let (mut variants, mut left_out) = (Vec::new(), Vec::new());
         for variant in &self.variants {
-            for mode in modes.clone() {
+            for mode in &modes {
                 match variant.in_mode(mode) {
                     Ok(variant) => variants.push(variant),
                     Err(why) => left_out.push(LeftOut {
