@@ -8,7 +8,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use coldcut_wire::Hello;
-use tokio::net::UnixStream;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{UnixListener, UnixStream};
 
 use super::args::fds;
 use super::{Console, Guest, GuestError, MachineSpec, Qemu, Qmp, QmpError, qemu_args};
@@ -111,7 +112,8 @@ impl Machine {
     /// Starts QEMU with a saved guest, which goes on where it was saved. `spec` must be the saved machine's but for
     /// its memory ([`Ram::Restored`](super::Ram)) and what is behind its disk.
     ///
-    /// The guest knows of no disk until it is told to wake ([`coldcut_wire::Request::Wake`]).
+    /// The guest knows of no disk until it is told to wake ([`coldcut_wire::Request::Wake`]). The state goes to QEMU
+    /// through a socket at `socket`, a path that nobody else uses: QEMU reads files by itself only since 8.2.
     ///
     /// # Errors
     /// [`MachineError`]; QEMU is then gone.
@@ -119,6 +121,7 @@ impl Machine {
         qemu: &Qemu,
         spec: &MachineSpec,
         saved: &Saved,
+        socket: &Path,
         console_log: &Path,
         limit: Duration,
     ) -> Result<Self, MachineError> {
@@ -130,9 +133,13 @@ impl Machine {
                 channels: None,
                 // Since QEMU 9.1; ending is the default, and older ones know no other way.
                 exit_on_error: None,
-                uri: Some(file_uri(&saved.state)),
+                uri: Some(unix_uri(socket)),
             };
             qmp.execute(&incoming, limit).await?;
+            // QEMU listens now.
+            give(&saved.state, socket)
+                .await
+                .map_err(io(format!("cannot give QEMU {}", saved.state.display())))?;
             // What is sent to the guest before it runs is lost.
             qmp.wait_event("RESUME", limit).await?;
             let guest = Guest::adopt(agent, saved.hello.clone());
@@ -142,12 +149,13 @@ impl Machine {
     }
 
     /// Stops the guest, writes all of its state but its memory to `state`, and ends QEMU: running on would change
-    /// the memory in the file ([`Ram::Kept`](super::Ram)). The guest must have released its disks.
+    /// the memory in the file ([`Ram::Kept`](super::Ram)). The guest must have released its disks. The state comes
+    /// through a socket at `socket`, a path that nobody else uses.
     ///
     /// # Errors
     /// [`MachineError`]; QEMU is gone either way.
-    pub async fn save(mut self, state: &Path, limit: Duration) -> Result<Saved, MachineError> {
-        let saved = self.write_state(state, limit).await;
+    pub async fn save(mut self, state: &Path, socket: &Path, limit: Duration) -> Result<Saved, MachineError> {
+        let saved = self.write_state(state, socket, limit).await;
         let hello = self.guest.hello.clone();
         self.kill().await;
         saved?;
@@ -155,17 +163,30 @@ impl Machine {
         Ok(Saved { state, hello })
     }
 
-    async fn write_state(&mut self, state: &Path, limit: Duration) -> Result<(), MachineError> {
+    async fn write_state(
+        &mut self,
+        state: &Path,
+        socket: &Path,
+        limit: Duration,
+    ) -> Result<(), MachineError> {
         let qmp = &mut self.qmp;
+        let listener =
+            UnixListener::bind(socket).map_err(io(format!("cannot listen at {}", socket.display())))?;
         qmp.execute(&ignore_shared(), limit).await?;
         // The guest is stopped by this, not before it: a guest that was paused would be restored paused.
         let migrate = qapi::qmp::migrate {
             channels: None,
             detach: None,
             resume: None,
-            uri: Some(file_uri(state)),
+            uri: Some(unix_uri(socket)),
         };
         qmp.execute(&migrate, limit).await?;
+        tokio::time::timeout(limit, take(&listener, state))
+            .await
+            .map_err(|_| MachineError::Save("nothing more came".into()))?
+            .map_err(io(format!("cannot write {}", state.display())))?;
+        // Not needed any more, whoever fails to remove it.
+        let _ = std::fs::remove_file(socket);
         let deadline = Instant::now() + limit;
         loop {
             match qmp.migration_status(limit).await?.as_str() {
@@ -249,7 +270,6 @@ fn start(qemu: &Qemu, spec: &MachineSpec, console_log: &Path) -> Result<Started,
     let mut log_name = console_log.as_os_str().to_owned();
     log_name.push(".qemu");
     let qemu_log = PathBuf::from(log_name);
-    let io = |what: String| move |source| MachineError::Io { what, source };
     let log =
         std::fs::File::create(&qemu_log).map_err(io(format!("cannot create {}", qemu_log.display())))?;
     let mut ours = Vec::new();
@@ -293,8 +313,29 @@ fn ignore_shared() -> qapi::qmp::migrate_set_capabilities {
     }
 }
 
-fn file_uri(path: &Path) -> String {
-    format!("file:{}", path.display())
+fn unix_uri(path: &Path) -> String {
+    format!("unix:{}", path.display())
+}
+
+fn io(what: String) -> impl FnOnce(std::io::Error) -> MachineError {
+    move |source| MachineError::Io { what, source }
+}
+
+/// Sends a file to whoever listens at `socket`, and removes the socket's name.
+async fn give(file: &Path, socket: &Path) -> std::io::Result<()> {
+    let bytes = tokio::fs::read(file).await?;
+    let mut stream = UnixStream::connect(socket).await?;
+    std::fs::remove_file(socket)?;
+    stream.write_all(&bytes).await?;
+    stream.shutdown().await
+}
+
+/// Writes what the first client sends, until it closes, to a file.
+async fn take(listener: &UnixListener, file: &Path) -> std::io::Result<()> {
+    let (mut stream, _) = listener.accept().await?;
+    let mut file = tokio::fs::File::create(file).await?;
+    tokio::io::copy(&mut stream, &mut file).await?;
+    file.flush().await
 }
 
 /// Turns the first symptom into the best explanation there is, and makes sure QEMU is gone.

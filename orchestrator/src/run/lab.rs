@@ -241,7 +241,16 @@ impl Lab {
         console: &Path,
     ) -> Result<Machine, MachineError> {
         let spec = template.clone_spec(spec);
-        Machine::restore(&self.qemu, &spec, &template.saved(), console, self.limits.clone).await
+        let socket = self.fresh_path(".state");
+        Machine::restore(
+            &self.qemu,
+            &spec,
+            &template.saved(),
+            &socket,
+            console,
+            self.limits.clone,
+        )
+        .await
     }
 
     async fn clone_of(

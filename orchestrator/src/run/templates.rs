@@ -126,7 +126,7 @@ impl Templates {
         let session = Session::new(&machine, lab.limits);
         session.settle().await.or_unknown("preparing a template")?;
         let saved = machine
-            .save(&building.state(), lab.limits.boot)
+            .save(&building.state(), &lab.fresh_path(".state"), lab.limits.boot)
             .await
             .or_unknown("saving a template")?;
         blocking(move || building.finish(&saved.hello)).await?;
