@@ -162,10 +162,15 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
     phase(Phase::Recover);
     let contents = Arc::new(contents);
     let work = work_of(lab, job, &recording, &contents, timings);
+    let mut by_content = vec![Vec::new(); contents.len()];
+    for (state, place) in &states {
+        by_content[*place].push(*state);
+    }
     let judged = StateJudge {
         judge: Judge::new(&job.variant),
         recording: &recording,
         states: &states,
+        by_content,
     };
     let suspicious = |place: usize, recovery: &Recovery| judged.suspicious(place, recovery);
     let mut results = recover_all(lab, &recoverer, &work, job.policy, suspicious).await;
@@ -354,6 +359,8 @@ struct StateJudge<'a> {
     judge: Judge<'a>,
     recording: &'a LoadedRecording,
     states: &'a [Placed],
+    /// The states of each content.
+    by_content: Vec<Vec<CrashState>>,
 }
 
 impl StateJudge<'_> {
@@ -366,8 +373,9 @@ impl StateJudge<'_> {
 
     /// Whether any state with this content would break a promise, or raise a doubt.
     fn suspicious(&self, place: usize, recovery: &Recovery) -> bool {
-        let mine = self.states.iter().filter(|(_, p)| *p == place);
-        mine.map(|(state, _)| self.judge(state, recovery))
+        self.by_content[place]
+            .iter()
+            .map(|state| self.judge(state, recovery))
             .any(|j| !j.findings.is_empty() || !j.doubts.is_empty())
     }
 }
