@@ -180,6 +180,22 @@ fn direct_io_beside_the_page_cache() {
     }
 }
 
+/// A defect that real kernels have: fsync without a journal, after the flusher has cleaned the inode.
+#[test]
+fn an_fsync_without_a_journal_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let found = "scenarios/found/ext4-fsync-without-journal.yaml";
+    let (code, run) = common::run(dir.path(), &[found, "--kernel", "5.10"]);
+    as_declared(&run);
+    assert_eq!((code, run.cells.len()), (0, 2));
+    let cell = common::cell(&run, "without-journal", "5.10");
+    let evidence = &cell.violations[0].evidence;
+    assert!(
+        evidence.contains("f@1 (size 4096), expected f@1 (size 65536)"),
+        "{evidence}"
+    );
+}
+
 #[test]
 fn the_stories_come_as_a_grid() {
     let dir = tempfile::tempdir().unwrap();
