@@ -14,6 +14,7 @@ use crate::dmesg::KernelLog;
 use crate::failure::{Tried, refuse};
 use crate::found::Found;
 use crate::mount::Mounted;
+use crate::ops::{LastChange, now};
 use crate::place::Handles;
 use crate::serve::{Role, Sender};
 use crate::wake::Waking;
@@ -29,6 +30,8 @@ pub(crate) struct Session {
     kernel_log: Mutex<KernelLog>,
     /// What waking takes, once the guest is ready to be saved.
     waking: Mutex<Option<Waking>>,
+    /// The last operation or program that may have changed files.
+    last_change: Mutex<LastChange>,
     /// Read while a lane has a child of its own, written while orphans are collected: a child that is not an orphan
     /// is not to be collected.
     children: RwLock<()>,
@@ -53,6 +56,7 @@ impl Session {
             handles: Mutex::default(),
             kernel_log: Mutex::default(),
             waking: Mutex::default(),
+            last_change: Mutex::default(),
             children: RwLock::default(),
             threads: [const { AtomicI32::new(0) }; LANES as usize],
             asked: [const { AtomicU32::new(0) }; LANES as usize],
@@ -79,6 +83,19 @@ impl Session {
     /// Open handles by name.
     pub(crate) fn handles(&self) -> MutexGuard<'_, Handles> {
         lock(&self.handles)
+    }
+
+    /// When files may have changed last.
+    pub(crate) fn last_change(&self) -> MutexGuard<'_, LastChange> {
+        lock(&self.last_change)
+    }
+
+    /// Runs what may change files.
+    fn changing<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = now();
+        let result = work();
+        self.last_change().add(began);
+        result
     }
 
     /// The calling thread now runs a lane.
@@ -146,11 +163,15 @@ impl Session {
             Request::Unmount => mount::unmount(self),
             Request::Op(op) => {
                 let mut found = Found::default();
-                let result = ops::run(self, &op, &mut found);
+                let result = if op.may_change_files() {
+                    self.changing(|| ops::run(self, &op, &mut found))
+                } else {
+                    ops::run(self, &op, &mut found)
+                };
                 found.send(id, sender)?;
                 result
             }
-            Request::Exec(spec) => exec::exec(self, id, &spec, sender),
+            Request::Exec(spec) => self.changing(|| exec::exec(self, id, &spec, sender)),
             Request::Walk(spec) => walk::walk(self, id, &spec, sender),
             Request::Dmesg(from) => lock(&self.kernel_log).send(id, from, sender),
             Request::FlushDevice { device } => mount::flush_device(&device),

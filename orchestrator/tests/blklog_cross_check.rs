@@ -126,6 +126,7 @@ async fn work(machine: &Machine) {
         fstype: "ext4".into(),
         data: String::new(),
         flags: Vec::new(),
+        repair: false,
     };
     session.mount(&mount).await.unwrap().unwrap();
     for i in 0..8 {

@@ -41,6 +41,7 @@ fn ext4() -> Mount {
         fstype: "ext4".into(),
         data: String::new(),
         flags: Vec::new(),
+        repair: false,
     }
 }
 

@@ -7,7 +7,7 @@ use coldcut_wire::{Failure, Op};
 use super::burst::{Burst, burst};
 use super::pipes::{self, Moving, Pumping};
 use super::read::{Reading, read};
-use super::{Target, observe, tracing};
+use super::{Target, journal, observe, tracing};
 use crate::clock::Stopwatch;
 use crate::failure::{Tried, refuse};
 use crate::found::Found;
@@ -152,6 +152,8 @@ pub(super) fn run<'a>(
             within_ms,
         } => pipes::consume(target, from, *len, (*rate, *every_ms), *within_ms, watch, found),
         Op::Pending { path } => pipes::pending(target, path, watch, found),
+        Op::WatchJournal => journal::watch(target.session),
+        Op::Commit { within_ms } => journal::wait(target, *within_ms, found),
         _ => return None,
     })
 }

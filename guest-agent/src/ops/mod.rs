@@ -3,6 +3,7 @@
 mod aio;
 mod burst;
 mod file;
+mod journal;
 mod live;
 mod mapped;
 mod names;
@@ -26,6 +27,8 @@ use crate::found::Found;
 use crate::mount::Mounted;
 use crate::place::{Place, name_only, place};
 use crate::session::Session;
+
+pub(crate) use journal::{LastChange, now};
 
 /// Permission bits of files that an operation creates without saying which.
 const NEW_FILE: u32 = 0o644;

@@ -41,17 +41,25 @@ pub(super) fn debugfs() -> Result<&'static str, Failure> {
     Ok(DEBUGFS)
 }
 
+/// Mounts tracefs if need be.
+pub(super) fn tracefs() -> Result<(), Failure> {
+    mounted("tracefs", TRACEFS, "instances")
+}
+
+/// Where its instances are.
+pub(super) fn instances() -> PathBuf {
+    Path::new(TRACEFS).join("instances")
+}
+
 fn instance(name: &str) -> Result<PathBuf, Failure> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.bytes().all(fits) {
         return Err(refuse(format!("`{name}` can be no trace's name")));
     }
-    Ok(Path::new(TRACEFS)
-        .join("instances")
-        .join(format!("coldcut-{name}")))
+    Ok(instances().join(format!("coldcut-trace-{name}")))
 }
 
-fn put(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn put(path: &Path, text: &str) -> Result<(), Failure> {
     fs::write(path, text).tried(|| format!("write `{text}` to {}", path.display()))
 }
 
@@ -61,7 +69,7 @@ fn get(path: &Path) -> Result<String, Failure> {
 
 /// Begins to record an event, `SYSTEM:NAME`.
 pub(super) fn start(name: &str, event: &str, filter: &str) -> Result<i64, Failure> {
-    mounted("tracefs", TRACEFS, "instances")?;
+    tracefs()?;
     let dir = instance(name)?;
     let (system, event) = event
         .split_once(':')
@@ -126,7 +134,7 @@ pub(super) fn collect(name: &str, fields: &[String], found: &mut Found) -> Resul
 }
 
 /// Reads a file of which the size is not known.
-fn bounded(path: &Path) -> Result<String, Failure> {
+pub(super) fn bounded(path: &Path) -> Result<String, Failure> {
     use std::io::Read;
     let what = || format!("read {}", path.display());
     let mut bytes = Vec::new();

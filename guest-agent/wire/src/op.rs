@@ -293,6 +293,12 @@ pub enum Op {
     },
     /// How many bytes a pipe or socket holds for its reader (`FIONREAD`): figure `bytes`.
     Pending { path: String },
+    /// From here on, see when the journal (jbd2) of the mounted filesystem commits, for [`Op::Commit`].
+    WatchJournal,
+    /// Wait until a transaction that was open when the last operation ended, or a later one, is committed; nothing is
+    /// done that would make it so. ETIMEDOUT when none was within `within_ms`, and none that may hold that operation
+    /// was committed at all; a failure without an errno when one was that may. Figure `waited` (ns).
+    Commit { within_ms: u64 },
 }
 
 /// How [`Op::Transfer`] moves bytes, `chunk` a call (0: as many as there are left), until `len` were moved, the source
@@ -318,9 +324,29 @@ impl Op {
             | Self::Transfer { within_ms, .. }
             | Self::Vmsplice { within_ms, .. }
             | Self::Pump { within_ms, .. }
-            | Self::Consume { within_ms, .. } => *within_ms,
+            | Self::Consume { within_ms, .. }
+            | Self::Commit { within_ms } => *within_ms,
             _ => 0,
         }
+    }
+
+    /// Whether it may change a filesystem; what only waits, looks or sets something else up does not.
+    pub fn may_change_files(&self) -> bool {
+        !matches!(
+            self,
+            Self::Sleep { .. }
+                | Self::DropCaches { .. }
+                | Self::Sysctl { .. }
+                | Self::Trace { .. }
+                | Self::Collect { .. }
+                | Self::Observe { .. }
+                | Self::Bdi
+                | Self::Pipe { .. }
+                | Self::Socket { .. }
+                | Self::Pending { .. }
+                | Self::WatchJournal
+                | Self::Commit { .. }
+        )
     }
 }
 

@@ -122,12 +122,15 @@ fn square(results: &[(&str, &CellResult)]) -> Option<Square> {
     }
     seen.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let standings = || results.iter().map(|(_, r)| r.standing);
-    let standing = if seen.len() > 1 || standings().any(|s| s == Standing::NotAsDeclared) {
+    let declared = results.iter().any(|(_, r)| r.declared != Outcome::Observed);
+    let standing = if (seen.len() > 1 && declared) || standings().any(|s| s == Standing::NotAsDeclared) {
         Standing::NotAsDeclared
     } else if standings().any(|s| s == Standing::Inconclusive) {
         Standing::Inconclusive
     } else if standings().any(|s| s == Standing::NotApplicable) {
         Standing::NotApplicable
+    } else if standings().any(|s| s == Standing::Observed) {
+        Standing::Observed
     } else {
         Standing::AsDeclared
     };

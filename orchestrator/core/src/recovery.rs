@@ -30,6 +30,9 @@ pub struct Recovery {
     pub dmesg: Vec<DmesgLine>,
     /// The checker's report on the recovered, unmounted image; `None` when the filesystem has none here.
     pub fsck: Option<Fsck>,
+    /// What the checker repaired before the mount, where it was asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Fsck>,
 }
 
 impl Recovery {
@@ -66,7 +69,7 @@ pub struct CallError {
     pub what: String,
 }
 
-/// What a filesystem checker said without changing anything.
+/// What a filesystem checker said: without changing anything, or, in [`Recovery::repaired`], of what it changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fsck {
     /// The command, such as `e2fsck -fn`.

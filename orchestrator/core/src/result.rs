@@ -123,6 +123,9 @@ pub struct Totals {
     /// Cells in a mode that the kernel or mkfs refuses.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_applicable: u64,
+    /// Cells of which nothing is declared.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub observed: u64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
@@ -140,16 +143,18 @@ impl Totals {
                 Standing::NotAsDeclared => totals.not_as_declared += 1,
                 Standing::Inconclusive => totals.inconclusive += 1,
                 Standing::NotApplicable => totals.not_applicable += 1,
+                Standing::Observed => totals.observed += 1,
             }
         }
         totals
     }
 
-    /// The exit code of a run: 0 all as declared, 1 some not, 3 something inconclusive and nothing wrong.
+    /// The exit code of a run: 0 all as declared (or only observed), 1 some not, 3 something inconclusive and nothing
+    /// wrong.
     pub fn exit_code(self) -> u8 {
         if self.not_as_declared > 0 {
             1
-        } else if self.inconclusive > 0 || self.as_declared == 0 {
+        } else if self.inconclusive > 0 || self.as_declared + self.observed == 0 {
             3
         } else {
             0
@@ -200,6 +205,12 @@ mod tests {
         assert_eq!(code(&[AsDeclared, AsDeclared]), 0);
         assert_eq!(code(&[AsDeclared, NotAsDeclared, Inconclusive]), 1);
         assert_eq!(code(&[AsDeclared, Inconclusive]), 3);
+        let observed = Standing::Observed;
+        assert_eq!((code(&[observed]), code(&[AsDeclared, observed])), (0, 0));
+        assert_eq!(
+            (code(&[observed, NotAsDeclared]), code(&[observed, Inconclusive])),
+            (1, 3)
+        );
         assert_eq!(code(&[]), 3, "a run of no cells proves nothing");
     }
 }

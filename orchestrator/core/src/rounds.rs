@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::result::{CellRef, CellResult, Totals};
-use crate::verdict::{Standing, Verdict};
+use crate::verdict::{Outcome, Standing, Verdict};
 
 /// The id of a cell's round, from 1.
 pub fn round_id(id: &str, round: u32) -> String {
@@ -76,10 +76,15 @@ impl<'a> Rounds<'a> {
         verdicts
     }
 
-    /// What is to be said where two rounds know different things.
+    /// Whether nothing is declared of it: then its verdict may flip.
+    fn observed(&self) -> bool {
+        self.cells.iter().all(|cell| cell.declared == Outcome::Observed)
+    }
+
+    /// What is to be said where two rounds know different things, and something is declared.
     pub fn flaky(&self) -> Option<Flaky> {
         let verdicts = self.verdicts();
-        (verdicts.len() > 1).then(|| Flaky {
+        (verdicts.len() > 1 && !self.observed()).then(|| Flaky {
             cell: self.cells[0].cell.clone(),
             verdicts,
             rounds: self.cells.len() as u64,
@@ -90,12 +95,16 @@ impl<'a> Rounds<'a> {
     /// refused once and accepted once is inconclusive.
     pub fn standing(&self) -> Standing {
         let any = |standing| self.cells.iter().any(|cell| cell.standing == standing);
-        if any(Standing::NotAsDeclared) || self.verdicts().len() > 1 {
+        if any(Standing::NotAsDeclared) || self.flaky().is_some() {
             Standing::NotAsDeclared
-        } else if any(Standing::Inconclusive) || any(Standing::NotApplicable) && any(Standing::AsDeclared) {
+        } else if any(Standing::Inconclusive)
+            || any(Standing::NotApplicable) && (any(Standing::AsDeclared) || any(Standing::Observed))
+        {
             Standing::Inconclusive
         } else if any(Standing::NotApplicable) {
             Standing::NotApplicable
+        } else if any(Standing::Observed) {
+            Standing::Observed
         } else {
             Standing::AsDeclared
         }

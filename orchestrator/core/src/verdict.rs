@@ -103,6 +103,8 @@ pub enum Outcome {
     Holds,
     /// A documented hazard: exactly these kinds of violation are seen.
     Violates(Vec<ViolationKind>),
+    /// Nothing is promised: what is seen is reported, and neither right nor wrong.
+    Observed,
     /// It depends on the kernel. The ranges do not overlap; a kernel in none of them has nothing declared.
     Kernels(Vec<(KernelRange, Outcome)>),
 }
@@ -117,8 +119,11 @@ pub enum Standing {
     NotAsDeclared,
     /// Nothing is known.
     Inconclusive,
-    /// The kernel or mkfs refuses the mode that was asked for (see [`crate::matrix`]): there is nothing to know.
+    /// The kernel or mkfs refuses the mode that was asked for (see [`crate::matrix`]), or in it a step that it does
+    /// otherwise: there is nothing to know.
     NotApplicable,
+    /// Known, and nothing was declared of it.
+    Observed,
 }
 
 impl Outcome {
@@ -139,6 +144,7 @@ impl Outcome {
     pub fn standing(&self, verdict: &Verdict) -> Standing {
         match (self, verdict) {
             (_, Verdict::Inconclusive { .. }) | (Self::Kernels(_), _) => Standing::Inconclusive,
+            (Self::Observed, _) => Standing::Observed,
             (Self::Holds, Verdict::Pass) => Standing::AsDeclared,
             (Self::Violates(declared), Verdict::Violation { kinds }) => {
                 let mut declared = declared.clone();

@@ -122,6 +122,37 @@ fn what_was_not_measured_is_unknown() {
 }
 
 #[test]
+fn an_assumption_is_no_promise_and_without_it_nothing_is_known() {
+    let mut found = Measurements::default();
+    writes(&mut found, "tight", &[300]);
+    writes(&mut found, "loose", &[1]);
+    let both = |assumed: &str, at_most: &str| {
+        let expect = format!(
+            "  - assume: {{of: loose.writes.max, {assumed}}}\n  - measure: {{of: tight.writes.max, at_most: {at_most}}}\n"
+        );
+        judged(&expect, &found)
+    };
+    let (met, verdict) = both("at_most: 5ms", "1s");
+    assert_eq!((verdict, met.judgement.obligations), (Verdict::Pass, 1));
+    assert!(
+        met.unmet.is_empty() && met.lines[0].ends_with("as assumed"),
+        "{met:?}"
+    );
+    let (unmet, verdict) = both("at_least: 5ms", "1s");
+    assert!(matches!(verdict, Verdict::Inconclusive { .. }), "{verdict:?}");
+    assert!(unmet.unmet[0].contains("was assumed to be at least"), "{unmet:?}");
+    // A broken promise is no proof either where the scenario has not happened: the runner goes by `unmet`.
+    assert_eq!(both("at_least: 5ms", "1ms").0.unmet.len(), 1);
+    let (unknown, _) = judged(
+        "  - assume: {of: synced.errno, is: ok}\n  - measure: {of: tight.writes.max, at_most: 1s}\n",
+        &found,
+    );
+    assert!(unknown.unmet[0].contains("was not measured"), "{unknown:?}");
+    let alone = scenario("  - assume: {of: tight.writes.max, at_most: 1s}\n").unwrap_err();
+    assert!(alone.contains("could not fail"), "{alone}");
+}
+
+#[test]
 fn a_wrong_clock_makes_nothing_certain() {
     let mut found = Measurements::default();
     writes(&mut found, "tight", &[1]);

@@ -90,6 +90,27 @@ fn what_is_not_known_is_no_verdict_and_no_flip() {
     assert_eq!(Totals::of_cells(&cells).exit_code(), 3);
 }
 
+#[test]
+fn what_nothing_is_declared_of_may_flip_and_changes_no_exit_code() {
+    let observed = Outcome::Observed;
+    let mut cells = vec![
+        cell("a", 1, &observed, Verdict::Pass),
+        cell("a", 2, &observed, size()),
+        cell("b", 1, &hazard(), size()),
+    ];
+    let all = rounds(&cells);
+    assert_eq!((all[0].flaky(), all[0].standing()), (None, Standing::Observed));
+    let totals = Totals::of_cells(&cells);
+    assert_eq!(
+        (totals.as_declared, totals.observed, totals.exit_code()),
+        (1, 1, 0)
+    );
+    // What is not known of it is not known all the same.
+    cells[1] = cell("a", 2, &observed, unknown());
+    assert_eq!(rounds(&cells)[0].standing(), Standing::Inconclusive);
+    assert_eq!(Totals::of_cells(&cells).exit_code(), 3);
+}
+
 proptest! {
     /// Every cell is in exactly one part, and in the same one whatever other cells there are.
     #[test]

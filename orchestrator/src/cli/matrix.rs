@@ -181,6 +181,6 @@ fn covers(mode: &Mode) -> &'static str {
     match mode.guarantee.covers {
         All => "everything",
         NotFreshBlocks => "what was made durable",
-        Nothing => "nothing",
+        Nothing => "nothing, and is observed",
     }
 }

@@ -164,6 +164,17 @@ fn explain(mark: &Mark) -> String {
 }
 
 fn show(recovery: &Recovery) {
+    if let Some(fsck) = &recovery.repaired {
+        println!(
+            "repair    {} ({}, code {})",
+            if fsck.clean { "nothing to do" } else { "REPAIRED" },
+            fsck.command,
+            fsck.code
+        );
+        if !fsck.clean {
+            println!("  {}", fsck.output.trim().replace('\n', "\n  "));
+        }
+    }
     match &recovery.mount_error {
         Some(error) => println!("mount     failed: {}", error.what),
         None => println!("mount     succeeded"),

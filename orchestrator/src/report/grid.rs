@@ -32,7 +32,7 @@ pub fn render_grid(grid: &Grid) -> String {
     }
     let odd: Vec<_> = grid
         .squares()
-        .filter(|(.., square)| square.standing != Standing::AsDeclared)
+        .filter(|(.., square)| !matches!(square.standing, Standing::AsDeclared | Standing::Observed))
         .collect();
     if !odd.is_empty() {
         text.push_str("\nnot as declared, or not known:\n");
@@ -93,6 +93,7 @@ fn words(square: &Square) -> String {
         Standing::NotAsDeclared => format!("{seen} !"),
         Standing::Inconclusive => format!("{seen} ?"),
         Standing::NotApplicable => "not applicable".to_owned(),
+        Standing::Observed => format!("({seen})"),
     }
 }
 

@@ -103,6 +103,7 @@ fn shown(rounds: &Rounds<'_>) -> String {
         Standing::NotAsDeclared => format!("**{seen}**"),
         Standing::Inconclusive => "**inconclusive**".to_owned(),
         Standing::NotApplicable => "not applicable".to_owned(),
+        Standing::Observed => format!("observed: {seen}"),
     };
     if times > 1 {
         format!("{seen} ({times} times)")
@@ -114,7 +115,7 @@ fn shown(rounds: &Rounds<'_>) -> String {
 fn details(text: &mut String, run: &str, all: &[Rounds<'_>]) {
     let wrong: Vec<&Rounds<'_>> = all
         .iter()
-        .filter(|rounds| rounds.standing() != Standing::AsDeclared)
+        .filter(|rounds| !matches!(rounds.standing(), Standing::AsDeclared | Standing::Observed))
         .collect();
     for rounds in wrong.iter().take(SHOWN) {
         let cell = rounds.shown();

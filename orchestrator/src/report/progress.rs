@@ -122,6 +122,7 @@ impl Reporter for Progress {
                     Standing::NotAsDeclared => "NOT AS DECLARED",
                     Standing::Inconclusive => "INCONCLUSIVE",
                     Standing::NotApplicable => "not applicable",
+                    Standing::Observed => "observed",
                 };
                 self.line(&format!(
                     "[{:6.1} s] {:<15} {}  {}",

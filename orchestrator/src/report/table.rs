@@ -30,6 +30,7 @@ fn kind_list(kinds: &[ViolationKind]) -> String {
 pub(super) fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Holds => "holds".to_owned(),
+        Outcome::Observed => "nothing".to_owned(),
         Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
         Outcome::Kernels(list) => {
             let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
@@ -44,6 +45,7 @@ pub(super) fn standing_text(standing: Standing) -> &'static str {
         Standing::NotAsDeclared => "NOT AS DECLARED",
         Standing::Inconclusive => "INCONCLUSIVE",
         Standing::NotApplicable => "not applicable",
+        Standing::Observed => "observed",
     }
 }
 
@@ -55,6 +57,9 @@ pub(super) fn totals_text(totals: Totals) -> String {
     );
     if totals.not_applicable > 0 {
         let _ = write!(text, ", {} not applicable", totals.not_applicable);
+    }
+    if totals.observed > 0 {
+        let _ = write!(text, ", {} observed", totals.observed);
     }
     text
 }

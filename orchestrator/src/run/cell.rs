@@ -19,9 +19,10 @@ use super::live as witnesses;
 use super::record::{RecordJob, mount_of, record};
 use super::recorded::LoadedRecording;
 use super::recover::{RecoverJob, Recoverer};
-use super::tiers::{Policy, Recovered, SCREEN, Work, on_fresh, recover_all};
+use super::refused::Refused;
+use super::tiers::{Policy, Recovered, SCREEN, Work, count_trust, on_fresh, recover_all};
 use super::timings::Timings;
-use super::{OrUnknown as _, Unknown};
+use super::{OrUnknown as _, Unknown, own_mode};
 use crate::kernel::Kernel;
 use crate::results::CellDir;
 use crate::scenario_file::ScenarioFile;
@@ -63,13 +64,12 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
 ) -> CellResult {
     let timings = Arc::new(Timings::default());
     let mut seen = Seen::default();
-    // Only where a mode was asked for is it no defect of the scenario that there is no such filesystem.
-    let in_mode = job.variant.name.contains('@');
-    let mut refused = false;
-    let verdict = match attempt(&lab, recoverer, &job, &timings, &mut seen).await {
+    let (step, mut refused) = (Refused::new(), false);
+    let verdict = match attempt(&lab, recoverer, &job, &timings, &step, &mut seen).await {
         Ok(verdict) => verdict,
-        Err(unknown) => {
-            refused = in_mode && unknown.is_refusal();
+        Err(failed) => {
+            let (unknown, not_here) = own_mode::judge(&lab, &job, &timings, failed, &step).await;
+            refused = not_here;
             Verdict::Inconclusive { cause: unknown.0 }
         }
     };
@@ -81,7 +81,9 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
         .unwrap_or(&job.variant.outcome);
     let standing = match declared.standing(&verdict) {
         // What happened as declared may not be all that happened.
-        Standing::AsDeclared if seen.states.inconclusive > 0 || !seen.doubts.is_empty() => {
+        Standing::AsDeclared | Standing::Observed
+            if seen.states.inconclusive > 0 || !seen.doubts.is_empty() =>
+        {
             Standing::Inconclusive
         }
         Standing::Inconclusive if refused => Standing::NotApplicable,
@@ -124,6 +126,7 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
     recoverer: Arc<R>,
     job: &CellJob,
     timings: &Arc<Timings>,
+    refused: &Refused,
     seen: &mut Seen,
 ) -> Result<Verdict, Unknown> {
     let cell = &job.cell.id;
@@ -134,12 +137,18 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
         kernel: &job.kernel,
         home: job.file.home(),
         dir: &job.dir,
+        refused,
     };
     let (found, notes) = record(lab, &to_record, timings).await?;
     seen.notes.extend(notes);
     let live = live::judge(&job.variant, &found);
     seen.measured.clone_from(&live.lines);
     keep_live(seen, &live);
+    if let Some(why) = live.unmet.first() {
+        return Err(Unknown(format!(
+            "what the scenario is about did not come to pass: {why}"
+        )));
+    }
     if job.variant.is_live() {
         let (verdict, obligations) = witnesses::verdict(&job.variant, &live);
         seen.obligations = obligations;
@@ -390,19 +399,6 @@ fn keep(dir: &CellDir, digest: &str, recovery: &Recovery, lab: &Lab, cell: &str)
             Some(cell),
             format!("the recovery of content {digest} cannot be kept: {error}"),
         );
-    }
-}
-
-/// Counts contents by who recovered them last.
-fn count_trust(recoveries: &[Result<Recovery, Unknown>], states: &mut StateCounts) {
-    for recovery in recoveries {
-        let counter = match recovery.as_ref().map(|r| r.trust) {
-            Ok(Trust::Cold) => &mut states.cold,
-            Ok(Trust::Fresh) => &mut states.fresh,
-            Ok(Trust::Screened) => &mut states.screened,
-            Err(_) => &mut states.inconclusive,
-        };
-        *counter += 1;
     }
 }
 

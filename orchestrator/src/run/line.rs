@@ -9,10 +9,12 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use coldcut_core::recovery::CallError;
 use coldcut_core::scenario::{Action, Step, Task};
+use rustix::io::Errno;
 
 use super::Unknown;
-use super::steps::{Steps, doing};
+use super::steps::Steps;
 
 type Work<'a> = Pin<Box<dyn Future<Output = Result<(), Unknown>> + Send + 'a>>;
 
@@ -53,9 +55,8 @@ impl<'a> Line<'a> {
             }
             Action::Join { task, within_ms } => {
                 let within = Duration::from_millis(*within_ms);
-                let doing = doing(step);
-                let joined = self.joined(&doing, task, within);
-                steps.marked(step, async { joined.await.map(Ok) }).await
+                let joined = self.joined(task, within);
+                steps.marked(step, joined).await
             }
             Action::Leave { task } => {
                 for known in self.tasks.iter_mut().filter(|t| t.name == task) {
@@ -89,8 +90,8 @@ impl<'a> Line<'a> {
         });
     }
 
-    /// Waits for a task's end.
-    async fn joined(&mut self, doing: &str, task: &str, within: Duration) -> Result<(), Unknown> {
+    /// Waits for a task's end. Time being up is the step's own ETIMEDOUT: whether it must be is the scenario's to say.
+    async fn joined(&mut self, task: &str, within: Duration) -> Result<Result<(), CallError>, Unknown> {
         let end = poll_fn(|context| {
             if let Poll::Ready(failed) = self.poll(context) {
                 return Poll::Ready(Err(failed));
@@ -99,11 +100,11 @@ impl<'a> Line<'a> {
             if runs { Poll::Pending } else { Poll::Ready(Ok(())) }
         });
         match tokio::time::timeout(within, end).await {
-            Ok(ended) => ended,
-            Err(_) => Err(Unknown(format!(
-                "{doing}: the task `{task}` was not done within {} ms",
-                within.as_millis()
-            ))),
+            Ok(ended) => ended.map(Ok),
+            Err(_) => Ok(Err(CallError {
+                errno: Some(Errno::TIMEDOUT.raw_os_error()),
+                what: format!("the task `{task}` was not done within {} ms", within.as_millis()),
+            })),
         }
     }
 

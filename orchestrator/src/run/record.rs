@@ -11,12 +11,13 @@ use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
-use coldcut_wire::DmesgFrom;
+use coldcut_wire::{DmesgFrom, Op};
 
 use super::disk;
 use super::lab::Lab;
 use super::line::Line;
 use super::live::{self, Witness};
+use super::refused::Refused;
 use super::session::{Mount, Session};
 use super::steps::Steps;
 use super::timings::Timings;
@@ -35,7 +36,7 @@ type FileRecorder = Recorder<File, File>;
 
 /// What a recording is made of.
 #[derive(Debug)]
-pub struct RecordJob<'a> {
+pub(crate) struct RecordJob<'a> {
     /// The cell's id, for events.
     pub cell: &'a str,
     /// What to do.
@@ -46,6 +47,8 @@ pub struct RecordJob<'a> {
     pub home: &'a Path,
     /// Where everything is kept.
     pub dir: &'a CellDir,
+    /// Where it goes that the kernel refused a step.
+    pub(crate) refused: &'a Refused,
 }
 
 /// How a variant is mounted.
@@ -55,6 +58,7 @@ pub fn mount_of(variant: &Variant) -> Mount {
         fstype: fs.fstype.name().to_owned(),
         data: fs.mount.clone(),
         flags: fs.flags.iter().map(|f| f.name().to_owned()).collect(),
+        repair: fs.repair,
     }
 }
 
@@ -149,6 +153,7 @@ async fn run_in(
         control: None,
         contents: &contents,
         witness,
+        refused: job.refused,
     };
 
     phase(Phase::Setup);
@@ -294,6 +299,13 @@ async fn workload(
             .or_unknown("mounting")?;
     }
     mark("mounted")?;
+    if variant.waits_for_commits() {
+        session
+            .op("watching the journal", Op::WatchJournal)
+            .await
+            .or_unknown("watching the journal")?
+            .or_unknown("watching the journal")?;
+    }
     let mut line = Line::new(*steps);
     for (index, step) in variant.workload.iter().enumerate() {
         lab.events.send(Event::Step {

@@ -1,18 +1,18 @@
-//! Recovering one content: mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
+//! Recovering one content: where it needs that, the host's checker first; then mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use coldcut_core::block::ReadAt;
-use coldcut_core::recovery::{Recovery, Trust};
+use coldcut_core::recovery::{CallError, Fsck, Recovery, Trust};
 use coldcut_wire::ContentName;
 
 use super::lab::Lab;
 use super::record::ATOMIC_UNIT;
 use super::session::{Examined, Mount, Session};
 use super::{OrUnknown as _, Unknown};
-use crate::device::{Device, DeviceHandle, export_sparse};
+use crate::device::{Device, DeviceHandle, FileImage, export_sparse};
 use crate::filesystem;
 use crate::kernel::Kernel;
 use crate::machine::{DiskSpec, Machine, MachineSpec};
@@ -89,13 +89,87 @@ pub(crate) async fn recover_cold_with(
     job: &RecoverJob,
     change: impl FnOnce(&mut MachineSpec),
 ) -> Result<Recovery, Unknown> {
-    let (mut spec, device) = prepare(lab, job)?;
+    let at_boot = at_boot(lab, job).await?;
+    if let Some(hopeless) = at_boot.hopeless(Trust::Cold) {
+        return Ok(hopeless);
+    }
+    let (mut spec, device) = prepare(lab, job, &at_boot.image)?;
     change(&mut spec);
     let machine = lab
         .boot(&spec, &job.console)
         .await
         .or_unknown("booting to recover")?;
-    in_machine(lab, job, machine, Trust::Cold, device).await
+    let recovery = in_machine(lab, job, machine, Trust::Cold, device).await?;
+    Ok(at_boot.told(recovery))
+}
+
+/// A content as the kernel gets to see it.
+struct AtBoot {
+    image: Arc<dyn ReadAt>,
+    /// What the checker did to it.
+    repaired: Option<Fsck>,
+}
+
+impl AtBoot {
+    /// The recovery of what the checker could not repair: a boot ends there, and nothing is mounted.
+    fn hopeless(&self, trust: Trust) -> Option<Recovery> {
+        // 4: errors left uncorrected (e2fsck(8)).
+        let fsck = self.repaired.as_ref().filter(|fsck| fsck.code & 4 != 0)?;
+        Some(Recovery {
+            trust,
+            mount_error: Some(CallError {
+                errno: None,
+                what: format!(
+                    "`{}` leaves errors uncorrected (exit code {})",
+                    fsck.command, fsck.code
+                ),
+            }),
+            tree: Vec::new(),
+            unmount_error: None,
+            dmesg: Vec::new(),
+            fsck: None,
+            repaired: self.repaired.clone(),
+        })
+    }
+
+    /// Adds what the checker did.
+    fn told(self, recovery: Recovery) -> Recovery {
+        Recovery {
+            repaired: self.repaired,
+            ..recovery
+        }
+    }
+}
+
+/// Does what a boot does before the mount: where the scenario says so, the checker repairs a copy.
+async fn at_boot(lab: &Lab, job: &RecoverJob) -> Result<AtBoot, Unknown> {
+    let image = Arc::clone(&job.image);
+    if !job.mount.repair {
+        return Ok(AtBoot {
+            image,
+            repaired: None,
+        });
+    }
+    let path = lab.fresh_path(".repair.img");
+    let repaired = repair_at(&path, image, &job.mount.fstype).await;
+    // Once it is open its name is not needed any more.
+    let opened = FileImage::open(&path);
+    let _ = std::fs::remove_file(&path);
+    Ok(AtBoot {
+        repaired: Some(repaired?),
+        image: Arc::new(opened.or_unknown("opening the repaired disk")?),
+    })
+}
+
+async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<Fsck, Unknown> {
+    let target = path.to_owned();
+    tokio::task::spawn_blocking(move || export_sparse(&*image, &target))
+        .await
+        .or_unknown("exporting the disk to be repaired")?
+        .or_unknown("exporting the disk to be repaired")?;
+    filesystem::repair(path, fstype)
+        .await
+        .or_unknown("repairing the disk")
 }
 
 /// Recovers one content in a machine that has just come up, and ends both.
@@ -126,13 +200,18 @@ impl Recoverer for Machines {
         if trust == Trust::Cold {
             return recover_cold_with(lab, job, |_| {}).await;
         }
-        let (spec, device) = prepare(lab, job)?;
+        let at_boot = at_boot(lab, job).await?;
+        if let Some(hopeless) = at_boot.hopeless(trust) {
+            return Ok(hopeless);
+        }
+        let (spec, device) = prepare(lab, job, &at_boot.image)?;
         let (machine, trust) = lab.fresh(&spec, &job.console).await?;
-        in_machine(lab, job, machine, trust, device).await
+        let recovery = in_machine(lab, job, machine, trust, device).await?;
+        Ok(at_boot.told(recovery))
     }
 
     async fn screener(&self, lab: &Lab, job: &RecoverJob) -> Result<Guest, Unknown> {
-        let (spec, device) = prepare(lab, job)?;
+        let (spec, device) = prepare(lab, job, &job.image)?;
         let (machine, _) = lab.fresh(&spec, &job.console).await?;
         Ok(Guest {
             machine,
@@ -154,11 +233,15 @@ pub struct Guest {
 
 impl Screener<RecoverJob> for Guest {
     async fn recover(&mut self, lab: &Lab, job: &RecoverJob) -> Result<Recovery, Unknown> {
+        let at_boot = at_boot(lab, job).await?;
+        if let Some(hopeless) = at_boot.hopeless(Trust::Screened) {
+            return Ok(hopeless);
+        }
         // Until the end of this, anything may have gone wrong.
         self.spoiled = true;
         let handle = self.device.handle();
         handle
-            .serve(Arc::clone(&job.image), QUIET)
+            .serve(Arc::clone(&at_boot.image), QUIET)
             .await
             .or_unknown("changing the disk")?;
         let seen = examine(lab, job, &self.machine, &handle).await?;
@@ -173,7 +256,7 @@ impl Screener<RecoverJob> for Guest {
                 .or_unknown("dropping the guest's cache of its disk")?;
             self.spoiled = false;
         }
-        Ok(recovery)
+        Ok(at_boot.told(recovery))
     }
 
     fn spoiled(&self) -> bool {
@@ -189,10 +272,14 @@ fn alarming(seen: &Examined) -> bool {
         .any(|line| WORDS.iter().any(|word| line.text.contains(word)))
 }
 
-/// The machine for a job, and its disk, which already serves.
-pub(crate) fn prepare(lab: &Lab, job: &RecoverJob) -> Result<(MachineSpec, Device), Unknown> {
+/// The machine for a job, and its disk, which already serves this image.
+pub(crate) fn prepare(
+    lab: &Lab,
+    job: &RecoverJob,
+    image: &Arc<dyn ReadAt>,
+) -> Result<(MachineSpec, Device), Unknown> {
     let socket = lab.fresh_path(".sock");
-    let device = Device::bind(&socket, Arc::clone(&job.image)).or_unknown("starting the disk")?;
+    let device = Device::bind(&socket, Arc::clone(image)).or_unknown("starting the disk")?;
     let initrd = lab
         .initrd(&job.kernel, &job.mount.fstype, None)
         .or_unknown("preparing the machine")?;
@@ -233,6 +320,7 @@ async fn finish(
         unmount_error: seen.unmount_error,
         dmesg: seen.dmesg,
         fsck: None,
+        repaired: None,
     };
     if recovery.mount_error.is_some() || !job.fsck {
         return Ok(recovery);

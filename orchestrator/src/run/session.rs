@@ -29,6 +29,8 @@ pub struct Mount {
     pub data: String,
     /// Generic flags by name.
     pub flags: Vec<String>,
+    /// Whether, to recover it, the checker repairs it before ([`super::recover`]).
+    pub repair: bool,
 }
 
 /// Talks to one machine.

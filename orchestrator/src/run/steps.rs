@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::disk;
 use super::lab::Lab;
 use super::live::Witness;
+use super::refused::{Refused, unsupported};
 use super::session::Session;
 use super::{OrUnknown as _, Unknown};
 use crate::device::{Control, DeviceHandle};
@@ -36,6 +37,8 @@ pub(super) struct Steps<'a> {
     pub(super) contents: &'a [ContentName],
     /// Where measurements go.
     pub(super) witness: &'a Witness,
+    /// Where it goes that the kernel refused a step.
+    pub(super) refused: &'a Refused,
 }
 
 /// How a step is named in messages.
@@ -82,7 +85,13 @@ impl Steps<'_> {
                             error.what
                         )))
                     }
-                    None => Err(Unknown(format!("{doing} failed: {}", error.what))),
+                    None => {
+                        let failed = format!("{doing} failed: {}", error.what);
+                        if unsupported(&step.action, error.errno) {
+                            let _ = self.refused.set(failed.clone());
+                        }
+                        Err(Unknown(failed))
+                    }
                 }
             }
             (Ok(()), Some(wanted)) => {

@@ -73,6 +73,7 @@ pub fn items(action: &Action) -> Vec<(String, Shape)> {
                 ("drains", Series(Unit::Nanos)),
             ]),
             Op::Consume { .. } | Op::Pending { .. } => items.push(bytes),
+            Op::Commit { .. } => items.push(("waited", Figure(Unit::Nanos))),
             _ => {}
         }
     }

@@ -19,6 +19,13 @@ pub enum LiveCheck {
         /// What it is when it does not.
         kind: ViolationKind,
     },
+    /// What the rest is about came to pass at all: no promise, and not judged. Where it did not, nothing is known.
+    Assume {
+        /// Which number.
+        metric: Metric,
+        /// Where it must lie.
+        bound: Bound,
+    },
     /// The promise is that a hazard does not show. It is broken where the hazard's arm shows it and the control's arm,
     /// in the same guest, does not; where the control shows it too, or the hazard's number lies in between, nothing is
     /// proved.

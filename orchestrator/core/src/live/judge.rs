@@ -19,6 +19,8 @@ pub struct Judged {
     pub judgement: Judgement,
     /// What was measured: one line a check, held or not.
     pub lines: Vec<String>,
+    /// What was assumed and did not come to pass: whatever was found besides, the scenario has not happened.
+    pub unmet: Vec<String>,
 }
 
 /// What one check gave, and what was seen.
@@ -37,6 +39,21 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
             continue;
         };
         let judgement = &mut judged.judgement;
+        if let LiveCheck::Assume { metric, bound } = check {
+            match compare(metric, bound, measurements) {
+                Ok((true, value)) => judged.lines.push(format!(
+                    "{metric} is {value} ({}), as assumed",
+                    told(bound, measurements)
+                )),
+                Ok((false, value)) => judged.unmet.push(format!(
+                    "line {}: {metric} is {value}, and was assumed to be {}",
+                    expectation.line,
+                    told(bound, measurements)
+                )),
+                Err(why) => judged.unmet.push(format!("line {}: {why}", expectation.line)),
+            }
+            continue;
+        }
         match check_one(check, measurements, &origins) {
             Seen::Unknown(why) => {
                 judgement.doubts.push(format!("line {}: {why}", expectation.line));
@@ -55,6 +72,8 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
         judgement.judged.push(index);
         judgement.obligations += 1;
     }
+    let unmet = judged.unmet.iter().map(|why| format!("not as assumed: {why}"));
+    judged.judgement.doubts.extend(unmet);
     let judges = variant.expect.iter().any(|e| e.check.is_live());
     judged
         .judgement
@@ -73,6 +92,8 @@ fn check_one(check: &LiveCheck, found: &Measurements, origins: &Origins) -> Seen
                 Seen::Broken(*kind, format!("{metric} is {value}, expected {bound}"))
             }
         },
+        // Judged apart.
+        LiveCheck::Assume { .. } => Seen::Unknown("an assumption is no promise".to_owned()),
         LiveCheck::Contrast {
             hazard,
             control,

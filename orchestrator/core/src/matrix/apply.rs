@@ -7,15 +7,7 @@ use crate::verdict::Outcome;
 /// Why a variant is not run in a mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotCovered {
-    /// The mode's documentation promises nothing that could be judged.
-    #[error("nothing is promised ({source_of}): {says}")]
-    Nothing {
-        /// Why, in our words.
-        says: &'static str,
-        /// Where it is documented.
-        source_of: &'static str,
-    },
-    /// What the scenario expects is not promised.
+    /// Nothing that the scenario expects is about what was made durable.
     #[error("none of its expectations is promised ({source_of}): {says}")]
     NoExpectation {
         /// Why, in our words.
@@ -50,7 +42,8 @@ impl LeftOut {
 }
 
 impl Variant {
-    /// This variant in a mode, named `VARIANT@MODE`: made and mounted so, and expecting what the mode promises.
+    /// This variant in a mode, named `VARIANT@MODE`: made and mounted so, and expecting what the mode promises. Where it
+    /// promises nothing, what was made durable is expected and the outcome is only observed.
     ///
     /// # Errors
     /// [`NotCovered`].
@@ -77,10 +70,10 @@ impl Variant {
         if mode.disk == Disk::Battery {
             variant.device.write_cache = false;
         }
+        variant.filesystem.repair |= !mode.journal;
         match mode.guarantee.covers {
             Covers::All => {}
-            Covers::Nothing => return Err(NotCovered::Nothing { says, source_of }),
-            Covers::NotFreshBlocks => variant.expect.retain(|expectation| {
+            Covers::NotFreshBlocks | Covers::Nothing => variant.expect.retain(|expectation| {
                 // What was acknowledged stays promised. Before that, a file that grows may show anything.
                 expectation.after.is_some()
                     && !matches!(
@@ -89,6 +82,9 @@ impl Variant {
                     )
                     || !expectation.check.on_path()
             }),
+        }
+        if mode.guarantee.covers == Covers::Nothing {
+            variant.outcome = Outcome::Observed;
         }
         if variant
             .expect

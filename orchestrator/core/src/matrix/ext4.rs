@@ -1,15 +1,17 @@
-//! The modes of ext4.
+//! The modes of ext4. Sources: the kernel's own tree, and the pages of e2fsprogs 1.47.0. Where the description of a
+//! feature says nothing of what a crash leaves, that of the data mode does, and both are named.
 
 use super::{Covers, Disk, Guarantee, Mode};
 
-/// `Documentation/admin-guide/ext4.rst` of the kernel.
+/// `Documentation/admin-guide/ext4.rst` of the kernel: mount options, and the section on data modes.
 const EXT4: &str = "Documentation/admin-guide/ext4.rst";
-/// ext4(5) of e2fsprogs.
-const MAN: &str = "ext4(5)";
+/// The same, for what has data=ordered as it comes.
+const FEATURE: &str = "ext4(5); data=ordered: Documentation/admin-guide/ext4.rst";
 /// `Documentation/filesystems/ext4/journal.rst` of the kernel.
-const JOURNAL: &str = "Documentation/filesystems/ext4/journal.rst, fast commits";
+const JOURNAL: &str = "Documentation/filesystems/ext4/journal.rst (fast commits); fsync(2)";
 /// `Documentation/filesystems/ext4/orphan.rst` of the kernel.
-const ORPHAN: &str = "Documentation/filesystems/ext4/orphan.rst";
+const ORPHAN: &str =
+    "Documentation/filesystems/ext4/orphan.rst; data=ordered: Documentation/admin-guide/ext4.rst";
 
 const ORDERED: &str = "data reaches the disk before the metadata that points to it is committed";
 
@@ -50,9 +52,9 @@ const fn made(name: &'static str, mkfs: &'static [&'static str], guarantee: Guar
 
 const UNORDERED: Guarantee = Guarantee {
     covers: Covers::NotFreshBlocks,
-    says: "metadata may be committed before the data that it points to: after a crash, blocks that were newly allocated \
-           may show what they held before; what was synced is not affected",
-    source: EXT4,
+    says: "metadata may be committed before the data that it points to: after a crash, files that were written shortly \
+           before may show what their blocks held before; what was synced is not affected",
+    source: "Documentation/admin-guide/ext4.rst; ext4(5), data=writeback; fsync(2)",
 };
 
 pub(super) const MODES: &[Mode] = &[
@@ -62,13 +64,16 @@ pub(super) const MODES: &[Mode] = &[
     mounted(
         "journal",
         "data=journal",
-        all("data goes through the journal like metadata", EXT4),
+        all(
+            "data goes through the journal like metadata; a replay makes both consistent",
+            EXT4,
+        ),
     ),
     mounted(
         "nodelalloc",
         "nodelalloc",
         all(
-            "only when blocks are allocated changes, not the order of data and commit",
+            "blocks are allocated when data is copied to the page cache; the order of data and commit stays",
             EXT4,
         ),
     ),
@@ -76,7 +81,8 @@ pub(super) const MODES: &[Mode] = &[
         "dioread_lock",
         "dioread_lock",
         all(
-            "extents are allocated as written; data=ordered still orders data before the commit",
+            "extents are not allocated as uninitialised before a buffered write; data=ordered orders data before the \
+             commit",
             EXT4,
         ),
     ),
@@ -85,7 +91,7 @@ pub(super) const MODES: &[Mode] = &[
         "noauto_da_alloc",
         all(
             "files replaced without fsync may be found empty; what was synced is not affected",
-            EXT4,
+            "Documentation/admin-guide/ext4.rst; fsync(2)",
         ),
     ),
     Mode {
@@ -94,7 +100,7 @@ pub(super) const MODES: &[Mode] = &[
             "nobarrier-battery",
             "nobarrier",
             all(
-                "without barriers, a disk that loses nothing that completed is as safe as with them",
+                "barriers may be left out where the disk loses nothing that completed, as with a battery",
                 EXT4,
             ),
         )
@@ -104,7 +110,8 @@ pub(super) const MODES: &[Mode] = &[
         "nobarrier",
         Guarantee {
             covers: Covers::Nothing,
-            says: "barriers are what makes a volatile write cache safe to use",
+            says: "barriers are what makes a volatile write cache safe to use: without them what it held is lost in any \
+                   order, metadata included",
             source: EXT4,
         },
     ),
@@ -112,7 +119,7 @@ pub(super) const MODES: &[Mode] = &[
         "journal_checksum",
         "journal_checksum",
         all(
-            "transactions carry checksums; the order of data and commit stays",
+            "transactions carry checksums, by which a recovery finds damaged ones; the order of data and commit stays",
             EXT4,
         ),
     ),
@@ -120,9 +127,9 @@ pub(super) const MODES: &[Mode] = &[
         "journal_async_commit",
         "journal_async_commit",
         all(
-            "the commit block does not wait for the blocks before it, and the checksum tells whether they came; \
-             kernels refuse it with data=ordered",
-            EXT4,
+            "the commit block may be written without waiting for the descriptor blocks, and the checksum, which comes \
+             with it, tells whether they came; kernels refuse it with data=ordered",
+            "Documentation/admin-guide/ext4.rst; the refusal: fs/ext4/super.c",
         ),
     ),
     mounted(
@@ -134,7 +141,7 @@ pub(super) const MODES: &[Mode] = &[
         "commit-1",
         "commit=1",
         all(
-            "a transaction is at most a second old; nothing else changes",
+            "the running transaction is at most a second old; nothing else changes",
             EXT4,
         ),
     ),
@@ -142,7 +149,7 @@ pub(super) const MODES: &[Mode] = &[
         "fast_commit",
         &["-O", "fast_commit"],
         all(
-            "fsync writes a shorter record of what changed, and promises the same",
+            "with data=ordered, only the least that rebuilds the metadata is logged; fsync promises the same",
             JOURNAL,
         ),
     ),
@@ -153,9 +160,9 @@ pub(super) const MODES: &[Mode] = &[
             &["-O", "^has_journal"],
             Guarantee {
                 covers: Covers::Nothing,
-                says: "nothing orders metadata: the filesystem must be checked and repaired before it is used again, \
-                       which coldcut does not do for the kernel",
-                source: MAN,
+                says: "no journal keeps metadata consistent over a crash. e2fsck -f -y repairs it before the mount, as a \
+                       boot does, and what was synced is looked for",
+                source: "ext4(5), has_journal; e2fsck(8); fsync(2)",
             },
         )
     },
@@ -163,16 +170,17 @@ pub(super) const MODES: &[Mode] = &[
         "inline_data",
         &["-O", "inline_data"],
         all(
-            "the data of small files is metadata of their inodes, and is journalled with them",
-            MAN,
+            "the data of small files is in their inodes; of larger ones, data=ordered orders it before the commit",
+            FEATURE,
         ),
     ),
     made(
         "bigalloc",
         &["-O", "bigalloc"],
         all(
-            "blocks are allocated in clusters; the order of data and commit stays",
-            MAN,
+            "blocks are allocated in clusters; the order of data and commit stays. ext4(5) warns of bugs, and that it may \
+             clash with delayed allocation",
+            FEATURE,
         ),
     ),
     made(
@@ -180,7 +188,7 @@ pub(super) const MODES: &[Mode] = &[
         &["-O", "^extent,^64bit"],
         all(
             "blocks are mapped as in ext3; the order of data and commit stays",
-            MAN,
+            FEATURE,
         ),
     ),
     made(
@@ -188,7 +196,7 @@ pub(super) const MODES: &[Mode] = &[
         &["-b", "1024"],
         all(
             "blocks are smaller than pages; the order of data and commit stays",
-            MAN,
+            FEATURE,
         ),
     ),
     made(
@@ -196,7 +204,7 @@ pub(super) const MODES: &[Mode] = &[
         &["-O", "^metadata_csum"],
         all(
             "metadata carries no checksums; the order of data and commit stays",
-            MAN,
+            FEATURE,
         ),
     ),
     made(

@@ -1,7 +1,7 @@
 //! The modes in which a filesystem can be made and mounted, what each of them promises, and scenarios in them.
 //!
 //! A mode's promises say which of a scenario's expectations are judged in it: a filesystem is held to its documentation
-//! and to nothing else. A mode that promises nothing is listed, with the reason, and not run.
+//! and to nothing else. A mode that promises nothing is run and observed: what is seen is reported, and not judged.
 
 mod apply;
 mod ext4;
@@ -54,7 +54,7 @@ pub enum Covers {
     All,
     /// All but what a file's blocks held before they were its own: `no_foreign_data`, and what was never made durable.
     NotFreshBlocks,
-    /// None.
+    /// None: what was made durable is looked for, and what is found is only observed.
     Nothing,
 }
 

@@ -98,6 +98,9 @@ pub(crate) struct FilesystemDoc {
     /// Generic mount flags.
     #[schemars(with = "Option<Vec<super::model::MountFlag>>")]
     pub(crate) flags: Option<Vec<At<String>>>,
+    /// After the power cut, before the mount, let e2fsck repair it (`e2fsck -f -y`), as a boot does where there is no
+    /// journal; false when not given.
+    pub(crate) repair: Option<At<bool>>,
 }
 
 /// How a recording stops.
@@ -121,6 +124,8 @@ pub(crate) enum OutcomeDoc {
     Holds,
     /// A documented hazard: exactly these kinds of violation are seen.
     Violates(OneOrMany<ViolationKind>),
+    /// Nothing is promised: what is seen is reported and not judged.
+    Observed,
     /// What differs from kernel to kernel, by ranges of series: `..6.1`, `6.12`, `6.13..6.18`, `7.0..`.
     Kernels(Named<Box<At<OutcomeDoc>>>),
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at::At;
-use super::live_doc::{ContrastDoc, LoggedDoc, MeasureDoc, ReturnedDoc, ShowsDoc};
+use super::live_doc::{AssumeDoc, ContrastDoc, LoggedDoc, MeasureDoc, ReturnedDoc, ShowsDoc};
 use super::names::{Content, Label, Path};
 use super::units::{Mode, Size};
 
@@ -40,6 +40,9 @@ pub(crate) enum ExpectDoc {
     DmesgFree(At<Vec<String>>),
     /// Live: a measured number lies within bounds.
     Measure(MeasureDoc),
+    /// Live: what the rest is about came to pass at all, as a measured number shows. Where it did not, the cell is
+    /// inconclusive.
+    Assume(AssumeDoc),
     /// Live: a hazard does not show in one arm while a control in the same guest stays quiet.
     Contrast(ContrastDoc),
     /// Live: what a `read` step returned, each time.

@@ -176,6 +176,7 @@ impl Lowering<'_> {
                 }
             }
             ExpectDoc::Measure(_)
+            | ExpectDoc::Assume(_)
             | ExpectDoc::Contrast(_)
             | ExpectDoc::Returned(_)
             | ExpectDoc::Shows(_)

@@ -23,6 +23,7 @@ pub(crate) fn merge(base: &FilesystemDoc, over: &FilesystemDoc) -> FilesystemDoc
             .or_else(|| base.image.clone().filter(|_| !make)),
         mount: over.mount.clone().or_else(|| base.mount.clone()),
         flags: over.flags.clone().or_else(|| base.flags.clone()),
+        repair: over.repair.clone().or_else(|| base.repair.clone()),
     }
 }
 
@@ -32,11 +33,19 @@ pub(crate) fn lower(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<Files
     let source = source(doc, fstype, at, sink);
     let flags = flags(doc, sink);
     let mount = doc.mount.as_ref().map_or(Some(String::new()), |m| mount(m, sink));
+    let repair = doc.repair.as_ref().filter(|repair| repair.value);
+    if let (Some(repair), Some(FsType::Xfs | FsType::Btrfs | FsType::F2fs)) = (repair, fstype) {
+        let message =
+            "`repair` is for ext2, ext3 and ext4: others recover by themselves when they are mounted";
+        sink.push(Problem::new(&repair.span, message));
+        return None;
+    }
     Some(Filesystem {
         fstype: fstype?,
         source: source?,
         mount: mount?,
         flags: flags?,
+        repair: repair.is_some(),
     })
 }
 

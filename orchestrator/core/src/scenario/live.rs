@@ -40,6 +40,11 @@ pub(crate) fn check(
             let kind = d.kind.unwrap_or(ViolationKind::Measure);
             LiveCheck::Measure { metric, bound, kind }
         }
+        ExpectDoc::Assume(d) => {
+            let (metric, bound) =
+                live.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
+            LiveCheck::Assume { metric, bound }
+        }
         ExpectDoc::Contrast(d) => {
             let [hazard, control] = [&d.hazard, &d.control].map(|arm| {
                 let bound = [arm.is.as_ref(), arm.at_least.as_ref(), arm.at_most.as_ref()];

@@ -25,6 +25,20 @@ pub(crate) struct MeasureDoc {
     pub(crate) kind: Option<ViolationKind>,
 }
 
+/// Options of `assume`: `of`, and where it must lie for the rest to mean anything.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AssumeDoc {
+    /// The number: `LABEL.FIGURE` or `LABEL.SERIES.STATISTIC`, such as `asleep.found`.
+    pub(crate) of: At<String>,
+    /// Exactly this.
+    pub(crate) is: Option<At<LimitDoc>>,
+    /// This or more.
+    pub(crate) at_least: Option<At<LimitDoc>>,
+    /// This or less.
+    pub(crate) at_most: Option<At<LimitDoc>>,
+}
+
 /// A number to compare with: a value, or another measured number with a factor.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

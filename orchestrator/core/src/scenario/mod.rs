@@ -4,7 +4,9 @@
 //! [`de`]) → [`resolve`] (variants put together), [`filesystem`], [`steps`], [`expects`] (each part checked and
 //! lowered) → [`model`] (what it means). Whatever is wrong goes to one sink and is shown at once by [`error`].
 
+mod args;
 mod at;
+mod check_model;
 mod contents;
 mod de;
 mod device_doc;

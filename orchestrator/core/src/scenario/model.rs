@@ -1,11 +1,11 @@
 //! What a valid scenario means: everything resolved, checked and ready to run.
 
-use coldcut_wire::{ContentName, EntryKind, ExecSpec, Op};
+use coldcut_wire::{ContentName, ExecSpec, Op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::check_model::{Accept, Check, SizeRule, Wanted};
 pub use super::device_model::{DeviceAction, DeviceSpec};
-use crate::live::LiveCheck;
 use crate::mark::StepName;
 use crate::verdict::Outcome;
 
@@ -61,6 +61,10 @@ pub struct Filesystem {
     pub mount: String,
     /// Generic mount flags.
     pub flags: Vec<MountFlag>,
+    /// Whether its checker repairs it after the power cut and before it is mounted, as a boot does: what has no journal
+    /// is not consistent without that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
 }
 
 /// Where a filesystem comes from.
@@ -237,7 +241,8 @@ pub enum Action {
     Join {
         /// Which task.
         task: String,
-        /// How long at most, in milliseconds; longer makes the cell Inconclusive.
+        /// How long at most, in milliseconds; longer is ETIMEDOUT, which makes the cell Inconclusive unless the step
+        /// must fail so.
         within_ms: u64,
     },
     /// Controls the disk under test.
@@ -310,131 +315,6 @@ pub enum Moment {
     Line(String),
 }
 
-/// What must hold. Paths are relative to the root, without a leading slash; the root is empty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-#[allow(missing_docs)] // ExpectDoc describes them
-pub enum Check {
-    Content {
-        path: String,
-        accept: Accept,
-        or_absent: bool,
-    },
-    Exists {
-        path: String,
-        kind: Option<EntryKind>,
-        target: Option<String>,
-    },
-    Absent {
-        path: String,
-    },
-    Size {
-        path: String,
-        accept: SizeRule,
-        or_absent: bool,
-    },
-    Listing {
-        path: String,
-        is: Option<Vec<String>>,
-        contains: Vec<String>,
-        excludes: Vec<String>,
-    },
-    Attributes {
-        path: String,
-        mode: Option<u32>,
-        uid: Option<u32>,
-        gid: Option<u32>,
-        nlink: Option<u32>,
-    },
-    Xattr {
-        path: String,
-        name: String,
-        /// `None`: it must not be there.
-        value: Option<String>,
-    },
-    NoForeignData {
-        /// `None`: every regular file.
-        path: Option<String>,
-    },
-    NoOldData {
-        path: String,
-        than: ContentName,
-    },
-    Mounts {
-        required: bool,
-    },
-    FsckClean,
-    DmesgFree {
-        texts: Vec<String>,
-    },
-    /// About what happened while the workload ran, whatever was found after a crash.
-    Live(LiveCheck),
-}
-
-impl Check {
-    /// Whether it is about what a path holds, or about what was measured. Only such checks are obligations: a
-    /// filesystem that merely mounts may have lost everything.
-    pub fn on_path(&self) -> bool {
-        !matches!(
-            self,
-            Self::Mounts { .. } | Self::FsckClean | Self::DmesgFree { .. }
-        )
-    }
-
-    /// Whether it is judged once, from what was measured while the workload ran.
-    pub fn is_live(&self) -> bool {
-        matches!(self, Self::Live(_))
-    }
-}
-
-/// Which contents are accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Accept {
-    /// The whole file is one of these.
-    Whole(Vec<Wanted>),
-    /// This range (first byte, bytes) is one of these, wherever the file ends.
-    Range {
-        /// First byte.
-        offset: u64,
-        /// Bytes.
-        len: u64,
-        /// `None` is zeros.
-        contents: Vec<Option<ContentName>>,
-    },
-    /// Every byte of this range is from one of these, each in its place.
-    Mix {
-        /// First byte.
-        offset: u64,
-        /// Bytes.
-        len: u64,
-        /// Whether the file must end with the range.
-        whole: bool,
-        /// `None` is zeros.
-        contents: Vec<Option<ContentName>>,
-    },
-}
-
-/// A whole file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Wanted {
-    /// `None` is zeros.
-    pub content: Option<ContentName>,
-    /// The file's size.
-    pub len: u64,
-}
-
-/// Which sizes are accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SizeRule {
-    /// One of these.
-    OneOf(Vec<u64>),
-    /// From the first to the second, both included.
-    Between(u64, u64),
-}
-
 impl Scenario {
     /// Its variants, in the order of the text; at least one.
     pub fn variants(&self) -> &[Variant] {
@@ -484,6 +364,12 @@ impl Variant {
     /// Whether it has no crash states: its verdict comes from live checks alone.
     pub fn is_live(&self) -> bool {
         self.crash.is_none()
+    }
+
+    /// Whether any of its steps waits for the journal.
+    pub fn waits_for_commits(&self) -> bool {
+        self.steps()
+            .any(|step| matches!(step.action, Action::Op(Op::Commit { .. })))
     }
 
     /// Whether any expectation asks for the filesystem checker.

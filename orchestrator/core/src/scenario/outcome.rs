@@ -10,6 +10,7 @@ use crate::verdict::Outcome;
 pub(super) fn lower(doc: &OutcomeDoc, at: &Span, sink: &Sink) -> Option<Outcome> {
     match doc {
         OutcomeDoc::Holds => Some(Outcome::Holds),
+        OutcomeDoc::Observed => Some(Outcome::Observed),
         OutcomeDoc::Violates(kinds) if kinds.0.is_empty() => {
             sink.push(Problem::new(at, "`violates` needs at least one kind"));
             None

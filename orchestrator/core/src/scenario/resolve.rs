@@ -234,7 +234,8 @@ impl Whole<'_> {
         let filesystem = self.filesystem(own, overridden("filesystem"), &absent, sink);
         let empty = Vec::new();
         let setup = own.setup.as_ref().or(self.base.setup.as_ref());
-        let workload = own.workload.as_ref().or(self.base.workload.as_ref());
+        let workload_part = own.workload.as_ref().or(self.base.workload.as_ref());
+        let workload = workload_part;
         let given = [setup, workload].into_iter().flatten();
         let (read, entries) = given.fold((true, 0), |(r, n), p| {
             (r && p.whole, n + StepEntry::count(&p.value))
@@ -265,6 +266,7 @@ impl Whole<'_> {
             source: model::FsSource::Image(String::new()),
             mount: String::new(),
             flags: Vec::new(),
+            repair: false,
         };
         let whole = read && model::flatten(&setup).chain(model::flatten(&workload)).count() == entries;
         let complete = filesystem.is_some() && expect.is_some();
@@ -290,6 +292,15 @@ impl Whole<'_> {
                 .or_else(|| self.base.outcome.clone())
                 .unwrap_or(Outcome::Holds),
         };
+        let journals = matches!(variant.filesystem.fstype, FsType::Ext4 | FsType::Ext3);
+        if let (true, Some(part)) = (
+            variant.waits_for_commits() && !journals && complete,
+            workload_part,
+        ) {
+            let fs = variant.filesystem.fstype.name();
+            let message = format!("`commit` waits for the journal of ext3 and ext4, which {fs} has not");
+            sink.push(Problem::new(&part.span, message));
+        }
         let known = variant.contents();
         name_contents(&mut variant.workload, &known);
         if whole {

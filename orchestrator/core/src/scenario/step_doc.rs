@@ -69,6 +69,9 @@ pub(crate) enum StepDoc {
     Mark(At<Label>),
     /// Sleep in the guest.
     Sleep(At<Millis>),
+    /// Wait, at most so long, until the journal (of ext3 or ext4) has committed what the steps before did; causes no
+    /// commit. It fails with ETIMEDOUT when it has not.
+    Commit(At<Millis>),
     /// Write to `/proc/sys/vm/drop_caches`: 1 page cache, 2 slab, 3 both.
     DropCaches(At<u8>),
     /// Set a kernel parameter.
@@ -142,7 +145,8 @@ pub(crate) struct StartDoc {
 pub(crate) struct JoinDoc {
     /// The task.
     pub(crate) task: At<Label>,
-    /// How long to wait at most, after which the cell is inconclusive; 2min when not given.
+    /// How long to wait at most, after which the cell is inconclusive; 2min when not given. With `errno: ETIMEDOUT` the
+    /// task must still run then, and be joined again later.
     pub(crate) within: Option<At<Millis>>,
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_wire::{
-    ContentName, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
-};
+use coldcut_wire::{ContentName, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags};
 
+use super::args::{fallocate_mode, xattr_name};
 use super::at::At;
 use super::device_steps::Rules;
 use super::entry::StepEntry;
@@ -13,7 +12,7 @@ use super::error::{Problem, Sink, Span, line_of};
 use super::model::{Action, Programs, Step};
 use super::names::{Content, HANDLE, Target};
 use super::step_doc::{
-    FallocateModeDoc, FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc, WriteDoc,
+    FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc, WriteDoc,
 };
 use super::tasks::Tasks;
 use super::units::{Millis, Size, show_size};
@@ -266,6 +265,7 @@ impl<'a> Lowering<'a> {
             StepDoc::Sleep(millis) => Op::Sleep {
                 millis: bounded(millis)?,
             },
+            StepDoc::Commit(within) => self.commit(within, &entry.key.span)?,
             StepDoc::DropCaches(what) => match what.value {
                 1..=3 => Op::DropCaches { what: what.value },
                 other => {
@@ -439,19 +439,6 @@ pub(super) fn only_writes(flags: &[FlagDoc], at: &Span) -> Result<(), Box<Proble
     Ok(())
 }
 
-fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {
-    match mode {
-        None | Some(FallocateModeDoc::Allocate) => FallocateMode::Allocate,
-        Some(FallocateModeDoc::KeepSize) => FallocateMode::KeepSize,
-        Some(FallocateModeDoc::PunchHole) => FallocateMode::PunchHole,
-        Some(FallocateModeDoc::ZeroRange) => FallocateMode::ZeroRange,
-        Some(FallocateModeDoc::ZeroRangeKeepSize) => FallocateMode::ZeroRangeKeepSize,
-        Some(FallocateModeDoc::CollapseRange) => FallocateMode::CollapseRange,
-        Some(FallocateModeDoc::InsertRange) => FallocateMode::InsertRange,
-        Some(FallocateModeDoc::UnshareRange) => FallocateMode::UnshareRange,
-    }
-}
-
 pub(super) fn nonzero(len: &At<Size>) -> Result<u64, Box<Problem>> {
     match len.value.0 {
         0 => Err(Problem::new(&len.span, "`len` must be more than 0 bytes").into()),
@@ -488,21 +475,4 @@ pub(crate) fn bounded(millis: &At<Millis>) -> Result<u64, Box<Problem>> {
         return Err(Problem::new(&millis.span, "at most 60min").into());
     }
     Ok(millis.value.0)
-}
-
-fn xattr_name(name: &At<String>) -> Result<String, Box<Problem>> {
-    const SPACES: [&str; 4] = ["user.", "trusted.", "security.", "system."];
-    if SPACES
-        .iter()
-        .any(|space| name.value.len() > space.len() && name.value.starts_with(space))
-    {
-        return Ok(name.value.clone());
-    }
-    let message = format!(
-        "expected an attribute's name with its namespace, found `{}`",
-        name.value
-    );
-    Err(Problem::new(&name.span, message)
-        .help(format!("such as `user.{}`", name.value))
-        .into())
 }

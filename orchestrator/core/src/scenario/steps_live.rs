@@ -4,7 +4,7 @@ use coldcut_wire::{Op, Transfer};
 
 use super::at::At;
 use super::entry::StepEntry;
-use super::error::Problem;
+use super::error::{Problem, Span};
 use super::names::{HANDLE, Label, Target};
 use super::step_live_doc::{
     BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
@@ -132,6 +132,16 @@ impl Lowering<'_> {
             self.sink
                 .push(problem.help(format!("add `- collect: {name}` where it is to end")));
         }
+    }
+
+    pub(super) fn commit(&self, within: &At<Millis>, key: &Span) -> Lowered<Op> {
+        if !self.recorded {
+            let message = "`commit` belongs into `workload`: the setup ends with an unmount, which commits";
+            return Err(Problem::new(key, message).into());
+        }
+        Ok(Op::Commit {
+            within_ms: bounded(within)?,
+        })
     }
 
     pub(super) fn observe(&self, doc: &ObserveDoc) -> Lowered<Op> {

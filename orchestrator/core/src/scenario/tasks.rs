@@ -41,6 +41,9 @@ enum State {
     Left,
 }
 
+/// ETIMEDOUT on Linux (asm-generic/errno.h).
+const TIMED_OUT: i32 = 110;
+
 type Lowered = Result<Action, Box<Problem>>;
 
 impl Tasks {
@@ -99,6 +102,10 @@ impl Lowering<'_> {
             let message = format!("`{}` makes no system call that could fail", entry.key.value);
             return Err(Problem::new(&errno.span, message).into());
         }
+        self.not_inside(entry)
+    }
+
+    fn not_inside(&self, entry: &StepEntry) -> Result<(), Box<Problem>> {
         if self.tasks.inside {
             let message = format!("a task's steps cannot `{}` tasks", entry.key.value);
             return Err(Problem::new(&entry.key.span, message).into());
@@ -153,6 +160,23 @@ impl Lowering<'_> {
     }
 
     pub(super) fn join(&mut self, doc: &JoinDoc, entry: &StepEntry) -> Lowered {
+        if let Some(errno) = &entry.errno {
+            self.not_inside(entry)?;
+            // The task is still under way after it.
+            if errno.value.0.is_none_or(|e| e.0 != TIMED_OUT) {
+                let message = "`join` can only fail with ETIMEDOUT: the task still runs";
+                return Err(Problem::new(&errno.span, message).into());
+            }
+            let Some(within) = &doc.within else {
+                let message = "say how long the task must still run: `join: {task: …, within: 5s}`";
+                return Err(Problem::new(&doc.task.span, message).into());
+            };
+            self.tasks.running(&doc.task)?;
+            return Ok(Action::Join {
+                task: doc.task.value.0.clone(),
+                within_ms: bounded(within)?,
+            });
+        }
         self.outside(entry)?;
         let within_ms = doc.within.as_ref().map_or(Ok(WITHIN_MS), bounded)?;
         let task = self.end(&doc.task, State::Joined)?;

@@ -86,5 +86,6 @@ pub(crate) fn recovery(entries: Vec<TreeEntry>) -> Recovery {
         unmount_error: None,
         dmesg: Vec::new(),
         fsck: None,
+        repaired: None,
     }
 }

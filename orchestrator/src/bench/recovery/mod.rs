@@ -26,6 +26,7 @@ use crate::run::lab::Lab;
 use crate::run::record::{RecordJob, mount_of, record};
 use crate::run::recorded::LoadedRecording;
 use crate::run::recover::{Machines, RecoverJob, Recoverer as _, Screener as _};
+use crate::run::refused::Refused;
 use crate::run::templates::Templates;
 use crate::run::tiers::Policy;
 use crate::run::timings::Timings;
@@ -100,6 +101,7 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
         kernel: &options.kernel,
         home: &dir,
         dir: &cell,
+        refused: &Refused::new(),
     };
     record(&warm, &job, &Timings::default()).await?;
     let recording = LoadedRecording::load(&cell)?;

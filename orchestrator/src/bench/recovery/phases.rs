@@ -31,7 +31,7 @@ pub(super) async fn of(lab: &Lab, jobs: &[RecoverJob]) -> Result<Phases, Unknown
             last = now;
         };
         let [disk, start, wake, examine, end] = &mut sums;
-        let (spec, device) = prepare(lab, job)?;
+        let (spec, device) = prepare(lab, job, &job.image)?;
         lap(disk);
         let machine = lab.restored(&spec, &job.console).await?;
         lap(start);

@@ -65,6 +65,7 @@ fn recovery(tree: usize, trust: Trust) -> Recovery {
         unmount_error: None,
         dmesg: Vec::new(),
         fsck: None,
+        repaired: None,
     }
 }
 
