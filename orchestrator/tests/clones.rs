@@ -143,7 +143,7 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
             tap: None,
         };
         let initrd = lab.initrd(&kernel, "ext4", None).unwrap();
-        let spec = lab.spec(&kernel, initrd, Some(disk));
+        let spec = lab.spec(&kernel, initrd, Some(disk)).unwrap();
         let (machine, trust) = lab.fresh(&spec, &dir.path().join("leaky.log")).await.unwrap();
         assert_eq!(trust, Trust::Fresh);
         let session = Session::new(&machine, lab.limits);
@@ -195,7 +195,7 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
                 tap: None,
             };
             let initrd = lab.initrd(&kernel, "ext4", None).unwrap();
-            let spec = lab.spec(&kernel, initrd, Some(disk));
+            let spec = lab.spec(&kernel, initrd, Some(disk)).unwrap();
             (
                 device,
                 lab.fresh(&spec, &dir.path().join("c.log")).await.unwrap().0,

@@ -10,9 +10,7 @@ use std::process::Output;
 use coldcut::report::{Summary, render_junit, render_markdown};
 use coldcut::results::{MergeError, Part, RunInfo, ScenarioInfo, ShardInfo, load_result, load_run, merge};
 use coldcut_core::event::Phase;
-use coldcut_core::result::{
-    CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult, StateCounts, Violation,
-};
+use coldcut_core::result::{CellRef, CellResult, KernelRef, RunResult, StateCounts, Violation, format_of};
 use coldcut_core::rounds::round_id;
 use coldcut_core::shard::Shard;
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
@@ -23,6 +21,7 @@ fn cell_ref(variant: &str, kernel: &str) -> CellRef {
         scenario: "rename".into(),
         variant: variant.into(),
         kernel: kernel.into(),
+        recovered_on: None,
     }
 }
 
@@ -44,6 +43,7 @@ fn result(cell: CellRef, declared: &Outcome, verdict: Verdict) -> CellResult {
             release: format!("{}.1-amd64", cell.kernel),
             digest: "0123".into(),
         },
+        recovered_on: None,
         cell,
         filesystem: "ext4".into(),
         mount: String::new(),
@@ -69,6 +69,7 @@ fn result(cell: CellRef, declared: &Outcome, verdict: Verdict) -> CellResult {
             .collect(),
         measured: Vec::new(),
         notes: Vec::new(),
+        doubted: false,
         millis: BTreeMap::from([(Phase::Recover, 1500)]),
     }
 }
@@ -139,7 +140,7 @@ fn info(run: &str, cells: &[CellRef], shard: Option<ShardInfo>) -> RunInfo {
         }
     }
     RunInfo {
-        format: RESULT_FORMAT,
+        format: format_of(cells),
         run: run.into(),
         coldcut: "0.1.0".into(),
         qemu: "10".into(),

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use coldcut_core::bisect::{Aim, Aspect, Behaviour, By, Flakiness, Sequential, Side};
 use coldcut_core::diff::Recording;
+use coldcut_core::scenario::SAME;
 use coldcut_core::verdict::Verdict;
 
 use super::ResultsArg;
@@ -265,6 +266,8 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
         every_change: args.every_change,
     };
     let variants = [drive.question.variant.clone()];
+    // A search is about one kernel at a time, which also recovers what it recorded.
+    let one_kernel = vec![SAME.to_owned()];
     let conclusion = drive
         .run(
             |line| println!("{line}"),
@@ -277,6 +280,8 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
                             files: vec![Arc::clone(&file)],
                             kernels: vec![(candidate.name.clone(), Arc::new(*kernel))],
                             variants: &variants,
+                            recover_on: Some(&one_kernel),
+                            store: &store,
                             seed: args.seed,
                             policy: args.trust.policy(),
                             machines: &args.machines,

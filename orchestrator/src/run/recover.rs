@@ -202,7 +202,7 @@ pub(crate) fn prepare(lab: &Lab, job: &RecoverJob) -> Result<(MachineSpec, Devic
         physical_block_size: ATOMIC_UNIT,
         tap: None,
     };
-    Ok((lab.spec(&job.kernel, initrd, Some(disk)), device))
+    Ok((lab.spec(&job.kernel, initrd, Some(disk))?, device))
 }
 
 /// What the guest sees, unless the disk breaks first.
