@@ -71,8 +71,8 @@ pub(super) struct BisectArgs {
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "kinds",
           conflicts_with = "first_good")]
     until_different: Option<What>,
-    /// With --until-different: find every change; the newest kernel of each series is tested, and where two in a row
-    /// differ the changes between them are searched
+    /// With --until-different: find every change; the oldest and the newest kernel of each series are tested, and where
+    /// two in a row differ the changes between them are searched
     #[arg(long, requires = "until_different")]
     every_change: bool,
     /// What makes a kernel good or bad

@@ -122,7 +122,10 @@ impl Batch<'_> {
             // Two names may mean one kernel.
             if !all.iter().any(|(_, known)| known.digest() == kernel.digest()) {
                 let same = kernel.digest() == recorded.digest();
-                all.push(((!same).then(|| spec.clone()), kernel));
+                // A kernel that also records in this run is called what it is called there.
+                let known = self.kernels.iter().find(|(_, k)| k.digest() == kernel.digest());
+                let name = known.map_or(spec, |(name, _)| name);
+                all.push(((!same).then(|| name.clone()), kernel));
             }
         }
         if all.is_empty() {

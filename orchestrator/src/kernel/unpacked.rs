@@ -15,6 +15,7 @@ use super::entry::Kernel;
 use super::error::StoreError;
 use super::manifest::FileRecord;
 use super::staging::write_durably;
+use super::store::is_entry;
 
 /// The file's name in an entry.
 pub const VMLINUX: &str = "vmlinux";
@@ -102,7 +103,12 @@ pub(super) fn prune(kernels: &Path, keep: u64, own: Option<&Path>) {
         return;
     };
     let mut all: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-    for dir in entries.flatten().map(|entry| entry.path()) {
+    // Those that are being made are locked by their makers, who may be waiting for us.
+    for dir in entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|dir| is_entry(dir))
+    {
         // What cannot be read is not ours to touch. The kernel goes at once, and its lock with it.
         let made = matches!(Kernel::load(&dir), Ok(Some(kernel)) if kernel.made_vmlinux().is_some());
         if made && let Ok(meta) = fs::metadata(dir.join(VMLINUX)) {
