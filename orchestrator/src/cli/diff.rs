@@ -219,20 +219,17 @@ fn pairs<'c>(left: &'c [Cell], right: Option<&'c [Cell]>) -> Vec<(&'c Cell, &'c 
     };
     let mut out = Vec::new();
     for (place, a) in left.iter().enumerate() {
-        match right {
-            Some(right) => {
-                let of: Vec<&Cell> = right.iter().filter(|b| same(a, b)).collect();
-                let kernels = |cell: &Cell| (cell.release.clone(), cell.recovered.clone());
-                match of.iter().find(|b| kernels(b) == kernels(a)) {
-                    Some(b) if of.len() > 1 => out.push((a, *b)),
-                    _ => out.extend(of.into_iter().map(|b| (a, b))),
-                }
+        if let Some(right) = right {
+            let of: Vec<&Cell> = right.iter().filter(|b| same(a, b)).collect();
+            let kernels = |cell: &Cell| (cell.release.clone(), cell.recovered.clone());
+            match of.iter().find(|b| kernels(b) == kernels(a)) {
+                Some(b) if of.len() > 1 => out.push((a, *b)),
+                _ => out.extend(of.into_iter().map(|b| (a, b))),
             }
-            None => {
-                let mut earlier = left[..place].iter().filter(|b| same(a, b));
-                let first = earlier.clone().next();
-                out.extend(earlier.find(|b| b.same_recording(a)).or(first).map(|b| (b, a)));
-            }
+        } else {
+            let mut earlier = left[..place].iter().filter(|b| same(a, b));
+            let first = earlier.clone().next();
+            out.extend(earlier.find(|b| b.same_recording(a)).or(first).map(|b| (b, a)));
         }
     }
     out

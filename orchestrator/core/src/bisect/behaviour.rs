@@ -108,12 +108,11 @@ impl Behaviour {
         let as_declared = self.standing == Standing::AsDeclared;
         match (by, &self.verdict) {
             (_, Verdict::Inconclusive { .. }) => Quality::Untestable,
-            (By::Verdict, Verdict::Violation { .. }) => Quality::Bad,
             (_, Verdict::Pass) if self.partial => Quality::Untestable,
             (By::Verdict, Verdict::Pass) => Quality::Good,
             (By::Declared, _) if self.standing == Standing::Inconclusive => Quality::Untestable,
             (By::Declared, _) if as_declared => Quality::Good,
-            (By::Declared, _) => Quality::Bad,
+            (By::Verdict, Verdict::Violation { .. }) | (By::Declared, _) => Quality::Bad,
         }
     }
 
