@@ -246,12 +246,20 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
     };
     let count = question.line.len();
     let (test, caution) = args.care.test(count, aim)?;
+    let effort = if args.every_change {
+        format!(
+            "the oldest and the newest of {} series first, and what is between them where they differ",
+            line::series_ends(&question.line).len()
+        )
+    } else {
+        let most = (count - 1).next_power_of_two().ilog2() + 2;
+        format!("at most {most} to test when nothing is flaky or untestable")
+    };
     println!(
-        "{} kernels from {} to {}: at most {} to test when nothing is flaky or untestable; {}",
+        "{} kernels from {} to {}: {effort}; {}",
         count,
         question.line[0].describe(),
         question.line[count - 1].describe(),
-        (count - 1).next_power_of_two().ilog2() + 2,
         journal.path().display()
     );
     if let Some(caution) = caution {
