@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use coldcut::report::{Summary, render_junit, render_markdown};
+use coldcut::report::{Summary, render_junit, render_markdown, render_run};
 use coldcut::results::{MergeError, Part, RunInfo, ScenarioInfo, ShardInfo, load_result, load_run, merge};
 use coldcut_core::event::Phase;
 use coldcut_core::result::{CellRef, CellResult, KernelRef, RunResult, StateCounts, Violation, format_of};
@@ -110,6 +110,48 @@ fn junit_has_a_case_for_each_cell_and_fails_what_is_not_as_declared() {
 fn markdown_is_the_grid() {
     insta::assert_snapshot!(render_markdown(&summary()));
     insta::assert_snapshot!(render_markdown(&Summary::new("empty", &[], Vec::new())));
+}
+
+#[test]
+fn what_another_kernel_recovered_is_a_cell_of_its_own() {
+    let mut elsewhere = cell_ref("control", "6.12");
+    elsewhere.id.push_str(".on-6.1");
+    elsewhere.recovered_on = Some("6.1".into());
+    let here = cell_ref("control", "6.12");
+    let planned = [here.clone(), elsewhere.clone()];
+    let mut there = result(elsewhere, &hazard(), violates());
+    there.recovered_on = Some(KernelRef {
+        name: "6.1".into(),
+        release: "6.1.9-amd64".into(),
+        digest: "4567".into(),
+    });
+    let cells = vec![result(here, &Outcome::Holds, Verdict::Pass), there];
+    let summary = Summary::new("run-1", &planned, cells.clone());
+    // They are not two rounds of one cell, whose verdicts would contradict each other.
+    assert_eq!(
+        (summary.result.totals.as_declared, summary.result.flaky.len()),
+        (2, 0)
+    );
+    let markdown = render_markdown(&summary);
+    assert!(
+        markdown.contains("| 6.12 | 6.12 → 6.1 |") && markdown.contains("| holds | violates size |"),
+        "{markdown}"
+    );
+    let xml = render_junit(&summary);
+    assert!(
+        xml.contains("control on 6.12 → 6.1") && xml.contains("recovered on 6.1.9-amd64 (4567)"),
+        "{xml}"
+    );
+    let table = render_run(&summary.result);
+    assert!(table.contains("recovered on 6.12  recovered on 6.1"), "{table}");
+    let part = Part {
+        dir: PathBuf::new(),
+        info: info("run-1", &planned, None),
+        result: Some(RunResult::new("run-1", cells)),
+    };
+    let merged = merge(&[part]).unwrap();
+    assert_eq!((merged.info.format, merged.cells.len()), (2, 2));
+    assert!(merged.cells.iter().all(|(.., result)| result.is_some()));
 }
 
 /// A run's directory as `coldcut run` leaves it.
