@@ -12,7 +12,6 @@ mod boot;
 mod bytes;
 mod classify;
 mod clock;
-mod disks;
 mod dmesg;
 mod exec;
 mod failure;

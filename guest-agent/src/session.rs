@@ -16,7 +16,8 @@ use crate::found::Found;
 use crate::mount::Mounted;
 use crate::place::Handles;
 use crate::serve::{Role, Sender};
-use crate::{disks, exec, mount, ops, wake, walk};
+use crate::wake::Waking;
+use crate::{exec, mount, ops, walk};
 
 /// The lanes' shared state.
 pub(crate) struct Session {
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     mounting: Mutex<()>,
     handles: Mutex<Handles>,
     kernel_log: Mutex<KernelLog>,
+    /// What waking takes, once the guest is ready to be saved.
+    waking: Mutex<Option<Waking>>,
     /// Read while a lane has a child of its own, written while orphans are collected: a child that is not an orphan
     /// is not to be collected.
     children: RwLock<()>,
@@ -49,6 +52,7 @@ impl Session {
             mounting: Mutex::default(),
             handles: Mutex::default(),
             kernel_log: Mutex::default(),
+            waking: Mutex::default(),
             children: RwLock::default(),
             threads: [const { AtomicI32::new(0) }; LANES as usize],
             asked: [const { AtomicU32::new(0) }; LANES as usize],
@@ -150,14 +154,22 @@ impl Session {
             Request::Walk(spec) => walk::walk(self, id, &spec, sender),
             Request::Dmesg(from) => lock(&self.kernel_log).send(id, from, sender),
             Request::FlushDevice { device } => mount::flush_device(&device),
-            Request::ReleaseDisks | Request::Wake(_) if self.role == Role::Process => {
+            Request::Settle { .. } | Request::Wake(_) if self.role == Role::Process => {
                 Err(refuse("only PID 1 of a guest can be saved and woken"))
             }
-            Request::ReleaseDisks if lock(&self.mounted).is_some() => {
+            Request::Settle { .. } if lock(&self.mounted).is_some() => {
                 Err(refuse("a filesystem is still mounted"))
             }
-            Request::ReleaseDisks => disks::release(),
-            Request::Wake(spec) => wake::wake(&spec),
+            Request::Settle { disk } => {
+                *lock(&self.waking) = Some(Waking::prepare(disk.as_deref())?);
+                Ok(Done::Ok)
+            }
+            Request::Wake(spec) => {
+                let waking = lock(&self.waking).take();
+                waking
+                    .ok_or_else(|| refuse("a guest that was not made ready to be saved cannot wake"))?
+                    .wake(&spec)
+            }
             // The reader answers it; a lane never sees one.
             Request::PowerOff => Err(refuse("power-off reached a lane")),
         }

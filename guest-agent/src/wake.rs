@@ -1,12 +1,20 @@
-//! The first thing that a clone does: it gets randomness, a clock and a disk of its own.
+//! What a guest does last before it is saved, and a clone of it first: it gets randomness, a clock and a disk of its
+//! own.
+//!
+//! The disk is there all the time, without any capacity: nothing can be read of it, so nothing of it can be in memory.
+//! A clone's disk gets its capacity as a virtual disk that is resized does (virtio 1.2, section 5.2.5: a configuration
+//! change interrupt), which takes a hundredth of what probing it takes.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use coldcut_wire::{Done, Failure, WakeSpec};
 use rustix::time::{ClockId, Timespec};
 
-use crate::disks;
 use crate::failure::{Tried, refuse};
 
 /// Seeds longer than this are refused.
@@ -14,39 +22,101 @@ const LONGEST_SEED: usize = 256;
 /// `RNDADDENTROPY` and `RNDRESEEDCRNG` of linux/random.h (random(4)).
 const ADD_ENTROPY: libc::Ioctl = 0x4008_5203;
 const RESEED: libc::Ioctl = 0x5207;
+/// How long a disk may take to show its capacity.
+const CAPACITY_WAIT: Duration = Duration::from_secs(30);
+/// The unit of `size` in sysfs, whatever the disk's own block size.
+const SECTOR: u64 = 512;
 
-/// Does what `spec` says, in order: randomness first, because probing a disk may already use it.
-pub(crate) fn wake(spec: &WakeSpec) -> Result<Done, Failure> {
-    reseed(&spec.seed)?;
-    let time = Timespec {
-        tv_sec: (spec.unix_nanos / 1_000_000_000) as i64,
-        tv_nsec: (spec.unix_nanos % 1_000_000_000) as i64,
-    };
-    rustix::time::clock_settime(ClockId::Realtime, time).tried(|| "set the clock".to_owned())?;
-    if spec.take_disks {
-        disks::take()
-    } else {
-        Ok(Done::Ok)
+/// What waking takes, opened before the save: every name that a clone need not look up is time saved for each of them.
+pub(crate) struct Waking {
+    random: File,
+    /// The disk's `size` in sysfs.
+    size: Option<File>,
+}
+
+impl Waking {
+    /// Opens everything. A disk that has a capacity already is refused.
+    pub(crate) fn prepare(disk: Option<&str>) -> Result<Self, Failure> {
+        let random = File::options()
+            .write(true)
+            .open("/dev/urandom")
+            .tried(|| "open /dev/urandom".to_owned())?;
+        let size = disk.map(open_size).transpose()?;
+        if let Some(size) = &size
+            && let bytes @ 1.. = capacity(size).tried(|| "read the disk's size".to_owned())?
+        {
+            return Err(refuse(format!(
+                "the disk has {bytes} bytes already: what was read of them would be saved too"
+            )));
+        }
+        Ok(Self { random, size })
+    }
+
+    /// Does what `spec` says, in order: randomness first, because whatever comes later may use it.
+    pub(crate) fn wake(self, spec: &WakeSpec) -> Result<Done, Failure> {
+        self.reseed(&spec.seed)?;
+        let time = Timespec {
+            tv_sec: (spec.unix_nanos / 1_000_000_000) as i64,
+            tv_nsec: (spec.unix_nanos % 1_000_000_000) as i64,
+        };
+        rustix::time::clock_settime(ClockId::Realtime, time).tried(|| "set the clock".to_owned())?;
+        match (spec.capacity, &self.size) {
+            (None, _) => Ok(Done::Ok),
+            (Some(_), None) => Err(refuse("no disk was named before the guest was saved")),
+            (Some(wanted), Some(size)) => wait_capacity(size, wanted, CAPACITY_WAIT),
+        }
+    }
+
+    /// Credits the seed as entropy and makes the generator use it at once.
+    fn reseed(&self, seed: &[u8]) -> Result<(), Failure> {
+        let info = pool_info(seed)?;
+        // SAFETY: `info` is a `rand_pool_info` whose `buf_size` says how many bytes follow; the kernel only reads it.
+        let added = unsafe { libc::ioctl(self.random.as_raw_fd(), ADD_ENTROPY, info.as_ptr()) };
+        if added < 0 {
+            return Err(io::Error::last_os_error()).tried(|| "add entropy".to_owned());
+        }
+        // SAFETY: the request takes no argument.
+        if unsafe { libc::ioctl(self.random.as_raw_fd(), RESEED, 0) } < 0 {
+            return Err(io::Error::last_os_error()).tried(|| "reseed the random generator".to_owned());
+        }
+        Ok(())
     }
 }
 
-/// Credits the seed as entropy and makes the generator use it at once.
-fn reseed(seed: &[u8]) -> Result<(), Failure> {
-    let info = pool_info(seed)?;
-    let random = File::options()
-        .write(true)
-        .open("/dev/urandom")
-        .tried(|| "open /dev/urandom".to_owned())?;
-    // SAFETY: `info` is a `rand_pool_info` whose `buf_size` says how many bytes follow; the kernel only reads it.
-    let added = unsafe { libc::ioctl(random.as_raw_fd(), ADD_ENTROPY, info.as_ptr()) };
-    if added < 0 {
-        return Err(std::io::Error::last_os_error()).tried(|| "add entropy".to_owned());
+fn open_size(disk: &str) -> Result<File, Failure> {
+    if disk.is_empty() || disk.contains(['/', '\0']) || disk.starts_with('.') {
+        return Err(refuse(format!("`{disk}` is no name of a disk")));
     }
-    // SAFETY: the request takes no argument.
-    if unsafe { libc::ioctl(random.as_raw_fd(), RESEED, 0) } < 0 {
-        return Err(std::io::Error::last_os_error()).tried(|| "reseed the random generator".to_owned());
+    let path = Path::new("/sys/class/block").join(disk).join("size");
+    File::open(&path).tried(|| format!("open {}", path.display()))
+}
+
+/// Bytes that a disk has, by its `size` in sysfs.
+fn capacity(size: &File) -> io::Result<u64> {
+    let mut buffer = [0; 32];
+    let len = size.read_at(&mut buffer, 0)?;
+    std::str::from_utf8(&buffer[..len])
+        .ok()
+        .and_then(|text| text.trim().parse::<u64>().ok())
+        .and_then(|sectors| sectors.checked_mul(SECTOR))
+        .ok_or_else(|| io::Error::other("a size that is no number of sectors"))
+}
+
+fn wait_capacity(size: &File, wanted: u64, within: Duration) -> Result<Done, Failure> {
+    let start = Instant::now();
+    loop {
+        let bytes = capacity(size).tried(|| "read the disk's size".to_owned())?;
+        if bytes == wanted {
+            return Ok(Done::Ok);
+        }
+        if start.elapsed() >= within {
+            return Err(refuse(format!(
+                "the disk should have {wanted} bytes and has {bytes} after {} s",
+                within.as_secs()
+            )));
+        }
+        std::thread::sleep(Duration::from_micros(200));
     }
-    Ok(())
 }
 
 /// `struct rand_pool_info`: bits of entropy, bytes, then the bytes.
@@ -84,6 +154,35 @@ mod tests {
         );
         for bad in [0, 3, 260] {
             assert!(pool_info(&vec![0; bad]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_capacity_is_waited_for_and_not_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("size");
+        std::fs::write(&path, "0\n").unwrap();
+        let size = File::open(&path).unwrap();
+        let wait = |ms| wait_capacity(&size, 1 << 20, Duration::from_millis(ms));
+        let refused = wait(5).unwrap_err();
+        assert!(refused.what.contains("1048576"), "{refused:?}");
+        let late = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                std::thread::sleep(Duration::from_millis(20));
+                std::fs::write(path, "2048\n").unwrap();
+            }
+        });
+        wait(30_000).unwrap();
+        late.join().unwrap();
+        std::fs::write(&path, "many\n").unwrap();
+        assert!(wait(5).is_err());
+    }
+
+    #[test]
+    fn names_of_disks_stay_below_their_directory() {
+        for bad in ["", "..", "a/b", ".hidden"] {
+            assert!(open_size(bad).is_err(), "{bad}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use coldcut::device::{Device, FileImage};
 use coldcut::kernel::Store;
-use coldcut::machine::{Accel, AccelDecision, Backend, DiskSpec, Machine, Qemu};
+use coldcut::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
 use coldcut::run::lab::{Limits, machine_spec, write_initrd};
 use coldcut::run::session::{Mount, Session};
 use coldcut_core::block::ReadAt;
@@ -77,10 +77,8 @@ async fn both_logs_tell_the_same() {
     create("qemu.log");
     write_initrd(&kernel, "ext4", None, &at("initrd")).unwrap();
     let disk = DiskSpec {
-        backend: Backend::Nbd(at("disk.sock")),
-        write_cache: true,
-        physical_block_size: 4096,
         tap: Some(at("qemu.log")),
+        ..DiskSpec::nbd(at("disk.sock"), SIZE)
     };
     let tcg = AccelDecision {
         accel: Accel::Tcg,

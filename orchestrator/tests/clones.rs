@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use coldcut::device::{Device, FileImage};
 use coldcut::kernel::{Kernel, Store};
-use coldcut::machine::{Accel, AccelDecision, Backend, DiskSpec, Qemu};
+use coldcut::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
 use coldcut::report::EventSink;
 use coldcut::run::lab::Lab;
 use coldcut::run::recover::{Machines, RecoverJob, Recoverer as _, Screener as _};
 use coldcut::run::session::{Mount, Session};
 use coldcut::run::templates::Templates;
 use coldcut::scratch::Scratch;
+use coldcut_core::block::ReadAt as _;
 use coldcut_core::recovery::{Recovery, Trust};
 
 const KERNELS: [&str; 3] = ["5.10", "6.1", "6.12"];
@@ -72,6 +73,24 @@ fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
     }
 }
 
+/// A clone with this disk, which nobody has mounted yet.
+async fn clone_with(
+    lab: &Lab,
+    kernel: &Arc<Kernel>,
+    image: &Arc<FileImage>,
+    dir: &Path,
+) -> (Machine, Device) {
+    let socket = lab.fresh_path(".sock");
+    let device = Device::bind(&socket, Arc::clone(image) as _).unwrap();
+    let initrd = lab.initrd(kernel, "ext4", None).unwrap();
+    let spec = lab
+        .spec(kernel, initrd, Some(DiskSpec::nbd(socket, image.size())))
+        .unwrap();
+    let (machine, trust) = lab.fresh(&spec, &dir.join("clone.log")).await.unwrap();
+    assert_eq!(trust, Trust::Fresh);
+    (machine, device)
+}
+
 fn names(recovery: &Recovery) -> Vec<String> {
     assert!(recovery.mount_error.is_none(), "{recovery:?}");
     let names = recovery
@@ -87,7 +106,7 @@ async fn a_clone_knows_its_own_disk_only_whatever_its_size() {
         let dir = tempfile::tempdir().unwrap();
         let kernel = kernel(name);
         let lab = lab(&dir.path().join("templates")).await;
-        // The template saw a disk of zeros of yet another size.
+        // The template's disk had no capacity.
         for (file, mib) in [("small", 16), ("large", 200)] {
             let image = disk(dir.path(), file, mib).await;
             let job = job(dir.path(), &kernel, &image);
@@ -134,18 +153,7 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
 
         // Without the unmount and the flush between two states, the walk does see the state before: so the rounds
         // above would have shown a leak.
-        let socket = lab.fresh_path(".sock");
-        let device = Device::bind(&socket, Arc::clone(&first) as _).unwrap();
-        let disk = DiskSpec {
-            backend: Backend::Nbd(socket),
-            write_cache: true,
-            physical_block_size: 4096,
-            tap: None,
-        };
-        let initrd = lab.initrd(&kernel, "ext4", None).unwrap();
-        let spec = lab.spec(&kernel, initrd, Some(disk)).unwrap();
-        let (machine, trust) = lab.fresh(&spec, &dir.path().join("leaky.log")).await.unwrap();
-        assert_eq!(trust, Trust::Fresh);
+        let (machine, device) = clone_with(&lab, &kernel, &first, dir.path()).await;
         let session = Session::new(&machine, lab.limits);
         let read_only = Mount {
             flags: vec!["ro".into()],
@@ -185,22 +193,7 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
     let mut generations = Vec::new();
     for _ in 0..2 {
         // A new file's inode generation is random, and its time is the guest's clock.
-        let (handle, machine) = {
-            let socket = lab.fresh_path(".sock");
-            let device = Device::bind(&socket, Arc::clone(&image) as _).unwrap();
-            let disk = DiskSpec {
-                backend: Backend::Nbd(socket),
-                write_cache: true,
-                physical_block_size: 4096,
-                tap: None,
-            };
-            let initrd = lab.initrd(&kernel, "ext4", None).unwrap();
-            let spec = lab.spec(&kernel, initrd, Some(disk)).unwrap();
-            (
-                device,
-                lab.fresh(&spec, &dir.path().join("c.log")).await.unwrap().0,
-            )
-        };
+        let (machine, device) = clone_with(&lab, &kernel, &image, dir.path()).await;
         let session = Session::new(&machine, lab.limits);
         session.mount(&ext4()).await.unwrap().unwrap();
         let create = coldcut_wire::Op::Create {
@@ -212,7 +205,7 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
         session.unmount().await.unwrap().unwrap();
         machine.kill().await;
         let raw = dir.path().join("after.img");
-        coldcut::device::export_sparse(&*handle.handle().freeze().unwrap(), &raw).unwrap();
+        coldcut::device::export_sparse(&*device.handle().freeze().unwrap(), &raw).unwrap();
         let output = std::process::Command::new("/sbin/debugfs")
             .args(["-R", "stat new"])
             .arg(&raw)

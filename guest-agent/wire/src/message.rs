@@ -6,7 +6,7 @@ use crate::op::{ContentName, ExecSpec, Op};
 use crate::tree::{Extent, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Number that pairs an answer with its request; chosen by the host, unique within a connection.
 pub type RequestId = u32;
@@ -90,9 +90,12 @@ pub enum Request {
         /// Such as `/dev/vda`.
         device: String,
     },
-    /// Make the guest forget its disks, so that it can be saved and wake up with others: unbinds every virtio-blk
-    /// device from its driver. Nothing may be mounted.
-    ReleaseDisks,
+    /// Make the guest ready to be saved. Nothing may be mounted, and the disk, if there is one, must not have any
+    /// capacity: then nobody can have read anything of it.
+    Settle {
+        /// Name of the disk that it will wake up with, such as `vda`.
+        disk: Option<String>,
+    },
     /// First request to a guest that was saved and is running again.
     Wake(WakeSpec),
     /// Answer, then power the machine off without unmounting anything (an ordinary process just exits).
@@ -118,8 +121,8 @@ pub struct WakeSpec {
     pub seed: Vec<u8>,
     /// The time, in nanoseconds since 1970.
     pub unix_nanos: u64,
-    /// Bind every virtio-blk device that has no driver.
-    pub take_disks: bool,
+    /// Bytes of the disk that was named before the save: the answer waits until the disk has them.
+    pub capacity: Option<u64>,
 }
 
 /// Arguments of mount(2).

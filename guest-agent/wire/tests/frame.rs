@@ -69,16 +69,16 @@ fn request() -> impl Strategy<Value = ToAgent> {
             Just(DmesgFrom::End)
         ]
         .prop_map(Request::Dmesg),
-        Just(Request::ReleaseDisks),
+        proptest::option::of("[a-z]{1,8}").prop_map(|disk| Request::Settle { disk }),
         (
             proptest::collection::vec(any::<u8>(), 0..64),
             any::<u64>(),
-            any::<bool>()
+            any::<Option<u64>>()
         )
-            .prop_map(|(seed, unix_nanos, take_disks)| Request::Wake(WakeSpec {
+            .prop_map(|(seed, unix_nanos, capacity)| Request::Wake(WakeSpec {
                 seed,
                 unix_nanos,
-                take_disks
+                capacity
             })),
     ];
     (any::<u32>(), any::<u8>(), body).prop_map(|(id, lane, body)| ToAgent::Request { id, lane, body })

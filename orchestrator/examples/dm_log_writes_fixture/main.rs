@@ -19,7 +19,7 @@ use coldcut::agent_binary::AGENT;
 use coldcut::device::{Device, FileImage};
 use coldcut::initramfs;
 use coldcut::kernel::Store;
-use coldcut::machine::{Accel, AccelDecision, Backend, DiskSpec, Machine, Qemu};
+use coldcut::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
 use coldcut::run::lab::machine_spec;
 use coldcut_core::block::ReadAt;
 use coldcut_core::log::Recorder;
@@ -118,12 +118,7 @@ async fn boot(dir: &Path, series: &str) -> anyhow::Result<Machine> {
     let modules = kernel.modules(&["base", "fs:ext4", "dm-log-writes"])?;
     let initrd = initramfs::build(AGENT, &modules, Some(&dir.join("programs")))?;
     std::fs::write(dir.join("initrd"), initrd)?;
-    let disk = DiskSpec {
-        backend: Backend::Nbd(dir.join("disk.sock")),
-        write_cache: true,
-        physical_block_size: 4096,
-        tap: None,
-    };
+    let disk = DiskSpec::nbd(dir.join("disk.sock"), DATA + LOG);
     let tcg = AccelDecision {
         accel: Accel::Tcg,
         why: String::new(),

@@ -21,8 +21,8 @@ pub enum Backend {
     Nbd(PathBuf),
     /// A raw file, written to by QEMU itself: for comparisons.
     File(PathBuf),
-    /// Nobody: so many bytes of zeros. For a guest that is to be saved and knows no disk yet.
-    Zeros(u64),
+    /// Nobody: a disk without any capacity, for a guest that is to be saved.
+    Nothing,
 }
 
 /// Where a guest's memory is.
@@ -42,6 +42,8 @@ pub enum Ram {
 pub struct DiskSpec {
     /// What is behind it.
     pub backend: Backend,
+    /// Its bytes. A guest that boots finds them out by itself; a restored one is told.
+    pub size: u64,
     /// Whether the device has a volatile write cache; without one the guest sees every write as durable (and QEMU
     /// sends every write with FUA).
     pub write_cache: bool,
@@ -50,6 +52,20 @@ pub struct DiskSpec {
     /// An existing file in which QEMU's own blklogwrites driver, above the NBD client, logs the same requests: for
     /// cross-checks of our log.
     pub tap: Option<PathBuf>,
+}
+
+impl DiskSpec {
+    /// A disk of so many bytes with a volatile cache, served by the NBD server at a Unix socket. It writes 4096 bytes
+    /// atomically.
+    pub fn nbd(socket: PathBuf, size: u64) -> Self {
+        Self {
+            backend: Backend::Nbd(socket),
+            size,
+            write_cache: true,
+            physical_block_size: 4096,
+            tap: None,
+        }
+    }
 }
 
 /// Everything that makes one machine differ from another.
@@ -81,6 +97,9 @@ pub(super) mod fds {
     pub(in crate::machine) const AGENT: i32 = 4;
     pub(in crate::machine) const CONSOLE: i32 = 5;
 }
+
+/// The block node below the disk under test.
+pub(super) const DISK_NODE: &str = "disk";
 
 /// The kernel's command line. Each word either makes a boot cheaper or makes it more deterministic; none changes
 /// what a filesystem does.
@@ -206,7 +225,7 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
         }
         node
     };
-    let name = if disk.tap.is_some() { "below" } else { "disk" };
+    let name = if disk.tap.is_some() { "below" } else { DISK_NODE };
     let mut client = node(match &disk.backend {
         Backend::Nbd(socket) => json!({
             "driver": "nbd",
@@ -219,10 +238,10 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
             "node-name": name,
             "filename": path,
         }),
-        Backend::Zeros(size) => json!({
+        Backend::Nothing => json!({
             "driver": "null-co",
             "node-name": name,
-            "size": size,
+            "size": 0,
             "read-zeroes": true,
         }),
     });
@@ -233,7 +252,7 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
     let Some(tap) = &disk.tap else { return vec![client] };
     let tap = node(json!({
         "driver": "blklogwrites",
-        "node-name": "disk",
+        "node-name": DISK_NODE,
         "file": name,
         "log": { "driver": "file", "filename": tap },
         "log-sector-size": 512,
@@ -247,7 +266,7 @@ fn device(disk: &DiskSpec) -> serde_json::Value {
     json!({
         "driver": "virtio-blk-pci",
         "id": "vda",
-        "drive": "disk",
+        "drive": DISK_NODE,
         "write-cache": if disk.write_cache { "on" } else { "off" },
         "config-wce": false,
         "request-merging": false,
@@ -275,12 +294,7 @@ mod tests {
             ram: Ram::Anonymous,
             cpus: 1,
             accel,
-            disk: Some(DiskSpec {
-                backend: Backend::Nbd("/tmp/a,b.sock".into()),
-                write_cache: true,
-                physical_block_size: 4096,
-                tap: None,
-            }),
+            disk: Some(DiskSpec::nbd("/tmp/a,b.sock".into(), 1 << 20)),
             trimmed: true,
             extra_cmdline: String::new(),
         }

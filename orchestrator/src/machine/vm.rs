@@ -11,7 +11,7 @@ use coldcut_wire::Hello;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::args::fds;
+use super::args::{DISK_NODE, fds};
 use super::{Console, Guest, GuestError, MachineSpec, Qemu, Qmp, QmpError, qemu_args};
 use crate::process::Process;
 
@@ -112,7 +112,8 @@ impl Machine {
     /// Starts QEMU with a saved guest, which goes on where it was saved. `spec` must be the saved machine's but for
     /// its memory ([`Ram::Restored`](super::Ram)) and what is behind its disk.
     ///
-    /// The guest knows of no disk until it is told to wake ([`coldcut_wire::Request::Wake`]). The state goes to QEMU
+    /// Its disk gets its capacity, and the guest waits for that when it is told to wake
+    /// ([`coldcut_wire::Request::Wake`]). The state goes to QEMU
     /// through a socket at `socket`, a path that nobody else uses: QEMU reads files by itself only since 8.2.
     ///
     /// # Errors
@@ -142,6 +143,15 @@ impl Machine {
                 .map_err(io(format!("cannot give QEMU {}", saved.state.display())))?;
             // What is sent to the guest before it runs is lost.
             qmp.wait_event("RESUME", limit).await?;
+            if let Some(disk) = &spec.disk {
+                // The device already has this size. Resizing it to that tells the guest.
+                let resize = qapi::qmp::block_resize {
+                    device: None,
+                    node_name: Some(DISK_NODE.to_owned()),
+                    size: i64::try_from(disk.size).unwrap_or(i64::MAX),
+                };
+                qmp.execute(&resize, limit).await?;
+            }
             let guest = Guest::adopt(agent, saved.hello.clone());
             Ok((qmp, guest))
         };

@@ -68,6 +68,18 @@ impl Budget {
         })
     }
 
+    /// Room for a machine with so much memory that boots, if there is room now.
+    pub fn spare(&self, memory_mib: u32) -> Option<Room> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let memory = Arc::clone(&self.memory)
+            .try_acquire_many_owned(self.cost(memory_mib, false))
+            .ok()?;
+        Some(Room {
+            _slot: slot,
+            _memory: memory,
+        })
+    }
+
     /// What a machine is counted with: all that it could ever use, unless clones were measured.
     fn cost(&self, memory_mib: u32, clone: bool) -> u32 {
         let whole = memory_mib + QEMU_MIB;
@@ -139,7 +151,9 @@ mod tests {
         );
         let third = tokio::time::timeout(std::time::Duration::from_millis(50), budget.room(256, false)).await;
         assert!(third.is_err(), "there is no room for a third");
+        assert!(budget.spare(256).is_none(), "and none to spare");
         drop(rooms);
+        assert!(budget.spare(256).is_some());
         assert!(budget.room(256, false).await.is_ok());
     }
 

@@ -176,7 +176,7 @@ fn conclude(
 }
 
 /// Makes the recording and plans its crash states.
-async fn make(lab: &Lab, job: &CellsJob, first: &CellJob, timings: &Timings) -> Result<Made, Unknown> {
+async fn make(lab: &Arc<Lab>, job: &CellsJob, first: &CellJob, timings: &Timings) -> Result<Made, Unknown> {
     let cell = &first.cell.id;
     let to_record = RecordJob {
         cell,
@@ -268,7 +268,7 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
 /// Makes sure that a kernel that mounts nothing of what another recorded could mount it at all. If it refuses the disk
 /// also as it was before the recording, whole and unmounted, its refusal says nothing about a crash.
 async fn compatible<R: Recoverer<Job = RecoverJob>>(
-    lab: &Lab,
+    lab: &Arc<Lab>,
     recoverer: &R,
     job: &CellsJob,
     cell: &CellJob,

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coldcut_core::recovery::Trust;
 
 use super::budget::{Budget, Room};
 use super::session::Session;
-use super::templates::Templates;
+use super::templates::{AtHand, Templates};
 use super::{MKFS_REFUSES, OrUnknown as _, Unknown};
 use crate::agent_binary::AGENT;
 use crate::filesystem::{self, MakeError};
@@ -214,6 +214,48 @@ impl Lab {
             Some(templates) => templates.get(self, spec).await,
             None => None,
         };
+        self.started(template, spec, console).await
+    }
+
+    /// As [`Self::fresh`], for who needs one machine and no more: where the template has yet to be made, the kernel is
+    /// booted, and the template meanwhile on another processor, if there is room for one more machine.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn fresh_now(
+        self: &Arc<Self>,
+        spec: &MachineSpec,
+        console: &Path,
+    ) -> Result<(Machine, Trust), Unknown> {
+        let template = match &self.templates {
+            Some(templates) => match templates.at_hand(self, spec).await {
+                AtHand::Here(template) => Some(template),
+                AtHand::NotNow => None,
+                AtHand::Missing => match self.budget.spare(spec.memory_mib) {
+                    Some(room) => {
+                        let (lab, spec) = (Arc::clone(self), spec.clone());
+                        tokio::spawn(async move {
+                            if let Some(templates) = &lab.templates {
+                                templates.get(&lab, &spec).await;
+                            }
+                            drop(room);
+                        });
+                        None
+                    }
+                    None => templates.get(self, spec).await,
+                },
+            },
+            None => None,
+        };
+        self.started(template, spec, console).await
+    }
+
+    async fn started(
+        &self,
+        template: Option<Arc<Template>>,
+        spec: &MachineSpec,
+        console: &Path,
+    ) -> Result<(Machine, Trust), Unknown> {
         if let Some(template) = template {
             match self.clone_of(&template, spec, console).await {
                 Ok(machine) => return Ok((machine, Trust::Fresh)),
@@ -268,7 +310,8 @@ impl Lab {
         console: &Path,
     ) -> Result<Machine, MachineError> {
         let machine = self.restore(template, spec, console).await?;
-        Session::new(&machine, self.limits).wake().await?;
+        let capacity = spec.disk.as_ref().map(|disk| disk.size);
+        Session::new(&machine, self.limits).wake(capacity).await?;
         Ok(machine)
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coldcut_core::block::ReadAt as _;
 use coldcut_core::event::{Event, Phase};
 use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
@@ -23,7 +24,7 @@ use super::timings::Timings;
 use super::{KERNEL_REFUSES, OrUnknown as _, Unknown};
 use crate::device::{Control, Device, DeviceHandle, FileImage, Recording, export_sparse};
 use crate::kernel::Kernel;
-use crate::machine::{Backend, DiskSpec, Machine};
+use crate::machine::{DiskSpec, Machine};
 use crate::results::CellDir;
 
 /// Bytes that a device writes atomically, as told to the guest and assumed of crash states.
@@ -64,7 +65,7 @@ pub fn mount_of(variant: &Variant) -> Mount {
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
 pub(crate) async fn record(
-    lab: &Lab,
+    lab: &Arc<Lab>,
     job: &RecordJob<'_>,
     timings: &Timings,
 ) -> Result<(Measurements, Vec<String>), Unknown> {
@@ -81,19 +82,19 @@ pub(crate) async fn record(
     let image = image_of(lab, job).await?;
     let base = FileImage::open(&image).or_unknown("opening the image")?;
     let socket = lab.fresh_path(".sock");
+    let size = base.size();
     let device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
     timings.add(Phase::Format, start);
 
     phase(Phase::Boot);
     let start = Instant::now();
     let disk = DiskSpec {
-        backend: Backend::Nbd(socket),
         write_cache: job.variant.device.write_cache,
         physical_block_size: ATOMIC_UNIT,
-        tap: None,
+        ..DiskSpec::nbd(socket, size)
     };
     let spec = lab.spec(job.kernel, initrd, Some(disk))?;
-    let (machine, _) = lab.fresh(&spec, &job.dir.console("record")).await?;
+    let (machine, _) = lab.fresh_now(&spec, &job.dir.console("record")).await?;
     timings.add(Phase::Boot, start);
 
     let witness = Witness::default();

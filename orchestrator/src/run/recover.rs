@@ -15,7 +15,7 @@ use super::{OrUnknown as _, Unknown};
 use crate::device::{Device, DeviceHandle, export_sparse};
 use crate::filesystem;
 use crate::kernel::Kernel;
-use crate::machine::{Backend, DiskSpec, Machine, MachineSpec};
+use crate::machine::{DiskSpec, Machine, MachineSpec};
 
 /// How long a disk may take to have nothing in flight when its guest is idle.
 const QUIET: Duration = Duration::from_secs(30);
@@ -197,10 +197,8 @@ pub(crate) fn prepare(lab: &Lab, job: &RecoverJob) -> Result<(MachineSpec, Devic
         .initrd(&job.kernel, &job.mount.fstype, None)
         .or_unknown("preparing the machine")?;
     let disk = DiskSpec {
-        backend: Backend::Nbd(socket),
-        write_cache: true,
         physical_block_size: ATOMIC_UNIT,
-        tap: None,
+        ..DiskSpec::nbd(socket, job.image.size())
     };
     Ok((lab.spec(&job.kernel, initrd, Some(disk))?, device))
 }

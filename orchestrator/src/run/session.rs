@@ -11,7 +11,9 @@ use coldcut_wire::{
 use super::lab::Limits;
 use crate::machine::{GuestError, Machine, Next, Reply};
 
-/// Device node of the disk under test.
+/// Name of the disk under test.
+const DISK: &str = "vda";
+/// Its device node.
 pub const DEVICE: &str = "/dev/vda";
 /// Names in a tree at most.
 const MAX_ENTRIES: u32 = 1 << 20;
@@ -265,11 +267,12 @@ impl<'a> Session<'a> {
             .await
     }
 
-    /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk.
+    /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk, which has so
+    /// many bytes.
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn wake(&self) -> Result<(), GuestError> {
+    pub async fn wake(&self, capacity: Option<u64>) -> Result<(), GuestError> {
         let mut seed = vec![0; 64];
         rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).map_err(|e| {
             GuestError::Nonsense {
@@ -281,19 +284,21 @@ impl<'a> Session<'a> {
         let spec = WakeSpec {
             seed,
             unix_nanos: now.map_or(0, |d| d.as_nanos() as u64),
-            take_disks: true,
+            capacity,
         };
         self.call("wake", Request::Wake(spec), self.limits.answer)
             .await
             .map(drop)
     }
 
-    /// Makes the guest ready to be saved: it forgets its disks, and has read the kernel's log to its end.
+    /// Makes the guest ready to be saved: what waking takes is open, and the kernel's log was read to its end.
+    /// `with_disk` says whether there is a disk, which must have no capacity.
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn settle(&self) -> Result<(), GuestError> {
-        self.call("release the disks", Request::ReleaseDisks, self.limits.answer)
+    pub async fn settle(&self, with_disk: bool) -> Result<(), GuestError> {
+        let disk = with_disk.then(|| DISK.to_owned());
+        self.call("settle", Request::Settle { disk }, self.limits.answer)
             .await?;
         let end = Request::Dmesg(DmesgFrom::End);
         self.call("dmesg", end, self.limits.answer).await.map(drop)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -15,14 +16,32 @@ use crate::template::{Template, TemplateError, TemplateKey, TemplateStore};
 /// Bytes of templates that the cache keeps; what was used last stays.
 const KEEP: u64 = 4 << 30;
 
-type Slot = Arc<OnceCell<Option<Arc<Template>>>>;
+/// A template that is wanted.
+#[derive(Debug, Default)]
+struct Slot {
+    /// What there is, once that is known.
+    made: OnceCell<Option<Arc<Template>>>,
+    /// Whether somebody has looked for it and takes care of it.
+    begun: AtomicBool,
+}
+
+/// What can be had of a template without waiting for a boot.
+#[derive(Clone, Debug)]
+pub enum AtHand {
+    /// The template.
+    Here(Arc<Template>),
+    /// There is none yet, and it is the asker's part to make it, with [`Templates::get`].
+    Missing,
+    /// Somebody else is making it, or there can be none.
+    NotNow,
+}
 
 /// The templates of a lab.
 #[derive(Debug)]
 pub struct Templates {
     store: TemplateStore,
     digests: Mutex<HashMap<PathBuf, String>>,
-    slots: Mutex<HashMap<String, Slot>>,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
 }
 
 impl Templates {
@@ -40,18 +59,9 @@ impl Templates {
 
     /// The template of machines like `spec`; `None` when there can be none, which was then noticed once.
     pub async fn get(&self, lab: &Lab, spec: &MachineSpec) -> Option<Arc<Template>> {
-        let key = match self.key(lab, spec).await {
-            Ok(key) => key,
-            Err(error) => {
-                lab.events.notice(None, format!("no template: {error}"));
-                return None;
-            }
-        };
-        let slot = {
-            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(key.as_str().to_owned()).or_default())
-        };
-        slot.get_or_init(|| async {
+        let (key, slot) = self.slot(lab, spec).await?;
+        slot.begun.store(true, Ordering::Relaxed);
+        let find_or_make = || async {
             match self.find_or_make(lab, &key, spec).await {
                 Ok(template) => Some(Arc::new(template)),
                 Err(error) => {
@@ -60,9 +70,45 @@ impl Templates {
                     None
                 }
             }
-        })
-        .await
-        .clone()
+        };
+        slot.made.get_or_init(find_or_make).await.clone()
+    }
+
+    /// The template of machines like `spec`, if it is in the cache. The first who is told that it is missing makes it;
+    /// the others are told not to wait.
+    pub async fn at_hand(&self, lab: &Lab, spec: &MachineSpec) -> AtHand {
+        let Some((key, slot)) = self.slot(lab, spec).await else {
+            return AtHand::NotNow;
+        };
+        if let Some(made) = slot.made.get() {
+            return made.clone().map_or(AtHand::NotNow, AtHand::Here);
+        }
+        if slot.begun.swap(true, Ordering::Relaxed) {
+            return AtHand::NotNow;
+        }
+        match self.load(&key).await {
+            Ok(Some(template)) => {
+                let template = Some(Arc::new(template));
+                let made = slot.made.get_or_init(|| async { template }).await;
+                made.clone().map_or(AtHand::NotNow, AtHand::Here)
+            }
+            // Whoever makes it meets the error again, and says so.
+            Ok(None) | Err(_) => AtHand::Missing,
+        }
+    }
+
+    async fn slot(&self, lab: &Lab, spec: &MachineSpec) -> Option<(TemplateKey, Arc<Slot>)> {
+        match self.key(lab, spec).await {
+            Ok(key) => {
+                let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+                let slot = Arc::clone(slots.entry(key.as_str().to_owned()).or_default());
+                Some((key, slot))
+            }
+            Err(error) => {
+                lab.events.notice(None, format!("no template: {error}"));
+                None
+            }
+        }
     }
 
     async fn key(&self, lab: &Lab, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
@@ -124,7 +170,10 @@ impl Templates {
         .await
         .or_unknown("booting a template")?;
         let session = Session::new(&machine, lab.limits);
-        session.settle().await.or_unknown("preparing a template")?;
+        session
+            .settle(spec.disk.is_some())
+            .await
+            .or_unknown("preparing a template")?;
         let saved = machine
             .save(&building.state(), &lab.fresh_path(".state"), lab.limits.boot)
             .await

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::machine::{Accel, Backend, MachineSpec, Qemu, Ram, qemu_args};
 
 /// Changes when templates are made in another way.
-const FORMAT: &str = "coldcut template 1";
-/// Capacity of the disk that a template sees before it forgets it.
-pub(super) const TEMPLATE_DISK: u64 = 64 << 20;
+const FORMAT: &str = "coldcut template 2";
 
 /// Digest of all that a template depends on: QEMU's build, its arguments (machine and memory size, device
 /// properties, kernel command line), and the contents of the kernel and the initial ramdisk.
@@ -58,12 +56,13 @@ fn template_spec(spec: &MachineSpec, ram: &Path, kernel: &str, initrd: &str) -> 
     spec
 }
 
-/// The machine that becomes the template of machines like `spec`: its memory is kept, and its disk has nothing on it.
+/// The machine that becomes the template of machines like `spec`: its memory is kept, and its disk has no capacity.
 pub(super) fn unknowing(spec: &MachineSpec, ram: &Path) -> MachineSpec {
     let mut spec = spec.clone();
     spec.ram = Ram::Kept(ram.to_owned());
     if let Some(disk) = &mut spec.disk {
-        disk.backend = Backend::Zeros(TEMPLATE_DISK);
+        disk.backend = Backend::Nothing;
+        disk.size = 0;
     }
     spec
 }
@@ -107,12 +106,7 @@ mod tests {
             ram: Ram::Anonymous,
             cpus: 1,
             accel: Accel::Tcg,
-            disk: Some(DiskSpec {
-                backend: Backend::Nbd("/s".into()),
-                write_cache: true,
-                physical_block_size: 4096,
-                tap: None,
-            }),
+            disk: Some(DiskSpec::nbd("/s".into(), 1 << 20)),
             trimmed: true,
             extra_cmdline: String::new(),
         }
@@ -131,6 +125,7 @@ mod tests {
         let first = key(&spec(), "k", "i");
         let mut other = spec();
         other.disk.as_mut().unwrap().backend = Backend::Nbd("/another".into());
+        other.disk.as_mut().unwrap().size = 2 << 20;
         other.ram = Ram::Restored("/ram".into());
         other.kernel.path = "/elsewhere".into();
         // `-incoming` is the clone's own.

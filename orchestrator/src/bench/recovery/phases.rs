@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coldcut_core::block::ReadAt as _;
 use coldcut_core::log::Recorder;
 use coldcut_core::scenario::Variant;
 
@@ -35,7 +36,10 @@ pub(super) async fn of(lab: &Lab, jobs: &[RecoverJob]) -> Result<Phases, Unknown
         let machine = lab.restored(&spec, &job.console).await?;
         lap(start);
         let session = Session::new(&machine, lab.limits);
-        session.wake().await.or_unknown("waking a clone")?;
+        session
+            .wake(Some(job.image.size()))
+            .await
+            .or_unknown("waking a clone")?;
         lap(wake);
         let most = job.image.size() * 4;
         let seen = session
@@ -87,6 +91,7 @@ async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> R
         coldcut_core::scenario::FsSource::Image(_) => return Err(Unknown("no image to make".into())),
     };
     let image = FileImage::open(&made).or_unknown("opening the image")?;
+    let size = image.size();
     let copy = lab.fresh_path(".raw");
     let socket = lab.fresh_path(".sock");
     let device = if raw {
@@ -104,6 +109,7 @@ async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> R
         } else {
             Backend::Nbd(socket)
         },
+        size,
         write_cache: true,
         physical_block_size: ATOMIC_UNIT,
         tap: None,
@@ -111,7 +117,7 @@ async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> R
     let spec = lab.spec(kernel, initrd, Some(disk))?;
     let machine = lab.restored(&spec, &lab.fresh_path(".console")).await?;
     let session = Session::new(&machine, lab.limits);
-    session.wake().await.or_unknown("waking a clone")?;
+    session.wake(Some(size)).await.or_unknown("waking a clone")?;
     let recording = match &device {
         Some(device) => {
             let create = |suffix| File::create(lab.fresh_path(suffix)).or_unknown("creating a log");
