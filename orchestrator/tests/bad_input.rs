@@ -168,7 +168,7 @@ async fn an_agent_that_never_answers() {
         accel: Accel::Tcg,
         why: String::new(),
     };
-    let spec = machine_spec(&kernel, at("initrd"), None, &tcg);
+    let spec = machine_spec(&kernel, at("initrd"), None, &tcg).unwrap();
     let qemu = Qemu::find().await.unwrap();
     let limit = Duration::from_secs(15);
     let error = Machine::boot(&qemu, &spec, Path::new(&at("console")), limit)
@@ -199,7 +199,7 @@ async fn a_kernel_that_panics() {
         accel: Accel::Tcg,
         why: String::new(),
     };
-    let spec = machine_spec(&kernel, at("initrd"), None, &tcg);
+    let spec = machine_spec(&kernel, at("initrd"), None, &tcg).unwrap();
     let qemu = Qemu::find().await.unwrap();
     let error = Machine::boot(&qemu, &spec, &at("console"), Duration::from_secs(180))
         .await

@@ -93,7 +93,7 @@ impl Bench {
             return dir;
         }
         std::fs::create_dir_all(&modules).unwrap();
-        std::fs::copy(kernel.boot_image(), dir.join("vmlinux")).unwrap();
+        std::fs::copy(kernel.boot_image().unwrap(), dir.join("vmlinux")).unwrap();
         let mut builtin = String::new();
         for (name, path) in kernel.modules(&["base", "fs:ext4"]).unwrap() {
             std::fs::copy(path, modules.join(name)).unwrap();

@@ -84,7 +84,7 @@ async fn both_logs_tell_the_same() {
         accel: Accel::Tcg,
         why: String::new(),
     };
-    let spec = machine_spec(&kernel, at("initrd"), Some(disk), &tcg);
+    let spec = machine_spec(&kernel, at("initrd"), Some(disk), &tcg).unwrap();
     let machine = Machine::boot(&qemu, &spec, &at("console"), Duration::from_secs(180))
         .await
         .unwrap();

@@ -84,7 +84,9 @@ async fn clone_with(
     let socket = lab.fresh_path(".sock");
     let device = Device::bind(&socket, Arc::clone(image) as _).unwrap();
     let initrd = lab.initrd(kernel, "ext4", None).unwrap();
-    let spec = lab.spec(kernel, initrd, Some(DiskSpec::nbd(socket, image.size())));
+    let spec = lab
+        .spec(kernel, initrd, Some(DiskSpec::nbd(socket, image.size())))
+        .unwrap();
     let (machine, trust) = lab.fresh(&spec, &dir.join("clone.log")).await.unwrap();
     assert_eq!(trust, Trust::Fresh);
     (machine, device)

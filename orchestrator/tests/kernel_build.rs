@@ -52,7 +52,7 @@ impl Bench {
     /// What the next build makes.
     fn image(&self, series: &str) {
         let kernel = Store::open_default().unwrap().find(series).unwrap();
-        let image = kernel.boot_image();
+        let image = kernel.boot_image().unwrap();
         std::fs::write(self.tree().join("image"), image.to_str().unwrap()).unwrap();
     }
 

@@ -7,12 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use coldcut::report::{Summary, render_junit, render_markdown};
+use coldcut::report::{Summary, render_junit, render_markdown, render_run};
 use coldcut::results::{MergeError, Part, RunInfo, ScenarioInfo, ShardInfo, load_result, load_run, merge};
 use coldcut_core::event::Phase;
-use coldcut_core::result::{
-    CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult, StateCounts, Violation,
-};
+use coldcut_core::result::{CellRef, CellResult, KernelRef, RunResult, StateCounts, Violation, format_of};
 use coldcut_core::rounds::round_id;
 use coldcut_core::shard::Shard;
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
@@ -23,6 +21,7 @@ fn cell_ref(variant: &str, kernel: &str) -> CellRef {
         scenario: "rename".into(),
         variant: variant.into(),
         kernel: kernel.into(),
+        recovered_on: None,
     }
 }
 
@@ -44,6 +43,7 @@ fn result(cell: CellRef, declared: &Outcome, verdict: Verdict) -> CellResult {
             release: format!("{}.1-amd64", cell.kernel),
             digest: "0123".into(),
         },
+        recovered_on: None,
         cell,
         filesystem: "ext4".into(),
         mount: String::new(),
@@ -69,6 +69,7 @@ fn result(cell: CellRef, declared: &Outcome, verdict: Verdict) -> CellResult {
             .collect(),
         measured: Vec::new(),
         notes: Vec::new(),
+        doubted: false,
         millis: BTreeMap::from([(Phase::Recover, 1500)]),
     }
 }
@@ -111,6 +112,48 @@ fn markdown_is_the_grid() {
     insta::assert_snapshot!(render_markdown(&Summary::new("empty", &[], Vec::new())));
 }
 
+#[test]
+fn what_another_kernel_recovered_is_a_cell_of_its_own() {
+    let mut elsewhere = cell_ref("control", "6.12");
+    elsewhere.id.push_str(".on-6.1");
+    elsewhere.recovered_on = Some("6.1".into());
+    let here = cell_ref("control", "6.12");
+    let planned = [here.clone(), elsewhere.clone()];
+    let mut there = result(elsewhere, &hazard(), violates());
+    there.recovered_on = Some(KernelRef {
+        name: "6.1".into(),
+        release: "6.1.9-amd64".into(),
+        digest: "4567".into(),
+    });
+    let cells = vec![result(here, &Outcome::Holds, Verdict::Pass), there];
+    let summary = Summary::new("run-1", &planned, cells.clone());
+    // They are not two rounds of one cell, whose verdicts would contradict each other.
+    assert_eq!(
+        (summary.result.totals.as_declared, summary.result.flaky.len()),
+        (2, 0)
+    );
+    let markdown = render_markdown(&summary);
+    assert!(
+        markdown.contains("| 6.12 | 6.12 → 6.1 |") && markdown.contains("| holds | violates size |"),
+        "{markdown}"
+    );
+    let xml = render_junit(&summary);
+    assert!(
+        xml.contains("control on 6.12 → 6.1") && xml.contains("recovered on 6.1.9-amd64 (4567)"),
+        "{xml}"
+    );
+    let table = render_run(&summary.result);
+    assert!(table.contains("recovered on 6.12  recovered on 6.1"), "{table}");
+    let part = Part {
+        dir: PathBuf::new(),
+        info: info("run-1", &planned, None),
+        result: Some(RunResult::new("run-1", cells)),
+    };
+    let merged = merge(&[part]).unwrap();
+    assert_eq!((merged.info.format, merged.cells.len()), (2, 2));
+    assert!(merged.cells.iter().all(|(.., result)| result.is_some()));
+}
+
 /// A run's directory as `coldcut run` leaves it.
 fn write_run(results: &Path, info: &RunInfo, cells: Vec<CellResult>) -> PathBuf {
     let dir = results.join(&info.run);
@@ -139,7 +182,7 @@ fn info(run: &str, cells: &[CellRef], shard: Option<ShardInfo>) -> RunInfo {
         }
     }
     RunInfo {
-        format: RESULT_FORMAT,
+        format: format_of(cells),
         run: run.into(),
         coldcut: "0.1.0".into(),
         qemu: "10".into(),

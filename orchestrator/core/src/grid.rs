@@ -1,104 +1,75 @@
 //! Scenarios and variants down, kernels across: what happened in each cell, over one run or several of the same cells.
+//!
+//! What runs of one cell make together is judged as its rounds are (see [`crate::rounds`]).
 
-use std::collections::BTreeMap;
-
-use crate::result::{CellRef, CellResult, RunResult, Totals};
-use crate::verdict::{Outcome, Standing, Verdict};
+use crate::result::{CellResult, RunResult, Totals};
+use crate::rounds::{Rounds, rounds};
 
 /// What runs of the same cells gave.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Grid {
-    /// Kernels, in the order of the runs.
+#[derive(Clone, Debug)]
+pub struct Grid<'a> {
+    /// Kernels, in the order of the runs; `6.12 → 5.10` where one recovered what the other recorded.
     pub kernels: Vec<String>,
     /// Rows, in the order of the runs.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Row<'a>>,
 }
 
 /// One variant on every kernel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
     /// Its scenario.
-    pub scenario: String,
+    pub scenario: &'a str,
     /// Its name.
-    pub variant: String,
+    pub variant: &'a str,
     /// One a kernel; `None` where it was not run.
-    pub cells: Vec<Option<Square>>,
+    pub cells: Vec<Option<Square<'a>>>,
 }
 
 /// One variant on one kernel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Square {
-    /// Each verdict that was seen, and how often; the most frequent first.
-    pub seen: Vec<(Verdict, u32)>,
-    /// What is declared for it.
-    pub declared: Outcome,
-    /// As declared only where every run was.
-    pub standing: Standing,
-    /// The first run whose verdict is worth a look: one that is not as declared, or else the first.
-    pub worst: (String, CellResult),
+#[derive(Clone, Debug)]
+pub struct Square<'a> {
+    /// Every time that it was run.
+    pub rounds: Rounds<'a>,
+    /// The run of the round that is worth a look ([`Rounds::shown`]).
+    pub run: &'a str,
 }
 
-impl Square {
-    /// Whether runs disagreed. Inconclusive ones count: what sometimes shows nothing cannot be relied on.
-    pub fn flaky(&self) -> bool {
-        self.seen.len() > 1
-    }
-}
-
-/// Inconclusive whatever the cause.
-fn class(verdict: &Verdict) -> Verdict {
-    match verdict {
-        Verdict::Inconclusive { .. } => Verdict::Inconclusive { cause: String::new() },
-        known => known.clone(),
-    }
-}
-
-impl Grid {
+impl<'a> Grid<'a> {
     /// Puts runs together, in their order.
-    pub fn new(runs: &[RunResult]) -> Self {
+    pub fn new(runs: &'a [RunResult]) -> Self {
         let mut kernels: Vec<String> = Vec::new();
-        let mut rows: Vec<Row> = Vec::new();
-        let mut cells: BTreeMap<CellRef, Vec<(&str, &CellResult)>> = BTreeMap::new();
-        for run in runs {
-            for cell in &run.cells {
-                let CellRef {
-                    scenario,
-                    variant,
-                    kernel,
-                    ..
-                } = &cell.cell;
-                if !kernels.contains(kernel) {
-                    kernels.push(kernel.clone());
-                }
-                if !rows
-                    .iter()
-                    .any(|r| r.scenario == *scenario && r.variant == *variant)
-                {
-                    rows.push(Row {
-                        scenario: scenario.clone(),
-                        variant: variant.clone(),
-                        cells: Vec::new(),
-                    });
-                }
-                cells.entry(cell.cell.clone()).or_default().push((&run.run, cell));
-            }
+        let mut rows: Vec<Row<'a>> = Vec::new();
+        let mut squares: Vec<([usize; 2], Square<'a>)> = Vec::new();
+        for rounds in rounds(runs.iter().flat_map(|run| &run.cells)) {
+            let cell = &rounds.cells[0].cell;
+            let kernel = cell.kernels();
+            let column = kernels.iter().position(|k| *k == kernel).unwrap_or_else(|| {
+                kernels.push(kernel);
+                kernels.len() - 1
+            });
+            let is_row = |row: &Row<'_>| row.scenario == cell.scenario && row.variant == cell.variant;
+            let row = rows.iter().position(is_row).unwrap_or_else(|| {
+                rows.push(Row {
+                    scenario: &cell.scenario,
+                    variant: &cell.variant,
+                    cells: Vec::new(),
+                });
+                rows.len() - 1
+            });
+            let run = run_of(runs, rounds.shown());
+            squares.push(([row, column], Square { rounds, run }));
         }
         for row in &mut rows {
-            row.cells = kernels
-                .iter()
-                .map(|kernel| {
-                    let mine = cells.iter().find(|(cell, _)| {
-                        cell.scenario == row.scenario && cell.variant == row.variant && cell.kernel == *kernel
-                    });
-                    mine.and_then(|(_, results)| square(results))
-                })
-                .collect();
+            row.cells = kernels.iter().map(|_| None).collect();
+        }
+        for ([row, column], square) in squares {
+            rows[row].cells[column] = Some(square);
         }
         Self { kernels, rows }
     }
 
     /// Every cell with its place.
-    pub fn squares(&self) -> impl Iterator<Item = (&Row, &str, &Square)> {
+    pub fn squares(&self) -> impl Iterator<Item = (&Row<'a>, &str, &Square<'a>)> {
         self.rows.iter().flat_map(|row| {
             let cells = self.kernels.iter().zip(&row.cells);
             cells.filter_map(move |(kernel, cell)| cell.as_ref().map(|cell| (row, kernel.as_str(), cell)))
@@ -107,48 +78,25 @@ impl Grid {
 
     /// Sums over cells.
     pub fn totals(&self) -> Totals {
-        Totals::of(self.squares().map(|(.., square)| square.standing))
+        Totals::of(self.squares().map(|(.., square)| square.rounds.standing()))
     }
 }
 
-fn square(results: &[(&str, &CellResult)]) -> Option<Square> {
-    let mut seen: Vec<(Verdict, u32)> = Vec::new();
-    for (_, result) in results {
-        let verdict = class(&result.verdict);
-        match seen.iter_mut().find(|(v, _)| *v == verdict) {
-            Some((_, count)) => *count += 1,
-            None => seen.push((verdict, 1)),
-        }
-    }
-    seen.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let standings = || results.iter().map(|(_, r)| r.standing);
-    let declared = results.iter().any(|(_, r)| r.declared != Outcome::Observed);
-    let standing = if (seen.len() > 1 && declared) || standings().any(|s| s == Standing::NotAsDeclared) {
-        Standing::NotAsDeclared
-    } else if standings().any(|s| s == Standing::Inconclusive) {
-        Standing::Inconclusive
-    } else if standings().any(|s| s == Standing::NotApplicable) {
-        Standing::NotApplicable
-    } else if standings().any(|s| s == Standing::Observed) {
-        Standing::Observed
-    } else {
-        Standing::AsDeclared
-    };
-    let odd = results.iter().find(|(_, r)| r.standing != Standing::AsDeclared);
-    let (run, worst) = odd.or_else(|| results.first())?;
-    Some(Square {
-        seen,
-        declared: worst.declared.clone(),
-        standing,
-        worst: ((*run).to_owned(), (*worst).clone()),
-    })
+/// The run that a result is of: this very one, since another may have its like.
+fn run_of<'a>(runs: &'a [RunResult], result: &CellResult) -> &'a str {
+    let mut holding = runs
+        .iter()
+        .filter(|run| run.cells.iter().any(|cell| std::ptr::eq(cell, result)));
+    holding.next().map_or("", |run| &run.run)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::result::{KernelRef, StateCounts};
-    use crate::verdict::ViolationKind;
+    use crate::result::{CellRef, KernelRef, StateCounts};
+    use crate::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
     fn cell(variant: &str, kernel: &str, verdict: Verdict, declared: &Outcome) -> CellResult {
         CellResult {
@@ -157,12 +105,14 @@ mod tests {
                 scenario: "s".into(),
                 variant: variant.into(),
                 kernel: kernel.into(),
+                recovered_on: None,
             },
             kernel: KernelRef {
                 name: kernel.into(),
                 release: kernel.into(),
                 digest: String::new(),
             },
+            recovered_on: None,
             filesystem: "ext4".into(),
             mount: String::new(),
             standing: declared.standing(&verdict),
@@ -174,72 +124,75 @@ mod tests {
             violations: Vec::new(),
             measured: Vec::new(),
             notes: Vec::new(),
+            doubted: false,
             millis: BTreeMap::new(),
         }
     }
 
     fn run(id: &str, cells: Vec<CellResult>) -> RunResult {
-        RunResult {
-            format: 1,
-            run: id.into(),
-            totals: Totals::default(),
-            flaky: Vec::new(),
-            cells,
-        }
+        RunResult::new(id, cells)
     }
 
     #[test]
     fn rows_and_columns_keep_their_order_and_gaps_stay() {
         let holds = Outcome::Holds;
-        let grid = Grid::new(&[run(
+        let mut elsewhere = cell("z", "6.12", Verdict::Pass, &holds);
+        elsewhere.cell.recovered_on = Some("5.10".into());
+        let runs = [run(
             "a",
             vec![
                 cell("z", "6.12", Verdict::Pass, &holds),
+                elsewhere,
                 cell("a", "5.10", Verdict::Pass, &holds),
                 cell("a", "6.12", Verdict::Pass, &holds),
             ],
-        )]);
-        assert_eq!(grid.kernels, ["6.12", "5.10"]);
-        let rows: Vec<_> = grid
-            .rows
-            .iter()
-            .map(|r| (r.variant.as_str(), r.cells.len()))
-            .collect();
-        assert_eq!(rows, [("z", 2), ("a", 2)]);
-        assert!(grid.rows[0].cells[1].is_none());
-        assert_eq!(grid.totals().as_declared, 3);
+        )];
+        assert_eq!(
+            runs[0].format, 2,
+            "a reader of format 1 would take two cells for one"
+        );
+        let grid = Grid::new(&runs);
+        assert_eq!(grid.kernels, ["6.12", "6.12 → 5.10", "5.10"]);
+        let rows: Vec<_> = grid.rows.iter().map(|r| (r.variant, r.cells.len())).collect();
+        assert_eq!(rows, [("z", 3), ("a", 3)]);
+        assert!(grid.rows[0].cells[2].is_none() && grid.rows[1].cells[1].is_none());
+        assert_eq!(grid.totals().as_declared, 4);
     }
 
     #[test]
-    fn a_verdict_that_flips_is_flaky_and_not_as_declared() {
+    fn runs_of_one_cell_are_judged_as_its_rounds_are() {
         let violates = Outcome::Violates(vec![ViolationKind::Zeros]);
         let seen = Verdict::Violation {
             kinds: vec![ViolationKind::Zeros],
         };
         let unknown = |why: &str| Verdict::Inconclusive { cause: why.into() };
-        let runs = |verdicts: Vec<Verdict>| {
+        let judged = |verdicts: Vec<Verdict>| {
             let runs = verdicts.into_iter().enumerate();
             let all: Vec<_> = runs
                 .map(|(n, v)| run(&n.to_string(), vec![cell("v", "6.1", v, &violates)]))
                 .collect();
             let grid = Grid::new(&all);
-            grid.rows[0].cells[0].clone().unwrap()
+            let square = grid.rows[0].cells[0].as_ref().unwrap();
+            let rounds = &square.rounds;
+            (rounds.flaky().is_some(), rounds.standing(), square.run.to_owned())
         };
-        let steady = runs(vec![seen.clone(), seen.clone()]);
-        assert_eq!((steady.flaky(), steady.standing), (false, Standing::AsDeclared));
-
-        let flips = runs(vec![seen.clone(), Verdict::Pass, seen.clone()]);
-        assert_eq!((flips.flaky(), flips.standing), (true, Standing::NotAsDeclared));
-        assert_eq!(flips.seen, [(seen.clone(), 2), (Verdict::Pass, 1)]);
-        assert_eq!(flips.worst.0, "1", "the run that was otherwise");
-
-        let sometimes = runs(vec![seen.clone(), unknown("boot")]);
+        let first = |flaky, standing| (flaky, standing, "0".to_owned());
         assert_eq!(
-            (sometimes.flaky(), sometimes.standing),
-            (true, Standing::NotAsDeclared)
+            judged(vec![seen.clone(), seen.clone()]),
+            first(false, Standing::AsDeclared)
         );
-
-        let never = runs(vec![unknown("boot"), unknown("time")]);
-        assert_eq!((never.flaky(), never.standing), (false, Standing::Inconclusive));
+        // The run that was otherwise is the one to look at.
+        assert_eq!(
+            judged(vec![seen.clone(), Verdict::Pass, seen.clone()]),
+            (true, Standing::NotAsDeclared, "1".to_owned())
+        );
+        assert_eq!(
+            judged(vec![seen.clone(), unknown("boot")]),
+            (false, Standing::Inconclusive, "1".to_owned())
+        );
+        assert_eq!(
+            judged(vec![unknown("boot"), unknown("time")]),
+            first(false, Standing::Inconclusive)
+        );
     }
 }

@@ -59,6 +59,13 @@ impl Recovery {
     }
 }
 
+/// What a kernel said of a filesystem of this type, in one line; `None` when nothing.
+pub fn words(dmesg: &[DmesgLine], fstype: &str) -> Option<String> {
+    let about = |text: &&str| text.to_lowercase().contains(fstype);
+    let said: Vec<&str> = dmesg.iter().map(|line| line.text.trim()).filter(about).collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
 /// A system call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{what}")]

@@ -8,20 +8,47 @@ use crate::event::Phase;
 use crate::rounds::{self, Flaky};
 use crate::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
-/// Version of the files in a run's directory. A reader refuses a newer one.
-pub const RESULT_FORMAT: u32 = 1;
+/// The newest version of the files in a run's directory that this coldcut reads. A reader refuses a newer one.
+pub const RESULT_FORMAT: u32 = 2;
+
+/// The version in which a run with these cells is written: 1, unless a kernel recovered what another recorded, which a
+/// reader of 1 would take for rounds of one cell.
+pub fn format_of<'a>(cells: impl IntoIterator<Item = &'a CellRef>) -> u32 {
+    let elsewhere = cells.into_iter().any(|cell| cell.recovered_on.is_some());
+    if elsewhere { 2 } else { 1 }
+}
 
 /// Which cell of the matrix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CellRef {
-    /// Unique in its run, usable as a file name: scenario, variant and kernel joined by dots.
+    /// Unique in its run, usable as a file name: scenario, variant and kernel joined by dots, and the recovering kernel
+    /// where it is another.
     pub id: String,
     /// Scenario's name.
     pub scenario: String,
     /// Variant's name.
     pub variant: String,
-    /// Kernel as the user asked for it, such as `6.12`.
+    /// Kernel as the user asked for it, such as `6.12`: the one that recorded.
     pub kernel: String,
+    /// The kernel that recovered what the other recorded, likewise; `None` where it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_on: Option<String>,
+}
+
+impl CellRef {
+    /// Its kernel, or both: `6.12`, or `6.12 → 5.10`.
+    pub fn kernels(&self) -> String {
+        match &self.recovered_on {
+            None => self.kernel.clone(),
+            Some(other) => format!("{} → {other}", self.kernel),
+        }
+    }
+
+    /// What tells it from the other cells of a run, whichever round it is: scenario, variant, kernels.
+    pub fn key(&self) -> [&str; 4] {
+        let recovered_on = self.recovered_on.as_deref().unwrap_or_default();
+        [&self.scenario, &self.variant, &self.kernel, recovered_on]
+    }
 }
 
 /// A kernel image, exactly.
@@ -82,8 +109,11 @@ pub struct StateCounts {
 pub struct CellResult {
     /// Which cell.
     pub cell: CellRef,
-    /// The kernel.
+    /// The kernel that recorded.
     pub kernel: KernelRef,
+    /// The kernel that recovered; `None` where it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_on: Option<KernelRef>,
     /// Filesystem type.
     pub filesystem: String,
     /// Mount options and flags.
@@ -107,6 +137,9 @@ pub struct CellResult {
     pub measured: Vec<String>,
     /// Anything that a reader should know besides.
     pub notes: Vec<String>,
+    /// Whether some of the notes are doubts about what was found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubted: bool,
     /// Milliseconds by phase; phases of several machines at once are added up.
     pub millis: BTreeMap<Phase, u64>,
 }
@@ -165,7 +198,7 @@ impl Totals {
 /// `result.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
-    /// [`RESULT_FORMAT`].
+    /// See [`format_of`].
     pub format: u32,
     /// The run's id.
     pub run: String,
@@ -182,7 +215,7 @@ impl RunResult {
     /// The result of a run with these cells.
     pub fn new(run: &str, cells: Vec<CellResult>) -> Self {
         Self {
-            format: RESULT_FORMAT,
+            format: format_of(cells.iter().map(|result| &result.cell)),
             run: run.to_owned(),
             totals: Totals::of_cells(&cells),
             flaky: rounds::rounds(&cells)

@@ -20,7 +20,7 @@ pub fn round_id(id: &str, round: u32) -> String {
     }
 }
 
-/// The rounds of one scenario, variant and kernel, in order; never empty.
+/// The rounds of one cell, in order; never empty.
 #[derive(Clone, Debug)]
 pub struct Rounds<'a> {
     /// The rounds.
@@ -39,18 +39,12 @@ pub struct Flaky {
     pub rounds: u64,
 }
 
-/// Puts together what is of the same scenario, variant and kernel, in the order of their first rounds.
-pub fn rounds(cells: &[CellResult]) -> Vec<Rounds<'_>> {
+/// Puts together what is of the same scenario, variant and kernels, in the order of their first rounds.
+pub fn rounds<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> Vec<Rounds<'a>> {
     let mut all: Vec<Rounds<'_>> = Vec::new();
-    let mut places: HashMap<[&str; 3], usize> = HashMap::new();
+    let mut places: HashMap<[&str; 4], usize> = HashMap::new();
     for cell in cells {
-        let CellRef {
-            scenario,
-            variant,
-            kernel,
-            ..
-        } = &cell.cell;
-        let place = *places.entry([scenario, variant, kernel]).or_insert(all.len());
+        let place = *places.entry(cell.cell.key()).or_insert(all.len());
         match all.get_mut(place) {
             Some(rounds) => rounds.cells.push(cell),
             None => all.push(Rounds { cells: vec![cell] }),

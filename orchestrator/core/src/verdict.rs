@@ -105,8 +105,10 @@ pub enum Outcome {
     Violates(Vec<ViolationKind>),
     /// Nothing is promised: what is seen is reported, and neither right nor wrong.
     Observed,
-    /// It depends on the kernel. The ranges do not overlap; a kernel in none of them has nothing declared.
+    /// It depends on the kernel that recorded. The ranges do not overlap; a kernel in none of them has nothing declared.
     Kernels(Vec<(KernelRange, Outcome)>),
+    /// It depends on the kernel that recovered, likewise.
+    RecoveredOn(Vec<(KernelRange, Outcome)>),
 }
 
 /// How a cell's verdict compares with what was declared.
@@ -127,23 +129,31 @@ pub enum Standing {
 }
 
 impl Outcome {
-    /// What is declared for a kernel, by its release; `None` when nothing is.
-    pub fn on(&self, release: &str) -> Option<&Self> {
-        match self {
-            Self::Kernels(list) => {
-                let series = series(release)?;
-                let (_, outcome) = list.iter().find(|(range, _)| range.contains(series))?;
-                Some(outcome)
-            }
-            same => Some(same),
-        }
+    /// What is declared for what one kernel recorded and one, maybe the same, recovered, by their releases; `None` when
+    /// nothing is.
+    pub fn on(&self, recorded: &str, recovered: &str) -> Option<&Self> {
+        let (list, release) = match self {
+            Self::Kernels(list) => (list, recorded),
+            Self::RecoveredOn(list) => (list, recovered),
+            plain => return Some(plain),
+        };
+        let series = series(release)?;
+        let (_, outcome) = list.iter().find(|(range, _)| range.contains(series))?;
+        outcome.on(recorded, recovered)
     }
 
-    /// Compares a verdict with this declaration, which is one kernel's (see [`Self::on`]): where it depends on the
-    /// kernel, nothing is known.
+    /// Whether it depends on a kernel, so that by itself it says nothing.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Kernels(_) | Self::RecoveredOn(_))
+    }
+
+    /// Compares a verdict with this declaration, which is one cell's (see [`Self::on`]): where it depends on a kernel,
+    /// nothing is known.
     pub fn standing(&self, verdict: &Verdict) -> Standing {
         match (self, verdict) {
-            (_, Verdict::Inconclusive { .. }) | (Self::Kernels(_), _) => Standing::Inconclusive,
+            (_, Verdict::Inconclusive { .. }) | (Self::Kernels(_) | Self::RecoveredOn(_), _) => {
+                Standing::Inconclusive
+            }
             (Self::Observed, _) => Standing::Observed,
             (Self::Holds, Verdict::Pass) => Standing::AsDeclared,
             (Self::Violates(declared), Verdict::Violation { kinds }) => {

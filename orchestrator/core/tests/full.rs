@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use coldcut_core::scenario::{FsSource, Scenario, schema};
+use coldcut_core::verdict::{Outcome, ViolationKind};
 
 fn text() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/full.yaml");
@@ -23,8 +24,8 @@ fn every_line_means_what_it_says() {
 #[test]
 fn variants_override_key_by_key() {
     let scenario = parse(&text());
-    let [plain, kernels, image, bigger] = scenario.variants() else {
-        panic!("four variants")
+    let [plain, elsewhere, kernels, image, bigger] = scenario.variants() else {
+        panic!("five variants")
     };
     assert_eq!(image.filesystem.source, FsSource::Image("mine.img".to_owned()));
     assert_eq!(image.filesystem.mount, "data=ordered,commit=1");
@@ -34,11 +35,20 @@ fn variants_override_key_by_key() {
     };
     assert_eq!((*size, mkfs.len()), (1 << 30, 2));
     assert_eq!(bigger.summary, "More room");
-    let on = |release| kernels.outcome.on(release).map(|o| format!("{o:?}"));
+    let on = |release| kernels.outcome.on(release, "4.19.0").map(|o| format!("{o:?}"));
     assert_eq!(on("5.10.0-36-amd64").as_deref(), Some("Holds"));
     assert_eq!(on("6.12.57+deb13").as_deref(), Some("Violates([OldData, Zeros])"));
     assert_eq!(on("7.3.1").as_deref(), Some("Violates([Garbage])"));
     assert_eq!(on("6.6.1"), None);
+    assert_eq!(plain.recover_on, ["same", "5.10", "newest:full"]);
+    assert_eq!(elsewhere.recover_on, [""; 0]);
+    let on = |recorded, recovered| elsewhere.outcome.on(recorded, recovered);
+    assert_eq!(on("5.10.1", "6.1.9"), Some(&Outcome::Holds));
+    assert_eq!(
+        on("5.10.1", "6.12.1"),
+        Some(&Outcome::Violates(vec![ViolationKind::Mount]))
+    );
+    assert_eq!(on("6.12.1", "6.1.9"), Some(&Outcome::Holds));
     assert_eq!(plain.device.bandwidth, Some(100 << 20));
     assert_eq!(bigger.device.bandwidth, None);
     assert_eq!((bigger.device.latency_ms, bigger.device.write_cache), (1, false));

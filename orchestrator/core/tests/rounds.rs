@@ -15,12 +15,14 @@ fn cell(variant: &str, round: u32, declared: &Outcome, verdict: Verdict) -> Cell
             scenario: "s".into(),
             variant: variant.into(),
             kernel: "6.12".into(),
+            recovered_on: None,
         },
         kernel: KernelRef {
             name: "6.12".into(),
             release: "6.12.1".into(),
             digest: "d".into(),
         },
+        recovered_on: None,
         filesystem: "ext4".into(),
         mount: String::new(),
         standing: declared.standing(&verdict),
@@ -32,6 +34,7 @@ fn cell(variant: &str, round: u32, declared: &Outcome, verdict: Verdict) -> Cell
         violations: Vec::new(),
         measured: Vec::new(),
         notes: Vec::new(),
+        doubted: false,
         millis: BTreeMap::new(),
     }
 }

@@ -123,7 +123,7 @@ async fn boot(dir: &Path, series: &str) -> anyhow::Result<Machine> {
         accel: Accel::Tcg,
         why: String::new(),
     };
-    let spec = machine_spec(&kernel, dir.join("initrd"), Some(disk), &tcg);
+    let spec = machine_spec(&kernel, dir.join("initrd"), Some(disk), &tcg)?;
     let qemu = Qemu::find().await?;
     let machine = Machine::boot(&qemu, &spec, &dir.join("console"), LIMIT).await?;
     println!("kernel {}", machine.guest.hello.release);

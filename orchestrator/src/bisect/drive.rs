@@ -37,8 +37,8 @@ pub struct Drive {
     pub question: Question,
     /// How often kernels are run.
     pub test: Sequential,
-    /// Whether to look for every change: the newest kernel of each series is tested, and wherever two of them in a row
-    /// differ the changes between them are searched, one after the other.
+    /// Whether to look for every change: the oldest and the newest kernel of each series are tested, and wherever two of
+    /// them in a row differ the changes between them are searched, one after the other.
     pub every_change: bool,
 }
 
@@ -58,7 +58,7 @@ impl Drive {
         }
         let last = self.question.line.len() - 1;
         let mut stops = if self.every_change {
-            line::series_ends(&self.question.line)
+            line::series_turns(&self.question.line)
         } else {
             vec![last]
         };

@@ -132,6 +132,17 @@ pub fn series_ends(line: &[Candidate]) -> Vec<usize> {
         .collect()
 }
 
+/// The places of the oldest and of the newest kernel of each series, in order, each once. A fix that went into a series
+/// late is in its newest and not in its oldest, so the newest ones alone do not show it.
+pub fn series_turns(line: &[Candidate]) -> Vec<usize> {
+    let ends = series_ends(line);
+    let starts = ends.iter().map(|end| end + 1).filter(|start| *start < line.len());
+    let mut all: Vec<usize> = starts.chain(ends.iter().copied()).chain([0]).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// Keeps the newest of each series, and the two ends.
 pub fn newest_of_series(line: Vec<Candidate>) -> Vec<Candidate> {
     let ends = series_ends(&line);
@@ -250,6 +261,14 @@ mod tests {
             names(&series),
             "6.1.0-49-cloud 6.1.0-0.deb11.50-cloud 6.12.117-cloud 7.3.1-cloud"
         );
+    }
+
+    #[test]
+    fn each_series_begins_and_ends() {
+        assert_eq!(series_ends(&line()), [0, 2, 4, 5]);
+        assert_eq!(series_turns(&line()), [0, 1, 2, 3, 4, 5]);
+        let of_one = vec![candidate("6.1.1", "6.1.1", "1", true); 4];
+        assert_eq!(series_turns(&of_one), [0, 3]);
     }
 
     #[test]

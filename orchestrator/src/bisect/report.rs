@@ -93,7 +93,7 @@ pub fn conclusion(question: &Question, conclusion: &Conclusion, dir: &Path) -> S
         };
         let _ = writeln!(
             text,
-            "{also} newest kernels of all series in a row are alike, or could not be tested"
+            "{also} oldest and newest kernels of all series, in a row, are alike, or could not be tested"
         );
         let of = |found: &Found| {
             let all = untestable(question, found, &conclusion.probes).into_iter();

@@ -5,18 +5,17 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use coldcut_core::event::Event;
-use coldcut_core::result::{CellRef, CellResult, KernelRef, RESULT_FORMAT, RunResult};
-use coldcut_core::rounds::round_id;
-use coldcut_core::scenario::Variant;
+use coldcut_core::result::{CellRef, CellResult, KernelRef, RunResult, format_of};
 use coldcut_core::shard::Shard;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::machines::{MachineArgs, open_lab};
-use crate::kernel::Kernel;
+use super::recordings::Recording;
+use crate::kernel::{Kernel, Store};
 use crate::report::{EventSink, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
-use crate::run::cell::{CellJob, run_cell};
+use crate::run::cell::{CellJob, CellsJob, run_cells};
 use crate::run::lab::Lab;
 use crate::run::recover::Machines;
 use crate::run::templates::Templates;
@@ -31,6 +30,10 @@ pub(super) struct Batch<'a> {
     pub(super) kernels: Vec<(String, Arc<Kernel>)>,
     /// Variants; all where there are none.
     pub(super) variants: &'a [String],
+    /// Who recovers, in place of what the variants say.
+    pub(super) recover_on: Option<&'a Vec<String>>,
+    /// Where recovering kernels are found.
+    pub(super) store: &'a Store,
     /// Seed of everything that is sampled.
     pub(super) seed: u64,
     /// Who recovers what.
@@ -62,31 +65,13 @@ impl Batch<'_> {
     /// What keeps the run as a whole from being made; what goes wrong in a cell makes that cell Inconclusive.
     pub(super) async fn run(self) -> anyhow::Result<Ran> {
         let (_, first) = self.kernels.first().context("no kernel was named")?;
-        let (mut jobs, mut plan) = (Vec::new(), Vec::new());
-        for file in &self.files {
-            for variant in file.scenario.variants() {
-                if !self.variants.is_empty() && !self.variants.contains(&variant.name) {
-                    continue;
-                }
-                for (name, kernel) in &self.kernels {
-                    let id = file_name(&format!("{}.{}.{name}", file.scenario.name, variant.name));
-                    for round in 1..=self.repeat {
-                        let cell = CellRef {
-                            id: round_id(&id, round),
-                            scenario: file.scenario.name.clone(),
-                            variant: variant.name.clone(),
-                            kernel: name.clone(),
-                        };
-                        let job = (cell, Arc::clone(file), variant.clone(), Arc::clone(kernel));
-                        // All rounds of a cell are in one part: where they differ, that part says so.
-                        if self.shard.is_none_or(|shard| shard.contains(&id)) {
-                            jobs.push(job.clone());
-                        }
-                        plan.push(job.0);
-                    }
-                }
-            }
-        }
+        let recordings = self.recordings()?;
+        let plan: Vec<CellRef> = recordings.iter().flat_map(Recording::names).collect();
+        // All rounds of a cell, and all kernels that recover it, are in one part: where rounds differ, that part says
+        // so, and nothing is recorded twice.
+        let in_part = |recording: &Recording| self.shard.is_none_or(|shard| shard.contains(&recording.id));
+        let jobs: Vec<Recording> = recordings.into_iter().filter(in_part).collect();
+        let cells: Vec<CellRef> = jobs.iter().flat_map(Recording::names).collect();
         check_selection(self.variants, &self.files, &plan)?;
 
         let mut run_dir = RunDir::create(self.results)
@@ -100,7 +85,7 @@ impl Batch<'_> {
         } else {
             let mut lab = open_lab(self.machines, events.clone(), first).await?;
             if self.policy != Policy::Cold {
-                let cache = crate::kernel::Store::default_root()?;
+                let cache = Store::default_root()?;
                 lab = lab.with_templates(Templates::open(&cache)?);
             }
             Some(Arc::new(lab))
@@ -108,7 +93,7 @@ impl Batch<'_> {
         let unused = || "not used".to_owned();
 
         let info = RunInfo {
-            format: RESULT_FORMAT,
+            format: format_of(&plan),
             run: run_dir.id().to_owned(),
             coldcut: env!("CARGO_PKG_VERSION").to_owned(),
             qemu: lab.as_ref().map_or_else(unused, |lab| lab.qemu.version.clone()),
@@ -120,15 +105,7 @@ impl Batch<'_> {
             started: std::time::SystemTime::now()
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
-            kernels: self
-                .kernels
-                .iter()
-                .map(|(name, k)| KernelRef {
-                    name: name.clone(),
-                    release: k.release().to_owned(),
-                    digest: k.digest().to_owned(),
-                })
-                .collect(),
+            kernels: kernels_of(&self.kernels, &jobs),
             scenarios: self
                 .files
                 .iter()
@@ -138,7 +115,7 @@ impl Batch<'_> {
                     digest: f.scenario.digest().to_hex().to_string(),
                 })
                 .collect(),
-            cells: jobs.iter().map(|(cell, ..)| cell.clone()).collect(),
+            cells,
             shard: self.shard.map(|part| ShardInfo { part, plan }),
         };
         run_dir
@@ -154,7 +131,7 @@ impl Batch<'_> {
             accel: info.accel.clone(),
         });
 
-        let count = jobs.len();
+        let count = info.cells.len();
         let mut result = RunResult::new(&info.run, Vec::new());
         if let Some(lab) = &lab {
             let mut cells = in_order(jobs, &run_dir, lab, self.policy)?;
@@ -183,26 +160,28 @@ impl Batch<'_> {
     }
 }
 
-type Selected = (CellRef, Arc<ScenarioFile>, Variant, Arc<Kernel>);
-
-/// Begins cells in order, at most as many at once as machines, so that the first verdicts come early.
+/// Begins recordings in order, at most as many at once as machines, so that the first verdicts come early.
 fn in_order(
-    jobs: Vec<Selected>,
+    jobs: Vec<Recording>,
     run_dir: &RunDir,
     lab: &Arc<Lab>,
     policy: Policy,
 ) -> anyhow::Result<mpsc::Receiver<CellResult>> {
-    let (sender, results) = mpsc::channel(jobs.len().max(1));
+    let count: usize = jobs.iter().map(|recording| recording.cells.len()).sum();
+    let (sender, results) = mpsc::channel(count.max(1));
     let mut ready = Vec::new();
-    for (cell, file, variant, kernel) in jobs {
-        let dir = run_dir.cell(&cell.id)?;
-        ready.push(CellJob {
-            cell,
-            file,
-            variant,
-            kernel,
-            dir,
+    for recording in jobs {
+        let mut cells = Vec::new();
+        for (cell, kernel) in recording.cells {
+            let dir = run_dir.cell(&cell.id)?;
+            cells.push(CellJob { cell, kernel, dir });
+        }
+        ready.push(CellsJob {
+            file: recording.file,
+            variant: recording.variant,
+            kernel: recording.kernel,
             policy,
+            cells,
         });
     }
     let lab = Arc::clone(lab);
@@ -215,9 +194,9 @@ fn in_order(
             };
             let (lab, sender) = (Arc::clone(&lab), sender.clone());
             tasks.spawn(async move {
-                // Fails only when nobody wants results any more.
-                let result = Box::pin(run_cell(lab, Arc::new(Machines), job)).await;
-                let _ = sender.send(result).await;
+                // There is room for every result; it fails only when nobody wants them any more.
+                let done = move |result| drop(sender.try_send(result));
+                Box::pin(run_cells(lab, Arc::new(Machines), job, done)).await;
                 drop(turn);
             });
         }
@@ -225,6 +204,27 @@ fn in_order(
         while tasks.join_next().await.is_some() {}
     });
     Ok(results)
+}
+
+/// Every kernel of a run, each once.
+fn kernels_of(recording: &[(String, Arc<Kernel>)], jobs: &[Recording]) -> Vec<KernelRef> {
+    let recovering = jobs.iter().flat_map(|recording| &recording.cells);
+    let recovering = recovering.filter_map(|(cell, kernel)| Some((cell.recovered_on.as_ref()?, kernel)));
+    let mut all: Vec<KernelRef> = Vec::new();
+    for (name, kernel) in recording
+        .iter()
+        .map(|(name, kernel)| (name, kernel))
+        .chain(recovering)
+    {
+        if !all.iter().any(|known| known.name == *name) {
+            all.push(KernelRef {
+                name: name.clone(),
+                release: kernel.release().to_owned(),
+                digest: kernel.digest().to_owned(),
+            });
+        }
+    }
+    all
 }
 
 fn check_selection(
@@ -252,17 +252,4 @@ fn check_selection(
         }
     }
     Ok(())
-}
-
-/// A cell's id as a file name.
-fn file_name(id: &str) -> String {
-    id.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "._+-".contains(c) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect()
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use coldcut_core::bisect::{Aim, Aspect, Behaviour, By, Flakiness, Sequential, Side};
 use coldcut_core::diff::Recording;
+use coldcut_core::scenario::SAME;
 use coldcut_core::verdict::Verdict;
 
 use super::ResultsArg;
@@ -70,8 +71,8 @@ pub(super) struct BisectArgs {
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "kinds",
           conflicts_with = "first_good")]
     until_different: Option<What>,
-    /// With --until-different: find every change; the newest kernel of each series is tested, and where two in a row
-    /// differ the changes between them are searched
+    /// With --until-different: find every change; the oldest and the newest kernel of each series are tested, and where
+    /// two in a row differ the changes between them are searched
     #[arg(long, requires = "until_different")]
     every_change: bool,
     /// What makes a kernel good or bad
@@ -245,12 +246,20 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
     };
     let count = question.line.len();
     let (test, caution) = args.care.test(count, aim)?;
+    let effort = if args.every_change {
+        format!(
+            "the oldest and the newest of {} series first, and what is between them where they differ",
+            line::series_ends(&question.line).len()
+        )
+    } else {
+        let most = (count - 1).next_power_of_two().ilog2() + 2;
+        format!("at most {most} to test when nothing is flaky or untestable")
+    };
     println!(
-        "{} kernels from {} to {}: at most {} to test when nothing is flaky or untestable; {}",
+        "{} kernels from {} to {}: {effort}; {}",
         count,
         question.line[0].describe(),
         question.line[count - 1].describe(),
-        (count - 1).next_power_of_two().ilog2() + 2,
         journal.path().display()
     );
     if let Some(caution) = caution {
@@ -265,6 +274,8 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
         every_change: args.every_change,
     };
     let variants = [drive.question.variant.clone()];
+    // A search is about one kernel at a time, which also recovers what it recorded.
+    let one_kernel = vec![SAME.to_owned()];
     let conclusion = drive
         .run(
             |line| println!("{line}"),
@@ -277,6 +288,8 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
                             files: vec![Arc::clone(&file)],
                             kernels: vec![(candidate.name.clone(), Arc::new(*kernel))],
                             variants: &variants,
+                            recover_on: Some(&one_kernel),
+                            store: &store,
                             seed: args.seed,
                             policy: args.trust.policy(),
                             machines: &args.machines,

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use coldcut_core::bisect::Aim;
+use coldcut_core::scenario::SAME;
 
 use super::batch::Batch;
 use super::bisect::{BisectArgs, nothing, probe_of, screen};
@@ -101,6 +102,8 @@ pub(super) async fn run(
 
     let dir = std::path::absolute(journal.path())?;
     let variants = [question.variant.clone()];
+    // A search is about one kernel at a time, which also recovers what it recorded.
+    let one_kernel = vec![SAME.to_owned()];
     let mut drive = GitDrive {
         tree: tree.clone(),
         ends,
@@ -123,6 +126,8 @@ pub(super) async fn run(
                             files: vec![Arc::clone(&file)],
                             kernels: vec![(kernel.name().to_owned(), Arc::new(*kernel))],
                             variants: &variants,
+                            recover_on: Some(&one_kernel),
+                            store: &store,
                             seed: args.seed,
                             policy: args.trust.policy(),
                             machines: &args.machines,

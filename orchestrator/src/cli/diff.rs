@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,9 +30,10 @@ use crate::scenario_file::ScenarioFile;
 /// Say what differs between kernels: in what they send to the disk, and in what they recover
 ///
 /// With two RUNs (or RUN/CELL) cells of the same scenario and variant are compared; with one, its cells on different
-/// kernels. Each kernel made its own recording, so their crash states have no content in common: what is compared is
-/// what was recovered at the same points of the workload, where the same had been acknowledged. With --on, each content
-/// of RUN is recovered again on another kernel: the same log and state, two kernels.
+/// kernels. Kernels that recovered the same recording (`recover_on`) are compared content by content: the same log and
+/// state, two kernels. Where each made its own recording, their crash states have no content in common: what is compared
+/// is what was recovered at the same points of the workload, where the same had been acknowledged. With --on, each
+/// content of RUN is recovered again on another kernel.
 ///
 /// Exit codes: 0 no difference, 1 some, 2 usage, 3 nothing could be compared.
 #[derive(Debug, clap::Args)]
@@ -57,7 +59,10 @@ pub(super) struct DiffArgs {
 /// A cell of a finished run.
 struct Cell {
     reference: CellRef,
+    /// Release of the kernel that recorded.
     release: String,
+    /// Release of the kernel that recovered.
+    recovered: String,
     result: Option<CellResult>,
     variant: Variant,
     dir: CellDir,
@@ -145,7 +150,7 @@ fn load(dir: &Path, info: &RunInfo, cell: &CellRef) -> anyhow::Result<Option<Cel
     let file = ScenarioFile::read(&dir.join("scenarios").join(format!("{}.yaml", cell.scenario)))?;
     let variant = file
         .scenario
-        .variant(&cell.variant)
+        .find_variant(&cell.variant)
         .context("the run's own scenario lacks this variant")?;
     let cell_dir = CellDir::open(&path)?;
     let recording = match LoadedRecording::load(&cell_dir) {
@@ -158,39 +163,73 @@ fn load(dir: &Path, info: &RunInfo, cell: &CellRef) -> anyhow::Result<Option<Cel
     let result = load_result(dir)
         .ok()
         .and_then(|r| r.cells.into_iter().find(|c| c.cell.id == cell.id));
-    let kernel = info.kernels.iter().find(|k| k.name == cell.kernel);
+    let release = |name: &String| {
+        let kernel = info.kernels.iter().find(|k| k.name == *name);
+        kernel.map_or_else(|| name.clone(), |k| k.release.clone())
+    };
     Ok(Some(Cell {
         reference: cell.clone(),
-        release: kernel.map_or_else(|| cell.kernel.clone(), |k| k.release.clone()),
+        release: release(&cell.kernel),
+        recovered: release(cell.recovered_on.as_ref().unwrap_or(&cell.kernel)),
         result,
-        variant: variant.clone(),
+        variant,
         dir: cell_dir,
         recording,
         name: format!("{}/{}", dir.display(), cell.id),
     }))
 }
 
-/// Which cells are compared: of the same scenario and variant; on the same kernel where both runs have it, else each
-/// with each.
+impl Cell {
+    /// Its kernel's release, or both.
+    fn kernels(&self) -> String {
+        if self.reference.recovered_on.is_none() {
+            self.release.clone()
+        } else {
+            format!("{} → {}", self.release, self.recovered)
+        }
+    }
+
+    /// Whether it is made of the same recording as another: the very file, or one with the same bytes.
+    fn same_recording(&self, other: &Self) -> bool {
+        if self.reference.kernel != other.reference.kernel {
+            return false;
+        }
+        let (a, b) = (self.dir.log(), other.dir.log());
+        match (fs::metadata(&a), fs::metadata(&b)) {
+            (Ok(x), Ok(y)) if (x.dev(), x.ino()) == (y.dev(), y.ino()) => true,
+            (Ok(x), Ok(y)) if x.len() == y.len() => {
+                matches!((digest_of(&a), digest_of(&b)), (Ok(a), Ok(b)) if a == b)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn digest_of(path: &Path) -> std::io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    std::io::copy(&mut fs::File::open(path)?, &mut hasher)?;
+    Ok(hasher.finalize())
+}
+
+/// Which cells are compared: of the same scenario and variant. Within a run each with the first that has the same
+/// recording, else with the first. Of two runs those on the same kernels where both have them, else each with each.
 fn pairs<'c>(left: &'c [Cell], right: Option<&'c [Cell]>) -> Vec<(&'c Cell, &'c Cell)> {
     let same = |a: &Cell, b: &Cell| {
         (&a.reference.scenario, &a.reference.variant) == (&b.reference.scenario, &b.reference.variant)
     };
     let mut out = Vec::new();
     for (place, a) in left.iter().enumerate() {
-        match right {
-            Some(right) => {
-                let of: Vec<&Cell> = right.iter().filter(|b| same(a, b)).collect();
-                match of.iter().find(|b| b.release == a.release) {
-                    Some(b) if of.len() > 1 => out.push((a, *b)),
-                    _ => out.extend(of.into_iter().map(|b| (a, b))),
-                }
+        if let Some(right) = right {
+            let of: Vec<&Cell> = right.iter().filter(|b| same(a, b)).collect();
+            let kernels = |cell: &Cell| (cell.release.clone(), cell.recovered.clone());
+            match of.iter().find(|b| kernels(b) == kernels(a)) {
+                Some(b) if of.len() > 1 => out.push((a, *b)),
+                _ => out.extend(of.into_iter().map(|b| (a, b))),
             }
-            // The first kernel with each of the others.
-            None if left[..place].iter().all(|earlier| !same(earlier, a)) => {
-                out.extend(left[place + 1..].iter().filter(|b| same(a, b)).map(|b| (a, b)));
-            }
-            None => {}
+        } else {
+            let mut earlier = left[..place].iter().filter(|b| same(a, b));
+            let first = earlier.clone().next();
+            out.extend(earlier.find(|b| b.same_recording(a)).or(first).map(|b| (b, a)));
         }
     }
     out
@@ -199,12 +238,18 @@ fn pairs<'c>(left: &'c [Cell], right: Option<&'c [Cell]>) -> Vec<(&'c Cell, &'c 
 fn compare(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
     println!(
         "{} {}: {} | {}",
-        a.reference.scenario, a.reference.variant, a.release, b.release
+        a.reference.scenario,
+        a.reference.variant,
+        a.kernels(),
+        b.kernels()
     );
     if let (Some(x), Some(y)) = (&a.result, &b.result) {
         let (x, y) = (verdict_text(&x.verdict), verdict_text(&y.verdict));
         sum.differ += usize::from(x != y);
         println!("  verdict: {}", if x == y { x } else { format!("{x} | {y}") });
+    }
+    if a.same_recording(b) {
+        return compare_contents(a, b, sum);
     }
     let table = render_recordings(&Recording::of(&a.recording.log), &Recording::of(&b.recording.log));
     if table.is_empty() {
@@ -230,6 +275,25 @@ fn compare(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
         }
     }
     show("recovered at the same points", &places, missing, sum);
+    Ok(())
+}
+
+/// What two kernels made of the same disks.
+fn compare_contents(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
+    println!("  the same recording");
+    let mut places = Vec::new();
+    let mut missing = 0;
+    for (digest, state) in contents(a)? {
+        let kept = |cell: &Cell| read(&cell.dir.recovery(&digest.to_string()));
+        match (kept(a)?, kept(b)?) {
+            (Some(x), Some(y)) => {
+                let name = format!("coldcut replay {}/{}", b.name, state.id());
+                places.push((name, recoveries(&x, &y)));
+            }
+            _ => missing += 1,
+        }
+    }
+    show("recovered from the same contents", &places, missing, sum);
     Ok(())
 }
 
@@ -303,10 +367,11 @@ fn read(path: &PathBuf) -> anyhow::Result<Option<Recovery>> {
 async fn on(cell: &Cell, spec: &str, args: &DiffArgs, sum: &mut Sum) -> anyhow::Result<()> {
     let kernel = Arc::new(Store::open_default()?.find(spec)?);
     println!(
-        "{} {}: recorded and recovered on {} | recovered on {}",
+        "{} {}: recorded on {}, recovered on {} | recovered on {}",
         cell.reference.scenario,
         cell.reference.variant,
         cell.release,
+        cell.recovered,
         kernel.release()
     );
     let lab = open_lab(&args.machines, EventSink::new(Vec::new()), &kernel)

@@ -73,7 +73,7 @@ pub(super) async fn open_lab(args: &MachineArgs, events: EventSink, kernel: &Ker
             accel: Accel::Kvm,
             why: String::new(),
         };
-        let probe = machine_spec(kernel, initrd, None, &undecided);
+        let probe = machine_spec(kernel, initrd, None, &undecided)?;
         decide_accel(
             args.accel,
             &qemu,
@@ -94,7 +94,7 @@ pub(super) async fn open_lab(args: &MachineArgs, events: EventSink, kernel: &Ker
                     accel: Accel::Tcg,
                     why: String::new(),
                 },
-            ),
+            )?,
             scratch.path(),
             scratch.path(),
         )

@@ -7,14 +7,10 @@ use std::sync::Arc;
 use anyhow::bail;
 use coldcut_core::matrix::{Disk, Mode, modes};
 use coldcut_core::scenario::FsType;
-use coldcut_core::shard::Shard;
 
-use super::batch::Batch;
-use super::machines::{MachineArgs, TrustArgs};
-use super::reports::ReportArgs;
+use super::USAGE;
+use super::cells::CellArgs;
 use super::run::read_all;
-use super::{ResultsArg, USAGE};
-use crate::report::{JsonLines, Progress, Reporter, render_run};
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -40,26 +36,8 @@ pub(super) struct MatrixArgs {
     /// List the modes, what each promises and where that is documented; run nothing
     #[arg(long)]
     list: bool,
-    /// Print the events as JSON lines instead of progress and table
-    #[arg(long)]
-    json: bool,
-    /// Seed of everything that is sampled
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Only part I of N of the cells
-    #[arg(long, value_name = "I/N")]
-    shard: Option<Shard>,
-    /// Run each cell so many times
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repeat: u32,
     #[command(flatten)]
-    reports: ReportArgs,
-    #[command(flatten)]
-    trust: TrustArgs,
-    #[command(flatten)]
-    machines: MachineArgs,
-    #[command(flatten)]
-    results: ResultsArg,
+    cells: CellArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -118,41 +96,8 @@ pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
     if expanded.iter().all(|file| file.scenario.variants().is_empty()) {
         bail!("no variant of these scenarios holds in any of these modes");
     }
-    let store = crate::kernel::Store::open_default()?;
-    let kernels = args
-        .kernel
-        .iter()
-        .map(|spec| Ok((spec.clone(), Arc::new(store.find(spec)?))))
-        .collect::<anyhow::Result<_>>()?;
-    let mut screen: Vec<Box<dyn Reporter>> = if args.json {
-        vec![Box::new(JsonLines::new(std::io::stdout()))]
-    } else {
-        vec![Box::new(Progress::new())]
-    };
-    screen.extend(args.reports.reporters()?);
-    let batch = Batch {
-        files: expanded,
-        kernels,
-        variants: &[],
-        seed: args.seed,
-        policy: args.trust.policy(),
-        machines: &args.machines,
-        results: &args.results.results,
-        screen,
-        shard: args.shard,
-        repeat: args.repeat,
-    };
-    let ran = batch.run().await?;
-    if !args.json {
-        println!();
-        print!("{}", render_run(&ran.result));
-        println!("results: {}", ran.dir.display());
-    }
-    if ran.result.cells.is_empty() && args.shard.is_some() {
-        eprintln!("no cell is in this part");
-        return Ok(ExitCode::SUCCESS);
-    }
-    Ok(ExitCode::from(ran.result.totals.exit_code()))
+    let result = args.cells.run(expanded, &[], &args.kernel).await?;
+    Ok(args.cells.exit_code(&result))
 }
 
 fn list(mode: &Mode) {

@@ -17,7 +17,7 @@ use super::machines::{MachineArgs, open_lab};
 use crate::kernel::Kernel;
 use crate::report::{EventSink, Progress, render_cell};
 use crate::results::{CellDir, find_run, load_run, state_path};
-use crate::run::cell::{CellJob, run_cell};
+use crate::run::cell::{CellJob, CellsJob, run_cell};
 use crate::run::record::mount_of;
 use crate::run::recorded::LoadedRecording;
 use crate::run::recover::{Machines, RecoverJob, Recoverer as _};
@@ -59,15 +59,24 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         .find_variant(&cell.variant)
         .context("the run's own scenario lacks this variant")?;
     let store = crate::kernel::Store::open_default()?;
-    let recorded_on = info.kernels.iter().find(|k| k.name == cell.kernel);
-    let wanted = args
-        .kernel
-        .as_deref()
-        .or(recorded_on.map(|k| k.digest.as_str()))
-        .unwrap_or(&cell.kernel);
-    let kernel = Arc::new(store.find(wanted)?);
+    let stored = |name: &str| {
+        let known = info.kernels.iter().find(|k| k.name == name);
+        store
+            .find(known.map_or(name, |k| k.digest.as_str()))
+            .map(Arc::new)
+    };
+    let recovers = cell.recovered_on.as_ref().unwrap_or(&cell.kernel);
+    let kernel = match &args.kernel {
+        Some(wanted) => Arc::new(store.find(wanted)?),
+        None => stored(recovers)?,
+    };
     if state_id == LIVE {
-        return run_live(args, cell.clone(), file, variant, kernel).await;
+        // The workload ran on the kernel that recorded.
+        let recorded = match (&args.kernel, &cell.recovered_on) {
+            (None, Some(_)) => stored(&cell.kernel)?,
+            _ => Arc::clone(&kernel),
+        };
+        return run_live(args, cell.clone(), file, variant, recorded, kernel).await;
     }
     let cell_dir = CellDir::open(&dir.join("cells").join(cell_id))?;
     let recording = LoadedRecording::load(&cell_dir)?;
@@ -83,7 +92,15 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         state.cut,
         recording.log.end()
     );
-    println!("kernel    {}", kernel.release());
+    let recorded = info.kernels.iter().find(|k| k.name == cell.kernel);
+    match recorded.filter(|recorded| recorded.digest != kernel.digest()) {
+        Some(other) => println!(
+            "kernel    {}, of what {} recorded",
+            kernel.release(),
+            other.release
+        ),
+        None => println!("kernel    {}", kernel.release()),
+    }
     let marks = recording.log.marks_until(state.cut);
     println!("history   {} marks until the cut, the last of them:", marks.len());
     for placed in marks.iter().rev().take(6).rev() {
@@ -132,6 +149,7 @@ async fn run_live(
     file: ScenarioFile,
     variant: Variant,
     kernel: Arc<Kernel>,
+    recovers: Arc<Kernel>,
 ) -> anyhow::Result<ExitCode> {
     if args.raw.is_some() {
         bail!("what was seen while the workload ran has no disk image; name a crash state for --raw");
@@ -139,15 +157,19 @@ async fn run_live(
     let events = EventSink::new(vec![Box::new(Progress::new())]);
     let lab = Arc::new(open_lab(&args.machines, events, &kernel).await?);
     let dir = tempfile::tempdir()?;
-    let job = CellJob {
-        dir: CellDir::open(dir.path())?,
-        file: Arc::new(file),
+    let cell = CellJob {
         cell,
+        kernel: recovers,
+        dir: CellDir::open(dir.path())?,
+    };
+    let job = CellsJob {
+        file: Arc::new(file),
         variant,
         kernel,
         policy: Policy::Cold,
+        cells: vec![cell],
     };
-    let result = run_cell(lab, Arc::new(Machines), job).await;
+    let result = run_cell(lab, Arc::new(Machines), job).await?;
     print!("{}", render_cell("(this run is not kept)", &result));
     Ok(ExitCode::from(Totals::of([result.standing]).exit_code()))
 }

@@ -50,7 +50,8 @@ pub(super) async fn run(args: StoriesArgs) -> anyhow::Result<ExitCode> {
         bail!("there is no story {unknown}; there are {}", known.join(", "));
     }
     files.retain(|f| args.numbers.is_empty() || f.scenario.story.is_some_and(|n| args.numbers.contains(&n)));
-    let kernels = kernels(&args.kernel)?;
+    let store = Store::open_default()?;
+    let kernels = kernels(&store, &args.kernel)?;
     let mut runs: Vec<RunResult> = Vec::new();
     for round in 1..=args.repeat {
         if args.repeat > 1 {
@@ -61,6 +62,8 @@ pub(super) async fn run(args: StoriesArgs) -> anyhow::Result<ExitCode> {
             files: files.clone(),
             kernels: kernels.clone(),
             variants: &args.variant,
+            recover_on: None,
+            store: &store,
             seed: 0,
             policy: args.trust.policy(),
             machines: &args.machines,
@@ -109,8 +112,7 @@ fn read_stories(dir: &Path) -> anyhow::Result<Option<Vec<Arc<ScenarioFile>>>> {
     Ok((!bad).then_some(files))
 }
 
-fn kernels(wanted: &[String]) -> anyhow::Result<Vec<(String, Arc<Kernel>)>> {
-    let store = Store::open_default()?;
+fn kernels(store: &Store, wanted: &[String]) -> anyhow::Result<Vec<(String, Arc<Kernel>)>> {
     if wanted.is_empty() {
         let mut all = store.list()?;
         all.sort_by_key(Kernel::version);

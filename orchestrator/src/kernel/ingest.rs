@@ -17,6 +17,7 @@ use super::recipe::Recipe;
 use super::spec::{Spec, Wanted};
 use super::staging::Staging;
 use super::store::Store;
+use super::unpacked::{self, VMLINUX};
 use super::version::KernelVersion;
 
 /// Most files that are looked at below a directory of modules.
@@ -174,7 +175,7 @@ impl Store {
         let release = bzimage::release(image).map_err(image_error)?;
         let (boot, boot_note) = match kind {
             ImageKind::Vmlinux => {
-                staging.write("vmlinux", image)?;
+                staging.write(VMLINUX, image)?;
                 (BootKind::Pvh, None)
             }
             ImageKind::BzImage => {
@@ -182,7 +183,7 @@ impl Store {
                 let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
                 match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
                     Ok(vmlinux) => {
-                        staging.write("vmlinux", &vmlinux)?;
+                        staging.write_derived(VMLINUX, &vmlinux)?;
                         (BootKind::Pvh, None)
                     }
                     Err(why) => {
@@ -242,6 +243,7 @@ impl Store {
         }
         staging.commit(&kernels, &manifest)?;
         let dir = kernels.join(&manifest.digest);
+        unpacked::prune(&kernels, unpacked::KEEP, Some(&dir));
         Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
             path: dir,
             what: "it vanished".to_owned(),

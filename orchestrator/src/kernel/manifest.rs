@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The newest format of entries that this coldcut reads and the one that it writes.
-pub const FORMAT: u32 = 1;
+/// The newest format of entries that this coldcut reads. It writes 1 where every file is always there.
+pub const FORMAT: u32 = 2;
 
 /// Which build of a distribution's kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,6 +80,10 @@ pub struct FileRecord {
     pub size: u64,
     /// Its BLAKE3 hash, in hexadecimal.
     pub blake3: String,
+    /// Whether it is made of the entry's other files when it is wanted, and may be absent (see
+    /// [`super::unpacked`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
 }
 
 /// What one entry of the store is.

@@ -14,6 +14,7 @@
 //! | `bzimage`, `elf` | boot images: the payload of a bzImage, PVH notes, module information |
 //! | `modules` | which modules are needed, in load order |
 //! | `manifest`, `staging`, `entry`, `store` | the directory on disk |
+//! | `unpacked` | the vmlinux of a bzImage, kept while it is used |
 //! | `fragment`, `build` | configuring and building a kernel of one's own |
 //! | `ingest`, `pull` | from packages or files to an entry of the store |
 
@@ -42,6 +43,7 @@ pub mod staging;
 pub mod store;
 #[cfg(test)]
 mod store_tests;
+pub mod unpacked;
 pub mod version;
 
 pub use entry::Kernel;

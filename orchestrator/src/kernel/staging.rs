@@ -57,6 +57,15 @@ impl Staging {
 
     /// Writes one file at a relative path and makes it durable.
     pub fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write_file(path, bytes, false)
+    }
+
+    /// The same for a file that can be made of the others again.
+    pub fn write_derived(&mut self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write_file(path, bytes, true)
+    }
+
+    fn write_file(&mut self, path: &str, bytes: &[u8], derived: bool) -> Result<(), StoreError> {
         let full = self.dir.path().join(path);
         if let Some(parent) = full.parent() {
             fs::create_dir_all(parent).map_err(StoreError::io("create", parent))?;
@@ -67,6 +76,7 @@ impl Staging {
             path: path.to_owned(),
             size: bytes.len() as u64,
             blake3,
+            derived,
         });
         Ok(())
     }
@@ -74,6 +84,9 @@ impl Staging {
     /// Completes `manifest` with the files and the digest.
     pub fn seal(&self, manifest: &mut Manifest) {
         manifest.files.clone_from(&self.files);
+        if self.files.iter().all(|file| !file.derived) {
+            manifest.format = 1;
+        }
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         manifest.digest = manifest.compute_digest();
     }

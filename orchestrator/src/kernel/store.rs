@@ -99,8 +99,7 @@ impl Store {
         let (mut kernels, mut newer) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(&dir).map_err(StoreError::io("read", &dir))? {
             let path = entry.map_err(StoreError::io("read", &dir))?.path();
-            let is_digest = |n: &str| n.len() == 64 && n.bytes().all(|b| b.is_ascii_hexdigit());
-            if path.file_name().and_then(|n| n.to_str()).is_some_and(is_digest) {
+            if is_entry(&path) {
                 match Kernel::load(&path) {
                     Ok(kernel) => kernels.extend(kernel),
                     Err(error @ StoreError::NewerFormat { .. }) => newer.push(error),
@@ -211,4 +210,10 @@ impl Store {
         fs::rename(&path, &aside).map_err(StoreError::io("remove", &path))?;
         fs::remove_dir_all(&aside).map_err(StoreError::io("remove", &aside))
     }
+}
+
+/// Whether a directory is one of an entry, by its name: a digest.
+pub(super) fn is_entry(dir: &Path) -> bool {
+    let is_digest = |n: &str| n.len() == 64 && n.bytes().all(|b| b.is_ascii_hexdigit());
+    dir.file_name().and_then(|n| n.to_str()).is_some_and(is_digest)
 }

@@ -6,9 +6,10 @@ use coldcut_core::grid::{Grid, Square};
 use coldcut_core::verdict::{Standing, Verdict};
 
 use super::table::{outcome_text, verdict_text};
+use super::words::rate;
 
 /// The grid, and under it what is not as declared, with its evidence and how to see it again.
-pub fn render_grid(grid: &Grid) -> String {
+pub fn render_grid(grid: &Grid<'_>) -> String {
     let mut text = String::new();
     let mut scenario = "";
     for row in &grid.rows {
@@ -16,10 +17,9 @@ pub fn render_grid(grid: &Grid) -> String {
             if !scenario.is_empty() {
                 text.push('\n');
             }
-            let heading =
-                std::iter::once(row.scenario.as_str()).chain(grid.kernels.iter().map(String::as_str));
+            let heading = std::iter::once(row.scenario).chain(grid.kernels.iter().map(String::as_str));
             line(&mut text, &widths(grid), heading);
-            scenario = &row.scenario;
+            scenario = row.scenario;
         }
         let name = format!("  {}", row.variant);
         let cells: Vec<String> = row
@@ -32,13 +32,19 @@ pub fn render_grid(grid: &Grid) -> String {
     }
     let odd: Vec<_> = grid
         .squares()
-        .filter(|(.., square)| !matches!(square.standing, Standing::AsDeclared | Standing::Observed))
+        .filter(|(.., square)| {
+            !matches!(
+                square.rounds.standing(),
+                Standing::AsDeclared | Standing::Observed
+            )
+        })
         .collect();
     if !odd.is_empty() {
         text.push_str("\nnot as declared, or not known:\n");
     }
     for (row, kernel, square) in odd {
-        let declared = outcome_text(&square.declared);
+        let cell = square.rounds.shown();
+        let declared = outcome_text(&cell.declared);
         let _ = writeln!(
             text,
             "  {} {} on {kernel}: declared {declared}; seen {}",
@@ -46,7 +52,6 @@ pub fn render_grid(grid: &Grid) -> String {
             row.variant,
             seen(square)
         );
-        let (run, cell) = &square.worst;
         if let Verdict::Inconclusive { cause } = &cell.verdict {
             let _ = writeln!(text, "    {}", cause.lines().next().unwrap_or_default());
         }
@@ -54,8 +59,8 @@ pub fn render_grid(grid: &Grid) -> String {
             let _ = writeln!(text, "    {}: {}", violation.kind, violation.evidence);
             let _ = writeln!(
                 text,
-                "      coldcut replay {run}/{}/{}",
-                cell.cell.id, violation.state
+                "      coldcut replay {}/{}/{}",
+                square.run, cell.cell.id, violation.state
             );
         }
     }
@@ -69,26 +74,22 @@ pub fn render_grid(grid: &Grid) -> String {
 }
 
 /// What was seen, and how often where runs disagree.
-fn seen(square: &Square) -> String {
-    let short = |verdict: &Verdict| match verdict {
+fn seen(square: &Square<'_>) -> String {
+    if square.rounds.flaky().is_some() {
+        return format!("flaky: {}", rate(&square.rounds));
+    }
+    match &square.rounds.shown().verdict {
+        Verdict::Inconclusive { .. } if square.rounds.cells.len() > 1 => rate(&square.rounds),
         Verdict::Inconclusive { .. } => "inconclusive".to_owned(),
         known => verdict_text(known),
-    };
-    if !square.flaky() {
-        return square.seen.first().map_or_else(String::new, |(v, _)| short(v));
     }
-    let of: u32 = square.seen.iter().map(|(_, count)| count).sum();
-    let each = square
-        .seen
-        .iter()
-        .map(|(v, count)| format!("{} {count}/{of}", short(v)));
-    format!("flaky: {}", each.collect::<Vec<_>>().join(", "))
 }
 
-fn words(square: &Square) -> String {
+/// A cell in a few words; `!` and `?` mark what is not as declared, or not known.
+pub(super) fn words(square: &Square<'_>) -> String {
     let seen = seen(square);
     let seen = seen.strip_prefix("violates ").unwrap_or(&seen);
-    match square.standing {
+    match square.rounds.standing() {
         Standing::AsDeclared => seen.to_owned(),
         Standing::NotAsDeclared => format!("{seen} !"),
         Standing::Inconclusive => format!("{seen} ?"),
@@ -97,7 +98,7 @@ fn words(square: &Square) -> String {
     }
 }
 
-fn widths(grid: &Grid) -> Vec<usize> {
+fn widths(grid: &Grid<'_>) -> Vec<usize> {
     let names = grid
         .rows
         .iter()
@@ -111,7 +112,8 @@ fn widths(grid: &Grid) -> Vec<usize> {
     widths
 }
 
-fn line<'a>(text: &mut String, widths: &[usize], parts: impl Iterator<Item = &'a str>) {
+/// A line of columns.
+pub(super) fn line<'a>(text: &mut String, widths: &[usize], parts: impl Iterator<Item = &'a str>) {
     let mut out = String::new();
     for (width, part) in widths.iter().zip(parts) {
         let _ = write!(out, "{part:<width$}  ");

@@ -31,7 +31,7 @@ pub fn render_junit(summary: &Summary) -> String {
         status
             .set_type("not-finished")
             .set_message("the run ended before this cell was done");
-        let mut case = TestCase::new(format!("{} on {}", cell.variant, cell.kernel), status);
+        let mut case = TestCase::new(format!("{} on {}", cell.variant, cell.kernels()), status);
         case.set_classname(cell.scenario.as_str());
         add(&cell.scenario, case);
     }
@@ -76,16 +76,23 @@ fn case(run: &str, rounds: &Rounds<'_>) -> TestCase {
             status
         }
     };
-    let mut case = TestCase::new(format!("{} on {}", cell.cell.variant, cell.cell.kernel), status);
+    let mut case = TestCase::new(
+        format!("{} on {}", cell.cell.variant, cell.cell.kernels()),
+        status,
+    );
     let millis: u64 = rounds.cells.iter().flat_map(|cell| cell.millis.values()).sum();
     case.set_classname(cell.cell.scenario.as_str())
         .set_time(Duration::from_millis(millis));
     let states: u64 = rounds.cells.iter().map(|cell| cell.states.total).sum();
     let judged: u64 = rounds.cells.iter().map(|cell| cell.obligations).sum();
     let mut out = format!(
-        "{seen}; declared: {declared}\nkernel {} ({})\n{states} crash states, {judged} expectations judged\n",
+        "{seen}; declared: {declared}\nkernel {} ({})\n",
         cell.kernel.release, cell.kernel.digest
     );
+    if let Some(other) = &cell.recovered_on {
+        out.push_str(&format!("recovered on {} ({})\n", other.release, other.digest));
+    }
+    out.push_str(&format!("{states} crash states, {judged} expectations judged\n"));
     if rounds.cells.len() > 1 {
         out.push_str(&format!("{}\n", rate(rounds)));
     }

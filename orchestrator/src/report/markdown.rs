@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use coldcut_core::result::CellRef;
 use coldcut_core::rounds::{Rounds, rounds};
 use coldcut_core::verdict::Standing;
 
@@ -12,15 +13,16 @@ use super::words::{evidence, rate};
 /// Cells whose evidence is shown; the run's directory has the others'.
 const SHOWN: usize = 50;
 
-/// The grid: a row for each scenario and variant, a column for each kernel. Below it, evidence for what is not as
+/// The grid: a row for each scenario and variant, a column for each kernel, and for each that recovered what another
+/// recorded. Below it, evidence for what is not as
 /// declared or not known.
 pub fn render_markdown(summary: &Summary) -> String {
     let all = rounds(&summary.result.cells);
-    let mut kernels: Vec<&str> = Vec::new();
+    let mut kernels: Vec<String> = Vec::new();
     let mut rows: Vec<(&str, &str)> = Vec::new();
     for cell in &summary.planned {
-        if !kernels.contains(&cell.kernel.as_str()) {
-            kernels.push(&cell.kernel);
+        if !kernels.contains(&cell.kernels()) {
+            kernels.push(cell.kernels());
         }
         if !rows.contains(&(&cell.scenario, &cell.variant)) {
             rows.push((&cell.scenario, &cell.variant));
@@ -48,14 +50,8 @@ pub fn render_markdown(summary: &Summary) -> String {
     let _ = writeln!(text, "|---|---|---|{}", "---|".repeat(kernels.len()));
     for (scenario, variant) in rows {
         let of = |kernel: &str| {
-            all.iter().find(|rounds| {
-                let cell = &rounds.cells[0].cell;
-                (
-                    cell.scenario.as_str(),
-                    cell.variant.as_str(),
-                    cell.kernel.as_str(),
-                ) == (scenario, variant, kernel)
-            })
+            all.iter()
+                .find(|rounds| is(&rounds.cells[0].cell, scenario, variant, kernel))
         };
         let mut declared: Vec<String> = kernels
             .iter()
@@ -69,13 +65,9 @@ pub fn render_markdown(summary: &Summary) -> String {
                 if let Some(rounds) = of(kernel) {
                     return shown(rounds);
                 }
-                let waited = summary.unfinished().any(|cell| {
-                    (
-                        cell.scenario.as_str(),
-                        cell.variant.as_str(),
-                        cell.kernel.as_str(),
-                    ) == (scenario, variant, *kernel)
-                });
+                let waited = summary
+                    .unfinished()
+                    .any(|cell| is(cell, scenario, variant, kernel));
                 if waited { "**not finished**" } else { "" }.to_owned()
             })
             .collect();
@@ -90,6 +82,11 @@ pub fn render_markdown(summary: &Summary) -> String {
     }
     details(&mut text, &summary.run, &all);
     text
+}
+
+/// Whether it is the cell in this row and column.
+fn is(cell: &CellRef, scenario: &str, variant: &str, kernels: &str) -> bool {
+    cell.scenario == scenario && cell.variant == variant && cell.kernels() == kernels
 }
 
 fn shown(rounds: &Rounds<'_>) -> String {

@@ -1,5 +1,6 @@
 //! Reporters: everything that a user sees comes from the one stream of events.
 
+mod elsewhere;
 mod file;
 mod grid;
 mod json;

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use coldcut_core::kernels::KernelRange;
 use coldcut_core::result::{CellResult, LIVE, RunResult, StateCounts, Totals, Violation};
 use coldcut_core::rounds::{Rounds, rounds};
 use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
+use super::elsewhere::elsewhere;
 use super::words::rate;
 
 /// A verdict in a few words.
@@ -27,14 +29,19 @@ fn kind_list(kinds: &[ViolationKind]) -> String {
         .join(", ")
 }
 
+fn range_list(list: &[(KernelRange, Outcome)]) -> String {
+    let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
+    ranges.join(", ")
+}
+
 pub(super) fn outcome_text(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Holds => "holds".to_owned(),
         Outcome::Observed => "nothing".to_owned(),
         Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
-        Outcome::Kernels(list) => {
-            let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
-            format!("nothing here, only for {}", ranges.join(", "))
+        Outcome::Kernels(list) => format!("nothing here, only for {}", range_list(list)),
+        Outcome::RecoveredOn(list) => {
+            format!("nothing here, only where recovered on {}", range_list(list))
         }
     }
 }
@@ -111,6 +118,7 @@ pub fn render_run(run: &RunResult) -> String {
             let _ = writeln!(text, "    note: {note}");
         }
     }
+    text.push_str(&elsewhere(run));
     let sum = |of: fn(&StateCounts) -> u64| run.cells.iter().map(|c| of(&c.states)).sum::<u64>();
     let _ = writeln!(
         text,
@@ -165,7 +173,7 @@ fn row(rounds: &Rounds<'_>) -> [String; 10] {
     [
         cell.cell.scenario.clone(),
         cell.cell.variant.clone(),
-        cell.cell.kernel.clone(),
+        cell.cell.kernels(),
         outcome_text(&cell.declared),
         seen,
         count(s.cuts),
@@ -193,6 +201,9 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
         "  kernel      {} ({})",
         cell.kernel.release, cell.kernel.digest
     );
+    if let Some(other) = &cell.recovered_on {
+        let _ = writeln!(text, "  recovered   on {} ({})", other.release, other.digest);
+    }
     let mount = if cell.mount.is_empty() {
         "defaults"
     } else {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// `run.json`: what was asked for, and with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// [`RESULT_FORMAT`](coldcut_core::result::RESULT_FORMAT).
+    /// See [`format_of`](coldcut_core::result::format_of).
     pub format: u32,
     /// The run's id.
     pub run: String,

@@ -1,14 +1,11 @@
 //! Several runs as one: the parts of a run that several machines shared, or runs that have no cell in common.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use coldcut_core::result::{CellRef, CellResult, RunResult};
+use coldcut_core::result::{CellRef, CellResult, RunResult, format_of};
 
 use super::{ResultsError, RunInfo, load_result, load_run};
-use crate::device::{FileImage, export_sparse};
 
 /// A run to be merged.
 #[derive(Clone, Debug)]
@@ -187,6 +184,7 @@ pub fn merge(parts: &[Part]) -> Result<Merged, MergeError> {
         })
         .collect();
     info.cells = merged.iter().map(|(cell, ..)| cell.clone()).collect();
+    info.format = format_of(&info.cells);
     Ok(Merged { info, cells: merged })
 }
 
@@ -260,33 +258,4 @@ fn whole(parts: &[Part]) -> Result<Option<Vec<CellRef>>, MergeError> {
         });
     }
     Ok(Some(shard.plan.clone()))
-}
-
-/// Copies what is kept of a cell, as far as it is there: large files share their blocks where the filesystem can link
-/// them (nothing writes to them again), or are copied with their holes.
-///
-/// # Errors
-/// When something that is there cannot be copied.
-pub fn copy_cell(from: &Path, to: &Path) -> io::Result<()> {
-    const LARGE: [&str; 3] = ["base.img", "write.log", "write.log.order"];
-    if !from.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            copy_cell(&source, &target)?;
-        } else if kind.is_file() {
-            let large = LARGE.iter().any(|name| entry.file_name() == *name);
-            if !large {
-                fs::copy(&source, &target)?;
-            } else if fs::hard_link(&source, &target).is_err() {
-                export_sparse(&FileImage::open(&source)?, &target)?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -5,8 +5,10 @@
 
 mod dir;
 mod merge;
+mod share;
 mod store;
 
 pub use dir::{CellDir, RunDir, RunInfo, ScenarioInfo, ShardInfo, stamp_now};
-pub use merge::{MergeError, Merged, Part, copy_cell, merge};
+pub use merge::{MergeError, Merged, Part, merge};
+pub use share::{copy_cell, share_recording};
 pub use store::{ResultsError, find_run, load_result, load_run, state_path};

@@ -15,7 +15,7 @@ use super::{MKFS_REFUSES, OrUnknown as _, Unknown};
 use crate::agent_binary::AGENT;
 use crate::filesystem::{self, MakeError};
 use crate::initramfs;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, StoreError};
 use crate::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
 use crate::process::ToolError;
 use crate::report::EventSink;
@@ -167,8 +167,16 @@ impl Lab {
     }
 
     /// What a machine with this kernel is made of.
-    pub fn spec(&self, kernel: &Kernel, initrd: PathBuf, disk: Option<DiskSpec>) -> MachineSpec {
-        machine_spec(kernel, initrd, disk, &self.accel)
+    ///
+    /// # Errors
+    /// [`Unknown`] when the kernel cannot be had.
+    pub fn spec(
+        &self,
+        kernel: &Kernel,
+        initrd: PathBuf,
+        disk: Option<DiskSpec>,
+    ) -> Result<MachineSpec, Unknown> {
+        machine_spec(kernel, initrd, disk, &self.accel).or_unknown("preparing the kernel")
     }
 
     /// Waits for room for one more machine: a clone, or one that boots.
@@ -332,17 +340,20 @@ pub fn write_initrd(
 }
 
 /// The standard machine: small, one processor.
+///
+/// # Errors
+/// When the kernel has to be unpacked, and cannot.
 pub fn machine_spec(
     kernel: &Kernel,
     initrd: PathBuf,
     disk: Option<DiskSpec>,
     accel: &AccelDecision,
-) -> MachineSpec {
+) -> Result<MachineSpec, StoreError> {
     // A large ramdisk (a rootfs with programs) is in memory twice while it is unpacked.
     let ramdisk_mib = std::fs::metadata(&initrd).map_or(0, |m| m.len() >> 20) as u32;
-    MachineSpec {
+    Ok(MachineSpec {
         kernel: BootImage {
-            path: kernel.boot_image(),
+            path: kernel.boot_image()?,
         },
         initrd,
         memory_mib: MEMORY_MIB + ramdisk_mib.saturating_sub(16) * 3,
@@ -352,5 +363,5 @@ pub fn machine_spec(
         disk,
         trimmed: true,
         extra_cmdline: String::new(),
-    }
+    })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coldcut_core::scenario::{Scenario, Variant};
 
-use super::cell::CellJob;
+use super::cell::CellsJob;
 use super::lab::Lab;
 use super::record::{RecordJob, record};
 use super::refused::Refused;
@@ -16,7 +16,8 @@ use crate::results::CellDir;
 /// What is to be said of a recording that failed, and whether the mode is not applicable.
 pub(super) async fn judge(
     lab: &Arc<Lab>,
-    job: &CellJob,
+    job: &CellsJob,
+    cell: &str,
     timings: &Timings,
     failed: Unknown,
     refused: &Refused,
@@ -34,7 +35,7 @@ pub(super) async fn judge(
     {
         return (failed, false);
     }
-    match does_it(lab, job, own, timings).await {
+    match does_it(lab, job, cell, own, timings).await {
         Ok(()) => {
             let told = format!("{failed}; in the scenario's own mode this kernel does it");
             (Unknown(told), true)
@@ -48,7 +49,13 @@ pub(super) async fn judge(
 }
 
 /// Runs the same steps in the scenario's own mode, to their end; nothing of it is kept.
-async fn does_it(lab: &Arc<Lab>, job: &CellJob, own: &str, timings: &Timings) -> Result<(), Unknown> {
+async fn does_it(
+    lab: &Arc<Lab>,
+    job: &CellsJob,
+    cell: &str,
+    own: &str,
+    timings: &Timings,
+) -> Result<(), Unknown> {
     let file = &job.file;
     let scenario = Scenario::parse(&file.path.display().to_string(), &file.text)
         .or_unknown("reading the scenario again")?;
@@ -60,7 +67,7 @@ async fn does_it(lab: &Arc<Lab>, job: &CellJob, own: &str, timings: &Timings) ->
     let path = lab.fresh_path(".own");
     let dir = CellDir::open(&path).or_unknown("making a directory")?;
     let to_record = RecordJob {
-        cell: &job.cell.id,
+        cell,
         variant,
         kernel: &job.kernel,
         home: file.home(),

@@ -10,6 +10,7 @@ use coldcut_core::event::{Event, Phase};
 use coldcut_core::live::Measurements;
 use coldcut_core::log::Recorder;
 use coldcut_core::mark::Mark;
+use coldcut_core::recovery::words;
 use coldcut_core::scenario::{End, FsSource, Variant};
 use coldcut_wire::{DmesgFrom, Op};
 
@@ -78,7 +79,7 @@ pub(crate) async fn record(
     let initrd = lab
         .initrd(job.kernel, fs, programs.as_deref())
         .or_unknown("preparing the machine")?;
-    let _room = lab.room_for(&lab.spec(job.kernel, initrd.clone(), None)).await?;
+    let _room = lab.room_for(&lab.spec(job.kernel, initrd.clone(), None)?).await?;
 
     phase(Phase::Format);
     let start = Instant::now();
@@ -96,7 +97,7 @@ pub(crate) async fn record(
         physical_block_size: ATOMIC_UNIT,
         ..DiskSpec::nbd(socket, size)
     };
-    let spec = lab.spec(job.kernel, initrd, Some(disk));
+    let spec = lab.spec(job.kernel, initrd, Some(disk))?;
     let (machine, _) = lab.fresh_now(&spec, &job.dir.console("record")).await?;
     timings.add(Phase::Boot, start);
 
@@ -260,16 +261,7 @@ async fn first_mount(session: &Session<'_>, mount: &Mount, doing: &str) -> Resul
         return Ok(());
     };
     let said = session.dmesg(DmesgFrom::Last).await.or_unknown(doing)?;
-    let words: Vec<&str> = said
-        .iter()
-        .map(|line| line.text.trim())
-        .filter(|text| text.to_lowercase().contains(&mount.fstype))
-        .collect();
-    let words = if words.is_empty() {
-        error.to_string()
-    } else {
-        words.join("; ")
-    };
+    let words = words(&said, &mount.fstype).unwrap_or_else(|| error.to_string());
     Err(Unknown::while_doing(KERNEL_REFUSES, words))
 }
 

@@ -287,7 +287,7 @@ pub(crate) fn prepare(
         physical_block_size: ATOMIC_UNIT,
         ..DiskSpec::nbd(socket, job.image.size())
     };
-    Ok((lab.spec(&job.kernel, initrd, Some(disk)), device))
+    Ok((lab.spec(&job.kernel, initrd, Some(disk))?, device))
 }
 
 /// What the guest sees, unless the disk breaks first.

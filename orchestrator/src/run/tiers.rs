@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coldcut_core::recovery::{Recovery, Trust};
-use coldcut_core::result::StateCounts;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -69,19 +68,6 @@ pub(super) struct Recovered {
     pub(super) outcomes: Vec<Result<Recovery, Unknown>>,
     /// Contents whose tree a fresh kernel saw differently from the screening guest.
     pub(super) disagreed: usize,
-}
-
-/// Counts contents by who recovered them last.
-pub(super) fn count_trust(recoveries: &[Result<Recovery, Unknown>], states: &mut StateCounts) {
-    for recovery in recoveries {
-        let counter = match recovery.as_ref().map(|r| r.trust) {
-            Ok(Trust::Cold) => &mut states.cold,
-            Ok(Trust::Fresh) => &mut states.fresh,
-            Ok(Trust::Screened) => &mut states.screened,
-            Err(_) => &mut states.inconclusive,
-        };
-        *counter += 1;
-    }
 }
 
 /// Recovers every content as the policy says. `suspicious` says whether a recovery would break a promise.

@@ -95,7 +95,10 @@ impl Behaviour {
         Self {
             verdict: result.verdict.clone(),
             standing: result.standing,
-            partial: result.states.inconclusive > 0 || result.standing == Standing::Inconclusive,
+            // That nothing is declared for a kernel leaves nothing unknown about it.
+            partial: result.states.inconclusive > 0
+                || result.doubted
+                || result.standing == Standing::Inconclusive && !result.declared.is_open(),
             recording,
         }
     }
@@ -105,12 +108,11 @@ impl Behaviour {
         let as_declared = self.standing == Standing::AsDeclared;
         match (by, &self.verdict) {
             (_, Verdict::Inconclusive { .. }) => Quality::Untestable,
-            (By::Verdict, Verdict::Violation { .. }) => Quality::Bad,
             (_, Verdict::Pass) if self.partial => Quality::Untestable,
-            _ if self.standing == Standing::Inconclusive => Quality::Untestable,
             (By::Verdict, Verdict::Pass) => Quality::Good,
+            (By::Declared, _) if self.standing == Standing::Inconclusive => Quality::Untestable,
             (By::Declared, _) if as_declared => Quality::Good,
-            (By::Declared, _) => Quality::Bad,
+            (By::Verdict, Verdict::Violation { .. }) | (By::Declared, _) => Quality::Bad,
         }
     }
 
@@ -193,6 +195,19 @@ mod tests {
             }
             let holds_as_far_as_seen = behaviour(Verdict::Pass, Standing::Inconclusive, true);
             assert_eq!(holds_as_far_as_seen.quality(by), Quality::Untestable);
+        }
+    }
+
+    #[test]
+    fn a_kernel_for_which_nothing_is_declared_is_tested_by_its_verdict() {
+        for (verdict, quality) in [
+            (Verdict::Pass, Quality::Good),
+            (violates(&[ViolationKind::Zeros]), Quality::Bad),
+        ] {
+            let undeclared = behaviour(verdict, Standing::Inconclusive, false);
+            assert_eq!(undeclared.quality(By::Verdict), quality);
+            assert_eq!(undeclared.quality(By::Declared), Quality::Untestable);
+            assert!(undeclared.aspect(Aspect::Kinds).is_some());
         }
     }
 

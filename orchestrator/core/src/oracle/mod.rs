@@ -23,7 +23,7 @@ mod tree;
 pub use history::History;
 pub use tally::{Tally, verdict};
 
-use crate::recovery::Recovery;
+use crate::recovery::{Recovery, words};
 use crate::scenario::{Check, Expectation, Moment, Variant};
 use crate::verdict::{Finding, Judgement, ViolationKind};
 
@@ -74,7 +74,8 @@ impl<'a> Judge<'a> {
             .enumerate()
             .filter(|(_, e)| history.applies(e))
             .collect();
-        let mounted = mounts(&applying, recovery, &mut judgement);
+        let fstype = self.variant.filesystem.fstype.name();
+        let mounted = mounts(&applying, recovery, fstype, &mut judgement);
         if !mounted {
             return judgement;
         }
@@ -118,7 +119,12 @@ impl<'a> Judge<'a> {
 }
 
 /// Judges the mount; false when nothing else can be judged.
-fn mounts(applying: &[(usize, &Expectation)], recovery: &Recovery, judgement: &mut Judgement) -> bool {
+fn mounts(
+    applying: &[(usize, &Expectation)],
+    recovery: &Recovery,
+    fstype: &str,
+    judgement: &mut Judgement,
+) -> bool {
     let mut required = true;
     let mut named = None;
     for (index, expectation) in applying {
@@ -132,13 +138,16 @@ fn mounts(applying: &[(usize, &Expectation)], recovery: &Recovery, judgement: &m
         ("mount", &recovery.mount_error),
         ("unmount", &recovery.unmount_error),
     ];
+    let said = words(&recovery.dmesg, fstype).map_or_else(String::new, |words| {
+        format!("; the kernel says: {}", printable(words.as_bytes()))
+    });
     for (call, error) in calls {
         if let (true, Some(error)) = (required, error) {
             judgement.findings.push(Finding {
                 kind: ViolationKind::Mount,
                 expectation: named.map(|(index, _)| index),
                 evidence: format!(
-                    "{call} fails: {}{}",
+                    "{call} fails: {}{said}{}",
                     printable(error.what.as_bytes()),
                     named.map_or_else(String::new, |(_, e)| when(e))
                 ),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::at::{At, Later, Named, OneOrMany};
 use super::device_doc::DeviceDoc;
 use super::entry::{ExpectEntry, StepEntry};
-use super::names::Label;
+use super::names::{KernelSpec, Label};
 use super::units::{Millis, Size};
 use crate::verdict::ViolationKind;
 
@@ -43,6 +43,9 @@ pub(crate) struct Document {
     pub(crate) crash: Option<Later<crate::plan::CrashSpec>>,
     /// How the recording stops; `cut` when not given.
     pub(crate) end: Option<Later<EndDoc>>,
+    /// Kernels that recover what each kernel recorded; that kernel itself when not given.
+    #[schemars(with = "Option<Vec<KernelSpec>>")]
+    pub(crate) recover_on: Option<Later<Vec<At<KernelSpec>>>>,
     /// What must hold after recovery.
     #[schemars(with = "Option<Vec<ExpectEntry>>")]
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
@@ -73,6 +76,9 @@ pub(crate) struct VariantDoc {
     pub(crate) crash: Option<Later<crate::plan::CrashSpec>>,
     /// Replaces how the recording stops.
     pub(crate) end: Option<Later<EndDoc>>,
+    /// Replaces the kernels that recover.
+    #[schemars(with = "Option<Vec<KernelSpec>>")]
+    pub(crate) recover_on: Option<Later<Vec<At<KernelSpec>>>>,
     /// Replaces what must hold.
     #[schemars(with = "Option<Vec<ExpectEntry>>")]
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
@@ -126,6 +132,8 @@ pub(crate) enum OutcomeDoc {
     Violates(OneOrMany<ViolationKind>),
     /// Nothing is promised: what is seen is reported and not judged.
     Observed,
-    /// What differs from kernel to kernel, by ranges of series: `..6.1`, `6.12`, `6.13..6.18`, `7.0..`.
+    /// What differs from kernel to kernel that records, by ranges of series: `..6.1`, `6.12`, `6.13..6.18`, `7.0..`.
     Kernels(Named<Box<At<OutcomeDoc>>>),
+    /// What differs from kernel to kernel that recovers, likewise; also within a range of `kernels`.
+    RecoveredOn(Named<Box<At<OutcomeDoc>>>),
 }

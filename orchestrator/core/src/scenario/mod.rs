@@ -40,7 +40,7 @@ pub use model::{
     Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, FsType, Moment,
     MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
-pub use names::parse_path;
+pub use names::{SAME, parse_path};
 pub use schema::schema;
 pub use units::{errno_name, parse_errno, parse_millis, parse_size, show_size};
 

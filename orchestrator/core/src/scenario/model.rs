@@ -44,6 +44,10 @@ pub struct Variant {
     pub crash: crate::plan::CrashSpec,
     /// How the recording stops.
     pub end: End,
+    /// Kernels that recover what a kernel recorded, each once, as the store finds them or [`SAME`](super::SAME); none
+    /// means the one that recorded. Always none where there is no crash.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recover_on: Vec<String>,
     /// What must hold after recovery.
     pub expect: Vec<Expectation>,
     /// What the verdict will be.

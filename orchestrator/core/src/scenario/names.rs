@@ -24,6 +24,13 @@ pub(crate) struct Target(pub(crate) String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Label(pub(crate) String);
 
+/// A kernel as the store finds it, or [`SAME`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KernelSpec(pub(crate) String);
+
+/// In place of a recovering kernel: the one that recorded.
+pub const SAME: &str = "same";
+
 /// What a path names in a [`Target`].
 pub(crate) const HANDLE: &str = "fd:";
 
@@ -116,6 +123,21 @@ scalar!(Path, "a path", parse_name, {
 scalar!(Target, "a path or a handle", parse_target, {
     "description": "A path below the mounted root, or fd:NAME for a handle that an `open` step opened",
     "type": ["string", "number"]
+});
+/// Whether the store has such a kernel is for the store to say.
+fn parse_kernel(text: &str) -> Result<String, String> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._+~-:".contains(&b);
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(fits) || text.contains("..") {
+        return Err(format!(
+            "expected one kernel such as `6.12`, `newest` or a release, or `same` for the one that recorded, found `{text}`"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+scalar!(KernelSpec, "a kernel", parse_kernel, {
+    "description": "A kernel: a series such as 6.12, a version, a release, a name, newest; or same, the one that recorded",
+    "type": ["string", "number"], "pattern": "^[A-Za-z0-9._+~:-]{1,100}$"
 });
 scalar!(Label, "a name", parse_label, {
     "description": "A name: letters, digits, -, _ and .",

@@ -21,13 +21,19 @@ pub(super) fn lower(doc: &OutcomeDoc, at: &Span, sink: &Sink) -> Option<Outcome>
             kinds.dedup();
             Some(Outcome::Violates(kinds))
         }
-        OutcomeDoc::Kernels(ranges) => kernels(ranges, at, sink),
+        OutcomeDoc::Kernels(list) => ranges("kernels", list, at, sink).map(Outcome::Kernels),
+        OutcomeDoc::RecoveredOn(list) => ranges("recovered_on", list, at, sink).map(Outcome::RecoveredOn),
     }
 }
 
-fn kernels(ranges: &Named<Box<At<OutcomeDoc>>>, at: &Span, sink: &Sink) -> Option<Outcome> {
+fn ranges(
+    key: &str,
+    ranges: &Named<Box<At<OutcomeDoc>>>,
+    at: &Span,
+    sink: &Sink,
+) -> Option<Vec<(KernelRange, Outcome)>> {
     if ranges.0.is_empty() {
-        sink.push(Problem::new(at, "`kernels` needs at least one range"));
+        sink.push(Problem::new(at, format!("`{key}` needs at least one range")));
         return None;
     }
     let mut all: Vec<(KernelRange, Outcome)> = Vec::new();
@@ -35,14 +41,19 @@ fn kernels(ranges: &Named<Box<At<OutcomeDoc>>>, at: &Span, sink: &Sink) -> Optio
     for (name, doc) in &ranges.0 {
         let range =
             KernelRange::parse(&name.value).map_err(|message| sink.push(Problem::new(&name.span, message)));
-        let outcome = if matches!(doc.value, OutcomeDoc::Kernels(_)) {
-            sink.push(Problem::new(
-                &doc.span,
-                "expected `holds` or `violates` for a range of kernels",
-            ));
-            None
-        } else {
-            lower(&doc.value, &doc.span, sink)
+        let outcome = match &doc.value {
+            OutcomeDoc::RecoveredOn(_) if key == "kernels" => lower(&doc.value, &doc.span, sink),
+            OutcomeDoc::Kernels(_) | OutcomeDoc::RecoveredOn(_) => {
+                let also = if key == "kernels" {
+                    ", or `recovered_on`,"
+                } else {
+                    ""
+                };
+                let message = format!("expected `holds` or `violates`{also} for a range of kernels");
+                sink.push(Problem::new(&doc.span, message));
+                None
+            }
+            plain => lower(plain, &doc.span, sink),
         };
         let (Ok(range), Some(outcome)) = (range, outcome) else {
             sound = false;
@@ -55,5 +66,5 @@ fn kernels(ranges: &Named<Box<At<OutcomeDoc>>>, at: &Span, sink: &Sink) -> Optio
         }
         all.push((range, outcome));
     }
-    sound.then_some(Outcome::Kernels(all))
+    sound.then_some(all)
 }

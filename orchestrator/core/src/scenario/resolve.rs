@@ -8,7 +8,7 @@ use super::entry::{ExpectEntry, StepEntry, read};
 use super::error::{Problem, Sink, Span};
 use super::filesystem;
 use super::model::{End, FsType, Programs, Scenario, Variant};
-use super::names::Label;
+use super::names::{KernelSpec, Label};
 use super::node::{Node, Value};
 use super::outcome;
 use super::steps::{Lowering, bounded};
@@ -36,6 +36,7 @@ struct Parts {
     workload: Option<Part<Vec<StepEntry>>>,
     crash: Option<Part<CrashSpec>>,
     end: Option<End>,
+    recover_on: Option<Part<Vec<At<KernelSpec>>>>,
     expect: Option<Part<Vec<ExpectEntry>>>,
     outcome: Option<Outcome>,
 }
@@ -124,6 +125,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         workload: reader.list(document.workload.as_ref(), StepEntry::read),
         crash: reader.part(document.crash.as_ref()),
         end: reader.end(document.end.as_ref()),
+        recover_on: reader.part(document.recover_on.as_ref()),
         expect: reader.list(document.expect.as_ref(), ExpectEntry::read),
         outcome: reader.outcome(document.outcome.as_ref()),
     };
@@ -180,6 +182,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
             workload: reader.list(doc.workload.as_ref(), StepEntry::read),
             crash: reader.part(doc.crash.as_ref()),
             end: reader.end(doc.end.as_ref()),
+            recover_on: reader.part(doc.recover_on.as_ref()),
             expect: reader.list(doc.expect.as_ref(), ExpectEntry::read),
             outcome: reader.outcome(doc.outcome.as_ref()),
         };
@@ -285,6 +288,7 @@ impl Whole<'_> {
             workload,
             crash: crash.map(|part| part.value.clone()).unwrap_or_default(),
             end: own.end.or(self.base.end).unwrap_or(End::Cut),
+            recover_on: Vec::new(),
             expect: Vec::new(),
             outcome: own
                 .outcome
@@ -300,6 +304,10 @@ impl Whole<'_> {
             let fs = variant.filesystem.fstype.name();
             let message = format!("`commit` waits for the journal of ext3 and ext4, which {fs} has not");
             sink.push(Problem::new(&part.span, message));
+        }
+        let recover_on = own.recover_on.as_ref().or(self.base.recover_on.as_ref());
+        if let Some(part) = recover_on {
+            variant.recover_on = recovering(&variant, part, sink);
         }
         let known = variant.contents();
         name_contents(&mut variant.workload, &known);
@@ -363,6 +371,26 @@ fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::ContentName])
             _ => {}
         }
     }
+}
+
+/// The kernels that recover, each once.
+fn recovering(variant: &Variant, part: &Part<Vec<At<KernelSpec>>>, sink: &Sink) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for spec in &part.value {
+        let KernelSpec(name) = &spec.value;
+        if all.contains(name) {
+            sink.push(Problem::new(&spec.span, format!("`{name}` is given twice")));
+        } else {
+            all.push(name.clone());
+        }
+    }
+    if variant.is_live() && !all.is_empty() {
+        sink.push(
+            Problem::new(&part.span, "without a crash there is nothing to recover")
+                .help("give the variants with `crash: none` an empty list, `recover_on: []`"),
+        );
+    }
+    all
 }
 
 /// Checks that the marks that a crash plan names are some.

@@ -21,7 +21,7 @@ use crate::kernel::Kernel;
 use crate::machine::{AccelDecision, BootImage, Qemu};
 use crate::report::EventSink;
 use crate::results::CellDir;
-use crate::run::cell::{CellJob, run_cell};
+use crate::run::cell::{CellJob, CellsJob, run_cell};
 use crate::run::lab::Lab;
 use crate::run::record::{RecordJob, mount_of, record};
 use crate::run::recorded::LoadedRecording;
@@ -305,21 +305,26 @@ impl Bench {
             let start = Instant::now();
             let lab = lab(&self.options, templates.map(PathBuf::as_path), 2)?;
             let file = workload::small()?;
-            let job = CellJob {
+            let cell = CellJob {
                 cell: CellRef {
                     id: "first".into(),
                     scenario: "bench".into(),
                     variant: "default".into(),
                     kernel: self.options.kernel.name().to_owned(),
+                    recovered_on: None,
                 },
-                variant: workload::variant(&file)?,
-                file,
                 kernel: Arc::clone(&self.options.kernel),
                 dir: CellDir::open(&self.dir.join(format!("first-{place}")))
                     .or_unknown("making a directory")?,
-                policy,
             };
-            let result = run_cell(lab, Arc::new(Machines), job).await;
+            let job = CellsJob {
+                variant: workload::variant(&file)?,
+                file,
+                kernel: Arc::clone(&self.options.kernel),
+                policy,
+                cells: vec![cell],
+            };
+            let result = run_cell(lab, Arc::new(Machines), job).await?;
             if result.verdict != coldcut_core::verdict::Verdict::Pass {
                 return Err(Unknown(format!("the first verdict is {:?}", result.verdict)));
             }

@@ -114,7 +114,7 @@ async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> R
         physical_block_size: ATOMIC_UNIT,
         tap: None,
     };
-    let spec = lab.spec(kernel, initrd, Some(disk));
+    let spec = lab.spec(kernel, initrd, Some(disk))?;
     let machine = lab.restored(&spec, &lab.fresh_path(".console")).await?;
     let session = Session::new(&machine, lab.limits);
     session.wake(Some(size)).await.or_unknown("waking a clone")?;

@@ -1,0 +1,98 @@
+//! What `coldcut run` and `coldcut matrix` share: how cells are run, what is shown of them, and how it ends.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use coldcut_core::result::RunResult;
+use coldcut_core::shard::Shard;
+
+use super::ResultsArg;
+use super::batch::Batch;
+use super::machines::{MachineArgs, TrustArgs};
+use super::reports::ReportArgs;
+use crate::kernel::Store;
+use crate::report::{JsonLines, Progress, Reporter, render_run};
+use crate::scenario_file::ScenarioFile;
+
+/// How the cells of a run are run.
+#[derive(Debug, clap::Args)]
+pub(super) struct CellArgs {
+    /// Recover what each kernel recorded on these kernels of the store, in place of what the scenarios say; `same` is
+    /// the kernel that recorded it
+    #[arg(long, value_delimiter = ',', value_name = "KERNEL")]
+    recover_on: Vec<String>,
+    /// Print the events as JSON lines instead of progress and table
+    #[arg(long)]
+    json: bool,
+    /// Seed of everything that is sampled
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Only part I of N of the cells, for machines that share the work; `coldcut merge` puts the parts together
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
+    /// Run each cell so many times; a verdict that is not always the same counts as not as declared
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    #[command(flatten)]
+    reports: ReportArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
+    #[command(flatten)]
+    machines: MachineArgs,
+    #[command(flatten)]
+    results: ResultsArg,
+}
+
+impl CellArgs {
+    /// Runs these scenarios (these of their variants; all where there are none) on these kernels, and shows the
+    /// results.
+    pub(super) async fn run(
+        &self,
+        files: Vec<Arc<ScenarioFile>>,
+        variants: &[String],
+        kernels: &[String],
+    ) -> anyhow::Result<RunResult> {
+        let store = Store::open_default()?;
+        let kernels = kernels
+            .iter()
+            .map(|spec| Ok((spec.clone(), Arc::new(store.find(spec)?))))
+            .collect::<anyhow::Result<_>>()?;
+        let mut screen: Vec<Box<dyn Reporter>> = if self.json {
+            vec![Box::new(JsonLines::new(std::io::stdout()))]
+        } else {
+            vec![Box::new(Progress::new())]
+        };
+        screen.extend(self.reports.reporters()?);
+        let batch = Batch {
+            files,
+            kernels,
+            variants,
+            recover_on: (!self.recover_on.is_empty()).then_some(&self.recover_on),
+            store: &store,
+            seed: self.seed,
+            policy: self.trust.policy(),
+            machines: &self.machines,
+            results: &self.results.results,
+            screen,
+            shard: self.shard,
+            repeat: self.repeat,
+        };
+        let ran = batch.run().await?;
+        if !self.json {
+            println!();
+            print!("{}", render_run(&ran.result));
+            println!("results: {}", ran.dir.display());
+        }
+        Ok(ran.result)
+    }
+
+    /// How the command ends.
+    pub(super) fn exit_code(&self, result: &RunResult) -> ExitCode {
+        if result.cells.is_empty() && self.shard.is_some() {
+            // Another part has them.
+            eprintln!("no cell is in this part");
+            return ExitCode::SUCCESS;
+        }
+        ExitCode::from(result.totals.exit_code())
+    }
+}

@@ -1,0 +1,84 @@
+//! What several cells, or runs, have in common: large files are there once, where the filesystem can link them.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::CellDir;
+use crate::device::{FileImage, export_sparse};
+
+/// Puts a file that nobody writes to any more in a second place: as a link, or else as a copy with its holes.
+fn share(source: &Path, target: &Path) -> io::Result<()> {
+    if fs::hard_link(source, target).is_err() {
+        export_sparse(&FileImage::open(source)?, target)?;
+    }
+    Ok(())
+}
+
+/// Gives a cell the recording of another.
+///
+/// # Errors
+/// When it cannot be linked nor copied.
+pub fn share_recording(from: &CellDir, to: &CellDir) -> io::Result<()> {
+    share(&from.base(), &to.base())?;
+    share(&from.log(), &to.log())?;
+    share(&from.sidecar(), &to.sidecar())?;
+    let (source, target) = (from.measurements(), to.measurements());
+    if source.is_file() {
+        share(&source, &target)?;
+    }
+    Ok(())
+}
+
+/// Copies what is kept of a cell, as far as it is there: large files share their blocks where the filesystem can link
+/// them (nothing writes to them again), or are copied with their holes.
+///
+/// # Errors
+/// When something that is there cannot be copied.
+pub fn copy_cell(from: &Path, to: &Path) -> io::Result<()> {
+    const LARGE: [&str; 3] = ["base.img", "write.log", "write.log.order"];
+    if !from.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_cell(&source, &target)?;
+        } else if kind.is_file() {
+            let large = LARGE.iter().any(|name| entry.file_name() == *name);
+            if large {
+                share(&source, &target)?;
+            } else {
+                fs::copy(&source, &target)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_recording_is_shared_and_the_rest_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let cell = |name: &str| CellDir::open(&dir.path().join(name)).unwrap();
+        let (a, b) = (cell("a"), cell("b"));
+        assert!(share_recording(&a, &b).is_err(), "there is nothing yet");
+        for (file, text) in [(a.base(), "base"), (a.log(), "log"), (a.sidecar(), "order")] {
+            fs::write(file, text).unwrap();
+        }
+        fs::write(a.recovery("d"), "{}").unwrap();
+        share_recording(&a, &b).unwrap();
+        assert_eq!(fs::read(b.log()).unwrap(), b"log");
+        let number = |path: &Path| fs::metadata(path).unwrap().ino();
+        assert_eq!(number(&a.log()), number(&b.log()));
+        assert!(!b.recovery("d").exists() && !b.measurements().exists());
+    }
+}
