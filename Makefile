@@ -6,7 +6,7 @@ COLDCUT = $(TARGET)/release/coldcut
 # Kernels that the tests need, by series.
 TEST_KERNELS = 5.10 6.1 6.12
 
-.PHONY: help setup build demo stories test kernels lint fuzz clean
+.PHONY: help setup build demo stories test run-tests kernels lint fuzz clean
 
 help:
 	@echo 'make demo   set up, build, get kernel 6.12, cut the power under story 3'
@@ -40,10 +40,15 @@ lint: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-# The random clients and damaged logs among the tests fuzz both parsers too; libFuzzer needs builds of its own.
-test: kernels lint
-	$(CARGO) test --workspace --locked
+# The random clients and damaged logs among the tests fuzz both parsers too; libFuzzer needs builds of its own. Clippy
+# builds while the tests wait for their guests: rustfmt, before it, leaves them the time to see that all is built.
+test: kernels
+	$(CARGO) test --workspace --locked --no-run
+	$(MAKE) --jobs=2 --output-sync=line run-tests lint
 	scripts/fuzz log 5000
+
+run-tests:
+	$(CARGO) test --workspace --locked
 
 fuzz: setup
 	scripts/fuzz log 200000
