@@ -44,7 +44,7 @@ lint: setup
 # builds while the tests wait for their guests: rustfmt, before it, leaves them the time to see that all is built.
 test: kernels
 	$(CARGO) test --workspace --locked --no-run
-	$(MAKE) --jobs=2 --output-sync=line run-tests lint
+	$(MAKE) --jobs=2 run-tests lint
 	scripts/fuzz log 5000
 
 run-tests:
