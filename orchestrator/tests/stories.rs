@@ -199,6 +199,7 @@ fn an_fsync_without_a_journal_is_lost() {
 #[test]
 fn the_stories_come_as_a_grid() {
     let dir = tempfile::tempdir().unwrap();
+    let junit = dir.path().join("stories.xml");
     let output = common::coldcut(dir.path())
         .args([
             "stories",
@@ -209,11 +210,19 @@ fn the_stories_come_as_a_grid() {
             "6.12",
             "--repeat",
             "2",
+            "--junit",
         ])
+        .arg(&junit)
         .output()
         .unwrap();
     let text = common::text(&output);
     assert!(output.status.success(), "{text}");
+    let cases = std::fs::read_to_string(&junit).unwrap();
+    assert_eq!(
+        cases.matches("<testcase").count(),
+        2,
+        "a cell, however often it ran: {cases}"
+    );
     let row = |name: &str| {
         text.lines()
             .find(|l| l.trim_start().starts_with(name))

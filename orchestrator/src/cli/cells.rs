@@ -1,4 +1,4 @@
-//! What `coldcut run` and `coldcut matrix` share: how cells are run, what is shown of them, and how it ends.
+//! What `coldcut run`, `coldcut stories` and `coldcut matrix` share: how cells are run, what is shown of them, and how it ends.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::batch::Batch;
 use super::machines::{MachineArgs, TrustArgs};
 use super::reports::ReportArgs;
 use crate::kernel::Store;
-use crate::report::{JsonLines, Progress, Reporter, render_run};
+use crate::report::{JsonLines, Progress, Reporter};
 use crate::scenario_file::ScenarioFile;
 
 /// How the cells of a run are run.
@@ -44,13 +44,14 @@ pub(super) struct CellArgs {
 }
 
 impl CellArgs {
-    /// Runs these scenarios (these of their variants; all where there are none) on these kernels, and shows the
-    /// results.
+    /// Runs these scenarios (these of their variants; all where there are none) on these kernels, and prints what
+    /// `table` makes of the results.
     pub(super) async fn run(
         &self,
         files: Vec<Arc<ScenarioFile>>,
         variants: &[String],
         kernels: &[String],
+        table: impl FnOnce(&RunResult) -> String,
     ) -> anyhow::Result<RunResult> {
         let store = Store::open_default()?;
         let kernels = kernels
@@ -80,7 +81,7 @@ impl CellArgs {
         let ran = batch.run().await?;
         if !self.json {
             println!();
-            print!("{}", render_run(&ran.result));
+            print!("{}", table(&ran.result));
             println!("results: {}", ran.dir.display());
         }
         Ok(ran.result)

@@ -11,6 +11,7 @@ use coldcut_core::scenario::FsType;
 use super::USAGE;
 use super::cells::CellArgs;
 use super::run::read_all;
+use crate::report::render_run;
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -96,7 +97,7 @@ pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
     if expanded.iter().all(|file| file.scenario.variants().is_empty()) {
         bail!("no variant of these scenarios holds in any of these modes");
     }
-    let result = args.cells.run(expanded, &[], &args.kernel).await?;
+    let result = args.cells.run(expanded, &[], &args.kernel, render_run).await?;
     Ok(args.cells.exit_code(&result))
 }
 

@@ -10,6 +10,7 @@ use coldcut_core::result::RunResult;
 use super::bisect::Word;
 use super::cells::CellArgs;
 use super::{ABORT, USAGE};
+use crate::report::render_run;
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -59,7 +60,10 @@ async fn attempt(args: &RunArgs) -> anyhow::Result<Option<RunResult>> {
     let Some(files) = read_all(&args.files) else {
         return Ok(None);
     };
-    let ran = args.cells.run(files, &args.variant, &args.kernel).await?;
+    let ran = args
+        .cells
+        .run(files, &args.variant, &args.kernel, render_run)
+        .await?;
     Ok(Some(ran))
 }
 

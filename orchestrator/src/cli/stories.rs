@@ -8,11 +8,10 @@ use anyhow::{Context as _, bail};
 use coldcut_core::grid::Grid;
 use coldcut_core::result::RunResult;
 
-use super::batch::Batch;
-use super::machines::{MachineArgs, TrustArgs};
-use super::{ResultsArg, USAGE};
+use super::USAGE;
+use super::cells::CellArgs;
 use crate::kernel::{Kernel, Store};
-use crate::report::{Progress, Reporter, render_grid};
+use crate::report::render_grid;
 use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
@@ -26,18 +25,11 @@ pub(super) struct StoriesArgs {
     /// Only these variants
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     variant: Vec<String>,
-    /// Run everything so often; a cell that does not always give the same verdict is flaky, and not as declared
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repeat: u32,
     /// Directory of the stories' scenarios
     #[arg(long, value_name = "DIR", default_value = "scenarios/stories")]
     dir: PathBuf,
     #[command(flatten)]
-    trust: TrustArgs,
-    #[command(flatten)]
-    machines: MachineArgs,
-    #[command(flatten)]
-    results: ResultsArg,
+    cells: CellArgs,
 }
 
 pub(super) async fn run(args: StoriesArgs) -> anyhow::Result<ExitCode> {
@@ -50,36 +42,14 @@ pub(super) async fn run(args: StoriesArgs) -> anyhow::Result<ExitCode> {
         bail!("there is no story {unknown}; there are {}", known.join(", "));
     }
     files.retain(|f| args.numbers.is_empty() || f.scenario.story.is_some_and(|n| args.numbers.contains(&n)));
-    let store = Store::open_default()?;
-    let kernels = kernels(&store, &args.kernel)?;
-    let mut runs: Vec<RunResult> = Vec::new();
-    for round in 1..=args.repeat {
-        if args.repeat > 1 {
-            println!("round {round} of {}", args.repeat);
-        }
-        let screen: Vec<Box<dyn Reporter>> = vec![Box::new(Progress::new())];
-        let batch = Batch {
-            files: files.clone(),
-            kernels: kernels.clone(),
-            variants: &args.variant,
-            recover_on: None,
-            store: &store,
-            seed: 0,
-            policy: args.trust.policy(),
-            machines: &args.machines,
-            results: &args.results.results,
-            screen,
-            shard: None,
-            repeat: 1,
-        };
-        let ran = batch.run().await?;
-        println!("results: {}", ran.dir.display());
-        runs.push(ran.result);
-    }
-    let grid = Grid::new(&runs);
-    println!();
-    print!("{}", render_grid(&grid));
-    Ok(ExitCode::from(grid.totals().exit_code()))
+    let kernels = if args.kernel.is_empty() {
+        every_kernel(&Store::open_default()?)?
+    } else {
+        args.kernel
+    };
+    let grid = |result: &RunResult| render_grid(&Grid::new(std::slice::from_ref(result)));
+    let result = args.cells.run(files, &args.variant, &kernels, grid).await?;
+    Ok(args.cells.exit_code(&result))
 }
 
 /// Every story in a directory, by number; `None` when one is wrong, which was said.
@@ -112,20 +82,12 @@ fn read_stories(dir: &Path) -> anyhow::Result<Option<Vec<Arc<ScenarioFile>>>> {
     Ok((!bad).then_some(files))
 }
 
-fn kernels(store: &Store, wanted: &[String]) -> anyhow::Result<Vec<(String, Arc<Kernel>)>> {
-    if wanted.is_empty() {
-        let mut all = store.list()?;
-        all.sort_by_key(Kernel::version);
-        if all.is_empty() {
-            bail!("the store has no kernels: `coldcut kernel pull lts` gets some");
-        }
-        return Ok(all
-            .into_iter()
-            .map(|k| (k.name().to_owned(), Arc::new(k)))
-            .collect());
+/// The names of what the store has, the oldest version first.
+fn every_kernel(store: &Store) -> anyhow::Result<Vec<String>> {
+    let mut all = store.list()?;
+    if all.is_empty() {
+        bail!("the store has no kernels: `coldcut kernel pull lts` gets some");
     }
-    wanted
-        .iter()
-        .map(|spec| Ok((spec.clone(), Arc::new(store.find(spec)?))))
-        .collect()
+    all.sort_by_key(Kernel::version);
+    Ok(all.iter().map(|kernel| kernel.name().to_owned()).collect())
 }

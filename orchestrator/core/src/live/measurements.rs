@@ -108,7 +108,7 @@ fn stat_of(values: &[i64], stat: Stat) -> Option<i64> {
     match stat {
         Stat::Count => i64::try_from(values.len()).ok(),
         Stat::Sum => Some(values.iter().fold(0, |sum: i64, v| sum.saturating_add(*v))),
-        Stat::Over(limit) => i64::try_from(values.iter().filter(|v| **v > limit).count()).ok(),
+        Stat::Over(limit, _) => i64::try_from(values.iter().filter(|v| **v > limit).count()).ok(),
         Stat::Min => values.iter().min().copied(),
         Stat::Max => values.iter().max().copied(),
         Stat::P50 => quantile(values, 0.5),
@@ -137,6 +137,7 @@ fn quantile(values: &[i64], quantile: f64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::Unit;
     use proptest::prelude::*;
 
     fn series(values: &[i64]) -> Measurements {
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(of(&found, Stat::Max), Some(100_000), "exact, not a bucket's edge");
         assert_eq!(of(&found, Stat::P50), Some(5));
         assert_eq!(of(&found, Stat::P99), Some(100_000));
-        assert_eq!(of(&found, Stat::Over(5)), Some(2), "over, not at");
+        assert_eq!(of(&found, Stat::Over(5, Unit::Count)), Some(2), "over, not at");
     }
 
     #[test]
@@ -180,7 +181,7 @@ mod tests {
         };
         empty.absorb("a", none).unwrap();
         assert_eq!(of(&empty, Stat::Count), Some(0));
-        assert_eq!(of(&empty, Stat::Over(0)), Some(0));
+        assert_eq!(of(&empty, Stat::Over(0, Unit::Count)), Some(0));
         assert_eq!(of(&empty, Stat::Max), None);
         assert_eq!(of(&empty, Stat::P50), None);
     }

@@ -37,8 +37,8 @@ pub enum Stat {
     P50,
     /// The 99th percentile.
     P99,
-    /// How many are greater than this.
-    Over(i64),
+    /// How many are greater than this, of the series' own unit.
+    Over(i64, Unit),
 }
 
 /// A number among what a step yields.
@@ -100,6 +100,15 @@ impl Unit {
             Self::Errno => crate::scenario::parse_errno(text)
                 .map(i64::from)
                 .map_err(|error| format!("this is `ok` or an errno: {error}")),
+        }
+    }
+
+    /// A number as scenarios write it: [`Unit::parse`] reads it back.
+    fn written(self, value: i64) -> String {
+        match (self, u64::try_from(value)) {
+            (Self::Nanos, Ok(ns)) => format!("{}ms", ns / 1_000_000),
+            (Self::Bytes | Self::Errno, Ok(_)) => self.show(value),
+            _ => value.to_string(),
         }
     }
 
@@ -193,7 +202,7 @@ fn parse_stat(text: &str, unit: Unit) -> Result<(Stat, Unit), String> {
     }
     let over = text.strip_prefix("over(").and_then(|t| t.strip_suffix(')'));
     match over {
-        Some(limit) => Ok((Stat::Over(unit.parse(limit)?), Unit::Count)),
+        Some(limit) => Ok((Stat::Over(unit.parse(limit)?, unit), Unit::Count)),
         None => Err(format!("there is no statistic `{text}`")),
     }
 }
@@ -202,7 +211,9 @@ impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.item {
             Item::Figure(name) => write!(f, "{}.{name}", self.step),
-            Item::Series(name, Stat::Over(limit)) => write!(f, "{}.{name}.over({limit})", self.step),
+            Item::Series(name, Stat::Over(limit, unit)) => {
+                write!(f, "{}.{name}.over({})", self.step, unit.written(*limit))
+            }
             Item::Series(name, stat) => {
                 let stat = STATS
                     .iter()
@@ -233,10 +244,25 @@ mod tests {
         assert_eq!((metric.step.as_str(), unit), ("a.b", Unit::Count));
         assert_eq!(
             metric.item,
-            Item::Series("writes".to_owned(), Stat::Over(100_000_000))
+            Item::Series("writes".to_owned(), Stat::Over(100_000_000, Unit::Nanos))
         );
         let (metric, unit) = Metric::parse("a.time", &steps()).unwrap();
         assert_eq!((metric.to_string().as_str(), unit), ("a.time", Unit::Nanos));
+    }
+
+    #[test]
+    fn a_metric_is_shown_as_it_is_written() {
+        for text in [
+            "a.time",
+            "a.writes.p99",
+            "a.writes.over(100ms)",
+            "a.b.writes.over(0ms)",
+        ] {
+            let (metric, _) = Metric::parse(text, &steps()).unwrap();
+            assert_eq!(metric.to_string(), text);
+        }
+        assert_eq!(Unit::Bytes.written(1 << 20), "1MiB");
+        assert_eq!(Unit::Errno.written(5), "EIO");
     }
 
     #[test]
