@@ -196,6 +196,35 @@ fn an_fsync_without_a_journal_is_lost() {
     );
 }
 
+/// Defects that 6.12 has, with their controls: a panic, an inconsistent filesystem, and writes that sync leaves behind.
+#[test]
+fn defects_of_kernels_are_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let found = |name: &str| format!("scenarios/found/ext4-{name}.yaml");
+    let files = [
+        "inline-data-truncate",
+        "fast-commit-xattr",
+        "syncfs-without-journal",
+    ]
+    .map(found);
+    let [truncate, xattr, syncfs] = &files;
+    let (code, run) = common::run(dir.path(), &[truncate, xattr, syncfs, "--kernel", "6.12"]);
+    as_declared(&run);
+    assert_eq!((code, run.cells.len()), (0, 11));
+    for (variant, state, evidence) in [
+        ("never-opened", "live", "NULL pointer dereference"),
+        ("xattr-block", "b", "i_blocks is 16, should be 24"),
+        ("without-journal", "b", "f holds zeros (size 32768)"),
+    ] {
+        let violation = &common::cell(&run, variant, "6.12").violations[0];
+        assert!(violation.evidence.contains(evidence), "{violation:?}");
+        assert!(
+            violation.state.starts_with(state) && violation.confirmed == Some(true),
+            "{violation:?}"
+        );
+    }
+}
+
 #[test]
 fn the_stories_come_as_a_grid() {
     let dir = tempfile::tempdir().unwrap();

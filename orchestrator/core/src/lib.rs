@@ -11,6 +11,7 @@ pub mod covered;
 pub mod diff;
 pub mod event;
 pub mod export;
+pub mod generate;
 pub mod grid;
 pub mod index;
 pub mod io;

@@ -30,13 +30,30 @@ pub struct Recovery {
     pub dmesg: Vec<DmesgLine>,
     /// The checker's report on the recovered, unmounted image; `None` when the filesystem has none here.
     pub fsck: Option<Fsck>,
+    /// The kernel panicked over it: by which oops. Then nothing else of it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<String>,
     /// What the checker repaired before the mount, where it was asked to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repaired: Option<Fsck>,
 }
 
 impl Recovery {
-    /// Digest of what the filesystem recovered to: whether it mounts and unmounts, the tree and its data, and the
+    /// Of a content over which the kernel panicked.
+    pub fn panicked(trust: Trust, oops: String) -> Self {
+        Self {
+            trust,
+            mount_error: None,
+            tree: Vec::new(),
+            unmount_error: None,
+            dmesg: Vec::new(),
+            fsck: None,
+            panic: Some(oops),
+            repaired: None,
+        }
+    }
+
+    /// Digest of what the filesystem recovered to: whether the kernel survives it, whether it mounts and unmounts, the tree and its data, and the
     /// checker's opinion. Times are left out, and the kernel's log, which has times in it.
     pub fn fingerprint(&self) -> u128 {
         let mut tree = self.tree.clone();
@@ -44,7 +61,8 @@ impl Recovery {
             entry.mtime_ns = 0;
         }
         let errno = |error: &Option<CallError>| error.as_ref().map(|e| e.errno);
-        let all = (errno(&self.mount_error), tree, errno(&self.unmount_error));
+        let calls = (errno(&self.mount_error), errno(&self.unmount_error));
+        let all = (self.panic.is_some(), calls, tree);
         // Serialising these types cannot fail: no maps, no fallible impls.
         let bytes = serde_json::to_vec(&all).unwrap_or_default();
         let hash = blake3::hash(&bytes);

@@ -49,6 +49,9 @@ pub enum ViolationKind {
     StaleRead,
     /// Something that was measured is not what it must be.
     Measure,
+    /// The kernel panicked, by an oops or a BUG of its own: while the workload ran, or while it recovered. No scenario
+    /// need say that it must not.
+    Panic,
 }
 
 /// One broken promise in one crash state.
@@ -193,6 +196,7 @@ impl std::fmt::Display for ViolationKind {
             Self::LostWrite => "lost-write",
             Self::StaleRead => "stale-read",
             Self::Measure => "measure",
+            Self::Panic => "panic",
         })
     }
 }

@@ -4,7 +4,7 @@ mod trees;
 
 use coldcut_core::mark::Mark;
 use coldcut_core::oracle::{History, Judge, judge, verdict};
-use coldcut_core::recovery::{CallError, Fsck};
+use coldcut_core::recovery::{CallError, Fsck, Recovery, Trust};
 use coldcut_core::scenario::{Scenario, Variant};
 use coldcut_core::verdict::{Judgement, Verdict, ViolationKind};
 use coldcut_wire::{DmesgLine, EntryKind, Source, TreeEntry};
@@ -450,6 +450,17 @@ fn a_failed_mount_is_one_finding() {
         verdict(&waived, [&judgement]),
         Verdict::Inconclusive { .. }
     ));
+
+    // Nobody can waive that the kernel survives.
+    let dead = Recovery::panicked(Trust::Cold, "BUG: kernel NULL pointer dereference".to_owned());
+    for variant in [&variant(&all), &waived] {
+        let judgement = judge(variant, &marks(&[]), &dead);
+        let [finding] = judgement.findings.as_slice() else {
+            panic!("{judgement:?}")
+        };
+        assert_eq!((finding.kind, judgement.obligations), (ViolationKind::Panic, 0));
+        assert!(finding.evidence.contains("NULL pointer"), "{}", finding.evidence);
+    }
 
     let mut stuck = recovery(vec![file("config", whole("config@1", 8192))]);
     stuck.unmount_error = Some(error);

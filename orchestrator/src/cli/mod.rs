@@ -8,6 +8,7 @@ mod cells;
 mod check;
 mod diff;
 mod doctor;
+mod generate;
 pub mod kernel;
 mod kernel_build;
 mod log;
@@ -48,6 +49,8 @@ enum Command {
     Stories(stories::StoriesArgs),
     /// Validate scenario files without running them
     Check(check::CheckArgs),
+    /// Make scenarios up: random histories, and what their syncs promise
+    Generate(generate::GenerateArgs),
     /// Show a run's results again
     Show(show::ShowArgs),
     /// Run scenarios in every mode of a filesystem that promises what they expect
@@ -87,6 +90,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => Ok(check::run(&args)),
+        Command::Generate(args) => generate::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Matrix(args) => matrix::run(*args).await,
         Command::Merge(args) => tokio::task::spawn_blocking(move || merge::run(&args)).await?,

@@ -197,6 +197,10 @@ fn show(recovery: &Recovery) {
             println!("  {}", fsck.output.trim().replace('\n', "\n  "));
         }
     }
+    if let Some(oops) = &recovery.panic {
+        println!("kernel    PANICS: {oops}");
+        return;
+    }
     match &recovery.mount_error {
         Some(error) => println!("mount     failed: {}", error.what),
         None => println!("mount     succeeded"),

@@ -229,6 +229,15 @@ impl Machine {
         }
     }
 
+    /// The oops by which the guest's kernel panicked, if it did; asked when the guest has failed to answer. Waits a
+    /// moment for QEMU to end, which a panic makes it do (`panic=-1`, `-no-reboot`).
+    pub async fn oops(&self) -> Option<String> {
+        tokio::time::timeout(Duration::from_secs(1), self.ended())
+            .await
+            .ok()?;
+        self.console.oops()
+    }
+
     /// QEMU's process id, for measurements.
     pub fn pid(&self) -> i32 {
         self.process.id()

@@ -14,6 +14,7 @@ use super::contents::{Planned, Recovering};
 use super::judge::{Seen, StateJudge, confirm, confirmed_only, count_trust, judge_all, keep_live};
 use super::lab::Lab;
 use super::live as witnesses;
+use super::panics::{self, Panicked};
 use super::record::{RecordJob, mount_of, record};
 use super::recorded::LoadedRecording;
 use super::recover::{RecoverJob, Recoverer};
@@ -59,6 +60,14 @@ struct Made {
     recorded: Option<(LoadedRecording, Planned)>,
 }
 
+/// Why there is no recording.
+enum NotMade {
+    /// The kernel panicked while the workload ran: what is to be said of it.
+    Panicked(String),
+    /// Anything else.
+    Unknown(Unknown),
+}
+
 /// Records once, and for each cell cuts, recovers and judges; `done` gets each cell's result as soon as it is there.
 /// Never fails: what goes wrong makes cells Inconclusive.
 pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
@@ -71,15 +80,19 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
         return;
     };
     let mut timings = Arc::new(Timings::default());
-    let step = Refused::new();
+    let (step, panicked) = (Refused::new(), Panicked::new());
     let mut refused = false;
-    let made = match make(&lab, &job, first, &timings, &step).await {
+    let id = &first.cell.id;
+    let made = match make(&lab, &job, first, &timings, &step, &panicked).await {
         Ok(made) => Ok(made),
+        Err(failed) if panicked.get().is_some() => {
+            let again = panics::again(&lab, &job, id, &timings, &failed).await;
+            Err(again.map_or_else(NotMade::Unknown, NotMade::Panicked))
+        }
         Err(failed) => {
-            let (unknown, not_here) =
-                own_mode::judge(&lab, &job, &first.cell.id, &timings, failed, &step).await;
+            let (unknown, not_here) = own_mode::judge(&lab, &job, id, &timings, failed, &step).await;
             refused = not_here;
-            Err(unknown)
+            Err(NotMade::Unknown(unknown))
         }
     };
     for (place, cell) in job.cells.iter().enumerate() {
@@ -99,7 +112,8 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
                     Err(unknown) => Err(unknown),
                 }
             }
-            Err(unknown) => Err(unknown.clone()),
+            Err(NotMade::Panicked(evidence)) => Ok(panics::verdict(&mut seen, evidence)),
+            Err(NotMade::Unknown(unknown)) => Err(unknown.clone()),
         };
         let result = conclude(&job, cell, outcome, refused, seen, &timings);
         lab.events.send(Event::CellFinished {
@@ -194,6 +208,7 @@ async fn make(
     first: &CellJob,
     timings: &Timings,
     refused: &Refused,
+    panicked: &Panicked,
 ) -> Result<Made, Unknown> {
     let cell = &first.cell.id;
     let to_record = RecordJob {
@@ -203,6 +218,8 @@ async fn make(
         home: job.file.home(),
         dir: &first.dir,
         refused,
+        panicked,
+        cold: job.policy == Policy::Cold,
     };
     let (found, mut notes) = record(lab, &to_record, timings).await?;
     let live = live::judge(&job.variant, &found);

@@ -39,6 +39,16 @@ pub(super) struct Kept {
     place: Option<Placed>,
 }
 
+impl Kept {
+    /// One of while the workload ran.
+    pub(super) fn live(violation: Violation) -> Self {
+        Self {
+            violation,
+            place: None,
+        }
+    }
+}
+
 /// What judging takes.
 pub(super) struct StateJudge<'a> {
     judge: Judge<'a>,
@@ -143,8 +153,7 @@ pub(super) fn keep_live(seen: &mut Seen, judged: &live::Judged) {
             // The kernel that showed it is the one that is asked about.
             confirmed: Some(true),
         };
-        let place = None;
-        seen.violations.push(Kept { violation, place });
+        seen.violations.push(Kept::live(violation));
     }
     seen.doubts.extend(judged.judgement.doubts.iter().cloned());
 }

@@ -13,6 +13,7 @@ pub mod lab;
 mod line;
 mod live;
 mod own_mode;
+pub(crate) mod panics;
 pub mod record;
 pub mod recorded;
 pub mod recover;

@@ -7,6 +7,7 @@ use coldcut_core::scenario::{Scenario, Variant};
 
 use super::cell::CellsJob;
 use super::lab::Lab;
+use super::panics::Panicked;
 use super::record::{RecordJob, record};
 use super::refused::Refused;
 use super::timings::Timings;
@@ -73,6 +74,8 @@ async fn does_it(
         home: file.home(),
         dir: &dir,
         refused: &Refused::new(),
+        panicked: &Panicked::new(),
+        cold: false,
     };
     let recorded = record(lab, &to_record, timings).await;
     let _ = std::fs::remove_dir_all(&path);

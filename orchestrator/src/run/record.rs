@@ -18,6 +18,7 @@ use super::disk;
 use super::lab::Lab;
 use super::line::Line;
 use super::live::{self, Witness};
+use super::panics::Panicked;
 use super::refused::Refused;
 use super::session::{Mount, Session};
 use super::steps::Steps;
@@ -50,6 +51,10 @@ pub(crate) struct RecordJob<'a> {
     pub dir: &'a CellDir,
     /// Where it goes that the kernel refused a step.
     pub(crate) refused: &'a Refused,
+    /// Where it goes that the kernel panicked.
+    pub(crate) panicked: &'a Panicked,
+    /// Whether a kernel is booted for it, in place of a clone.
+    pub(crate) cold: bool,
 }
 
 /// How a variant is mounted.
@@ -98,11 +103,21 @@ pub(crate) async fn record(
         ..DiskSpec::nbd(socket, size)
     };
     let spec = lab.spec(job.kernel, initrd, Some(disk))?;
-    let (machine, _) = lab.fresh_now(&spec, &job.dir.console("record")).await?;
+    let console = job.dir.console("record");
+    let machine = if job.cold {
+        lab.boot(&spec, &console).await.or_unknown("booting to record")?
+    } else {
+        lab.fresh_now(&spec, &console).await?.0
+    };
     timings.add(Phase::Boot, start);
 
     let witness = Witness::default();
     let result = run_in(lab, job, &machine, &device.handle(), &witness, timings).await;
+    if result.is_err()
+        && let Some(oops) = machine.oops().await
+    {
+        let _ = job.panicked.set(oops);
+    }
     machine.kill().await;
     device.shutdown().or_unknown("stopping the disk")?;
     let found = witness.into_found();

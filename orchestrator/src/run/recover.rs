@@ -48,7 +48,7 @@ pub trait Recoverer: Send + Sync + 'static {
     /// it ([`Trust::Cold`]). The answer says which it was.
     ///
     /// # Errors
-    /// [`Unknown`]: a time-out, a panic, a tool's error. Never a finding.
+    /// [`Unknown`]: a time-out, a kernel that does not come up, a tool's error. Never a finding.
     fn recover(
         &self,
         lab: &Lab,
@@ -128,6 +128,7 @@ impl AtBoot {
             unmount_error: None,
             dmesg: Vec::new(),
             fsck: None,
+            panic: None,
             repaired: self.repaired.clone(),
         })
     }
@@ -182,12 +183,16 @@ async fn in_machine(
 ) -> Result<Recovery, Unknown> {
     let handle = device.handle();
     let seen = examine(lab, job, &machine, &handle).await;
+    let oops = oops_of(&machine, &seen).await;
     if trust == Trust::Fresh {
         lab.budget.measure(machine.pid());
     }
     machine.kill().await;
     handle.health().or_unknown("the disk")?;
-    let recovery = finish(lab, job, seen?, trust, &handle).await;
+    let recovery = match oops {
+        Some(oops) => Ok(Recovery::panicked(trust, oops)),
+        None => finish(lab, job, seen?, trust, &handle).await,
+    };
     device.shutdown().or_unknown("stopping the disk")?;
     recovery
 }
@@ -244,7 +249,11 @@ impl Screener<RecoverJob> for Guest {
             .serve(Arc::clone(&at_boot.image), QUIET)
             .await
             .or_unknown("changing the disk")?;
-        let seen = examine(lab, job, &self.machine, &handle).await?;
+        let seen = examine(lab, job, &self.machine, &handle).await;
+        if let Some(oops) = oops_of(&self.machine, &seen).await {
+            return Ok(at_boot.told(Recovery::panicked(Trust::Screened, oops)));
+        }
+        let seen = seen?;
         let sound = seen.unmount_error.is_none() && !alarming(&seen);
         let recovery = finish(lab, job, seen, Trust::Screened, &handle).await?;
         handle.health().or_unknown("the disk")?;
@@ -290,6 +299,14 @@ pub(crate) fn prepare(
     Ok((lab.spec(&job.kernel, initrd, Some(disk))?, device))
 }
 
+/// The oops by which the kernel panicked, where it gave no answer.
+async fn oops_of(machine: &Machine, seen: &Result<Examined, Unknown>) -> Option<String> {
+    match seen {
+        Ok(_) => None,
+        Err(_) => machine.oops().await,
+    }
+}
+
 /// What the guest sees, unless the disk breaks first.
 async fn examine(
     lab: &Lab,
@@ -320,6 +337,7 @@ async fn finish(
         unmount_error: seen.unmount_error,
         dmesg: seen.dmesg,
         fsck: None,
+        panic: None,
         repaired: None,
     };
     if recovery.mount_error.is_some() || !job.fsck {

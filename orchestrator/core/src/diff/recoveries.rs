@@ -33,6 +33,17 @@ impl Difference {
 /// sizes are left out: they say nothing about what was kept. The kernel's log is left out too; its words change.
 pub fn recoveries(left: &Recovery, right: &Recovery) -> Vec<Difference> {
     let mut out = Vec::new();
+    if left.panic.is_some() || right.panic.is_some() {
+        let said = |panic: &Option<String>| {
+            panic
+                .as_ref()
+                .map_or("survives".to_owned(), |oops| format!("panics: {oops}"))
+        };
+        if left.panic.is_some() != right.panic.is_some() {
+            out.push(Difference::of("kernel", said(&left.panic), said(&right.panic)));
+        }
+        return out;
+    }
     let mut calls = |place: &str, a: &Option<CallError>, b: &Option<CallError>| {
         let errno = |error: &Option<CallError>| error.as_ref().map(|e| e.errno);
         if errno(a) != errno(b) {

@@ -118,13 +118,24 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Judges the mount; false when nothing else can be judged.
+/// Judges that the kernel survives, and the mount; false when nothing else can be judged.
 fn mounts(
     applying: &[(usize, &Expectation)],
     recovery: &Recovery,
     fstype: &str,
     judgement: &mut Judgement,
 ) -> bool {
+    if let Some(oops) = &recovery.panic {
+        judgement.findings.push(Finding {
+            kind: ViolationKind::Panic,
+            expectation: None,
+            evidence: format!(
+                "the kernel panics when it recovers this: {}",
+                printable(oops.as_bytes())
+            ),
+        });
+        return false;
+    }
     let mut required = true;
     let mut named = None;
     for (index, expectation) in applying {

@@ -84,6 +84,7 @@ pub(crate) fn recovery(entries: Vec<TreeEntry>) -> Recovery {
         mount_error: None,
         tree,
         unmount_error: None,
+        panic: None,
         dmesg: Vec::new(),
         fsck: None,
         repaired: None,

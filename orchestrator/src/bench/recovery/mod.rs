@@ -23,6 +23,7 @@ use crate::report::EventSink;
 use crate::results::CellDir;
 use crate::run::cell::{CellJob, CellsJob, run_cell};
 use crate::run::lab::Lab;
+use crate::run::panics::Panicked;
 use crate::run::record::{RecordJob, mount_of, record};
 use crate::run::recorded::LoadedRecording;
 use crate::run::recover::{Machines, RecoverJob, Recoverer as _, Screener as _};
@@ -102,6 +103,8 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
         home: &dir,
         dir: &cell,
         refused: &Refused::new(),
+        panicked: &Panicked::new(),
+        cold: false,
     };
     record(&warm, &job, &Timings::default()).await?;
     let recording = LoadedRecording::load(&cell)?;

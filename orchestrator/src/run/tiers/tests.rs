@@ -63,6 +63,7 @@ fn recovery(tree: usize, trust: Trust) -> Recovery {
         mount_error: None,
         tree: vec![entry],
         unmount_error: None,
+        panic: None,
         dmesg: Vec::new(),
         fsck: None,
         repaired: None,
