@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::dice::Dice;
-use super::model::{File, MOVED, Model};
+use super::model::{File, Model};
 
 const BLOCK: usize = 4096;
 /// How long files get, about.
@@ -275,27 +275,9 @@ impl History {
             "punch_hole",
             "zero_range",
             "zero_range_keep_size",
-            "collapse_range",
-            "insert_range",
         ]);
-        let size = self.model.files[file].data.len();
-        let (at, len) = if mode.ends_with("e_range") || mode.ends_with("t_range") {
-            // Whole blocks within the file.
-            let blocks = size / BLOCK;
-            if blocks < 4 {
-                return;
-            }
-            (
-                self.dice.below(blocks - 2) * BLOCK,
-                self.dice.pick(&[1, 1, 2]) * BLOCK,
-            )
-        } else {
-            let unit = self.dice.pick(&[1, 512, BLOCK, BLOCK]);
-            self.range(file, unit)
-        };
-        if mode == "collapse_range" && at + len >= size {
-            return;
-        }
+        let unit = self.dice.pick(&[1, 512, BLOCK, BLOCK]);
+        let (at, len) = self.range(file, unit);
         let next = self.next();
         self.model.touch(file, next);
         fallocated(&mut self.model.files[file].data, mode, at, len);
@@ -367,24 +349,11 @@ impl History {
 /// What fallocate(2) in this mode makes of a file's bytes.
 fn fallocated(data: &mut Vec<u8>, mode: &str, at: usize, len: usize) {
     let end = at + len;
-    let moved = |byte: u8| if byte == 0 { 0 } else { MOVED };
-    match mode {
-        "collapse_range" => {
-            data.drain(at..end);
-            data[at..].iter_mut().for_each(|byte| *byte = moved(*byte));
-        }
-        "insert_range" => {
-            data[at..].iter_mut().for_each(|byte| *byte = moved(*byte));
-            data.splice(at..at, std::iter::repeat_n(0, len));
-        }
-        mode => {
-            if matches!(mode, "allocate" | "zero_range") && data.len() < end {
-                data.resize(end, 0);
-            }
-            if !matches!(mode, "allocate" | "keep_size") && at < data.len() {
-                let end = end.min(data.len());
-                data[at..end].fill(0);
-            }
-        }
+    if matches!(mode, "allocate" | "zero_range") && data.len() < end {
+        data.resize(end, 0);
+    }
+    if !matches!(mode, "allocate" | "keep_size") && at < data.len() {
+        let end = end.min(data.len());
+        data[at..end].fill(0);
     }
 }

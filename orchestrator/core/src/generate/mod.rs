@@ -3,7 +3,8 @@
 //! A model goes along with the history: which generation each byte of each file is of, which names there are, and what
 //! of both was synced since. After fsync(2) or fdatasync(2) of a file its data and size are promised, after fsync of a
 //! directory its names; a promise ends when a step begins that changes what it is about. Nothing is promised that no
-//! sync was for, and nothing of what a file holds after `collapse_range` and `insert_range` moved it. The idea of
+//! sync was for. `collapse_range` and `insert_range` are left out: they move data, which says where it belongs by whole
+//! sectors only, so that what a later write leaves of one could not be told from garbage. The idea of
 //! bounded random workloads with crash points at their syncs is that of CrashMonkey and ACE (Mohan and others, Finding
 //! crash-consistency bugs with bounded black-box crash testing, OSDI 2018).
 

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// A byte of which the model does not say what it is: its data was moved, and self-describing data knows its place.
-pub(super) const MOVED: u8 = u8::MAX;
 /// Runs of bytes that are looked at in a file at most; the first ones.
 const RUNS: usize = 12;
 
@@ -157,8 +155,7 @@ impl Model {
 /// What is to be expected of a file under a name.
 fn promised(name: &str, file: &File) -> Vec<String> {
     let mut whats = vec![format!("size: {{path: {name}, is: {}}}", file.data.len())];
-    let known = file.runs().filter(|(.., generation)| *generation != MOVED);
-    whats.extend(known.take(RUNS).map(|(at, len, generation)| {
+    whats.extend(file.runs().take(RUNS).map(|(at, len, generation)| {
         let is = match generation {
             0 => "zeros".to_owned(),
             generation => format!("{}@{generation}", file.content),
