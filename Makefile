@@ -28,8 +28,8 @@ demo: build
 
 # Every war story on every kernel that the project is measured on; the pages in docs/stories show what came of it.
 stories: build
-	$(COLDCUT) kernel pull --if-missing 5.10 6.1 6.12 6.18 7.3
-	$(COLDCUT) stories --kernel 5.10,6.1,6.12,6.18,7.3
+	$(COLDCUT) kernel pull --if-missing 5.10 6.1 6.12 6.18 7
+	$(COLDCUT) stories --kernel 5.10,6.1,6.12,6.18,7
 
 # The tests use the dev profile, which builds in half the time; so do the kernels that they need.
 kernels: setup

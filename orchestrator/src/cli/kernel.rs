@@ -19,7 +19,7 @@ use crate::kernel::{Kernel, Progress, Silent, Store, StoreError};
 pub enum KernelCommand {
     /// Fetch kernels from the Debian archives that this machine uses
     Pull {
-        /// A series (6.12), version, release, `newest`, range (6.12..7.3) or set (lts); `/every` for each
+        /// A series (6.12), version, release, major version (7), `newest`, range (6.12..7.3) or set (lts); `/every` for each
         /// version of a series or range, `:full` for the full build
         #[arg(required = true)]
         spec: Vec<String>,

@@ -1,5 +1,5 @@
-//! What a user writes to name kernels: `6.12`, `6.12.94`, `newest`, a release, a name; a range `6.12..7.3`;
-//! with `/every` for every version instead of the newest of each series; with `:full` for the full build.
+//! What a user writes to name kernels: `6.12`, `6.12.94`, `7`, `newest`, a release, a name; a range `6.12..7.3` or
+//! `6.12..7`; with `/every` for every version instead of the newest of each series; with `:full` for the full build.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::version::KernelVersion;
 pub enum SpecError {
     /// Nothing was given.
     #[error(
-        "an empty kernel spec; expected a series (6.12), a version (6.12.94), a release, a name or `newest`"
+        "an empty kernel spec; expected a series (6.12), a version (6.12.94), a major version (7), a release, a name or `newest`"
     )]
     Empty,
     /// An unknown flavour.
@@ -21,7 +21,9 @@ pub enum SpecError {
     #[error("`{0}` is no range: expected two series or versions, the lower one first, such as 6.12..7.3")]
     Range(String),
     /// `/every` on what names one kernel.
-    #[error("`/every` in `{0}` wants a series (6.12/every) or a range (6.12..7.3/every)")]
+    #[error(
+        "`/every` in `{0}` wants a series (6.12/every), a major version (7/every) or a range (6.12..7.3/every)"
+    )]
     Every(String),
     /// One kernel is needed.
     #[error(
@@ -30,7 +32,7 @@ pub enum SpecError {
     Several(String),
     /// Characters that no kernel name has.
     #[error(
-        "`{0}` names no kernel: expected a series (6.12), a version (6.12.94), a release, a name or `newest`"
+        "`{0}` names no kernel: expected a series (6.12), a version (6.12.94), a major version (7), a release, a name or `newest`"
     )]
     Characters(String),
 }
@@ -54,6 +56,8 @@ pub enum Wanted {
     Newest,
     /// The highest version of a series.
     Series(u32, u32),
+    /// The highest version that begins with this number.
+    Major(u32),
     /// An upstream version.
     Version(KernelVersion),
     /// From one version to another, both included.
@@ -102,10 +106,11 @@ impl Spec {
                 Wanted::Series(version.major, version.minor)
             }
             (_, Some(version)) if digits && head == version.to_string() => Wanted::Version(version),
+            _ if let Some(major) = major(head) => Wanted::Major(major),
             _ if digits && head.contains('.') => return Err(SpecError::Characters(text.to_owned())),
             _ => Wanted::Name(head.to_owned()),
         };
-        if every && !matches!(wanted, Wanted::Series(..)) {
+        if every && !matches!(wanted, Wanted::Series(..) | Wanted::Major(_)) {
             return Err(SpecError::Every(text.to_owned()));
         }
         Ok(Self {
@@ -157,6 +162,7 @@ impl Spec {
             && match &self.wanted {
                 Wanted::Newest => true,
                 Wanted::Series(major, minor) => (version.major, version.minor) == (*major, *minor),
+                Wanted::Major(major) => version.major == *major,
                 Wanted::Version(wanted) => version == *wanted,
                 Wanted::Range(from, to) => (*from..=*to).contains(&version),
                 Wanted::Name(name) => name == release,
@@ -164,17 +170,26 @@ impl Spec {
     }
 }
 
-/// Reads the two ends of a range; a series as the upper end means all of it.
+/// A major version: shorter than the start of any digest.
+fn major(text: &str) -> Option<u32> {
+    let plain = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| plain && !text.starts_with('0'))
+}
+
+/// Reads the two ends of a range; a series or a major version as the upper end means all of it.
 fn range(from: &str, to: &str) -> Option<Wanted> {
-    let end = |text: &str| {
+    let end = |text: &str, beyond: u32| {
+        if let Some(major) = major(text) {
+            let (minor, patch) = (beyond, beyond);
+            return Some(KernelVersion { major, minor, patch });
+        }
         let version = KernelVersion::leading(text)?;
-        (text == version.series() || text == version.to_string()).then_some(version)
+        let series = text == version.series();
+        let patch = if series { beyond } else { version.patch };
+        (series || text == version.to_string()).then_some(KernelVersion { patch, ..version })
     };
-    let (from, mut upper) = (end(from)?, end(to)?);
-    if to == upper.series() {
-        upper.patch = u32::MAX;
-    }
-    (from <= upper).then_some(Wanted::Range(from, upper))
+    let (from, to) = (end(from, 0)?, end(to, u32::MAX)?);
+    (from <= to).then_some(Wanted::Range(from, to))
 }
 
 impl fmt::Display for Spec {
@@ -200,6 +215,9 @@ mod tests {
             })
         );
         assert_eq!(wanted("newest"), Wanted::Newest);
+        assert_eq!(wanted("7"), Wanted::Major(7));
+        assert_eq!(wanted("07"), Wanted::Name("07".into()));
+        assert_eq!(wanted("712345"), Wanted::Name("712345".into()));
         assert_eq!(
             wanted("6.12.94+deb13-amd64"),
             Wanted::Name("6.12.94+deb13-amd64".into())
@@ -233,8 +251,13 @@ mod tests {
         assert_eq!(chosen("6.12/every:cloud"), "6.12.3 6.12.5");
         assert_eq!(chosen("6.12"), "6.12.5");
         assert_eq!(chosen("newest"), "7.4.0");
+        assert_eq!(chosen("6"), "6.16.1");
+        assert_eq!(chosen("7/every"), "7.3.1 7.3.4 7.4.0");
+        assert_eq!(chosen("6.12..7"), "6.12.5 6.16.1 7.3.4 7.4.0");
+        assert_eq!(chosen("6..6.12"), "6.1.9 6.12.5");
+        assert_eq!(chosen("5"), "");
         assert_eq!(chosen("6.12..7.3:full"), "");
-        for bad in ["7.3..6.12", "6.12..newest", "6.12..7", "x..y"] {
+        for bad in ["7.3..6.12", "7..6", "6.12..newest", "6.12..077", "x..y"] {
             assert!(matches!(Spec::parse(bad), Err(SpecError::Range(_))), "{bad}");
         }
         assert!(matches!(Spec::parse("newest/every"), Err(SpecError::Every(_))));

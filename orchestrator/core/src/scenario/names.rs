@@ -136,7 +136,7 @@ fn parse_kernel(text: &str) -> Result<String, String> {
 }
 
 scalar!(KernelSpec, "a kernel", parse_kernel, {
-    "description": "A kernel: a series such as 6.12, a version, a release, a name, newest; or same, the one that recorded",
+    "description": "A kernel: a series such as 6.12, a version, a major version, a release, a name, newest; or same, the one that recorded",
     "type": ["string", "number"], "pattern": "^[A-Za-z0-9._+~:-]{1,100}$"
 });
 scalar!(Label, "a name", parse_label, {
