@@ -182,20 +182,27 @@ fn direct_io_beside_the_page_cache() {
     }
 }
 
-/// A defect that real kernels have: fsync without a journal, after the flusher has cleaned the inode.
+/// A defect that real kernels have: fsync without a journal of an inode that is not dirty.
 #[test]
 fn an_fsync_without_a_journal_is_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let found = "scenarios/found/ext4-fsync-without-journal.yaml";
-    let (code, run) = common::run(dir.path(), &[found, "--kernel", "5.10"]);
-    as_declared(&run);
-    assert_eq!((code, run.cells.len()), (0, 2));
-    let cell = common::cell(&run, "without-journal", "5.10");
-    let evidence = &cell.violations[0].evidence;
-    assert!(
-        evidence.contains("f@1 (size 4096), expected f@1 (size 65536)"),
-        "{evidence}"
+    let cleaned = "scenarios/found/ext4-fsync-without-journal.yaml";
+    let clean = "scenarios/found/ext4-fsync-clean-inode.yaml";
+    let (code, run) = common::run(
+        dir.path(),
+        &[cleaned, clean, "--kernel", "5.10", "--trust", "screen"],
     );
+    as_declared(&run);
+    assert_eq!((code, run.cells.len()), (0, 10));
+    for (variant, words) in [
+        ("without-journal", "f@1 (size 4096), expected f@1 (size 65536)"),
+        ("xattr", "user.changed `old`, expected `new`"),
+        ("symlink-far", "pointer does not exist"),
+    ] {
+        let violation = &common::cell(&run, variant, "5.10").violations[0];
+        assert!(violation.evidence.contains(words), "{violation:?}");
+        assert_eq!(violation.confirmed, Some(true));
+    }
 }
 
 /// Defects that 6.12 has, with their controls: a panic, an inconsistent filesystem, and writes that sync leaves behind.
