@@ -31,9 +31,10 @@ stories: build
 	$(COLDCUT) kernel pull --if-missing 5.10 6.1 6.12 6.18 7
 	$(COLDCUT) stories --kernel 5.10,6.1,6.12,6.18,7
 
-# The tests use the dev profile, which builds in half the time; so do the kernels that they need.
+# The tests use the dev profile, which builds in half the time. The kernels that they need are got by the binary that is
+# built with them: built alone, it and half of what it depends on would have other features, and be built again.
 kernels: setup
-	$(CARGO) build --locked --package coldcut
+	$(CARGO) test --workspace --locked --no-run
 	$(TARGET)/debug/coldcut kernel pull --if-missing $(TEST_KERNELS)
 
 lint: setup
@@ -43,7 +44,6 @@ lint: setup
 # The random clients and damaged logs among the tests fuzz both parsers too; libFuzzer needs builds of its own. Clippy
 # builds while the tests wait for their guests: rustfmt, before it, leaves them the time to see that all is built.
 test: kernels
-	$(CARGO) test --workspace --locked --no-run
 	$(MAKE) --jobs=2 run-tests lint
 	scripts/fuzz log 5000
 
