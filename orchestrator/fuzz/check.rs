@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use coldcut::device::converse;
-use coldcut_core::block::Zeros;
-use coldcut_core::index::{Sources, replay};
-use coldcut_core::log::{LoadOptions, WriteLog};
+use coldcut::disk::converse;
+use coldcut_core::crash::index::{Sources, replay};
+use coldcut_core::recording::block::Zeros;
+use coldcut_core::recording::log::{LoadOptions, WriteLog};
 
 use crate::model::{self, Said};
 

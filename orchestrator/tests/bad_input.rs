@@ -9,8 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use coldcut::kernel::Store;
-use coldcut::machine::{Accel, AccelDecision, Machine, MachineError, Qemu};
-use coldcut::run::lab::machine_spec;
+use coldcut::vm::machine::{Accel, AccelDecision, Machine, MachineError, Qemu};
+use coldcut::vm::pool::machine_spec;
 
 const STORY: &str = "scenarios/stories/3-rename-without-dir-fsync.yaml";
 
@@ -162,7 +162,7 @@ async fn an_agent_that_never_answers() {
         .unwrap()
         .find("6.12")
         .expect("`make kernels` gets kernel 6.12");
-    let initrd = coldcut::initramfs::build(&idle_program(dir.path()), &[], None).unwrap();
+    let initrd = coldcut::vm::initramfs::build(&idle_program(dir.path()), &[], None).unwrap();
     fs::write(at("initrd"), initrd).unwrap();
     let tcg = AccelDecision {
         accel: Accel::Tcg,
@@ -192,7 +192,7 @@ async fn a_kernel_that_panics() {
         .expect("`make kernels` gets kernel 6.12");
     fs::write(
         at("initrd"),
-        coldcut::initramfs::build(b"\x7fELF that no kernel can run", &[], None).unwrap(),
+        coldcut::vm::initramfs::build(b"\x7fELF that no kernel can run", &[], None).unwrap(),
     )
     .unwrap();
     let tcg = AccelDecision {

@@ -11,8 +11,8 @@ use coldcut::bisect::journal::{self, Journal, Probe, Question};
 use coldcut::bisect::line::Candidate;
 use coldcut::bisect::report;
 use coldcut::kernel::Flavour;
-use coldcut_core::bisect::{Aim, Aspect, Behaviour, By, Flakiness, Sequential};
-use coldcut_core::verdict::{Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Standing, Verdict, ViolationKind};
+use coldcut_core::search::{Aim, Aspect, Behaviour, By, Flakiness, Sequential};
 
 /// ext4 says `r/w` when it mounts since 6.3: a real difference between kernels that no timing changes.
 const SCENARIO: &str = "
@@ -219,7 +219,7 @@ fn answer(
     let test = if repeat == 1 {
         Sequential::new(Flakiness::NONE, 0.01, None).unwrap()
     } else {
-        Sequential::repeated(repeat, 0.01 / count as f64, coldcut_core::bisect::Side::New)
+        Sequential::repeated(repeat, 0.01 / count as f64, coldcut_core::search::Side::New)
             .unwrap()
             .0
     };

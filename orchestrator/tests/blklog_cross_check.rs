@@ -4,14 +4,14 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coldcut::device::{Device, FileImage};
+use coldcut::disk::{Device, FileImage};
 use coldcut::kernel::Store;
-use coldcut::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
-use coldcut::run::lab::{Limits, machine_spec, write_initrd};
-use coldcut::run::session::{Mount, Session};
-use coldcut_core::block::ReadAt;
-use coldcut_core::io::IoKind;
-use coldcut_core::log::{DataRef, LoadOptions, Recorder, Request, WriteLog};
+use coldcut::vm::client::{Mount, Session};
+use coldcut::vm::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
+use coldcut::vm::pool::{Limits, machine_spec, write_initrd};
+use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::io::IoKind;
+use coldcut_core::recording::log::{DataRef, LoadOptions, Recorder, Request, WriteLog};
 use coldcut_wire::{ContentName, Op, WriteFlags};
 
 const SIZE: u64 = 64 << 20;
@@ -58,7 +58,7 @@ async fn both_logs_tell_the_same() {
         .find("6.12")
         .expect("`make kernels` gets kernel 6.12");
     let qemu = Qemu::find().await.unwrap();
-    coldcut::filesystem::make(&at("base.img"), "ext4", SIZE, &[])
+    coldcut::fs::make(&at("base.img"), "ext4", SIZE, &[])
         .await
         .unwrap();
     let device = Device::bind(

@@ -6,17 +6,17 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use coldcut::device::{Device, FileImage};
+use coldcut::disk::{Device, FileImage};
+use coldcut::host::scratch::Scratch;
 use coldcut::kernel::{Kernel, Store};
-use coldcut::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
+use coldcut::recover::recoverer::{Machines, RecoverJob, Recoverer as _, Screener as _};
 use coldcut::report::EventSink;
-use coldcut::run::lab::Lab;
-use coldcut::run::recover::{Machines, RecoverJob, Recoverer as _, Screener as _};
-use coldcut::run::session::{Mount, Session};
-use coldcut::run::templates::Templates;
-use coldcut::scratch::Scratch;
-use coldcut_core::block::ReadAt as _;
-use coldcut_core::recovery::{Recovery, Trust};
+use coldcut::vm::client::{Mount, Session};
+use coldcut::vm::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
+use coldcut::vm::pool::Lab;
+use coldcut::vm::templates::Templates;
+use coldcut_core::outcome::recovery::{Recovery, Trust};
+use coldcut_core::recording::block::ReadAt as _;
 
 const KERNELS: [&str; 3] = ["5.10", "6.1", "6.12"];
 
@@ -48,9 +48,7 @@ fn ext4() -> Mount {
 /// A filesystem of `mib` MiB with the file `name` in it, made by debugfs.
 async fn disk(dir: &Path, name: &str, mib: u64) -> Arc<FileImage> {
     let path = dir.join(format!("{name}.img"));
-    coldcut::filesystem::make(&path, "ext4", mib << 20, &[])
-        .await
-        .unwrap();
+    coldcut::fs::make(&path, "ext4", mib << 20, &[]).await.unwrap();
     let text = dir.join("text");
     std::fs::write(&text, name.repeat(3000)).unwrap();
     let write = format!("write {} {name}", text.display());
@@ -206,7 +204,7 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
         session.unmount().await.unwrap().unwrap();
         machine.kill().await;
         let raw = dir.path().join("after.img");
-        coldcut::device::export_sparse(&*device.handle().freeze().unwrap(), &raw).unwrap();
+        coldcut::disk::export_sparse(&*device.handle().freeze().unwrap(), &raw).unwrap();
         let output = std::process::Command::new("/sbin/debugfs")
             .args(["-R", "stat new"])
             .arg(&raw)

@@ -2,7 +2,7 @@
 
 mod common;
 
-use coldcut_core::verdict::{Standing, Verdict};
+use coldcut_core::outcome::verdict::{Standing, Verdict};
 
 fn on(kernel: &str) {
     let dir = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use coldcut_core::verdict::{Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Standing, Verdict, ViolationKind};
 
 /// Compiles the program into a new directory.
 fn compile(programs: &Path) {

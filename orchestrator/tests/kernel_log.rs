@@ -2,8 +2,8 @@
 
 mod common;
 
-use coldcut_core::recovery::Recovery;
-use coldcut_core::verdict::{Verdict, ViolationKind};
+use coldcut_core::outcome::recovery::Recovery;
+use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
 
 const SCENARIO: &str = "
 format: 1

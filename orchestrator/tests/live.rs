@@ -2,9 +2,9 @@
 
 mod common;
 
-use coldcut_core::result::{CellResult, LIVE};
+use coldcut_core::outcome::result::{CellResult, LIVE};
+use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
 use coldcut_core::scenario::Scenario;
-use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 const THROTTLING: &str = "scenarios/stories/4-dirty-throttling.yaml";
 const SPLICE: &str = "scenarios/stories/5-splice-sendfile.yaml";

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use bytes::Bytes;
-use coldcut_core::io::{Io, IoKind, IoLog as _};
-use coldcut_core::log::Recorder;
-use coldcut_core::mark::{Mark, StepName};
+use coldcut_core::recording::io::{Io, IoKind, IoLog as _};
+use coldcut_core::recording::log::Recorder;
+use coldcut_core::recording::mark::{Mark, StepName};
 
 const DEVICE: u64 = 1 << 20;
 

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 
 use coldcut::results::load_result;
-use coldcut_core::verdict::{Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Standing, Verdict, ViolationKind};
 
 const SCENARIO: &str = r#"
 format: 1

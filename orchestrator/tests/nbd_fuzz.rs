@@ -201,7 +201,7 @@ fn random_clients() {
 fn the_model_notices_other_answers() {
     let input = b"\0\0\0\x03IHAVEOPT\0\0\0\x01\0\0\0\0";
     let said = model::said(input, check::SIZE as usize);
-    let answer = coldcut::device::converse(input, input.len(), check::SIZE).unwrap();
+    let answer = coldcut::disk::converse(input, input.len(), check::SIZE).unwrap();
     said.compare(&answer.replies).unwrap();
     for at in 0..answer.replies.len() {
         let mut other = answer.replies.clone();

@@ -4,10 +4,10 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coldcut::device::{Device, DeviceHandle};
-use coldcut_core::block::{ReadAt, Zeros};
-use coldcut_core::io::{Io, IoId, IoKind, IoLog};
-use coldcut_core::mark::Mark;
+use coldcut::disk::{Device, DeviceHandle};
+use coldcut_core::recording::block::{ReadAt, Zeros};
+use coldcut_core::recording::io::{Io, IoId, IoKind, IoLog};
+use coldcut_core::recording::mark::Mark;
 
 const SIZE: u64 = 16 << 20;
 const WAIT: Duration = Duration::from_secs(10);

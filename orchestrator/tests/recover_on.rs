@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use coldcut::results::load_run;
-use coldcut_core::result::CellResult;
-use coldcut_core::verdict::{Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::result::CellResult;
+use coldcut_core::outcome::verdict::{Standing, Verdict, ViolationKind};
 
 const SCENARIO: &str = r#"
 format: 1

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use coldcut_core::verdict::Standing;
+use coldcut_core::outcome::verdict::Standing;
 
 const STORY: &str = "scenarios/stories/3-rename-without-dir-fsync.yaml";
 

@@ -9,11 +9,13 @@ use std::process::Output;
 
 use coldcut::report::{Summary, render_junit, render_markdown, render_run};
 use coldcut::results::{MergeError, Part, RunInfo, ScenarioInfo, ShardInfo, load_result, load_run, merge};
-use coldcut_core::event::Phase;
-use coldcut_core::result::{CellRef, CellResult, KernelRef, RunResult, StateCounts, Violation, format_of};
-use coldcut_core::rounds::round_id;
-use coldcut_core::shard::Shard;
-use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::event::Phase;
+use coldcut_core::outcome::result::{
+    CellRef, CellResult, KernelRef, RunResult, StateCounts, Violation, format_of,
+};
+use coldcut_core::outcome::rounds::round_id;
+use coldcut_core::outcome::shard::Shard;
+use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 fn cell_ref(variant: &str, kernel: &str) -> CellRef {
     CellRef {

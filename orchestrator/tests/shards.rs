@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use coldcut::results::{load_result, load_run};
-use coldcut_core::verdict::Standing;
+use coldcut_core::outcome::verdict::Standing;
 
 const SCENARIO: &str = r"
 format: 1

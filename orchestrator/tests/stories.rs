@@ -3,8 +3,8 @@
 
 mod common;
 
-use coldcut_core::result::RunResult;
-use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::result::RunResult;
+use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
 use common::differ::{differences, scenario};
 
 const STORY_1: &str = "scenarios/stories/1-stale-data-after-crash.yaml";

@@ -2,8 +2,8 @@
 
 mod common;
 
+use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
 use coldcut_core::scenario::Variant;
-use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 const STORY: &str = "scenarios/stories/3-rename-without-dir-fsync.yaml";
 const KERNELS: [&str; 3] = ["5.10", "6.1", "6.12"];

@@ -2,10 +2,10 @@
 
 mod common;
 
+use coldcut::record::loaded::LoadedRecording;
 use coldcut::results::CellDir;
-use coldcut::run::recorded::LoadedRecording;
-use coldcut_core::mark::Mark;
-use coldcut_core::verdict::{Standing, Verdict};
+use coldcut_core::outcome::verdict::{Standing, Verdict};
+use coldcut_core::recording::mark::Mark;
 
 const HEAD: &str = "format: 1\nname: tasks\nfilesystem: {type: ext4, size: 16MiB}\n";
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use coldcut_core::result::{CellResult, RunResult};
+use coldcut_core::outcome::result::{CellResult, RunResult};
 
 const STORY: &str = "scenarios/stories/3-rename-without-dir-fsync.yaml";
 const BOTH: &str = "rename-over,rename-over-fsync-dir";
@@ -54,7 +54,7 @@ fn jobs_and_trust_change_nothing_that_is_found() {
         (
             "screen",
             BOTH,
-            (|s| s.screened) as fn(&coldcut_core::result::StateCounts) -> u64,
+            (|s| s.screened) as fn(&coldcut_core::outcome::result::StateCounts) -> u64,
         ),
         ("fresh", BOTH, |s| s.fresh),
         ("cold", "rename-over", |s| s.cold),

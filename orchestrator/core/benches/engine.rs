@@ -3,12 +3,12 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use coldcut_core::block::Zeros;
-use coldcut_core::index::{BlockIndex, DigestCursor, Sources, replay};
-use coldcut_core::log::{Cut, LoadOptions, WriteLog};
-use coldcut_core::plan::CrashSpec;
-use coldcut_core::state::{CrashState, PlanKind, Set};
-use coldcut_core::synthetic::SyntheticLog;
+use coldcut_core::crash::index::{BlockIndex, DigestCursor, Sources, replay};
+use coldcut_core::crash::plan::CrashSpec;
+use coldcut_core::crash::state::{CrashState, PlanKind, Set};
+use coldcut_core::recording::block::Zeros;
+use coldcut_core::recording::log::{Cut, LoadOptions, WriteLog};
+use coldcut_core::recording::synthetic::SyntheticLog;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 const ENTRIES: u32 = 1_000_000;

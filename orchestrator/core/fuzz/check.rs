@@ -3,12 +3,12 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use coldcut_core::block::{ReadAt, Zeros};
-use coldcut_core::export::{LogExport, export_log};
-use coldcut_core::index::{BlockIndex, DigestCursor, Sources};
-use coldcut_core::log::{Cut, LoadOptions, Order, PastEnd, WriteLog};
-use coldcut_core::plan::CrashSpec;
-use coldcut_core::state::{CrashState, PlanKind, StateId};
+use coldcut_core::crash::export::{LogExport, export_log};
+use coldcut_core::crash::index::{BlockIndex, DigestCursor, Sources};
+use coldcut_core::crash::plan::CrashSpec;
+use coldcut_core::crash::state::{CrashState, PlanKind, StateId};
+use coldcut_core::recording::block::{ReadAt, Zeros};
+use coldcut_core::recording::log::{Cut, LoadOptions, Order, PastEnd, WriteLog};
 
 /// Splits the input: two bytes say how, then the log, then the sidecar.
 pub fn check(input: &[u8]) {

@@ -1,33 +1,15 @@
 //! The pure core of coldcut: no tokio, no files, no clock, no processes.
 //!
-//! Read in this order: [`scenario`] (what is asked), [`io`] and [`mark`] (what a recording consists of), `log`
-//! (recordings and their formats), `state` and `plan` (crash states), [`recovery`] (what was found after the cut),
-//! [`rules`] (what the device is told to do), [`oracle`] (what that means), [`live`] (what is seen without a crash),
-//! [`verdict`] and [`event`] (what is reported).
+//! Read in this order: [`scenario`] (what is asked), [`recording`] (what a workload sent to its disk), [`faults`] (what
+//! the disk is told to do), [`crash`] (which disks a power cut can leave), [`outcome`] (what was recovered and what is
+//! reported), [`oracle`] (what that means), [`search`] (which kernel changed it).
 
-pub mod bisect;
-pub mod block;
 pub mod covered;
-pub mod diff;
-pub mod event;
-pub mod export;
+pub mod crash;
+pub mod faults;
 pub mod generate;
-pub mod grid;
-pub mod index;
-pub mod io;
-pub mod kernels;
-pub mod live;
-pub mod log;
-pub mod mark;
-pub mod matrix;
 pub mod oracle;
-pub mod plan;
-pub mod recovery;
-pub mod result;
-pub mod rounds;
-pub mod rules;
+pub mod outcome;
+pub mod recording;
 pub mod scenario;
-pub mod shard;
-pub mod state;
-pub mod synthetic;
-pub mod verdict;
+pub mod search;

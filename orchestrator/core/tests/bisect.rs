@@ -1,6 +1,6 @@
 //! The search against brute force: any place of the change, any untestable kernels, any flakiness within the rates.
 
-use coldcut_core::bisect::{Answer, Flakiness, Next, Search, Seen, Sequential, Side};
+use coldcut_core::search::{Answer, Flakiness, Next, Search, Seen, Sequential, Side};
 use proptest::prelude::*;
 
 /// Runs a search to its end; `run` says what the kernel of a place shows. Gives the places in the order they were run.

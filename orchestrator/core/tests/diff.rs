@@ -2,11 +2,13 @@
 
 mod trees;
 
-use coldcut_core::diff::{Recording, common, points, recoveries, render_differences, render_recordings};
-use coldcut_core::io::{Io, IoKind};
-use coldcut_core::log::{DataRef, Geometry, LogBuilder, Order, WriteLog};
-use coldcut_core::mark::{Mark, StepName};
-use coldcut_core::recovery::{CallError, Fsck};
+use coldcut_core::outcome::diff::{
+    Recording, common, points, recoveries, render_differences, render_recordings,
+};
+use coldcut_core::outcome::recovery::{CallError, Fsck};
+use coldcut_core::recording::io::{Io, IoKind};
+use coldcut_core::recording::log::{DataRef, Geometry, LogBuilder, Order, WriteLog};
+use coldcut_core::recording::mark::{Mark, StepName};
 use coldcut_wire::{EntryKind, Source};
 use trees::{at, content, directory, displaced, entry, file, recovery, whole, zeros};
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use coldcut_core::outcome::verdict::{Outcome, ViolationKind};
 use coldcut_core::scenario::{FsSource, Scenario, schema};
-use coldcut_core::verdict::{Outcome, ViolationKind};
 
 fn text() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/full.yaml");

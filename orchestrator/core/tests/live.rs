@@ -1,9 +1,9 @@
 //! Live checks: what was measured against what was promised.
 
-use coldcut_core::live::{Judged, Measurements, judge};
 use coldcut_core::oracle::Tally;
+use coldcut_core::oracle::live::{Judged, Measurements, judge};
+use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
 use coldcut_core::scenario::Scenario;
-use coldcut_core::verdict::{Verdict, ViolationKind};
 use coldcut_wire::{ContentName, Extent, Measured, Source, pattern};
 
 const HEAD: &str = "

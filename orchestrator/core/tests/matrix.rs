@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use coldcut_core::matrix::{Covers, Mode, NotCovered, modes};
+use coldcut_core::outcome::verdict::Outcome;
+use coldcut_core::scenario::modes::{Covers, Mode, NotCovered, modes};
 use coldcut_core::scenario::{Check, FsSource, FsType, Scenario, Variant};
-use coldcut_core::verdict::Outcome;
 
 const TEXT: &str = r#"
 format: 1

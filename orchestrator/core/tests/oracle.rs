@@ -2,11 +2,11 @@
 
 mod trees;
 
-use coldcut_core::mark::Mark;
 use coldcut_core::oracle::{History, Judge, judge, verdict};
-use coldcut_core::recovery::{CallError, Fsck, Recovery, Trust};
+use coldcut_core::outcome::recovery::{CallError, Fsck, Recovery, Trust};
+use coldcut_core::outcome::verdict::{Judgement, Verdict, ViolationKind};
+use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{Scenario, Variant};
-use coldcut_core::verdict::{Judgement, Verdict, ViolationKind};
 use coldcut_wire::{DmesgLine, EntryKind, Source, TreeEntry};
 use trees::{at, content, directory, file, recovery, unreadable, whole, zeros};
 

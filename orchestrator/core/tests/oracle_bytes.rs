@@ -3,10 +3,10 @@
 
 mod trees;
 
-use coldcut_core::mark::Mark;
 use coldcut_core::oracle::{History, judge};
+use coldcut_core::outcome::verdict::ViolationKind;
+use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{Scenario, Variant};
-use coldcut_core::verdict::ViolationKind;
 use coldcut_wire::pattern::{Content, SECTOR, identify_raw};
 use coldcut_wire::{ContentName, Extent, Source};
 use proptest::prelude::*;

@@ -5,10 +5,10 @@ mod trees;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use coldcut_core::mark::{Mark, StepName};
 use coldcut_core::oracle::{History, judge, verdict};
+use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
+use coldcut_core::recording::mark::{Mark, StepName};
 use coldcut_core::scenario::{Scenario, Variant};
-use coldcut_core::verdict::{Verdict, ViolationKind};
 use coldcut_wire::{Extent, Source, TreeEntry};
 use proptest::prelude::*;
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_core::result::{CellRef, CellResult, KernelRef, StateCounts, Totals};
-use coldcut_core::rounds::{round_id, rounds};
-use coldcut_core::shard::Shard;
-use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef, StateCounts, Totals};
+use coldcut_core::outcome::rounds::{round_id, rounds};
+use coldcut_core::outcome::shard::Shard;
+use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
 use proptest::prelude::*;
 
 fn cell(variant: &str, round: u32, declared: &Outcome, verdict: Verdict) -> CellResult {

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use coldcut_core::outcome::verdict::Outcome;
 use coldcut_core::scenario::{Action, Scenario, Variant};
-use coldcut_core::verdict::Outcome;
 use coldcut_wire::{MsyncMode, Op};
 
 fn suite() -> Vec<(String, Scenario)> {

@@ -9,12 +9,12 @@ use std::io::{Cursor, Read as _};
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use coldcut_core::block::ReadAt;
-use coldcut_core::index::{BlockIndex, Sources};
-use coldcut_core::io::IoKind;
-use coldcut_core::log::dmlog::{self, ENTRY_LEN, EntryHeader, SUPERBLOCK_LEN, Superblock};
-use coldcut_core::log::{Cut, Event, LoadOptions, Recorder, WriteLog};
-use coldcut_core::state::{CrashState, PlanKind, Set};
+use coldcut_core::crash::index::{BlockIndex, Sources};
+use coldcut_core::crash::state::{CrashState, PlanKind, Set};
+use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::io::IoKind;
+use coldcut_core::recording::log::dmlog::{self, ENTRY_LEN, EntryHeader, SUPERBLOCK_LEN, Superblock};
+use coldcut_core::recording::log::{Cut, Event, LoadOptions, Recorder, WriteLog};
 
 /// A recording in memory.
 pub(crate) type Recording = Recorder<Cursor<Vec<u8>>, Cursor<Vec<u8>>>;

@@ -15,15 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use coldcut::agent_binary::AGENT;
-use coldcut::device::{Device, FileImage};
-use coldcut::initramfs;
+use coldcut::disk::{Device, FileImage};
 use coldcut::kernel::Store;
-use coldcut::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
-use coldcut::run::lab::machine_spec;
-use coldcut_core::block::ReadAt;
-use coldcut_core::log::Recorder;
-use coldcut_core::log::dmlog::{self, ENTRY_LEN, EntryHeader, SUPERBLOCK_LEN, Superblock};
+use coldcut::vm::agent_binary::AGENT;
+use coldcut::vm::initramfs;
+use coldcut::vm::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
+use coldcut::vm::pool::machine_spec;
+use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::log::Recorder;
+use coldcut_core::recording::log::dmlog::{self, ENTRY_LEN, EntryHeader, SUPERBLOCK_LEN, Superblock};
 use coldcut_wire::{Done, ExecSpec, MountSpec, Output, Request};
 
 /// Bytes of the filesystem.
@@ -83,7 +83,7 @@ async fn record(dir: &Path, here: &Path, series: &str) -> anyhow::Result<Run> {
     let at = |name: &str| dir.join(name);
     let image = at("disk.img");
     let options = ["-b", "1024", "-J", "size=1", "-N", "64"].map(str::to_owned);
-    coldcut::filesystem::make(&image, "ext4", FILESYSTEM, &options).await?;
+    coldcut::fs::make(&image, "ext4", FILESYSTEM, &options).await?;
     File::options().write(true).open(&image)?.set_len(DATA + LOG)?;
     let base = below::Slice::new(&FileImage::open(&image)?, 0, DATA).read_all()?;
 
@@ -133,7 +133,7 @@ async fn boot(dir: &Path, series: &str) -> anyhow::Result<Machine> {
 async fn work(machine: &Machine) -> anyhow::Result<()> {
     // Programs run in a mounted filesystem; the one that matters is mounted by the program itself.
     let nowhere = MountSpec {
-        device: coldcut::run::session::DEVICE.to_owned(),
+        device: coldcut::vm::client::DEVICE.to_owned(),
         fstype: "tmpfs".to_owned(),
         data: String::new(),
         flags: Vec::new(),
@@ -145,7 +145,7 @@ async fn work(machine: &Machine) -> anyhow::Result<()> {
         .call("mount", Request::Mount(nowhere), LIMIT)
         .await?;
     let program = ExecSpec {
-        argv: ["guest", coldcut::run::session::DEVICE, &DATA.to_string()]
+        argv: ["guest", coldcut::vm::client::DEVICE, &DATA.to_string()]
             .map(str::to_owned)
             .to_vec(),
         env: Vec::new(),

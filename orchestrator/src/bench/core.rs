@@ -8,12 +8,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coldcut_core::block::{ReadAt as _, Zeros};
-use coldcut_core::index::{BlockIndex, DigestCursor, DigestError, Sources, replay};
-use coldcut_core::log::{Cut, LoadError, LoadOptions, WriteLog};
-use coldcut_core::plan::{CrashSpec, PlanError};
-use coldcut_core::state::{CrashState, PlanKind, Set, StateError};
-use coldcut_core::synthetic::SyntheticLog;
+use coldcut_core::crash::index::{BlockIndex, DigestCursor, DigestError, Sources, replay};
+use coldcut_core::crash::plan::{CrashSpec, PlanError};
+use coldcut_core::crash::state::{CrashState, PlanKind, Set, StateError};
+use coldcut_core::recording::block::{ReadAt as _, Zeros};
+use coldcut_core::recording::log::{Cut, LoadError, LoadOptions, WriteLog};
+use coldcut_core::recording::synthetic::SyntheticLog;
 use rustix::time::{ClockId, clock_gettime};
 
 const DEVICE: u64 = 1 << 30;

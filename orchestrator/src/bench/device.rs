@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::device::client::{Client, ClientError};
-use crate::device::proto::command;
-use crate::device::{Device, DeviceError, FileImage};
+use crate::disk::client::{Client, ClientError};
+use crate::disk::proto::command;
+use crate::disk::{Device, DeviceError, FileImage};
 
 const SIZE: u64 = 256 << 20;
 const BLOCK: usize = 4096;

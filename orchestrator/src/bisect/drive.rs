@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use coldcut_core::bisect::{Aim, Answer, Aspect, Behaviour, Next, Search, Seen, Sequential};
+use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Next, Search, Seen, Sequential};
 
 use super::journal::{Journal, JournalError, Probe, Question};
 use super::line::{self, Candidate};
@@ -119,7 +119,7 @@ impl Drive {
         from: usize,
         to: usize,
         probes: &[Probe],
-    ) -> Result<Search, coldcut_core::bisect::TooFewKernels> {
+    ) -> Result<Search, coldcut_core::search::TooFewKernels> {
         let mut search = Search::new(to + 1 - from, self.test)?;
         let old = self.old((from, to), probes);
         for probe in probes.iter().filter(|p| (from..=to).contains(&p.place)) {

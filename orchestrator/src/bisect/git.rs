@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use coldcut_core::bisect::{Aim, Behaviour, Decision, Runs, Sequential, Side};
+use coldcut_core::search::{Aim, Behaviour, Decision, Runs, Sequential, Side};
 
 use super::drive::seen;
 use super::journal::{Journal, Probe, Question};
@@ -187,7 +187,7 @@ impl Tree {
         } else {
             Err(GitError::Refused {
                 what: args.join(" "),
-                said: crate::process::last_words(&output),
+                said: crate::host::process::last_words(&output),
             })
         }
     }
@@ -215,7 +215,7 @@ impl<'t> Bisection<'t> {
             None if output.status.success() => Ok(Step::Test(self.0.git(&["rev-parse", "HEAD"])?)),
             None => Err(GitError::Refused {
                 what: args.join(" "),
-                said: crate::process::last_words(&output),
+                said: crate::host::process::last_words(&output),
             }),
         }
     }

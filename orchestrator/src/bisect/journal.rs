@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
-use coldcut_core::bisect::{Aim, Behaviour, By};
+use coldcut_core::search::{Aim, Behaviour, By};
 use serde::{Deserialize, Serialize};
 
 use super::line::Candidate;

@@ -1,4 +1,4 @@
-//! Finding the kernel that changed something: the world's part. The search itself is [`coldcut_core::bisect`].
+//! Finding the kernel that changed something: the world's part. The search itself is [`coldcut_core::search`].
 
 pub mod drive;
 pub mod git;

@@ -4,23 +4,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use coldcut_core::event::Event;
-use coldcut_core::result::{CellRef, CellResult, KernelRef, RunResult, format_of};
-use coldcut_core::shard::Shard;
+use coldcut_core::outcome::event::Event;
+use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef, RunResult, format_of};
+use coldcut_core::outcome::shard::Shard;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::machines::{MachineArgs, open_lab};
 use super::recordings::Recording;
+use crate::job::cell::{CellJob, CellsJob, run_cells};
+use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Store};
+use crate::recover::recoverer::Machines;
+use crate::recover::strategy::Policy;
 use crate::report::{EventSink, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
-use crate::run::cell::{CellJob, CellsJob, run_cells};
-use crate::run::lab::Lab;
-use crate::run::recover::Machines;
-use crate::run::templates::Templates;
-use crate::run::tiers::Policy;
-use crate::scenario_file::ScenarioFile;
+use crate::vm::pool::Lab;
+use crate::vm::templates::Templates;
 
 /// What to run, and how.
 pub(super) struct Batch<'a> {

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use coldcut_core::bisect::{Aim, Aspect, Behaviour, By, Flakiness, Sequential, Side};
-use coldcut_core::diff::Recording;
+use coldcut_core::outcome::diff::Recording;
+use coldcut_core::outcome::verdict::Verdict;
 use coldcut_core::scenario::SAME;
-use coldcut_core::verdict::Verdict;
+use coldcut_core::search::{Aim, Aspect, Behaviour, By, Flakiness, Sequential, Side};
 
 use super::ResultsArg;
 use super::batch::{Batch, Ran};
@@ -22,11 +22,11 @@ use crate::bisect::journal::{self, Journal, Probe, Question};
 use crate::bisect::line::{self, Candidate};
 use crate::bisect::obtain::{self, Obtained};
 use crate::bisect::report;
+use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
+use crate::record::loaded::LoadedRecording;
 use crate::report::{Progress, Reporter};
 use crate::results::CellDir;
-use crate::run::recorded::LoadedRecording;
-use crate::scenario_file::ScenarioFile;
 
 /// Find the kernel that changed how a scenario comes out
 ///

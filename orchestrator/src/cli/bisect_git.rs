@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use coldcut_core::bisect::Aim;
 use coldcut_core::scenario::SAME;
+use coldcut_core::search::Aim;
 
 use super::batch::Batch;
 use super::bisect::{BisectArgs, nothing, probe_of, screen};
 use super::kernel_build::output_of;
 use crate::bisect::git::{GitDrive, Tree};
 use crate::bisect::journal::{Journal, Probe, Question};
+use crate::host::logged::{LoggedError, run_logged};
+use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::build::{Build, BuildError};
 use crate::kernel::fragment::Fragment;
 use crate::kernel::{Kernel, Silent, Store, StoreError};
-use crate::logged::{LoggedError, run_logged};
-use crate::scenario_file::ScenarioFile;
 
 /// How commits become kernels.
 #[derive(Debug, clap::Args)]

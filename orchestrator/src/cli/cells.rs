@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use coldcut_core::result::RunResult;
-use coldcut_core::shard::Shard;
+use coldcut_core::outcome::result::RunResult;
+use coldcut_core::outcome::shard::Shard;
 
 use super::ResultsArg;
 use super::batch::Batch;
 use super::machines::{MachineArgs, TrustArgs};
 use super::reports::ReportArgs;
+use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::report::{JsonLines, Progress, Reporter};
-use crate::scenario_file::ScenarioFile;
 
 /// How the cells of a run are run.
 #[derive(Debug, clap::Args)]

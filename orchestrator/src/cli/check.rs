@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::USAGE;
-use crate::scenario_file::ScenarioFile;
+use crate::job::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {

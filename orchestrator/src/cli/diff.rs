@@ -8,24 +8,26 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use coldcut_core::diff::{Difference, Recording, common, recoveries, render_differences, render_recordings};
-use coldcut_core::index::{Digest, DigestCursor};
-use coldcut_core::log::Cut;
-use coldcut_core::recovery::{Recovery, Trust};
-use coldcut_core::result::{CellRef, CellResult};
+use coldcut_core::crash::index::{Digest, DigestCursor};
+use coldcut_core::crash::state::{CrashState, PlanKind, Set};
+use coldcut_core::outcome::diff::{
+    Difference, Recording, common, recoveries, render_differences, render_recordings,
+};
+use coldcut_core::outcome::recovery::{Recovery, Trust};
+use coldcut_core::outcome::result::{CellRef, CellResult};
+use coldcut_core::recording::log::Cut;
 use coldcut_core::scenario::Variant;
-use coldcut_core::state::{CrashState, PlanKind, Set};
 
 use super::ResultsArg;
 use super::machines::{MachineArgs, open_lab};
+use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
+use crate::record::loaded::LoadedRecording;
+use crate::record::recorder::mount_of;
+use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::report::{EventSink, verdict_text};
 use crate::results::{CellDir, RunInfo, find_run, load_result, load_run};
-use crate::run::record::mount_of;
-use crate::run::recorded::LoadedRecording;
-use crate::run::recover::{Machines, RecoverJob, Recoverer as _};
-use crate::run::templates::Templates;
-use crate::scenario_file::ScenarioFile;
+use crate::vm::templates::Templates;
 
 /// Say what differs between kernels: in what they send to the disk, and in what they recover
 ///

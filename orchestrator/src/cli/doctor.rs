@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use super::USAGE;
 use super::machines::{MachineArgs, open_lab};
 use crate::kernel::{Kernel, Store};
-use crate::machine::Qemu;
 use crate::report::EventSink;
-use crate::run::budget::available_mib;
-use crate::template::TemplateStore;
+use crate::vm::budget::available_mib;
+use crate::vm::machine::Qemu;
+use crate::vm::snapshot::TemplateStore;
 
 /// Free disk below which kernels, templates and recordings will not fit for long.
 const LITTLE_DISK_GIB: f64 = 5.0;

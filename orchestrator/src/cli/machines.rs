@@ -2,12 +2,12 @@
 
 use anyhow::Context as _;
 
+use crate::host::scratch::Scratch;
 use crate::kernel::Kernel;
-use crate::machine::{Accel, AccelChoice, AccelDecision, Qemu, decide_accel};
+use crate::recover::strategy::Policy;
 use crate::report::EventSink;
-use crate::run::lab::{Lab, machine_spec, write_initrd};
-use crate::run::tiers::Policy;
-use crate::scratch::Scratch;
+use crate::vm::machine::{Accel, AccelChoice, AccelDecision, Qemu, decide_accel};
+use crate::vm::pool::{Lab, machine_spec, write_initrd};
 
 /// How machines are run.
 #[derive(Debug, clap::Args)]

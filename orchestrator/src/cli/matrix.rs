@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use coldcut_core::matrix::{Disk, Mode, modes};
 use coldcut_core::scenario::FsType;
+use coldcut_core::scenario::modes::{Disk, Mode, modes};
 
 use super::USAGE;
 use super::cells::CellArgs;
 use super::run::read_all;
+use crate::job::scenario_file::ScenarioFile;
 use crate::report::render_run;
-use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct MatrixArgs {
@@ -123,7 +123,7 @@ fn list(mode: &Mode) {
 }
 
 fn covers(mode: &Mode) -> &'static str {
-    use coldcut_core::matrix::Covers::{All, NotFreshBlocks, Nothing};
+    use coldcut_core::scenario::modes::Covers::{All, NotFreshBlocks, Nothing};
     match mode.guarantee.covers {
         All => "everything",
         NotFreshBlocks => "what was made durable",

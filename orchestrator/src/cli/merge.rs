@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use coldcut_core::event::Event;
-use coldcut_core::result::CellResult;
+use coldcut_core::outcome::event::Event;
+use coldcut_core::outcome::result::CellResult;
 
 use super::ResultsArg;
 use super::reports::ReportArgs;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use coldcut_core::result::CellRef;
-use coldcut_core::rounds::round_id;
+use coldcut_core::outcome::result::CellRef;
+use coldcut_core::outcome::rounds::round_id;
 use coldcut_core::scenario::{SAME, Variant};
 
 use super::batch::Batch;
+use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Kernel;
-use crate::scenario_file::ScenarioFile;
 
 /// A recording to make, and the cells that are made of it.
 #[derive(Clone)]

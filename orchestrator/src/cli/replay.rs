@@ -4,25 +4,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use coldcut_core::mark::Mark;
+use coldcut_core::crash::state::StateId;
 use coldcut_core::oracle::{self, History};
-use coldcut_core::recovery::{Recovery, Trust};
-use coldcut_core::result::{CellRef, LIVE, Totals};
+use coldcut_core::outcome::recovery::{Recovery, Trust};
+use coldcut_core::outcome::result::{CellRef, LIVE, Totals};
+use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::Variant;
-use coldcut_core::state::StateId;
 use coldcut_wire::{EntryKind, Source, TreeEntry};
 
 use super::ResultsArg;
 use super::machines::{MachineArgs, open_lab};
+use crate::job::cell::{CellJob, CellsJob, run_cell};
+use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Kernel;
+use crate::record::loaded::LoadedRecording;
+use crate::record::recorder::mount_of;
+use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
+use crate::recover::strategy::Policy;
 use crate::report::{EventSink, Progress, render_cell};
 use crate::results::{CellDir, find_run, load_run, state_path};
-use crate::run::cell::{CellJob, CellsJob, run_cell};
-use crate::run::record::mount_of;
-use crate::run::recorded::LoadedRecording;
-use crate::run::recover::{Machines, RecoverJob, Recoverer as _};
-use crate::run::tiers::Policy;
-use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {
@@ -108,7 +108,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     }
     if let Some(path) = &args.raw {
         let (image, target) = (Arc::clone(&image), path.clone());
-        tokio::task::spawn_blocking(move || crate::device::export_sparse(&*image, &target))
+        tokio::task::spawn_blocking(move || crate::disk::export_sparse(&*image, &target))
             .await?
             .with_context(|| format!("cannot write {}", path.display()))?;
         println!("raw disk  {}", path.display());

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use coldcut_core::bisect::{Behaviour, Quality};
-use coldcut_core::result::RunResult;
+use coldcut_core::outcome::result::RunResult;
+use coldcut_core::search::{Behaviour, Quality};
 
 use super::bisect::Word;
 use super::cells::CellArgs;
 use super::{ABORT, USAGE};
+use crate::job::scenario_file::ScenarioFile;
 use crate::report::render_run;
-use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {

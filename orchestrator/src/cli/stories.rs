@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use coldcut_core::grid::Grid;
-use coldcut_core::result::RunResult;
+use coldcut_core::outcome::grid::Grid;
+use coldcut_core::outcome::result::RunResult;
 
 use super::USAGE;
 use super::cells::CellArgs;
+use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Store};
 use crate::report::render_grid;
-use crate::scenario_file::ScenarioFile;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct StoriesArgs {

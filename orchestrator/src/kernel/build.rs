@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::fragment::{Fragment, FragmentError};
-use crate::logged::{LoggedError, run_logged};
+use crate::host::logged::{LoggedError, run_logged};
 
 /// Why there is no kernel.
 #[derive(Debug, thiserror::Error)]

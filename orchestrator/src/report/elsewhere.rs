@@ -1,7 +1,7 @@
 //! What kernels recovered of what others recorded: a small grid a variant, recording kernels down, recovering across.
 
-use coldcut_core::grid::{Grid, Square};
-use coldcut_core::result::{CellRef, RunResult};
+use coldcut_core::outcome::grid::{Grid, Square};
+use coldcut_core::outcome::result::{CellRef, RunResult};
 
 use super::grid::{line, words};
 

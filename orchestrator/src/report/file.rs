@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use coldcut_core::event::{Event, Stamped};
-use coldcut_core::result::{CellRef, CellResult, RunResult};
+use coldcut_core::outcome::event::{Event, Stamped};
+use coldcut_core::outcome::result::{CellRef, CellResult, RunResult};
 
 use super::Reporter;
 

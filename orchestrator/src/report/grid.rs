@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::grid::{Grid, Square};
-use coldcut_core::verdict::{Standing, Verdict};
+use coldcut_core::outcome::grid::{Grid, Square};
+use coldcut_core::outcome::verdict::{Standing, Verdict};
 
 use super::table::{outcome_text, verdict_text};
 use super::words::rate;

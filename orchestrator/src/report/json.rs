@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use coldcut_core::event::Stamped;
+use coldcut_core::outcome::event::Stamped;
 
 use super::Reporter;
 

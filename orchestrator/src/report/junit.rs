@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use coldcut_core::rounds::{Rounds, rounds};
-use coldcut_core::verdict::Standing;
+use coldcut_core::outcome::rounds::{Rounds, rounds};
+use coldcut_core::outcome::verdict::Standing;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::file::Summary;

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::result::CellRef;
-use coldcut_core::rounds::{Rounds, rounds};
-use coldcut_core::verdict::Standing;
+use coldcut_core::outcome::result::CellRef;
+use coldcut_core::outcome::rounds::{Rounds, rounds};
+use coldcut_core::outcome::verdict::Standing;
 
 use super::file::Summary;
 use super::table::{outcome_text, totals_text, verdict_text};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use coldcut_core::event::{Event, Phase, Stamped};
-use coldcut_core::verdict::Standing;
+use coldcut_core::outcome::event::{Event, Phase, Stamped};
+use coldcut_core::outcome::verdict::Standing;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Reporter;

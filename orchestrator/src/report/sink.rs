@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use coldcut_core::event::{Event, Phase, Stamped};
+use coldcut_core::outcome::event::{Event, Phase, Stamped};
 
 /// Something that shows or keeps events.
 pub trait Reporter: Send {

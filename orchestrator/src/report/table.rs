@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::kernels::KernelRange;
-use coldcut_core::result::{CellResult, LIVE, RunResult, StateCounts, Totals, Violation};
-use coldcut_core::rounds::{Rounds, rounds};
-use coldcut_core::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::kernels::KernelRange;
+use coldcut_core::outcome::result::{CellResult, LIVE, RunResult, StateCounts, Totals, Violation};
+use coldcut_core::outcome::rounds::{Rounds, rounds};
+use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
 use super::elsewhere::elsewhere;
 use super::words::rate;
@@ -151,7 +151,7 @@ pub(super) fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &Str
 
 pub(super) fn first_of_each_kind(
     cell: &CellResult,
-) -> impl Iterator<Item = &coldcut_core::result::Violation> {
+) -> impl Iterator<Item = &coldcut_core::outcome::result::Violation> {
     let mut seen = Vec::new();
     cell.violations.iter().filter(move |v| {
         let new = !seen.contains(&v.kind);

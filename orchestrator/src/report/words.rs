@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use coldcut_core::result::CellResult;
-use coldcut_core::rounds::Rounds;
-use coldcut_core::verdict::Verdict;
+use coldcut_core::outcome::result::CellResult;
+use coldcut_core::outcome::rounds::Rounds;
+use coldcut_core::outcome::verdict::Verdict;
 
 use super::table::{confirmation, first_of_each_kind, shown_measurements, verdict_text};
 

@@ -5,14 +5,14 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use coldcut_core::result::{CellRef, CellResult, KernelRef, RunResult};
-use coldcut_core::shard::Shard;
+use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef, RunResult};
+use coldcut_core::outcome::shard::Shard;
 use serde::{Deserialize, Serialize};
 
 /// `run.json`: what was asked for, and with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
-    /// See [`format_of`](coldcut_core::result::format_of).
+    /// See [`format_of`](coldcut_core::outcome::result::format_of).
     pub format: u32,
     /// The run's id.
     pub run: String,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use coldcut_core::result::{CellRef, CellResult, RunResult, format_of};
+use coldcut_core::outcome::result::{CellRef, CellResult, RunResult, format_of};
 
 use super::{ResultsError, RunInfo, load_result, load_run};
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::CellDir;
-use crate::device::{FileImage, export_sparse};
+use crate::disk::{FileImage, export_sparse};
 
 /// Puts a file that nobody writes to any more in a second place: as a link, or else as a copy with its holes.
 fn share(source: &Path, target: &Path) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use coldcut_core::result::{RESULT_FORMAT, RunResult};
+use coldcut_core::outcome::result::{RESULT_FORMAT, RunResult};
 use serde::de::DeserializeOwned;
 
 use super::RunInfo;

@@ -7,7 +7,7 @@ pub mod differ;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use coldcut_core::result::{CellResult, RunResult};
+use coldcut_core::outcome::result::{CellResult, RunResult};
 
 /// The workspace's root.
 pub fn root() -> PathBuf {

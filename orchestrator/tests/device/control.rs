@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use coldcut::device::client::ClientError;
-use coldcut::device::proto::command;
-use coldcut::device::{Control, Overdue, Resume};
-use coldcut_core::block::Zeros;
-use coldcut_core::rules::{Effect, Filter, Kind, Pace, Rule, Whose};
+use coldcut::disk::client::ClientError;
+use coldcut::disk::proto::command;
+use coldcut::disk::{Control, Overdue, Resume};
+use coldcut_core::faults::{Effect, Filter, Kind, Pace, Rule, Whose};
+use coldcut_core::recording::block::Zeros;
 use coldcut_wire::ContentName;
 use coldcut_wire::pattern::{Content, content_id};
 
@@ -104,7 +104,7 @@ async fn a_read_is_held_by_what_is_stored_there() {
         .await
         .expect("held");
     assert_eq!(
-        control.release("reading", Resume::Fail(coldcut::device::proto::Errno::Io)),
+        control.release("reading", Resume::Fail(coldcut::disk::proto::Errno::Io)),
         Some((1, 1))
     );
     assert_eq!(client.next_reply().expect("a reply"), (read, 5));
@@ -167,12 +167,12 @@ async fn what_is_held_too_long_is_released_and_said() {
 async fn a_slow_device_takes_its_time_and_a_fast_one_again_does_not() {
     let (rig, control) = controlled(Pace::new(Some(1 << 20), 0));
     let mut client = rig.client();
-    let mut time = |what: &dyn Fn(&mut coldcut::device::client::Client)| {
+    let mut time = |what: &dyn Fn(&mut coldcut::disk::client::Client)| {
         let start = Instant::now();
         what(&mut client);
         start.elapsed()
     };
-    let write = |client: &mut coldcut::device::client::Client| {
+    let write = |client: &mut coldcut::disk::client::Client| {
         for at in 0..4 {
             client.write(at << 16, &[1; 64 << 10], false).expect("written");
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use bytes::Bytes;
-use coldcut::device::DeviceError;
-use coldcut::device::client::ClientError;
-use coldcut_core::block::{ReadAt, Zeros};
-use coldcut_core::io::{Io, IoId, IoKind, IoLog};
-use coldcut_core::mark::Mark;
+use coldcut::disk::DeviceError;
+use coldcut::disk::client::ClientError;
+use coldcut_core::recording::block::{ReadAt, Zeros};
+use coldcut_core::recording::io::{Io, IoId, IoKind, IoLog};
+use coldcut_core::recording::mark::Mark;
 
 use crate::rig::{Event, MemoryLog, Rig, SILENCE, WAIT, noise, whole};
 

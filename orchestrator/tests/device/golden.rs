@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use coldcut_core::block::Zeros;
+use coldcut_core::recording::block::Zeros;
 
 use crate::rig::{Rig, WAIT};
 

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use coldcut::device::client::ClientError;
-use coldcut::device::proto::{Errno, command};
-use coldcut::device::{Admission, DeviceError, DeviceHandle, Request, Resume};
-use coldcut_core::block::Zeros;
-use coldcut_core::io::IoKind;
+use coldcut::disk::client::ClientError;
+use coldcut::disk::proto::{Errno, command};
+use coldcut::disk::{Admission, DeviceError, DeviceHandle, Request, Resume};
+use coldcut_core::recording::block::Zeros;
+use coldcut_core::recording::io::IoKind;
 use proptest::prelude::*;
 use tokio::sync::oneshot::{Sender, channel};
 

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
-use coldcut::device::{FileImage, FrozenImage, export_sparse};
-use coldcut_core::block::{ReadAt, Zeros};
+use coldcut::disk::{FileImage, FrozenImage, export_sparse};
+use coldcut_core::recording::block::{ReadAt, Zeros};
 
 use crate::rig::{Rig, noise, whole};
 

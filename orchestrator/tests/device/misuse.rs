@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
-use coldcut::device::client::{Client, ClientError};
-use coldcut::device::proto::{self, command, command_flag};
-use coldcut::device::{Device, DeviceError};
-use coldcut_core::block::Zeros;
+use coldcut::disk::client::{Client, ClientError};
+use coldcut::disk::proto::{self, command, command_flag};
+use coldcut::disk::{Device, DeviceError};
+use coldcut_core::recording::block::Zeros;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -185,7 +185,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn no_bytes_make_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..4096), piece in 1..600usize) {
-        prop_assert!(coldcut::device::fuzz(&bytes, piece) >= 18);
+        prop_assert!(coldcut::disk::fuzz(&bytes, piece) >= 18);
     }
 
     #[test]
@@ -196,8 +196,8 @@ proptest! {
         bytes.extend(proto::OPTION_MAGIC.to_be_bytes());
         bytes.extend([0, 0, 0, 1, 0, 0, 0, 0]);
         bytes.extend(requests.concat());
-        let whole = coldcut::device::fuzz(&bytes, bytes.len());
+        let whole = coldcut::disk::fuzz(&bytes, bytes.len());
         prop_assert!(whole >= 28);
-        prop_assert_eq!(coldcut::device::fuzz(&bytes, piece), whole);
+        prop_assert_eq!(coldcut::disk::fuzz(&bytes, piece), whole);
     }
 }

@@ -1,6 +1,6 @@
 //! Random requests against a plain vector of bytes.
 
-use coldcut_core::io::IoKind;
+use coldcut_core::recording::io::IoKind;
 use proptest::prelude::*;
 
 use crate::rig::{Event, Rig, noise, replay, whole};

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coldcut::device::client::Client;
-use coldcut::device::{Device, DeviceHandle, Recording};
-use coldcut_core::block::ReadAt;
-use coldcut_core::io::{Io, IoId, IoKind, IoLog};
-use coldcut_core::mark::Mark;
+use coldcut::disk::client::Client;
+use coldcut::disk::{Device, DeviceHandle, Recording};
+use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::io::{Io, IoId, IoKind, IoLog};
+use coldcut_core::recording::mark::Mark;
 
 pub(crate) const WAIT: Duration = Duration::from_secs(10);
 /// Long enough to see that no reply comes.

@@ -8,7 +8,7 @@ use coldcut_wire::{ContentName, Extent, Source, TreeEntry, pattern};
 
 use super::bytes;
 use super::origin::Origins;
-use crate::verdict::ViolationKind;
+use crate::outcome::verdict::ViolationKind;
 
 /// Ranges named in one line of evidence.
 const SHOWN: usize = 4;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::mark::Mark;
+use crate::recording::mark::Mark;
 use crate::scenario::{Expectation, Moment};
 
 /// Which steps had begun, succeeded or failed, and what programs had acknowledged.

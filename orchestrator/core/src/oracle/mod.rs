@@ -15,6 +15,7 @@
 mod bytes;
 pub(crate) mod data;
 mod history;
+pub mod live;
 pub(crate) mod origin;
 mod paths;
 mod tally;
@@ -23,9 +24,9 @@ mod tree;
 pub use history::History;
 pub use tally::{Tally, verdict};
 
-use crate::recovery::{Recovery, words};
+use crate::outcome::recovery::{Recovery, words};
+use crate::outcome::verdict::{Finding, Judgement, ViolationKind};
 use crate::scenario::{Check, Expectation, Moment, Variant};
-use crate::verdict::{Finding, Judgement, ViolationKind};
 
 use data::printable;
 use origin::Origins;

@@ -10,8 +10,8 @@ use super::bytes;
 use super::data::{Distance, covered, describe, distance, printable};
 use super::origin::Origins;
 use super::tree::{Tree, shown};
+use crate::outcome::verdict::ViolationKind;
 use crate::scenario::{Accept, Check, SizeRule};
-use crate::verdict::ViolationKind;
 
 /// Names listed in one line of evidence.
 const SHOWN: usize = 8;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::outcome::verdict::{Judgement, Verdict, ViolationKind};
 use crate::scenario::{Expectation, Moment, Variant};
-use crate::verdict::{Judgement, Verdict, ViolationKind};
 
 /// Counts a cell's judgements. A cell passes only when
 ///

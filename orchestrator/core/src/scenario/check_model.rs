@@ -3,7 +3,7 @@
 use coldcut_wire::{ContentName, EntryKind};
 use serde::Serialize;
 
-use crate::live::LiveCheck;
+use crate::oracle::live::LiveCheck;
 
 /// What must hold. Paths are relative to the root, without a leading slash; the root is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

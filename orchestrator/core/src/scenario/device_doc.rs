@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::at::At;
 use super::names::Label;
 use super::units::{Count, Millis, Rate, Size};
-use crate::rules::Kind;
+use crate::faults::Kind;
 
 /// The disk under test while it is recorded. The setup runs at full speed.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

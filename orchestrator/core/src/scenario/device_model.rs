@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::rules::Rule;
+use crate::faults::Rule;
 
 /// The disk while it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

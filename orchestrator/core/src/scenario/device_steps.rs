@@ -12,7 +12,7 @@ use super::model::{Action, DeviceAction, DeviceSpec};
 use super::names::Label;
 use super::steps::{Lowering, bounded};
 use super::units::{Count, Millis, Rate, Size};
-use crate::rules::{Effect, Filter, Kind, Rule, Whose};
+use crate::faults::{Effect, Filter, Kind, Rule, Whose};
 
 /// How long a request stays held unless the scenario says otherwise.
 const HELD_MS: u64 = 60_000;

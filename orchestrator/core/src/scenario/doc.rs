@@ -8,7 +8,7 @@ use super::device_doc::DeviceDoc;
 use super::entry::{ExpectEntry, StepEntry};
 use super::names::{KernelSpec, Label};
 use super::units::{Millis, Size};
-use crate::verdict::ViolationKind;
+use crate::outcome::verdict::ViolationKind;
 
 /// A coldcut scenario: a workload, where to cut the power, and what must have survived.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -40,7 +40,7 @@ pub(crate) struct Document {
     #[schemars(with = "Option<Vec<StepEntry>>")]
     pub(crate) workload: Option<Later<Vec<StepEntry>>>,
     /// Where to cut the power; `barriers` when not given.
-    pub(crate) crash: Option<Later<crate::plan::CrashSpec>>,
+    pub(crate) crash: Option<Later<crate::crash::plan::CrashSpec>>,
     /// How the recording stops; `cut` when not given.
     pub(crate) end: Option<Later<EndDoc>>,
     /// Kernels that recover what each kernel recorded; that kernel itself when not given.
@@ -73,7 +73,7 @@ pub(crate) struct VariantDoc {
     #[schemars(with = "Option<Vec<StepEntry>>")]
     pub(crate) workload: Option<Later<Vec<StepEntry>>>,
     /// Replaces the crash plan.
-    pub(crate) crash: Option<Later<crate::plan::CrashSpec>>,
+    pub(crate) crash: Option<Later<crate::crash::plan::CrashSpec>>,
     /// Replaces how the recording stops.
     pub(crate) end: Option<Later<EndDoc>>,
     /// Replaces the kernels that recover.

@@ -11,8 +11,8 @@ use super::expects::{Lowered, needs};
 use super::live_doc::{LimitDoc, LoggedDoc, ReturnedDoc, ShowsDoc};
 use super::model::{Action, Variant};
 use super::names::Label;
-use crate::live::{Bound, Limit, LiveCheck, Metric, Shape, Unit, Versions, items};
-use crate::verdict::ViolationKind;
+use crate::oracle::live::{Bound, Limit, LiveCheck, Metric, Shape, Unit, Versions, items};
+use crate::outcome::verdict::ViolationKind;
 
 /// What each labelled step yields.
 type Yields = Vec<(String, Vec<(String, Shape)>)>;

@@ -7,7 +7,7 @@ use super::at::At;
 use super::expect_doc::WantedDoc;
 use super::names::Label;
 use super::units::{Factor, Size};
-use crate::verdict::ViolationKind;
+use crate::outcome::verdict::ViolationKind;
 
 /// Options of `measure`: `of`, and where it must lie.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -22,6 +22,7 @@ mod filesystem;
 mod live;
 mod live_doc;
 mod model;
+pub mod modes;
 mod names;
 mod node;
 mod outcome;

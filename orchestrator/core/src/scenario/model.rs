@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 pub use super::check_model::{Accept, Check, SizeRule, Wanted};
 pub use super::device_model::{DeviceAction, DeviceSpec};
-use crate::mark::StepName;
-use crate::verdict::Outcome;
+use crate::outcome::verdict::Outcome;
+use crate::recording::mark::StepName;
 
 /// A scenario whose every variant can be run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,7 +41,7 @@ pub struct Variant {
     /// Steps that are recorded.
     pub workload: Vec<Step>,
     /// Where the power is cut.
-    pub crash: crate::plan::CrashSpec,
+    pub crash: crate::crash::plan::CrashSpec,
     /// How the recording stops.
     pub end: End,
     /// Kernels that recover what a kernel recorded, each once, as the store finds them or [`SAME`](super::SAME); none
@@ -234,7 +234,7 @@ pub enum Action {
     Exec {
         /// What to run; `root` is for the runner to fill from [`Programs::rootfs`].
         spec: ExecSpec,
-        /// Lines of its standard output that begin so become [`crate::mark::Mark::Line`], without the prefix.
+        /// Lines of its standard output that begin so become [`crate::recording::mark::Mark::Line`], without the prefix.
         mark_prefix: Option<String>,
     },
     /// Nothing but its marks in the log.

@@ -3,8 +3,8 @@
 use super::at::{At, Named};
 use super::doc::OutcomeDoc;
 use super::error::{Problem, Sink, Span};
-use crate::kernels::KernelRange;
-use crate::verdict::Outcome;
+use crate::outcome::kernels::KernelRange;
+use crate::outcome::verdict::Outcome;
 
 /// Lowers a declaration; what is wrong goes to the sink.
 pub(super) fn lower(doc: &OutcomeDoc, at: &Span, sink: &Sink) -> Option<Outcome> {

@@ -13,8 +13,8 @@ use super::node::{Node, Value};
 use super::outcome;
 use super::steps::{Lowering, bounded};
 use super::{expects, model};
-use crate::plan::{At as CutAt, CrashSpec};
-use crate::verdict::Outcome;
+use crate::crash::plan::{At as CutAt, CrashSpec};
+use crate::outcome::verdict::Outcome;
 
 /// Most variants of a scenario.
 const MAX_VARIANTS: usize = 1000;

@@ -16,7 +16,7 @@ use super::step_doc::{
 };
 use super::tasks::Tasks;
 use super::units::{Millis, Size, show_size};
-use crate::mark::StepName;
+use crate::recording::mark::StepName;
 
 /// Longest sleep, settling or program, in milliseconds.
 pub(crate) const MAX_MILLIS: u64 = 3_600_000;

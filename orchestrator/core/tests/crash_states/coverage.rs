@@ -3,12 +3,12 @@
 use super::naive;
 use std::sync::Arc;
 
-use coldcut_core::block::ReadAt;
 use coldcut_core::covered::Case;
-use coldcut_core::index::{BlockIndex, Sources};
-use coldcut_core::log::{LoadOptions, WriteLog};
-use coldcut_core::plan::CrashSpec;
-use coldcut_core::state::PlanKind;
+use coldcut_core::crash::index::{BlockIndex, Sources};
+use coldcut_core::crash::plan::CrashSpec;
+use coldcut_core::crash::state::PlanKind;
+use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::log::{LoadOptions, WriteLog};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 

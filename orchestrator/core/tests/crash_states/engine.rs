@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::naive::{Script, scripts};
-use coldcut_core::block::ReadAt;
-use coldcut_core::index::{BlockIndex, DigestCursor, Sources};
-use coldcut_core::io::IoKind;
-use coldcut_core::log::{Cut, LoadOptions, LoadWarning, RequestId, WriteLog};
-use coldcut_core::plan::{CrashSpec, DiscardModel};
-use coldcut_core::state::{CrashState, PlanKind, Set, StateId, Tear, TornPart};
+use coldcut_core::crash::index::{BlockIndex, DigestCursor, Sources};
+use coldcut_core::crash::plan::{CrashSpec, DiscardModel};
+use coldcut_core::crash::state::{CrashState, PlanKind, Set, StateId, Tear, TornPart};
+use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::io::IoKind;
+use coldcut_core::recording::log::{Cut, LoadOptions, LoadWarning, RequestId, WriteLog};
 use proptest::prelude::*;
 
 struct Engine {
@@ -202,7 +202,7 @@ proptest! {
                     }
                     place + 1
                 }
-                naive::Happening::Mark(coldcut_core::mark::Mark::Begin(_)) => place,
+                naive::Happening::Mark(coldcut_core::recording::mark::Mark::Begin(_)) => place,
                 naive::Happening::Mark(_) => place + 1,
                 _ => continue,
             };

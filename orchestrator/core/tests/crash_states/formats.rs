@@ -5,14 +5,16 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use super::naive::{Happening, scripts};
-use coldcut_core::block::{ReadAt, Zeros};
-use coldcut_core::export::{LogExport, export_log, export_raw};
-use coldcut_core::index::{BlockIndex, Sources};
-use coldcut_core::io::IoKind;
-use coldcut_core::log::dmlog::{self, EntryHeader, Superblock, SuperblockError};
-use coldcut_core::log::{Cut, LoadError, LoadOptions, LoadWarning, Loaded, Order, PastEnd, WriteLog};
-use coldcut_core::mark::Mark;
-use coldcut_core::state::{CrashState, PlanKind, Set};
+use coldcut_core::crash::export::{LogExport, export_log, export_raw};
+use coldcut_core::crash::index::{BlockIndex, Sources};
+use coldcut_core::crash::state::{CrashState, PlanKind, Set};
+use coldcut_core::recording::block::{ReadAt, Zeros};
+use coldcut_core::recording::io::IoKind;
+use coldcut_core::recording::log::dmlog::{self, EntryHeader, Superblock, SuperblockError};
+use coldcut_core::recording::log::{
+    Cut, LoadError, LoadOptions, LoadWarning, Loaded, Order, PastEnd, WriteLog,
+};
+use coldcut_core::recording::mark::Mark;
 use proptest::prelude::*;
 
 /// Builds a log byte by byte, as the format's documentation has it.
@@ -263,7 +265,7 @@ fn a_sidecar_of_another_recording_is_refused() {
         base: vec![0; 8192],
         happenings: vec![
             Happening::Submit(
-                coldcut_core::io::Io {
+                coldcut_core::recording::io::Io {
                     kind: IoKind::Write,
                     offset: fill * 512,
                     len: 512,
@@ -406,7 +408,7 @@ proptest! {
                 continue;
             };
             let size = loaded.log.geometry().device_size;
-            let spec = coldcut_core::plan::CrashSpec { budget: Some(20), ..Default::default() };
+            let spec = coldcut_core::crash::plan::CrashSpec { budget: Some(20), ..Default::default() };
             let index = Arc::new(BlockIndex::build(Arc::new(loaded.log)));
             let sources = Sources { base: Arc::new(Zeros { size }), log: Arc::new(log.clone()), sidecar: None };
             for state in spec.states(index.log()).unwrap() {

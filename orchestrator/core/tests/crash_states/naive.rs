@@ -4,9 +4,9 @@
 #![allow(dead_code, unreachable_pub)]
 
 use bytes::Bytes;
-use coldcut_core::io::{Io, IoKind, IoLog};
-use coldcut_core::log::Recorder;
-use coldcut_core::mark::{Mark, StepName};
+use coldcut_core::recording::io::{Io, IoKind, IoLog};
+use coldcut_core::recording::log::Recorder;
+use coldcut_core::recording::mark::{Mark, StepName};
 use proptest::prelude::*;
 use std::io::Cursor;
 

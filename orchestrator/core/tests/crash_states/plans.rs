@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::naive::{Script, Torn, scripts};
-use coldcut_core::block::ReadAt;
-use coldcut_core::index::{BlockIndex, Sources};
-use coldcut_core::io::{Io, IoKind};
-use coldcut_core::log::{DataRef, Geometry, LoadOptions, LogBuilder, Order, WriteLog};
-use coldcut_core::mark::{Mark, StepName};
-use coldcut_core::plan::{At, CrashSpec, DiscardModel, PlanError};
-use coldcut_core::state::{PlanKind, StateId};
+use coldcut_core::crash::index::{BlockIndex, Sources};
+use coldcut_core::crash::plan::{At, CrashSpec, DiscardModel, PlanError};
+use coldcut_core::crash::state::{PlanKind, StateId};
+use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::io::{Io, IoKind};
+use coldcut_core::recording::log::{DataRef, Geometry, LoadOptions, LogBuilder, Order, WriteLog};
+use coldcut_core::recording::mark::{Mark, StepName};
 use proptest::prelude::*;
 
 const GEOMETRY: Geometry = Geometry {

@@ -11,13 +11,13 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
-use coldcut_core::block::ReadAt;
-use coldcut_core::export::{ExportError, LogExport, export_log};
-use coldcut_core::index::{BlockIndex, Sources};
-use coldcut_core::io::{Io, IoKind};
-use coldcut_core::log::{Cut, DataRef, Event, LoadOptions, LoadWarning, Order, WriteLog};
-use coldcut_core::plan::{CrashSpec, PlanError};
-use coldcut_core::state::{CrashState, PlanKind, Set};
+use coldcut_core::crash::export::{ExportError, LogExport, export_log};
+use coldcut_core::crash::index::{BlockIndex, Sources};
+use coldcut_core::crash::plan::{CrashSpec, PlanError};
+use coldcut_core::crash::state::{CrashState, PlanKind, Set};
+use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::io::{Io, IoKind};
+use coldcut_core::recording::log::{Cut, DataRef, Event, LoadOptions, LoadWarning, Order, WriteLog};
 use literal::{DISCARD, Entry, FLUSH, FUA, MARK, METADATA};
 
 /// The marks that the guest's program set, and the target's own.

@@ -1,6 +1,6 @@
 //! Trees as a walk reports them.
 
-use coldcut_core::recovery::{Recovery, Trust};
+use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_wire::{ContentName, EntryKind, Extent, Source, TreeEntry, pattern};
 
 pub(crate) fn entry(path: &str, kind: EntryKind) -> TreeEntry {

@@ -10,29 +10,29 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coldcut_core::plan::CrashSpec;
-use coldcut_core::recovery::Trust;
-use coldcut_core::result::CellRef;
-use coldcut_core::state::CrashState;
+use coldcut_core::crash::plan::CrashSpec;
+use coldcut_core::crash::state::CrashState;
+use coldcut_core::outcome::recovery::Trust;
+use coldcut_core::outcome::result::CellRef;
 
 pub use report::{Phases, RecoveryBench};
 
+use crate::host::scratch::Scratch;
+use crate::job::cell::{CellJob, CellsJob, run_cell};
+use crate::job::panics::Panicked;
 use crate::kernel::Kernel;
-use crate::machine::{AccelDecision, BootImage, Qemu};
+use crate::record::loaded::LoadedRecording;
+use crate::record::recorder::{RecordJob, mount_of, record};
+use crate::record::refused::Refused;
+use crate::record::timings::Timings;
+use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _, Screener as _};
+use crate::recover::strategy::Policy;
 use crate::report::EventSink;
 use crate::results::CellDir;
-use crate::run::cell::{CellJob, CellsJob, run_cell};
-use crate::run::lab::Lab;
-use crate::run::panics::Panicked;
-use crate::run::record::{RecordJob, mount_of, record};
-use crate::run::recorded::LoadedRecording;
-use crate::run::recover::{Machines, RecoverJob, Recoverer as _, Screener as _};
-use crate::run::refused::Refused;
-use crate::run::templates::Templates;
-use crate::run::tiers::Policy;
-use crate::run::timings::Timings;
-use crate::run::{OrUnknown as _, Unknown};
-use crate::scratch::Scratch;
+use crate::vm::machine::{AccelDecision, BootImage, Qemu};
+use crate::vm::pool::Lab;
+use crate::vm::templates::Templates;
+use crate::vm::{OrUnknown as _, Unknown};
 
 /// What to measure with.
 #[derive(Clone, Debug)]
@@ -174,7 +174,7 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
         let start = Instant::now();
         let (first, second) = jobs.split_at(SCREENED / 2);
         let [one, two] = &mut guests;
-        let half = async |guest: &mut <Machines as crate::run::recover::Recoverer>::Screener,
+        let half = async |guest: &mut <Machines as crate::recover::recoverer::Recoverer>::Screener,
                           jobs: &[RecoverJob]| {
             for job in jobs {
                 guest.recover(&warm, job).await?;
@@ -254,7 +254,7 @@ impl Bench {
     async fn guest(
         &mut self,
         lab: &Lab,
-    ) -> Result<<Machines as crate::run::recover::Recoverer>::Screener, Unknown> {
+    ) -> Result<<Machines as crate::recover::recoverer::Recoverer>::Screener, Unknown> {
         let job = self.job()?;
         Machines.screener(lab, &job).await
     }
@@ -275,11 +275,11 @@ impl Bench {
         let image = self.options.kernel.bzimage();
         let image = image.ok_or_else(|| Unknown("this kernel has no bzImage in the store".into()))?;
         let job = self.job()?;
-        let plain = |spec: &mut crate::machine::MachineSpec| {
+        let plain = |spec: &mut crate::vm::machine::MachineSpec| {
             spec.kernel = BootImage { path: image.clone() };
             spec.trimmed = false;
         };
-        crate::run::recover::recover_cold_with(lab, &job, plain)
+        crate::recover::recoverer::recover_cold_with(lab, &job, plain)
             .await
             .map(drop)
     }
@@ -328,7 +328,7 @@ impl Bench {
                 cells: vec![cell],
             };
             let result = run_cell(lab, Arc::new(Machines), job).await?;
-            if result.verdict != coldcut_core::verdict::Verdict::Pass {
+            if result.verdict != coldcut_core::outcome::verdict::Verdict::Pass {
                 return Err(Unknown(format!("the first verdict is {:?}", result.verdict)));
             }
             seconds[place] = start.elapsed().as_secs_f64();

@@ -4,19 +4,19 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coldcut_core::block::ReadAt as _;
-use coldcut_core::log::Recorder;
+use coldcut_core::recording::block::ReadAt as _;
+use coldcut_core::recording::log::Recorder;
 use coldcut_core::scenario::Variant;
 
 use super::report::Phases;
-use crate::device::{Device, FileImage};
+use crate::disk::{Device, FileImage};
 use crate::kernel::Kernel;
-use crate::machine::{Backend, DiskSpec};
-use crate::run::lab::Lab;
-use crate::run::record::{ATOMIC_UNIT, mount_of};
-use crate::run::recover::{RecoverJob, prepare};
-use crate::run::session::Session;
-use crate::run::{OrUnknown as _, Unknown};
+use crate::record::recorder::{ATOMIC_UNIT, mount_of};
+use crate::recover::recoverer::{RecoverJob, prepare};
+use crate::vm::client::Session;
+use crate::vm::machine::{Backend, DiskSpec};
+use crate::vm::pool::Lab;
+use crate::vm::{OrUnknown as _, Unknown};
 
 /// Mean milliseconds of each part of a state's recovery on a fresh clone.
 pub(super) async fn of(lab: &Lab, jobs: &[RecoverJob]) -> Result<Phases, Unknown> {
@@ -95,7 +95,7 @@ async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> R
     let copy = lab.fresh_path(".raw");
     let socket = lab.fresh_path(".sock");
     let device = if raw {
-        crate::device::export_sparse(&image, &copy).or_unknown("copying the image")?;
+        crate::disk::export_sparse(&image, &copy).or_unknown("copying the image")?;
         None
     } else {
         Some(Device::bind(&socket, Arc::new(image)).or_unknown("starting the disk")?)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use coldcut_core::scenario::{Scenario, Variant};
 
-use crate::run::Unknown;
-use crate::scenario_file::ScenarioFile;
+use crate::job::scenario_file::ScenarioFile;
+use crate::vm::Unknown;
 
 /// Operations of the workload.
 const OPERATIONS: usize = 200;

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use coldcut_core::index::{Digest, DigestCursor};
-use coldcut_core::state::{CrashState, StateId};
+use coldcut_core::crash::index::{Digest, DigestCursor};
+use coldcut_core::crash::state::{CrashState, StateId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -18,7 +18,7 @@ use super::checker::{Answer, Checker, Said, Via};
 use super::list::summary;
 use super::opened::{BaseArg, LogArgs};
 use super::spec::SpecArgs;
-use crate::scratch::Scratch;
+use crate::host::scratch::Scratch;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CheckArgs {

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use coldcut_core::export::export_qcow2;
-use coldcut_core::index::StateImage;
+use coldcut_core::crash::export::export_qcow2;
+use coldcut_core::crash::index::StateImage;
 use serde::Serialize;
 
-use crate::device::{Device, export_sparse};
-use crate::process::Process;
+use crate::disk::{Device, export_sparse};
+use crate::host::process::Process;
 
 /// How a checker gets a state.
 #[derive(Clone, Copy, Debug, ValueEnum)]

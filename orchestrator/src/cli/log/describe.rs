@@ -1,7 +1,7 @@
 //! `coldcut log info|entries|epochs`.
 
-use coldcut_core::io::IoKind;
-use coldcut_core::log::{Cut, Event, Request, WriteLog};
+use coldcut_core::recording::io::IoKind;
+use coldcut_core::recording::log::{Cut, Event, Request, WriteLog};
 use serde_json::json;
 
 use super::opened::{LogArgs, Opened};
@@ -197,7 +197,7 @@ pub(super) fn epochs(args: &EpochsArgs) -> anyhow::Result<()> {
             continue;
         };
         let writes = (covered..moment.flushed)
-            .filter_map(|id| log.request(coldcut_core::log::RequestId(id)))
+            .filter_map(|id| log.request(coldcut_core::recording::log::RequestId(id)))
             .filter(|request| request.io.kind != IoKind::Flush);
         let (count, bytes) = writes.fold((0_u64, 0), |(count, bytes), request| {
             (count + 1, bytes + request.io.len)

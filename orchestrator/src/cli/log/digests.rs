@@ -1,8 +1,8 @@
 //! `coldcut log hash`.
 
 use anyhow::Context;
-use coldcut_core::index::DigestCursor;
-use coldcut_core::state::{CrashState, PlanKind, Set, StateId};
+use coldcut_core::crash::index::DigestCursor;
+use coldcut_core::crash::state::{CrashState, PlanKind, Set, StateId};
 use serde_json::json;
 
 use super::opened::{BaseArg, LogArgs};
@@ -25,7 +25,10 @@ pub(in crate::cli) struct HashArgs {
 }
 
 /// Everything up to and including an entry, applied in the order of the log.
-pub(super) fn after_entry(log: &coldcut_core::log::WriteLog, entry: u32) -> anyhow::Result<CrashState> {
+pub(super) fn after_entry(
+    log: &coldcut_core::recording::log::WriteLog,
+    entry: u32,
+) -> anyhow::Result<CrashState> {
     let cut = log
         .after_entry(entry)
         .with_context(|| format!("the log has {} entries, numbered from 0", log.entry_count()))?;

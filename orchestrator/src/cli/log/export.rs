@@ -5,14 +5,14 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use coldcut_core::export::{LogExport, export_log, export_qcow2};
-use coldcut_core::log::Order;
-use coldcut_core::state::{CrashState, StateId};
+use coldcut_core::crash::export::{LogExport, export_log, export_qcow2};
+use coldcut_core::crash::state::{CrashState, StateId};
+use coldcut_core::recording::log::Order;
 use serde_json::json;
 
 use super::digests::after_entry;
 use super::opened::{BaseArg, LogArgs, OrderArg};
-use crate::device::export_sparse;
+use crate::disk::export_sparse;
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["raw", "qcow2", "to_log"]))]

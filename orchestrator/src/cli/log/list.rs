@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use coldcut_core::index::{Digest, DigestCursor};
-use coldcut_core::plan::States;
-use coldcut_core::state::StateId;
+use coldcut_core::crash::index::{Digest, DigestCursor};
+use coldcut_core::crash::plan::States;
+use coldcut_core::crash::state::StateId;
 use serde_json::json;
 
 use super::opened::{BaseArg, LogArgs};

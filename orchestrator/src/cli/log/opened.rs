@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use coldcut_core::block::{ReadAt, Zeros};
-use coldcut_core::index::{BlockIndex, Sources};
-use coldcut_core::log::{LoadOptions, LoadWarning, Order, PastEnd, WriteLog};
+use coldcut_core::crash::index::{BlockIndex, Sources};
+use coldcut_core::recording::block::{ReadAt, Zeros};
+use coldcut_core::recording::log::{LoadOptions, LoadWarning, Order, PastEnd, WriteLog};
 
-use crate::device::FileImage;
+use crate::disk::FileImage;
 
 /// Which log, and what it does not say itself.
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,8 @@
 //! Crash plans on the command line.
 
 use clap::ValueEnum;
-use coldcut_core::plan::{At, CrashSpec, DiscardModel};
-use coldcut_core::state::PlanKind;
+use coldcut_core::crash::plan::{At, CrashSpec, DiscardModel};
+use coldcut_core::crash::state::PlanKind;
 
 /// Which crash states.
 #[derive(Debug, clap::Args)]

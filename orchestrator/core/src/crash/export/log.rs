@@ -1,0 +1,275 @@
+//! Writes a log in the dm-log-writes format, in either order.
+
+use std::io::{Seek, SeekFrom, Write};
+
+use super::ExportError;
+use crate::crash::index::Sources;
+use crate::recording::io::{Io, IoKind};
+use crate::recording::log::dmlog::{self, ENTRY_LEN, EntryHeader, Superblock, Tag};
+use crate::recording::log::{Cut, DataRef, Event, Order, Request, RequestId, WriteLog};
+
+/// What to export.
+pub struct LogExport<'a> {
+    /// The order of the new log's entries.
+    pub order: Order,
+    /// Only what happened until here.
+    pub until: Option<Cut>,
+    /// Only these requests. Flushes are kept whatever it says.
+    pub keep: &'a dyn Fn(&Request) -> bool,
+    /// Whether marks are kept.
+    pub marks: bool,
+}
+
+impl Default for LogExport<'_> {
+    fn default() -> Self {
+        Self {
+            order: Order::Completion,
+            until: None,
+            keep: &|_| true,
+            marks: true,
+        }
+    }
+}
+
+/// Writes `log` to `out`, whose position must be 0; the number of entries.
+///
+/// In kernel order a write stands just before the flush that made it durable, that is before the first completed one
+/// that was submitted after the write had completed; FUA writes and marks stand where they happened; what no flush
+/// covered stands at the end, before the closing mark that the kernel's target writes too. Such a log, replayed up to
+/// any flush, gives what was durable there.
+///
+/// Requests in flight at the end are in neither order: they never completed.
+///
+/// # Errors
+/// When the log has no such cut, is itself in kernel order and is wanted in completion order, or as the stores say.
+pub fn export_log(
+    log: &WriteLog,
+    sources: &Sources,
+    what: &LogExport<'_>,
+    out: &mut (impl Write + Seek),
+) -> Result<u64, ExportError> {
+    let geometry = log.geometry();
+    if geometry.order == Order::Kernel && what.order == Order::Completion {
+        return Err(ExportError::Order);
+    }
+    // A log in kernel order has been put into it already.
+    let in_place = geometry.order == what.order;
+    let until = what.until.unwrap_or(log.end());
+    if until > log.end() {
+        return Err(ExportError::Cut(until));
+    }
+    let mut superblock = Superblock {
+        entries: 0,
+        sector_size: geometry.sector_size,
+        tag: Some(Tag {
+            order: what.order,
+            device_size: geometry.device_size,
+            atomic_unit: geometry.atomic_unit,
+        }),
+    };
+    let mut writer = Writer {
+        out,
+        sources,
+        sector: geometry.sector_size,
+        at: 0,
+        entries: 0,
+        buffer: vec![0; 256 << 10],
+    };
+    writer.pad(&superblock.encode())?;
+    let mut kernel = KernelOrder::default();
+    for event in log.events().take(until.0 as usize) {
+        match event {
+            Event::Mark(mark) => {
+                if what.marks {
+                    writer.mark(&log.marks()[mark as usize].mark.to_string())?;
+                }
+            }
+            Event::Complete(id) => {
+                let Some(request) = log.request(id) else {
+                    continue;
+                };
+                let flush = request.io.kind == IoKind::Flush;
+                let kept = flush || (what.keep)(&request);
+                if !kept {
+                    continue;
+                }
+                if in_place || request.io.fua {
+                    writer.request(&request)?;
+                } else if flush {
+                    for covered in kernel.flush_completed(id) {
+                        writer.request_named(log, covered)?;
+                    }
+                    writer.request(&request)?;
+                } else {
+                    kernel.unflushed.push(id);
+                }
+            }
+            Event::Submit(id) => {
+                if log
+                    .request(id)
+                    .is_some_and(|request| request.io.kind == IoKind::Flush)
+                {
+                    kernel.flush_submitted(id);
+                }
+            }
+            Event::Fail(id) => kernel.flush_failed(id),
+        }
+    }
+    if what.order == Order::Kernel {
+        for left in kernel.rest() {
+            writer.request_named(log, left)?;
+        }
+        let closed = log
+            .marks()
+            .last()
+            .is_some_and(|last| last.mark.to_string() == dmlog::END_MARK);
+        if !(closed && what.marks && until == log.end()) {
+            writer.mark(dmlog::END_MARK)?;
+        }
+    }
+    let (entries, end) = (writer.entries, writer.at);
+    superblock.entries = entries;
+    out.seek(SeekFrom::Start(0))?;
+    out.write_all(&superblock.encode())?;
+    out.seek(SeekFrom::Start(end))?;
+    out.flush()?;
+    Ok(entries)
+}
+
+/// Completed writes that wait for the flush that covers them.
+#[derive(Default)]
+struct KernelOrder {
+    /// Completed since the last submission of a flush.
+    unflushed: Vec<RequestId>,
+    /// Flushes in flight, in the order of their submission, with what completed since the one before.
+    flushes: Vec<(RequestId, Vec<RequestId>)>,
+}
+
+impl KernelOrder {
+    fn flush_submitted(&mut self, flush: RequestId) {
+        self.flushes.push((flush, std::mem::take(&mut self.unflushed)));
+    }
+
+    /// What a flush covers: also what earlier flushes, still in flight, would have.
+    fn flush_completed(&mut self, flush: RequestId) -> Vec<RequestId> {
+        let Some(place) = self.flushes.iter().position(|(other, _)| *other == flush) else {
+            return Vec::new();
+        };
+        let covered = self.flushes[..=place]
+            .iter_mut()
+            .flat_map(|(_, writes)| std::mem::take(writes))
+            .collect();
+        self.flushes.remove(place);
+        covered
+    }
+
+    /// Its writes wait for the next one.
+    fn flush_failed(&mut self, flush: RequestId) {
+        if let Some(place) = self.flushes.iter().position(|(other, _)| *other == flush) {
+            let (_, writes) = self.flushes.remove(place);
+            let next = self
+                .flushes
+                .get_mut(place)
+                .map_or(&mut self.unflushed, |(_, writes)| writes);
+            next.splice(0..0, writes);
+        }
+    }
+
+    fn rest(self) -> Vec<RequestId> {
+        let waiting = self.flushes.into_iter().flat_map(|(_, writes)| writes);
+        waiting.chain(self.unflushed).collect()
+    }
+}
+
+struct Writer<'a, W> {
+    out: &'a mut W,
+    sources: &'a Sources,
+    sector: u32,
+    at: u64,
+    entries: u64,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write + Seek> Writer<'_, W> {
+    /// Writes bytes and zeros up to a whole sector.
+    fn pad(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        let mut sector = vec![0; self.sector as usize];
+        sector[..bytes.len()].copy_from_slice(bytes);
+        self.out.write_all(&sector)?;
+        self.at += u64::from(self.sector);
+        Ok(())
+    }
+
+    fn entry(&mut self, header: &EntryHeader, text: &str) -> Result<(), ExportError> {
+        let mut bytes = Vec::with_capacity(ENTRY_LEN + text.len());
+        bytes.extend_from_slice(&header.encode());
+        bytes.extend_from_slice(text.as_bytes());
+        self.entries += 1;
+        self.pad(&bytes)
+    }
+
+    fn mark(&mut self, text: &str) -> Result<(), ExportError> {
+        let text = dmlog::mark_text(text, self.sector);
+        let header = EntryHeader {
+            flags: dmlog::MARK,
+            data_len: text.len() as u64,
+            ..EntryHeader::default()
+        };
+        self.entry(&header, text)
+    }
+
+    fn request_named(&mut self, log: &WriteLog, id: RequestId) -> Result<(), ExportError> {
+        match log.request(id) {
+            Some(request) => self.request(&request),
+            None => Ok(()),
+        }
+    }
+
+    fn request(&mut self, request: &Request) -> Result<(), ExportError> {
+        let io = &request.io;
+        let mut header = header(io, self.sector);
+        if request.metadata {
+            header.flags |= dmlog::METADATA;
+        }
+        self.entry(&header, "")?;
+        match (io.kind, request.data) {
+            (IoKind::Write, DataRef::Log(at)) => self.copy(at, io.len),
+            (IoKind::Write | IoKind::WriteZeroes, _) => self.zeros(io.len),
+            (IoKind::Discard | IoKind::Flush, _) => Ok(()),
+        }
+    }
+
+    fn copy(&mut self, from: u64, len: u64) -> Result<(), ExportError> {
+        let mut done = 0;
+        while done < len {
+            let part = (len - done).min(self.buffer.len() as u64) as usize;
+            self.sources.log.read_at(from + done, &mut self.buffer[..part])?;
+            self.out.write_all(&self.buffer[..part])?;
+            done += part as u64;
+        }
+        self.at += len;
+        Ok(())
+    }
+
+    fn zeros(&mut self, len: u64) -> Result<(), ExportError> {
+        self.out.seek(SeekFrom::Start(self.at + len - 1))?;
+        self.out.write_all(&[0])?;
+        self.at += len;
+        Ok(())
+    }
+}
+
+fn header(io: &Io, sector: u32) -> EntryHeader {
+    let sector = u64::from(sector);
+    let kind = match io.kind {
+        IoKind::Write | IoKind::WriteZeroes => 0,
+        IoKind::Discard => dmlog::DISCARD,
+        IoKind::Flush => dmlog::FLUSH,
+    };
+    EntryHeader {
+        sector: io.offset / sector,
+        sectors: io.len / sector,
+        flags: kind | if io.fua { dmlog::FUA } else { 0 },
+        data_len: 0,
+    }
+}

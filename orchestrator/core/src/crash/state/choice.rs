@@ -1,0 +1,119 @@
+//! The recipe of a crash state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::recording::log::{Cut, RequestId};
+
+/// Which plan a state comes from.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlanKind {
+    /// At every flush and FUA completion, before every BEGIN, at every other mark, and at the end: what is durable, and
+    /// that plus all that completed.
+    Barriers,
+    /// After every write: all that completed.
+    Writes,
+    /// Before every flush and FUA completion, at every mark and at the end: subsets of what is volatile.
+    Reorder,
+    /// At the same cuts: one volatile write torn at the atomic unit.
+    Torn,
+    /// At the same cuts: subsets of what is volatile, one write of each torn at the atomic unit.
+    Combinations,
+    /// At marks or entries that were asked for by name.
+    At,
+}
+
+/// A crash state: a recipe, never a copied image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CrashState {
+    /// Which plan made it.
+    pub plan: PlanKind,
+    /// When the power is cut.
+    pub cut: Cut,
+    /// Which volatile writes made it to the disk.
+    pub set: Set,
+    /// In which order overlapping writes in flight were applied: a rank among their permutations, 0 for the order of
+    /// their submission.
+    pub order: u32,
+    /// A write of which only a part made it.
+    pub tear: Option<Tear>,
+    /// What discarded blocks read as.
+    pub discard: DiscardAs,
+}
+
+impl CrashState {
+    /// A state with nothing torn, in flight in order, discards as zeros.
+    pub fn new(plan: PlanKind, cut: Cut, set: Set) -> Self {
+        Self {
+            plan,
+            cut,
+            set,
+            order: 0,
+            tear: None,
+            discard: DiscardAs::Zeros,
+        }
+    }
+}
+
+/// A subset of the writes that are volatile at a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Set {
+    /// None of them.
+    Durable,
+    /// All that completed, none in flight.
+    Completed,
+    /// All, those in flight too.
+    All,
+    /// All but one.
+    Without(RequestId),
+    /// One alone.
+    Only(RequestId),
+    /// Bit `i` stands for the `i`-th of `WriteLog::volatile`, which has at most 64.
+    Subset(u64),
+    /// Chosen by the generator.
+    Sample {
+        /// The plan's seed.
+        seed: u64,
+        /// Which sample of this cut.
+        number: u32,
+    },
+}
+
+/// A write of which only some atomic units made it to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tear {
+    /// The write; it must be among those that the state's set chooses, and volatile.
+    pub request: RequestId,
+    /// Bytes of the device's atomic unit; units are aligned to it.
+    pub unit: u32,
+    /// Which units.
+    pub part: TornPart,
+}
+
+/// Which of a torn write's units made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TornPart {
+    /// The first so many.
+    First(u32),
+    /// The last so many.
+    Last(u32),
+    /// The first, third, fifth…
+    Even,
+    /// The second, fourth, sixth…
+    Odd,
+}
+
+/// What a discarded block reads as until it is rewritten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiscardAs {
+    /// Zeros.
+    #[default]
+    Zeros,
+    /// Whatever it held before: the discard did nothing.
+    Kept,
+    /// Bytes that nobody wrote, the same for the same place.
+    Garbage,
+}

@@ -1,0 +1,190 @@
+//! Names of crash states, from which a state is rebuilt with nothing but the log.
+//!
+//! `PLAN CUT - SET [- MODIFIER]…`, all in lower-case letters and digits: `b17-d`, `r45-x12`, `t45-c-t12f3u512`.
+//!
+//! | part | |
+//! |------|-|
+//! | plan | `b` barriers, `w` writes, `r` reorder, `t` torn, `c` combinations, `a` at |
+//! | cut  | events that have happened |
+//! | set  | `d` durable alone, `c` all completed, `a` all, `xN` all but request N, `oN` request N alone, `mH` the subset with hexadecimal mask H, `sNxH` sample N of seed H |
+//! | modifiers | `pN` rank of the order of overlapping writes in flight; `tNPuU` request N torn at units of U bytes, P one of `fK` `lK` `e` `o` (first, last, even, odd); `dk`, `dg` discards kept, as garbage |
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::choice::{CrashState, DiscardAs, PlanKind, Set, Tear, TornPart};
+use crate::recording::log::{Cut, RequestId};
+
+/// The name of a crash state. Two states of a log are the same recipe exactly when their names are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StateId(String);
+
+/// A name that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no crash state; expected a name such as b17-d, b17-c, r45-x12 or t45-c-t12f3u512")]
+pub struct ParseStateIdError(String);
+
+impl StateId {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The state that it names.
+    pub fn state(&self) -> CrashState {
+        // A StateId is only ever made from a state, or from text that parsed.
+        parse(&self.0).unwrap_or(CrashState::new(PlanKind::At, Cut(0), Set::Durable))
+    }
+}
+
+impl CrashState {
+    /// Its name.
+    pub fn id(&self) -> StateId {
+        StateId(self.to_string())
+    }
+}
+
+impl fmt::Display for CrashState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = match self.plan {
+            PlanKind::Barriers => 'b',
+            PlanKind::Writes => 'w',
+            PlanKind::Reorder => 'r',
+            PlanKind::Torn => 't',
+            PlanKind::Combinations => 'c',
+            PlanKind::At => 'a',
+        };
+        write!(f, "{plan}{}-", self.cut)?;
+        match self.set {
+            Set::Durable => f.write_str("d"),
+            Set::Completed => f.write_str("c"),
+            Set::All => f.write_str("a"),
+            Set::Without(RequestId(number)) => write!(f, "x{number}"),
+            Set::Only(RequestId(number)) => write!(f, "o{number}"),
+            Set::Subset(mask) => write!(f, "m{mask:x}"),
+            Set::Sample { seed, number } => write!(f, "s{number}x{seed:x}"),
+        }?;
+        if self.order != 0 {
+            write!(f, "-p{}", self.order)?;
+        }
+        if let Some(tear) = self.tear {
+            write!(f, "-t{}", tear.request.0)?;
+            match tear.part {
+                TornPart::First(units) => write!(f, "f{units}"),
+                TornPart::Last(units) => write!(f, "l{units}"),
+                TornPart::Even => f.write_str("e"),
+                TornPart::Odd => f.write_str("o"),
+            }?;
+            write!(f, "u{}", tear.unit)?;
+        }
+        f.write_str(match self.discard {
+            DiscardAs::Zeros => "",
+            DiscardAs::Kept => "-dk",
+            DiscardAs::Garbage => "-dg",
+        })
+    }
+}
+
+impl FromStr for CrashState {
+    type Err = ParseStateIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // One state, one name: `b017-d` and the like are refused.
+        parse(text)
+            .filter(|state| state.to_string() == text)
+            .ok_or_else(|| ParseStateIdError(text.to_owned()))
+    }
+}
+
+fn parse(text: &str) -> Option<CrashState> {
+    let mut parts = text.split('-');
+    let head = parts.next()?;
+    let plan = match head.chars().next()? {
+        'b' => PlanKind::Barriers,
+        'w' => PlanKind::Writes,
+        'r' => PlanKind::Reorder,
+        't' => PlanKind::Torn,
+        'c' => PlanKind::Combinations,
+        'a' => PlanKind::At,
+        _ => return None,
+    };
+    let cut = Cut(head[1..].parse().ok()?);
+    let mut state = CrashState::new(plan, cut, parse_set(parts.next()?)?);
+    for part in parts {
+        match part {
+            "dk" => state.discard = DiscardAs::Kept,
+            "dg" => state.discard = DiscardAs::Garbage,
+            _ if part.starts_with('p') => state.order = part[1..].parse().ok()?,
+            _ => state.tear = Some(parse_tear(part)?),
+        }
+    }
+    Some(state)
+}
+
+fn parse_set(text: &str) -> Option<Set> {
+    let letter = text.chars().next().filter(char::is_ascii)?;
+    let rest = &text[1..];
+    match (letter, rest) {
+        ('d', "") => Some(Set::Durable),
+        ('c', "") => Some(Set::Completed),
+        ('a', "") => Some(Set::All),
+        ('x', number) => Some(Set::Without(RequestId(number.parse().ok()?))),
+        ('o', number) => Some(Set::Only(RequestId(number.parse().ok()?))),
+        ('m', mask) => Some(Set::Subset(u64::from_str_radix(mask, 16).ok()?)),
+        ('s', sample) => {
+            let (number, seed) = sample.split_once('x')?;
+            Some(Set::Sample {
+                seed: u64::from_str_radix(seed, 16).ok()?,
+                number: number.parse().ok()?,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn parse_tear(text: &str) -> Option<Tear> {
+    let (rest, unit) = text.strip_prefix('t')?.split_once('u')?;
+    let at = rest.find(|c: char| !c.is_ascii_digit())?;
+    let (request, part) = rest.split_at(at);
+    let part = match part.split_at_checked(1)? {
+        ("f", units) => TornPart::First(units.parse().ok()?),
+        ("l", units) => TornPart::Last(units.parse().ok()?),
+        ("e", "") => TornPart::Even,
+        ("o", "") => TornPart::Odd,
+        _ => return None,
+    };
+    Some(Tear {
+        request: RequestId(request.parse().ok()?),
+        unit: unit.parse().ok()?,
+        part,
+    })
+}
+
+impl fmt::Display for StateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for StateId {
+    type Err = ParseStateIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<CrashState>().map(|state| state.id())
+    }
+}
+
+impl Serialize for StateId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for StateId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}

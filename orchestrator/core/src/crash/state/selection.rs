@@ -1,0 +1,409 @@
+//! What a crash state chooses from a log.
+
+use super::choice::{CrashState, DiscardAs, Set, Tear, TornPart};
+use crate::covered::{Case, hit};
+use crate::recording::io::IoKind;
+use crate::recording::log::{Cut, DataRef, Moment, Request, RequestId, WriteLog};
+
+/// A state that the log does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// The log is shorter.
+    #[error("cut {cut} is past the end of the log, which has {end} events")]
+    Cut {
+        /// The state's.
+        cut: Cut,
+        /// The log's last.
+        end: Cut,
+    },
+    /// The request is not volatile there.
+    #[error("request {} is not volatile at cut {cut}", request.0)]
+    NotVolatile {
+        /// The state's cut.
+        cut: Cut,
+        /// The request that it names.
+        request: RequestId,
+    },
+    /// A mask with bits that stand for nothing.
+    #[error("cut {cut} has {volatile} volatile writes, fewer than the mask has bits")]
+    Mask {
+        /// The state's cut.
+        cut: Cut,
+        /// How many there are.
+        volatile: usize,
+    },
+    /// A permutation that does not exist.
+    #[error("{overlapping} overlapping writes are in flight at cut {cut}: they have no order number {order}")]
+    Order {
+        /// The state's cut.
+        cut: Cut,
+        /// How many of the chosen writes in flight overlap another.
+        overlapping: usize,
+        /// The state's.
+        order: u32,
+    },
+    /// A tear that is none.
+    #[error("request {} cannot be torn so: it has {units} atomic units of {unit} bytes", request.0)]
+    Tear {
+        /// Which request.
+        request: RequestId,
+        /// How many it has.
+        units: u64,
+        /// Of how many bytes.
+        unit: u32,
+    },
+    /// The tear is of a write that the state leaves out.
+    #[error("request {} is torn but not chosen", _0.0)]
+    TornButLeftOut(RequestId),
+    /// The base image is of another size.
+    #[error("the base image has {base} bytes, the device {device}")]
+    BaseSize {
+        /// Bytes.
+        base: u64,
+        /// Bytes.
+        device: u64,
+    },
+    /// A write's data is in a sidecar that was not given.
+    #[error("the state needs data from the log's sidecar, which is missing")]
+    NoSidecar,
+}
+
+/// The writes that a state is made of, as a rule rather than a list: making one takes as long as the cut has requests
+/// in flight, whatever the number of volatile writes (but for [`Set::Subset`], which has at most 64).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Requests below this are in it, if they are writes.
+    pub(crate) floor: u32,
+    /// Requests from here on had not completed; those below, from `floor` on, are in it by FUA or by `rule`.
+    pub(crate) completed: u32,
+    pub(crate) rule: Rule,
+    /// Chosen writes in flight, in the order in which they are applied, after all others.
+    pub(crate) in_flight: Vec<RequestId>,
+    pub(crate) tear: Option<Tear>,
+    pub(crate) discard: DiscardAs,
+}
+
+/// Which completed volatile writes are chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    None,
+    All,
+    Without(u32),
+    Members(Vec<u32>),
+    Sample { node: u64, density: u32 },
+}
+
+impl Rule {
+    fn contains(&self, request: u32) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Without(other) => *other != request,
+            Self::Members(members) => members.binary_search(&request).is_ok(),
+            Self::Sample { node, density } => sampled(*node, *density, request),
+        }
+    }
+}
+
+impl Selection {
+    /// Whether a *completed* request's effect is in the state.
+    pub(crate) fn contains(&self, log: &WriteLog, request: u32) -> bool {
+        let record = log.record(request);
+        if request >= self.completed || record.kind == IoKind::Flush {
+            return false;
+        }
+        if self.discard == DiscardAs::Kept && record.kind == IoKind::Discard {
+            return false;
+        }
+        if request >= self.floor && record.fua {
+            hit(Case::FuaBetweenFlushes);
+        }
+        request < self.floor || record.fua || self.rule.contains(request)
+    }
+
+    /// Whether a volatile write is among those that the state's set chose.
+    pub(crate) fn chooses(&self, log: &WriteLog, request: RequestId) -> bool {
+        self.in_flight.contains(&request) || self.contains(log, request.0)
+    }
+
+    /// Whether no completed request from `floor` on is in it, but for FUA.
+    pub(crate) fn is_prefix(&self) -> bool {
+        self.rule == Rule::None
+    }
+
+    /// Every request whose effect is in the state, in the order in which they are applied.
+    pub fn requests<'a>(&'a self, log: &'a WriteLog) -> impl Iterator<Item = RequestId> + 'a {
+        (0..self.completed)
+            .filter(|request| self.contains(log, *request))
+            .map(RequestId)
+            .chain(self.in_flight.iter().copied())
+    }
+}
+
+impl WriteLog {
+    /// What a state chooses.
+    ///
+    /// # Errors
+    /// When the log does not have the state.
+    pub fn select(&self, state: &CrashState) -> Result<Selection, StateError> {
+        let cut = state.cut;
+        let moment = self.moment(cut).ok_or(StateError::Cut { cut, end: self.end() })?;
+        let pending = self.choosable(&moment.in_flight);
+        let volatile_in_flight = pending.clone();
+        let is_volatile = |request: RequestId| {
+            if request.0 < moment.completed {
+                self.is_completed_volatile(&moment, request.0)
+            } else {
+                volatile_in_flight.contains(&request)
+            }
+        };
+        let named = |request: RequestId| {
+            is_volatile(request)
+                .then_some(request)
+                .ok_or(StateError::NotVolatile { cut, request })
+        };
+        let mut floor = moment.flushed;
+        let (rule, mut in_flight) = match state.set {
+            Set::Durable => (Rule::None, Vec::new()),
+            Set::Completed => (Rule::All, Vec::new()),
+            Set::All => (Rule::All, pending),
+            Set::Without(request) => {
+                named(request)?;
+                let rest = pending.into_iter().filter(|other| *other != request).collect();
+                (Rule::Without(request.0), rest)
+            }
+            Set::Only(request) => {
+                named(request)?;
+                if request.0 < moment.completed {
+                    (Rule::Members(vec![request.0]), Vec::new())
+                } else {
+                    (Rule::None, vec![request])
+                }
+            }
+            Set::Subset(mask) => self.subset(&moment, pending, mask, cut)?,
+            Set::Sample { seed, number } => {
+                let node = sample_node(seed, cut, number);
+                let density = density(number);
+                let chosen = pending
+                    .into_iter()
+                    .filter(|request| sampled(node, density, request.0))
+                    .collect();
+                (Rule::Sample { node, density }, chosen)
+            }
+        };
+        if rule == Rule::All {
+            floor = moment.completed;
+        }
+        if let Some(tear) = state.tear {
+            named(tear.request)?;
+            let id = tear.request.0;
+            let chosen = if id < moment.completed {
+                rule.contains(id)
+            } else {
+                in_flight.contains(&tear.request)
+            };
+            self.check_tear(chosen, &tear)?;
+            if matches!(state.set, Set::Without(_) | Set::Subset(_) | Set::Sample { .. }) {
+                hit(Case::TornAmongDropped);
+            }
+        }
+        self.reorder(&mut in_flight, state.order, cut)?;
+        // Last, so that a set, an order and a tear mean the same whatever a discard does.
+        if state.discard == DiscardAs::Kept {
+            in_flight.retain(|request| self.record(request.0).kind != IoKind::Discard);
+        }
+        Ok(Selection {
+            floor,
+            completed: moment.completed,
+            rule,
+            in_flight,
+            tear: state.tear,
+            discard: state.discard,
+        })
+    }
+
+    /// The writes that are volatile at a cut, in the one global order; `None` for a cut past the end.
+    pub fn volatile(&self, cut: Cut) -> Option<Vec<RequestId>> {
+        let moment = self.moment(cut)?;
+        let mut volatile = self.completed_volatile(&moment);
+        volatile.extend(self.choosable(&moment.in_flight));
+        Some(volatile)
+    }
+
+    /// The writes that are durable at a cut, in completion order; `None` for a cut past the end.
+    pub fn durable(&self, cut: Cut) -> Option<impl Iterator<Item = RequestId> + '_> {
+        let moment = self.moment(cut)?;
+        Some((0..moment.completed).map(RequestId).filter(move |request| {
+            let record = self.record(request.0);
+            record.kind != IoKind::Flush && (request.0 < moment.flushed || record.fua)
+        }))
+    }
+
+    /// Completed writes that are volatile at a moment.
+    pub(crate) fn completed_volatile(&self, moment: &Moment) -> Vec<RequestId> {
+        (moment.flushed..moment.completed)
+            .filter(|request| self.is_completed_volatile(moment, *request))
+            .map(RequestId)
+            .collect()
+    }
+
+    fn is_completed_volatile(&self, moment: &Moment, request: u32) -> bool {
+        let record = self.record(request);
+        request >= moment.flushed && record.kind != IoKind::Flush && !record.fua
+    }
+
+    /// Those of the requests in flight that a state can contain: no flushes, none whose data is lost.
+    pub(crate) fn choosable(&self, in_flight: &[RequestId]) -> Vec<RequestId> {
+        in_flight
+            .iter()
+            .copied()
+            .filter(|request| self.record(request.0).is_choosable())
+            .collect()
+    }
+
+    fn subset(
+        &self,
+        moment: &Moment,
+        pending: Vec<RequestId>,
+        mask: u64,
+        cut: Cut,
+    ) -> Result<(Rule, Vec<RequestId>), StateError> {
+        let completed = self.completed_volatile(moment);
+        let volatile = completed.len() + pending.len();
+        if volatile > 64 || (volatile < 64 && mask >> volatile != 0) {
+            return Err(StateError::Mask { cut, volatile });
+        }
+        let bit = |index: usize| mask >> index & 1 == 1;
+        let first_pending = completed.len();
+        let members = completed
+            .into_iter()
+            .enumerate()
+            .filter(|(index, _)| bit(*index))
+            .map(|(_, request)| request.0)
+            .collect();
+        let chosen = pending
+            .into_iter()
+            .enumerate()
+            .filter(|(index, _)| bit(first_pending + index))
+            .map(|(_, request)| request)
+            .collect();
+        Ok((Rule::Members(members), chosen))
+    }
+
+    /// The places of those writes in flight that overlap another of them.
+    pub(crate) fn overlapping(&self, in_flight: &[RequestId]) -> Vec<usize> {
+        let request = |id: &RequestId| self.record(id.0);
+        (0..in_flight.len())
+            .filter(|place| {
+                let one = request(&in_flight[*place]);
+                in_flight.iter().enumerate().any(|(other, id)| {
+                    let other_record = request(id);
+                    other != *place && one.offset < other_record.end() && other_record.offset < one.end()
+                })
+            })
+            .collect()
+    }
+
+    /// Puts overlapping writes in flight into the permutation with the given rank.
+    fn reorder(&self, in_flight: &mut [RequestId], order: u32, cut: Cut) -> Result<(), StateError> {
+        if order == 0 {
+            return Ok(());
+        }
+        let places = self.overlapping(in_flight);
+        let mut left: Vec<RequestId> = places.iter().map(|place| in_flight[*place]).collect();
+        let mut rank = u64::from(order);
+        for (index, place) in places.iter().enumerate() {
+            // The rank in the factorial number system, least significant digit first: the choice of the last place has
+            // one way, that before it two. Digits are taken from the front, so the base shrinks.
+            let ways = (places.len() - index) as u64;
+            in_flight[*place] = left.remove((rank % ways) as usize);
+            rank /= ways;
+        }
+        hit(Case::OverlappingInFlight);
+        if rank != 0 {
+            return Err(StateError::Order {
+                cut,
+                overlapping: places.len(),
+                order,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_tear(&self, chosen: bool, tear: &Tear) -> Result<(), StateError> {
+        let Some(request) = self.request(tear.request) else {
+            return Err(StateError::TornButLeftOut(tear.request));
+        };
+        let unit = tear.unit;
+        let units = if unit.is_power_of_two() && unit >= 512 {
+            torn_units(&request, unit)
+        } else {
+            0
+        };
+        let fits = match tear.part {
+            TornPart::First(count) | TornPart::Last(count) => count > 0 && u64::from(count) < units,
+            TornPart::Even | TornPart::Odd => units > 1,
+        };
+        if !fits {
+            return Err(StateError::Tear {
+                request: tear.request,
+                units,
+                unit,
+            });
+        }
+        if chosen {
+            Ok(())
+        } else {
+            Err(StateError::TornButLeftOut(tear.request))
+        }
+    }
+
+    /// Whether a write in flight has its data in the sidecar.
+    pub(crate) fn needs_sidecar(&self) -> bool {
+        self.requests()
+            .skip(self.completed_count() as usize)
+            .any(|request| matches!(request.data, DataRef::Sidecar(_)))
+    }
+}
+
+/// How many atomic units a request touches.
+pub(crate) fn torn_units(request: &Request, unit: u32) -> u64 {
+    let unit = u64::from(unit);
+    let end = request.io.offset + request.io.len;
+    end.div_ceil(unit) - request.io.offset / unit
+}
+
+/// The generator is a tree: each node's value is a mix of its parent's and of its own number, so that no sample depends
+/// on how many others there are. The finalizer is that of `SplitMix64` (Steele, Lea, Flood: "Fast splittable
+/// pseudorandom number generators", 2014).
+pub(crate) fn child(node: u64, number: u64) -> u64 {
+    let mut z = node
+        .rotate_left(23)
+        .wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The node of a sample: seed, then the reorder plan, the cut, the number.
+fn sample_node(seed: u64, cut: Cut, number: u32) -> u64 {
+    const REORDER: u64 = 1;
+    child(
+        child(child(child(0, seed), REORDER), u64::from(cut.0)),
+        u64::from(number),
+    )
+}
+
+/// Of 8 writes, how many a sample keeps on average: mostly half, but also few and nearly all.
+fn density(number: u32) -> u32 {
+    match number % 4 {
+        2 => 1,
+        3 => 7,
+        _ => 4,
+    }
+}
+
+fn sampled(node: u64, density: u32, request: u32) -> bool {
+    (child(node, u64::from(request)) >> 61) < u64::from(density)
+}

@@ -1,0 +1,198 @@
+//! Scenarios and variants down, kernels across: what happened in each cell, over one run or several of the same cells.
+//!
+//! What runs of one cell make together is judged as its rounds are (see [`crate::outcome::rounds`]).
+
+use crate::outcome::result::{CellResult, RunResult, Totals};
+use crate::outcome::rounds::{Rounds, rounds};
+
+/// What runs of the same cells gave.
+#[derive(Clone, Debug)]
+pub struct Grid<'a> {
+    /// Kernels, in the order of the runs; `6.12 → 5.10` where one recovered what the other recorded.
+    pub kernels: Vec<String>,
+    /// Rows, in the order of the runs.
+    pub rows: Vec<Row<'a>>,
+}
+
+/// One variant on every kernel.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    /// Its scenario.
+    pub scenario: &'a str,
+    /// Its name.
+    pub variant: &'a str,
+    /// One a kernel; `None` where it was not run.
+    pub cells: Vec<Option<Square<'a>>>,
+}
+
+/// One variant on one kernel.
+#[derive(Clone, Debug)]
+pub struct Square<'a> {
+    /// Every time that it was run.
+    pub rounds: Rounds<'a>,
+    /// The run of the round that is worth a look ([`Rounds::shown`]).
+    pub run: &'a str,
+}
+
+impl<'a> Grid<'a> {
+    /// Puts runs together, in their order.
+    pub fn new(runs: &'a [RunResult]) -> Self {
+        let mut kernels: Vec<String> = Vec::new();
+        let mut rows: Vec<Row<'a>> = Vec::new();
+        let mut squares: Vec<([usize; 2], Square<'a>)> = Vec::new();
+        for rounds in rounds(runs.iter().flat_map(|run| &run.cells)) {
+            let cell = &rounds.cells[0].cell;
+            let kernel = cell.kernels();
+            let column = kernels.iter().position(|k| *k == kernel).unwrap_or_else(|| {
+                kernels.push(kernel);
+                kernels.len() - 1
+            });
+            let is_row = |row: &Row<'_>| row.scenario == cell.scenario && row.variant == cell.variant;
+            let row = rows.iter().position(is_row).unwrap_or_else(|| {
+                rows.push(Row {
+                    scenario: &cell.scenario,
+                    variant: &cell.variant,
+                    cells: Vec::new(),
+                });
+                rows.len() - 1
+            });
+            let run = run_of(runs, rounds.shown());
+            squares.push(([row, column], Square { rounds, run }));
+        }
+        for row in &mut rows {
+            row.cells = kernels.iter().map(|_| None).collect();
+        }
+        for ([row, column], square) in squares {
+            rows[row].cells[column] = Some(square);
+        }
+        Self { kernels, rows }
+    }
+
+    /// Every cell with its place.
+    pub fn squares(&self) -> impl Iterator<Item = (&Row<'a>, &str, &Square<'a>)> {
+        self.rows.iter().flat_map(|row| {
+            let cells = self.kernels.iter().zip(&row.cells);
+            cells.filter_map(move |(kernel, cell)| cell.as_ref().map(|cell| (row, kernel.as_str(), cell)))
+        })
+    }
+
+    /// Sums over cells.
+    pub fn totals(&self) -> Totals {
+        Totals::of(self.squares().map(|(.., square)| square.rounds.standing()))
+    }
+}
+
+/// The run that a result is of: this very one, since another may have its like.
+fn run_of<'a>(runs: &'a [RunResult], result: &CellResult) -> &'a str {
+    let mut holding = runs
+        .iter()
+        .filter(|run| run.cells.iter().any(|cell| std::ptr::eq(cell, result)));
+    holding.next().map_or("", |run| &run.run)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::outcome::result::{CellRef, KernelRef, StateCounts};
+    use crate::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+
+    fn cell(variant: &str, kernel: &str, verdict: Verdict, declared: &Outcome) -> CellResult {
+        CellResult {
+            cell: CellRef {
+                id: format!("s.{variant}.{kernel}"),
+                scenario: "s".into(),
+                variant: variant.into(),
+                kernel: kernel.into(),
+                recovered_on: None,
+            },
+            kernel: KernelRef {
+                name: kernel.into(),
+                release: kernel.into(),
+                digest: String::new(),
+            },
+            recovered_on: None,
+            filesystem: "ext4".into(),
+            mount: String::new(),
+            standing: declared.standing(&verdict),
+            declared: declared.clone(),
+            verdict,
+            states: StateCounts::default(),
+            obligations: 1,
+            broken: 0,
+            violations: Vec::new(),
+            measured: Vec::new(),
+            notes: Vec::new(),
+            doubted: false,
+            millis: BTreeMap::new(),
+        }
+    }
+
+    fn run(id: &str, cells: Vec<CellResult>) -> RunResult {
+        RunResult::new(id, cells)
+    }
+
+    #[test]
+    fn rows_and_columns_keep_their_order_and_gaps_stay() {
+        let holds = Outcome::Holds;
+        let mut elsewhere = cell("z", "6.12", Verdict::Pass, &holds);
+        elsewhere.cell.recovered_on = Some("5.10".into());
+        let runs = [run(
+            "a",
+            vec![
+                cell("z", "6.12", Verdict::Pass, &holds),
+                elsewhere,
+                cell("a", "5.10", Verdict::Pass, &holds),
+                cell("a", "6.12", Verdict::Pass, &holds),
+            ],
+        )];
+        assert_eq!(
+            runs[0].format, 2,
+            "a reader of format 1 would take two cells for one"
+        );
+        let grid = Grid::new(&runs);
+        assert_eq!(grid.kernels, ["6.12", "6.12 → 5.10", "5.10"]);
+        let rows: Vec<_> = grid.rows.iter().map(|r| (r.variant, r.cells.len())).collect();
+        assert_eq!(rows, [("z", 3), ("a", 3)]);
+        assert!(grid.rows[0].cells[2].is_none() && grid.rows[1].cells[1].is_none());
+        assert_eq!(grid.totals().as_declared, 4);
+    }
+
+    #[test]
+    fn runs_of_one_cell_are_judged_as_its_rounds_are() {
+        let violates = Outcome::Violates(vec![ViolationKind::Zeros]);
+        let seen = Verdict::Violation {
+            kinds: vec![ViolationKind::Zeros],
+        };
+        let unknown = |why: &str| Verdict::Inconclusive { cause: why.into() };
+        let judged = |verdicts: Vec<Verdict>| {
+            let runs = verdicts.into_iter().enumerate();
+            let all: Vec<_> = runs
+                .map(|(n, v)| run(&n.to_string(), vec![cell("v", "6.1", v, &violates)]))
+                .collect();
+            let grid = Grid::new(&all);
+            let square = grid.rows[0].cells[0].as_ref().unwrap();
+            let rounds = &square.rounds;
+            (rounds.flaky().is_some(), rounds.standing(), square.run.to_owned())
+        };
+        let first = |flaky, standing| (flaky, standing, "0".to_owned());
+        assert_eq!(
+            judged(vec![seen.clone(), seen.clone()]),
+            first(false, Standing::AsDeclared)
+        );
+        // The run that was otherwise is the one to look at.
+        assert_eq!(
+            judged(vec![seen.clone(), Verdict::Pass, seen.clone()]),
+            (true, Standing::NotAsDeclared, "1".to_owned())
+        );
+        assert_eq!(
+            judged(vec![seen.clone(), unknown("boot")]),
+            (false, Standing::Inconclusive, "1".to_owned())
+        );
+        assert_eq!(
+            judged(vec![unknown("boot"), unknown("time")]),
+            first(false, Standing::Inconclusive)
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! Outcomes: what was recovered, found and decided, the events that report it, and how results are compared.
+
+pub mod diff;
+pub mod event;
+pub mod grid;
+pub mod kernels;
+pub mod recovery;
+pub mod result;
+pub mod rounds;
+pub mod shard;
+pub mod verdict;

@@ -1,0 +1,200 @@
+//! Puts a [`WriteLog`] together from events as they come.
+
+use super::model::{DataRef, Event, Geometry, NEVER, PackedEvent, PlacedMark, Record, WriteLog, pack_data};
+use super::timeline::Timeline;
+use crate::recording::io::Io;
+use crate::recording::mark::Mark;
+
+/// More requests in flight than this at once is no recording of a block device.
+pub(crate) const MAX_IN_FLIGHT: usize = 65_536;
+
+/// Builds a [`WriteLog`]. Requests are named by the order of their submission, from 0, until [`Self::build`] gives them
+/// their [`super::RequestId`].
+#[derive(Debug)]
+pub struct LogBuilder {
+    geometry: Geometry,
+    records: Vec<Record>,
+    events: Vec<PackedEvent>,
+    marks: Vec<PlacedMark>,
+    entries: Vec<u32>,
+    in_flight: usize,
+}
+
+/// The events do not make a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Indices have 30 bits.
+    #[error("more than 2^30 requests, marks or half a billion events")]
+    TooMany,
+    /// See `MAX_IN_FLIGHT`.
+    #[error("more than {MAX_IN_FLIGHT} requests in flight at once")]
+    TooManyInFlight,
+    /// Completed or failed without having been submitted, or twice.
+    #[error("request {0} ends without being in flight")]
+    NotInFlight(u32),
+}
+
+impl LogBuilder {
+    /// An empty log.
+    pub fn new(geometry: Geometry) -> Self {
+        Self {
+            geometry,
+            records: Vec::new(),
+            events: Vec::new(),
+            marks: Vec::new(),
+            entries: Vec::new(),
+            in_flight: 0,
+        }
+    }
+
+    /// Makes room for so many entries, of which each brings two events.
+    pub(super) fn reserve(&mut self, entries: usize) {
+        self.records.reserve_exact(entries);
+        self.events.reserve_exact(entries * 2);
+        self.entries.reserve_exact(entries);
+    }
+
+    /// A request was submitted: its number.
+    pub fn submit(&mut self, io: Io, data: DataRef) -> Result<u32, BuildError> {
+        let number = self.records.len() as u32;
+        if self.in_flight >= MAX_IN_FLIGHT {
+            return Err(BuildError::TooManyInFlight);
+        }
+        let place = self.push(Event::Submit(super::RequestId(number)))?;
+        self.in_flight += 1;
+        self.records.push(Record {
+            offset: io.offset,
+            len: io.len,
+            data: pack_data(data),
+            submitted: place,
+            ended: NEVER,
+            kind: io.kind,
+            fua: io.fua,
+            failed: false,
+            metadata: false,
+        });
+        Ok(number)
+    }
+
+    /// Request `number` completed.
+    pub fn complete(&mut self, number: u32) -> Result<(), BuildError> {
+        self.finish(number, false)
+    }
+
+    /// Request `number` failed.
+    pub fn fail(&mut self, number: u32) -> Result<(), BuildError> {
+        self.finish(number, true)
+    }
+
+    /// A mark.
+    pub fn mark(&mut self, mark: Mark) -> Result<(), BuildError> {
+        let place = self.push(Event::Mark(self.marks.len() as u32))?;
+        self.marks.push(PlacedMark { place, mark });
+        Ok(())
+    }
+
+    /// An entry of the log file ends here.
+    pub fn entry(&mut self) {
+        self.entries.push(self.events.len() as u32);
+    }
+
+    /// Says that request `number` has the METADATA flag.
+    pub fn set_metadata(&mut self, number: u32) {
+        if let Some(record) = self.records.get_mut(number as usize) {
+            record.metadata = true;
+        }
+    }
+
+    /// Says where the data of request `number` is.
+    pub fn set_data(&mut self, number: u32, data: DataRef) {
+        if let Some(record) = self.records.get_mut(number as usize) {
+            record.data = pack_data(data);
+        }
+    }
+
+    /// The request with this number and whether it is in flight.
+    pub fn request(&self, number: u32) -> Option<(Io, bool)> {
+        let record = self.records.get(number as usize)?;
+        let io = Io {
+            kind: record.kind,
+            offset: record.offset,
+            len: record.len,
+            fua: record.fua,
+        };
+        Some((io, record.ended == NEVER))
+    }
+
+    pub(super) fn set_device_size(&mut self, device_size: u64) {
+        self.geometry.device_size = device_size;
+    }
+
+    pub(super) fn set_order(&mut self, order: super::Order) {
+        self.geometry.order = order;
+    }
+
+    pub(super) fn request_count(&self) -> u32 {
+        self.records.len() as u32
+    }
+
+    /// Numbers the requests by completion and makes every moment of the log reachable.
+    pub fn build(mut self) -> WriteLog {
+        // A record knows the places of its own events, so that no table of old names is needed. Failed requests are
+        // ordered with those in flight, by submission.
+        self.records.sort_unstable_by_key(|record| {
+            if record.failed || record.ended == NEVER {
+                (NEVER, record.submitted)
+            } else {
+                (record.ended, 0)
+            }
+        });
+        let mut completed = 0;
+        for (index, record) in self.records.iter().enumerate() {
+            self.events[record.submitted as usize].set_index(index as u32);
+            if record.ended != NEVER {
+                self.events[record.ended as usize].set_index(index as u32);
+                completed += u32::from(!record.failed);
+            }
+        }
+        self.records.shrink_to_fit();
+        self.events.shrink_to_fit();
+        self.entries.shrink_to_fit();
+        self.marks.shrink_to_fit();
+        let timeline = Timeline::build(&self.records, &self.events);
+        WriteLog {
+            geometry: self.geometry,
+            records: self.records,
+            events: self.events,
+            marks: self.marks,
+            entries: self.entries,
+            completed,
+            timeline,
+        }
+    }
+
+    fn finish(&mut self, number: u32, failed: bool) -> Result<(), BuildError> {
+        match self.records.get(number as usize) {
+            Some(record) if record.ended == NEVER => {}
+            _ => return Err(BuildError::NotInFlight(number)),
+        }
+        let id = super::RequestId(number);
+        let place = self.push(if failed {
+            Event::Fail(id)
+        } else {
+            Event::Complete(id)
+        })?;
+        let record = &mut self.records[number as usize];
+        record.ended = place;
+        record.failed = failed;
+        self.in_flight -= 1;
+        Ok(())
+    }
+
+    fn push(&mut self, event: Event) -> Result<u32, BuildError> {
+        let place = self.events.len();
+        if place >= PackedEvent::MAX_INDEX as usize {
+            return Err(BuildError::TooMany);
+        }
+        self.events.push(PackedEvent::pack(event));
+        Ok(place as u32)
+    }
+}

@@ -1,0 +1,431 @@
+//! Reads a recording.
+
+use super::builder::LogBuilder;
+use super::dmlog::{self, SUPERBLOCK_LEN, Superblock};
+use super::entries::{Entries, Entry, is_superblock};
+use super::error::{LoadError, LoadWarning};
+use super::model::{DataRef, Geometry, Order, WriteLog};
+use super::sidecar::{self, Record};
+use crate::recording::block::ReadAt;
+use crate::recording::io::{Io, IoKind};
+use crate::recording::mark::Mark;
+
+/// What the log itself may not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The device's size in bytes. Needed for logs that other tools made.
+    pub device_size: Option<u64>,
+    /// The order of the entries; otherwise the log's tag says, or it is guessed: QEMU's blklogwrites writes in completion
+    /// order and knows neither FUA nor marks.
+    pub order: Option<Order>,
+    /// What to do with entries beyond the superblock's number.
+    pub past_end: PastEnd,
+}
+
+/// What to do with entries beyond the superblock's number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PastEnd {
+    /// Read them in logs of coldcut and of QEMU; ignore them in the kernel's, whose log device may hold an older log.
+    #[default]
+    Auto,
+    /// Read them.
+    Read,
+    /// Ignore them.
+    Ignore,
+}
+
+/// A recording, and what is doubtful about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The recording.
+    pub log: WriteLog,
+    /// What is doubtful.
+    pub warnings: Vec<LoadWarning>,
+}
+
+impl WriteLog {
+    /// Reads a log and, where there is one, its sidecar. No data is read, and memory is as [`WriteLog`] says.
+    ///
+    /// # Errors
+    /// When the log is none, is damaged, or is not of the device (or of the sidecar) that it should be of. A log that
+    /// is merely cut short loads up to its last whole entry.
+    pub fn load(
+        log: &(impl ReadAt + ?Sized),
+        sidecar: Option<&dyn ReadAt>,
+        options: &LoadOptions,
+    ) -> Result<Loaded, LoadError> {
+        let superblock = read_superblock(log)?;
+        match sidecar {
+            Some(sidecar) => load_pair(log, superblock, sidecar, options),
+            None => load_alone(log, superblock, options),
+        }
+    }
+}
+
+fn read_superblock(log: &(impl ReadAt + ?Sized)) -> Result<Superblock, LoadError> {
+    if log.size() < SUPERBLOCK_LEN as u64 {
+        return Err(LoadError::TooShort(log.size()));
+    }
+    let mut bytes = [0; SUPERBLOCK_LEN];
+    log.read_at(0, &mut bytes)?;
+    Ok(Superblock::decode(&bytes)?)
+}
+
+/// The request that an entry logs, apart from a flush before it.
+fn entry_io(
+    entry: &Entry,
+    sector: u64,
+    device_size: Option<u64>,
+) -> Result<Option<(Io, DataRef)>, LoadError> {
+    let header = &entry.header;
+    if is_superblock(header) {
+        return Err(LoadError::SecondLog {
+            entries: entry.number,
+            at: entry.at,
+        });
+    }
+    if header.flags & dmlog::MARK != 0 || header.sectors == 0 {
+        return Ok(None);
+    }
+    let range = header
+        .sector
+        .checked_mul(sector)
+        .zip(header.sectors.checked_mul(sector))
+        .and_then(|(offset, len)| Some((offset, len, offset.checked_add(len)?)))
+        .filter(|(_, _, end)| *end < 1 << 62);
+    let Some((offset, len, end)) = range else {
+        return Err(LoadError::Entry {
+            entry: entry.number,
+            at: entry.at,
+            what: format!("it covers {} sectors from {} on", header.sectors, header.sector),
+        });
+    };
+    if let Some(device_size) = device_size
+        && end > device_size
+    {
+        return Err(LoadError::OutOfDevice {
+            entry: entry.number,
+            offset,
+            end,
+            device_size,
+        });
+    }
+    let discard = header.flags & dmlog::DISCARD != 0;
+    let io = Io {
+        kind: if discard { IoKind::Discard } else { IoKind::Write },
+        offset,
+        len,
+        fua: header.flags & dmlog::FUA != 0,
+    };
+    let data = if discard {
+        DataRef::None
+    } else {
+        DataRef::Log(entry.data_at)
+    };
+    Ok(Some((io, data)))
+}
+
+/// A log without a sidecar: each request is submitted when it completes.
+fn load_alone(
+    source: &(impl ReadAt + ?Sized),
+    superblock: Superblock,
+    options: &LoadOptions,
+) -> Result<Loaded, LoadError> {
+    let mut warnings = Vec::new();
+    let tag = superblock.tag;
+    let device_size = agree(tag.map(|tag| tag.device_size), options.device_size)?;
+    let sector = u64::from(superblock.sector_size);
+    let mut builder = LogBuilder::new(Geometry {
+        device_size: device_size.unwrap_or(0),
+        sector_size: superblock.sector_size,
+        atomic_unit: tag.map_or(4096, |tag| tag.atomic_unit),
+        order: Order::Completion,
+    });
+    // Bounded by what the file can hold, whatever the superblock claims.
+    builder.reserve(superblock.entries.min(source.size() / sector).min(1 << 24) as usize);
+    let mut entries = Entries::new(source, superblock.sector_size);
+    let (mut largest, mut past_end, mut unknown) = (0, 0, 0);
+    let (mut fua_or_mark, mut closed) = (false, false);
+    loop {
+        if entries.number() >= superblock.entries {
+            if entries.at_end() {
+                break;
+            }
+            let read = match options.past_end {
+                PastEnd::Read => true,
+                PastEnd::Ignore => false,
+                PastEnd::Auto => !closed && (tag.is_some() || !fua_or_mark),
+            };
+            if options.past_end != PastEnd::Ignore && entries.at_superblock()? {
+                return Err(LoadError::SecondLog {
+                    entries: entries.number(),
+                    at: entries.at(),
+                });
+            }
+            let plausible = entries.is_plausible()?;
+            if !plausible {
+                break;
+            }
+            if !read {
+                if !closed {
+                    warnings.push(LoadWarning::IgnoredPastEnd);
+                }
+                break;
+            }
+        }
+        let Some(entry) = entries.next_entry()? else {
+            break;
+        };
+        past_end += u64::from(entry.number >= superblock.entries);
+        let flags = entry.header.flags;
+        unknown += u64::from(flags & !dmlog::ALL_FLAGS != 0);
+        fua_or_mark |= flags & (dmlog::FUA | dmlog::MARK) != 0;
+        let request = entry_io(&entry, sector, device_size)?;
+        if flags & dmlog::FLUSH != 0 {
+            at_once(&mut builder, FLUSH_IO, DataRef::None)?;
+        }
+        if let Some((io, data)) = request {
+            largest = largest.max(io.offset + io.len);
+            let number = at_once(&mut builder, io, data)?;
+            if flags & dmlog::METADATA != 0 {
+                builder.set_metadata(number);
+            }
+        }
+        if let Some(text) = entry.text {
+            closed = text == dmlog::END_MARK;
+            builder.mark(Mark::from(text.as_str()))?;
+        }
+        builder.entry();
+    }
+    let read = entries.number();
+    if read < superblock.entries || !entries.at_end() && past_end > 0 && options.past_end == PastEnd::Read {
+        warnings.push(LoadWarning::Truncated {
+            entries: read,
+            claimed: superblock.entries,
+        });
+    }
+    if past_end > 0 {
+        warnings.push(LoadWarning::PastEnd { entries: past_end });
+    }
+    if unknown > 0 {
+        warnings.push(LoadWarning::UnknownFlags { entries: unknown });
+    }
+    let order = options.order.or(tag.map(|tag| tag.order)).unwrap_or_else(|| {
+        let order = if fua_or_mark {
+            Order::Kernel
+        } else {
+            Order::Completion
+        };
+        if !closed {
+            warnings.push(LoadWarning::OrderGuessed { order });
+        }
+        order
+    });
+    warnings.push(match order {
+        Order::Kernel => LoadWarning::MarksAreEarly,
+        Order::Completion => LoadWarning::NoSubmissions,
+    });
+    builder.set_order(order);
+    if device_size.is_none() {
+        let guess = largest.next_multiple_of(4096);
+        warnings.push(LoadWarning::SizeGuessed { device_size: guess });
+        builder.set_device_size(guess);
+    }
+    Ok(Loaded {
+        log: builder.build(),
+        warnings,
+    })
+}
+
+const FLUSH_IO: Io = Io {
+    kind: IoKind::Flush,
+    offset: 0,
+    len: 0,
+    fua: false,
+};
+
+fn at_once(builder: &mut LogBuilder, io: Io, data: DataRef) -> Result<u32, LoadError> {
+    let number = builder.submit(io, data)?;
+    builder.complete(number)?;
+    Ok(number)
+}
+
+/// A log with its sidecar, which says what happened when; the log has the data.
+fn load_pair(
+    source: &(impl ReadAt + ?Sized),
+    superblock: Superblock,
+    sidecar: &dyn ReadAt,
+    options: &LoadOptions,
+) -> Result<Loaded, LoadError> {
+    let mut warnings = Vec::new();
+    let (mut records, geometry) = sidecar::Reader::new(sidecar)?;
+    if geometry.sector_size != superblock.sector_size {
+        return Err(LoadError::Mismatch {
+            entry: 0,
+            log: format!("in sectors of {} bytes", superblock.sector_size),
+            sidecar: format!("in sectors of {} bytes", geometry.sector_size),
+        });
+    }
+    agree(
+        superblock.tag.map(|tag| tag.device_size),
+        Some(geometry.device_size),
+    )?;
+    agree(Some(geometry.device_size), options.device_size)?;
+    let sector = u64::from(superblock.sector_size);
+    let mut builder = LogBuilder::new(geometry);
+    builder.reserve(superblock.entries.min(source.size() / sector).min(1 << 24) as usize);
+    let mut entries = Entries::new(source, superblock.sector_size);
+    let mut closed = false;
+    while let Some(record) = records.next_record()? {
+        match record {
+            Record::Submit { number, io } => {
+                check_submit(&builder, number, &io, &geometry)?;
+                // Known once it completes, fails or is found in flight.
+                let data = if io.kind == IoKind::Write {
+                    DataRef::Lost
+                } else {
+                    DataRef::None
+                };
+                builder.submit(io, data)?;
+            }
+            Record::Complete { number } => {
+                let Some(entry) = entries.next_entry()? else {
+                    warnings.push(LoadWarning::MissingEntries);
+                    break;
+                };
+                let data = match_request(&builder, number, &entry, sector, &geometry)?;
+                builder.set_data(number, data);
+                builder.complete(number)?;
+                builder.entry();
+            }
+            Record::Fail { number } => builder.fail(number)?,
+            Record::Mark { text } => {
+                let Some(entry) = entries.next_entry()? else {
+                    warnings.push(LoadWarning::MissingEntries);
+                    break;
+                };
+                match_mark(&entry, &text)?;
+                builder.mark(Mark::from(text.as_str()))?;
+                builder.entry();
+            }
+            Record::Data { number, len, at } => match builder.request(number) {
+                Some((io, true)) if io.kind == IoKind::Write && io.len == len => {
+                    builder.set_data(number, DataRef::Sidecar(at));
+                }
+                _ => {
+                    return Err(damaged(
+                        "data of a request that is not in flight or has another length",
+                    ));
+                }
+            },
+            Record::End => {
+                closed = true;
+                break;
+            }
+        }
+    }
+    if !closed {
+        warnings.push(LoadWarning::Interrupted);
+        let mut left_out = 0;
+        while entries.is_plausible()? && entries.next_entry()?.is_some() {
+            left_out += 1;
+        }
+        if left_out > 0 {
+            warnings.push(LoadWarning::UnknownEntries { entries: left_out });
+        }
+    }
+    if entries.number() < superblock.entries {
+        warnings.push(LoadWarning::Truncated {
+            entries: entries.number(),
+            claimed: superblock.entries,
+        });
+    }
+    let log = builder.build();
+    let writes = log
+        .requests()
+        .filter(|request| request.data == DataRef::Lost)
+        .count() as u32;
+    if writes > 0 {
+        warnings.push(LoadWarning::LostWrites { writes });
+    }
+    Ok(Loaded { log, warnings })
+}
+
+fn check_submit(builder: &LogBuilder, number: u32, io: &Io, geometry: &Geometry) -> Result<(), LoadError> {
+    if number != builder.request_count() {
+        return Err(damaged("requests are not numbered in order"));
+    }
+    let sector = u64::from(geometry.sector_size);
+    let fits = io
+        .offset
+        .checked_add(io.len)
+        .is_some_and(|end| end <= geometry.device_size);
+    let whole = io.offset.is_multiple_of(sector) && io.len.is_multiple_of(sector);
+    let empty = io.len == 0;
+    if !fits || !whole || empty != (io.kind == IoKind::Flush) {
+        return Err(damaged(
+            "a request that is not made of whole sectors of the device",
+        ));
+    }
+    Ok(())
+}
+
+/// Where the data of the request is that completes with this entry.
+fn match_request(
+    builder: &LogBuilder,
+    number: u32,
+    entry: &Entry,
+    sector: u64,
+    geometry: &Geometry,
+) -> Result<DataRef, LoadError> {
+    let Some((io, true)) = builder.request(number) else {
+        return Err(damaged("a completion of a request that is not in flight"));
+    };
+    let found = entry_io(entry, sector, Some(geometry.device_size))?;
+    let is_flush = entry.header.flags & dmlog::FLUSH != 0;
+    let same = match (io.kind, found) {
+        (IoKind::Flush, None) => is_flush,
+        (IoKind::Write | IoKind::WriteZeroes, Some((found, _))) => {
+            let kind = IoKind::Write;
+            !is_flush && found == Io { kind, ..io }
+        }
+        (IoKind::Discard, Some((found, _))) => !is_flush && found == io,
+        _ => false,
+    };
+    if !same {
+        return Err(LoadError::Mismatch {
+            entry: entry.number,
+            log: format!("{:?}", entry.header),
+            sidecar: format!("{io:?}"),
+        });
+    }
+    Ok(match (io.kind, found) {
+        (IoKind::Write, Some((_, data))) => data,
+        _ => DataRef::None,
+    })
+}
+
+fn match_mark(entry: &Entry, text: &str) -> Result<(), LoadError> {
+    match &entry.text {
+        Some(short) if text.starts_with(short.as_str()) => Ok(()),
+        other => Err(LoadError::Mismatch {
+            entry: entry.number,
+            log: match other {
+                Some(short) => format!("the mark {short:?}"),
+                None => format!("{:?}", entry.header),
+            },
+            sidecar: format!("the mark {text:?}"),
+        }),
+    }
+}
+
+fn agree(log: Option<u64>, wanted: Option<u64>) -> Result<Option<u64>, LoadError> {
+    match (log, wanted) {
+        (Some(log), Some(wanted)) if log != wanted => Err(LoadError::DeviceSize { log, wanted }),
+        _ => Ok(log.or(wanted)),
+    }
+}
+
+fn damaged(what: &'static str) -> LoadError {
+    LoadError::Sidecar(sidecar::SidecarError::Record { at: 0, what })
+}

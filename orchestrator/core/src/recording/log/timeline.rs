@@ -1,0 +1,142 @@
+//! What was completed, durable and in flight at any moment.
+//!
+//! Requests are numbered by completion, so what had completed at a cut is a prefix of them. A flush makes durable what
+//! had completed when it was *submitted* (Linux, `Documentation/block/writeback_cache_control.rst`, on `REQ_PREFLUSH`:
+//! it orders the writes that completed before it, and no others), which is a shorter prefix. So the durable set at a cut
+//! is a prefix, plus the FUA writes between its end and the completed prefix's.
+
+use super::model::{Cut, Event, PackedEvent, Record, RequestId, WriteLog};
+use crate::covered::{Case, hit};
+use crate::recording::io::IoKind;
+
+/// Events between two checkpoints, at least: as many as there are requests in flight when that is more, so that
+/// checkpoints never hold more than one entry an event.
+const STRIDE: usize = 128;
+
+/// What was where at a cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Requests with an id below this had completed.
+    pub completed: u32,
+    /// Requests with an id below this were durable because a flush covered them; from here to `completed`, those with
+    /// FUA were durable too.
+    pub flushed: u32,
+    /// Requests in flight, flushes included, in the order of their submission.
+    pub in_flight: Vec<RequestId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Checkpoint {
+    /// Its cut.
+    place: u32,
+    completed: u32,
+    flushed: u32,
+    /// Where its in-flight requests start in `Timeline::in_flight`.
+    first: u32,
+}
+
+/// Checkpoints from which any moment is a short walk away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Timeline {
+    checkpoints: Vec<Checkpoint>,
+    in_flight: Vec<(RequestId, u32)>,
+}
+
+/// A moment on the move: in-flight requests with the number of requests that had completed when each was submitted.
+struct Walk {
+    completed: u32,
+    flushed: u32,
+    in_flight: Vec<(RequestId, u32)>,
+}
+
+impl Walk {
+    fn step(&mut self, event: Event, records: &[Record]) {
+        match event {
+            Event::Submit(id) => self.in_flight.push((id, self.completed)),
+            Event::Complete(id) => {
+                if let Some(at) = self.in_flight.iter().position(|(other, _)| *other == id) {
+                    let (_, completed_before) = self.in_flight.remove(at);
+                    if records[id.0 as usize].kind == IoKind::Flush {
+                        self.flushed = self.flushed.max(completed_before);
+                        if completed_before < self.completed {
+                            hit(Case::CompletedDuringFlush);
+                        }
+                    }
+                }
+                self.completed += 1;
+            }
+            Event::Fail(id) => self.in_flight.retain(|(other, _)| *other != id),
+            Event::Mark(_) => {}
+        }
+    }
+}
+
+impl Timeline {
+    pub(super) fn build(records: &[Record], events: &[PackedEvent]) -> Self {
+        let mut timeline = Self {
+            checkpoints: Vec::with_capacity(events.len() / STRIDE + 1),
+            in_flight: Vec::new(),
+        };
+        let mut walk = Walk {
+            completed: 0,
+            flushed: 0,
+            in_flight: Vec::new(),
+        };
+        let mut next = 0;
+        for (place, event) in events.iter().enumerate() {
+            if place >= next {
+                timeline.checkpoint(place, &walk);
+                next = place + STRIDE.max(walk.in_flight.len());
+            }
+            walk.step(event.unpack(), records);
+        }
+        if timeline.checkpoints.is_empty() {
+            timeline.checkpoint(0, &walk);
+        }
+        timeline.in_flight.shrink_to_fit();
+        timeline
+    }
+
+    fn checkpoint(&mut self, place: usize, walk: &Walk) {
+        self.checkpoints.push(Checkpoint {
+            place: place as u32,
+            completed: walk.completed,
+            flushed: walk.flushed,
+            first: self.in_flight.len() as u32,
+        });
+        self.in_flight.extend_from_slice(&walk.in_flight);
+    }
+
+    pub(super) fn moment(&self, log: &WriteLog, cut: Cut) -> Option<Moment> {
+        let target = cut.0 as usize;
+        if target > log.events.len() {
+            return None;
+        }
+        let number = self
+            .checkpoints
+            .partition_point(|checkpoint| checkpoint.place <= cut.0)
+            - 1;
+        let start = self.checkpoints[number];
+        let end = self
+            .checkpoints
+            .get(number + 1)
+            .map_or(self.in_flight.len(), |next| next.first as usize);
+        let mut walk = Walk {
+            completed: start.completed,
+            flushed: start.flushed,
+            in_flight: self.in_flight[start.first as usize..end].to_vec(),
+        };
+        for event in &log.events[start.place as usize..target] {
+            walk.step(event.unpack(), &log.records);
+        }
+        Some(Moment {
+            completed: walk.completed,
+            flushed: walk.flushed,
+            in_flight: walk.in_flight.into_iter().map(|(id, _)| id).collect(),
+        })
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.checkpoints.capacity() * size_of::<Checkpoint>() + self.in_flight.capacity() * 8
+    }
+}

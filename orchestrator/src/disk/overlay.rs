@@ -1,0 +1,211 @@
+//! What was written on top of an image: a sparse map of 4 KiB blocks in memory.
+
+use std::ops::Range;
+
+use coldcut_core::recording::block::ReadAt;
+
+/// Bytes of a block.
+pub(super) const BLOCK: u64 = 4096;
+const BLOCK_LEN: usize = BLOCK as usize;
+/// Blocks of a group: 2 MiB.
+const GROUP: usize = 512;
+
+type Block = Box<[u8; BLOCK_LEN]>;
+
+#[derive(Debug, Default)]
+enum Slot {
+    /// The image below shows through.
+    #[default]
+    Absent,
+    Zero,
+    Data(Block),
+}
+
+#[derive(Debug, Default)]
+enum Group {
+    #[default]
+    Absent,
+    Zero,
+    Mixed(Box<[Slot; GROUP]>),
+}
+
+/// What an overlay knows of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content<'a> {
+    /// Nothing: the image below shows through.
+    Absent,
+    /// It is all zeros.
+    Zero,
+    /// These bytes.
+    Data(&'a [u8; BLOCK_LEN]),
+}
+
+/// Blocks that replace those of an image below. Ranges are the caller's to check: they lie inside the device.
+#[derive(Debug, Default)]
+pub(super) struct Overlay {
+    groups: Vec<Group>,
+}
+
+impl Overlay {
+    /// Whether nothing was ever written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// What is known of block number `block`.
+    pub(super) fn block(&self, block: u64) -> Content<'_> {
+        let (group, slot) = place(block);
+        match self.groups.get(group) {
+            None | Some(Group::Absent) => Content::Absent,
+            Some(Group::Zero) => Content::Zero,
+            Some(Group::Mixed(slots)) => match &slots[slot] {
+                Slot::Absent => Content::Absent,
+                Slot::Zero => Content::Zero,
+                Slot::Data(data) => Content::Data(data),
+            },
+        }
+    }
+
+    /// The first block from `block` on that is not absent; `None` when there is none, or none before `limit` (what
+    /// lies beyond that is not always looked at).
+    pub(super) fn next_present(&self, block: u64, limit: u64) -> Option<u64> {
+        let (first, mut slot) = place(block);
+        let groups = (limit.div_ceil(GROUP as u64) as usize).min(self.groups.len());
+        for (index, group) in self.groups[..groups].iter().enumerate().skip(first) {
+            match group {
+                Group::Absent => {}
+                Group::Zero => return Some((index * GROUP + slot) as u64),
+                Group::Mixed(slots) => {
+                    let found = slots[slot..]
+                        .iter()
+                        .position(|slot| !matches!(slot, Slot::Absent));
+                    if let Some(found) = found {
+                        return Some((index * GROUP + slot + found) as u64);
+                    }
+                }
+            }
+            slot = 0;
+        }
+        None
+    }
+
+    /// Copies the blocks that a change of `range` covers only in part from `below` (`size` bytes of it), so that the
+    /// change itself cannot fail. The content stays the same.
+    ///
+    /// # Errors
+    /// What `below` says.
+    pub(super) fn prepare(
+        &mut self,
+        range: &Range<u64>,
+        below: &dyn ReadAt,
+        size: u64,
+    ) -> std::io::Result<()> {
+        for edge in [range.start, range.end] {
+            if edge % BLOCK == 0 {
+                continue;
+            }
+            let block = edge / BLOCK;
+            let start = block * BLOCK;
+            let end = (start + BLOCK).min(size);
+            let whole = range.start <= start && end <= range.end;
+            if whole || self.block(block) != Content::Absent {
+                continue;
+            }
+            let mut data = zero_block();
+            below.read_at(start, &mut data[..(end - start) as usize])?;
+            *self.slot(block) = Slot::Data(data);
+        }
+        Ok(())
+    }
+
+    /// Stores `data` at byte `offset`, after [`Self::prepare`] for the same range.
+    pub(super) fn write(&mut self, offset: u64, data: &[u8]) {
+        let mut data = data;
+        let mut at = offset;
+        while !data.is_empty() {
+            let within = (at % BLOCK) as usize;
+            let (now, rest) = data.split_at(data.len().min(BLOCK_LEN - within));
+            let slot = self.slot(at / BLOCK);
+            if now.len() == BLOCK_LEN && is_zero(now) {
+                *slot = Slot::Zero;
+            } else {
+                slot.bytes_mut()[within..within + now.len()].copy_from_slice(now);
+            }
+            at += now.len() as u64;
+            data = rest;
+        }
+    }
+
+    /// Makes `range` read as zeros, after [`Self::prepare`] for the same range.
+    pub(super) fn zero(&mut self, range: Range<u64>) {
+        let group_bytes = GROUP as u64 * BLOCK;
+        let mut at = range.start;
+        while at < range.end {
+            if at.is_multiple_of(group_bytes) && range.end - at >= group_bytes {
+                *self.group((at / group_bytes) as usize) = Group::Zero;
+                at += group_bytes;
+                continue;
+            }
+            let within = (at % BLOCK) as usize;
+            let len = (BLOCK_LEN - within).min((range.end - at) as usize);
+            let slot = self.slot(at / BLOCK);
+            match slot {
+                Slot::Data(data) if len < BLOCK_LEN => data[within..within + len].fill(0),
+                _ => *slot = Slot::Zero,
+            }
+            at += len as u64;
+        }
+    }
+
+    fn group(&mut self, index: usize) -> &mut Group {
+        if self.groups.len() <= index {
+            self.groups.resize_with(index + 1, Group::default);
+        }
+        &mut self.groups[index]
+    }
+
+    fn slot(&mut self, block: u64) -> &mut Slot {
+        let (group, slot) = place(block);
+        let group = self.group(group);
+        let fill = match group {
+            Group::Absent => Some((|| Slot::Absent) as fn() -> Slot),
+            Group::Zero => Some((|| Slot::Zero) as fn() -> Slot),
+            Group::Mixed(_) => None,
+        };
+        if let Some(fill) = fill {
+            *group = Group::Mixed(Box::new(std::array::from_fn(|_| fill())));
+        }
+        match group {
+            Group::Mixed(slots) => &mut slots[slot],
+            Group::Absent | Group::Zero => unreachable!("made mixed above"),
+        }
+    }
+}
+
+impl Slot {
+    fn bytes_mut(&mut self) -> &mut [u8; BLOCK_LEN] {
+        if !matches!(self, Self::Data(_)) {
+            *self = Self::Data(zero_block());
+        }
+        match self {
+            Self::Data(data) => data,
+            Self::Absent | Self::Zero => unreachable!("made data above"),
+        }
+    }
+}
+
+fn place(block: u64) -> (usize, usize) {
+    ((block / GROUP as u64) as usize, (block % GROUP as u64) as usize)
+}
+
+fn zero_block() -> Block {
+    Box::new([0; BLOCK_LEN])
+}
+
+/// Whether all of `bytes` are zero. One comparison of memory with itself, shifted by one: quick in every build.
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    match bytes {
+        [] => true,
+        [first, rest @ ..] => *first == 0 && bytes[..rest.len()] == *rest,
+    }
+}

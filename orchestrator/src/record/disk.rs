@@ -1,0 +1,106 @@
+//! Steps that control the disk under test, and what is to be said of the disk at the end.
+
+use std::time::Duration;
+
+use coldcut_core::faults::Pace;
+use coldcut_core::scenario::{DeviceAction, DeviceSpec};
+use coldcut_wire::ContentName;
+
+use crate::disk::{Control, Resume};
+use crate::vm::Unknown;
+
+/// A disk as a scenario wants it.
+pub(crate) fn control(spec: DeviceSpec) -> Control {
+    let latency = spec.latency_ms.saturating_mul(1_000_000);
+    Control::new(Pace::new(spec.bandwidth, latency))
+}
+
+/// Does a step; an error says why the recording is not what the scenario describes.
+pub(crate) async fn act(
+    control: &Control,
+    action: &DeviceAction,
+    contents: &[ContentName],
+) -> Result<(), String> {
+    match action {
+        DeviceAction::Arm { rule, within_ms } => {
+            let ids = rule.filter.whose.as_ref().map(|whose| whose.ids(contents));
+            let within = Duration::from_millis(within_ms.unwrap_or(0));
+            control.arm(rule.clone(), ids, within);
+            Ok(())
+        }
+        DeviceAction::WaitHeld {
+            name,
+            count,
+            within_ms,
+        } => {
+            let held = control.held(name, *count as usize);
+            let within = Duration::from_millis(*within_ms);
+            tokio::time::timeout(within, held).await.map_err(|_| {
+                let rules = control.rules();
+                let now = rules.iter().find(|(rule, ..)| rule == name).map_or(0, |r| r.2);
+                format!("`{name}` held {now} of {count} requests after {within_ms} ms")
+            })
+        }
+        DeviceAction::Release { name, fail } => {
+            let resume = if *fail {
+                Resume::Fail(crate::disk::proto::Errno::Io)
+            } else {
+                Resume::Proceed
+            };
+            match control.release(name, resume) {
+                // A protection or a hazard that was never there shows nothing.
+                Some((0, _)) => Err(format!("`{name}` had applied to no request")),
+                Some(_) => Ok(()),
+                None => Err(format!("there is no `{name}` in force")),
+            }
+        }
+        DeviceAction::Set {
+            bandwidth,
+            latency_ms,
+        } => {
+            control.set_pace(*bandwidth, latency_ms.map(Duration::from_millis));
+            Ok(())
+        }
+    }
+}
+
+/// Releases everything, and says what was held: an unmount would wait for it.
+pub(crate) fn release_all(control: &Control) -> Vec<String> {
+    let held = control.rules().into_iter().filter(|(.., held)| *held > 0);
+    held.map(|(name, _, held)| {
+        control.release(&name, Resume::Proceed);
+        format!(
+            "`{name}` was released at the end of the workload, holding {}",
+            requests(held)
+        )
+    })
+    .collect()
+}
+
+/// What is to be said when the recording has ended.
+///
+/// # Errors
+/// A rule that applied to no request: the recording is not what the scenario describes.
+pub(crate) fn at_the_end(control: &Control) -> Result<Vec<String>, Unknown> {
+    let mut notes = Vec::new();
+    for (name, hits, held) in control.rules() {
+        if hits == 0 {
+            return Err(Unknown(format!("`{name}` applied to no request of the workload")));
+        }
+        if held > 0 {
+            notes.push(format!(
+                "`{name}` still held {} when the recording ended",
+                requests(held)
+            ));
+        }
+    }
+    Ok(notes)
+}
+
+fn requests(count: usize) -> String {
+    if count == 1 {
+        "1 request".to_owned()
+    } else {
+        format!("{count} requests")
+    }
+}

@@ -1,0 +1,141 @@
+//! Variants without a crash: the workload runs on a mounted filesystem, unrecorded, and what its steps measured is
+//! judged. Also what such measuring needs in every variant: keeping what steps measured, and the kernel's log.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use coldcut_core::oracle::Tally;
+use coldcut_core::oracle::live::{Judged, Measurements};
+use coldcut_core::outcome::verdict::Verdict;
+use coldcut_core::scenario::{Action, Check, Step, Variant};
+use coldcut_wire::{DmesgFrom, Op};
+
+use crate::results::CellDir;
+use crate::vm::client::{Measured, Session};
+use crate::vm::{OrUnknown as _, Unknown};
+
+/// Collects what steps measure while they run.
+#[derive(Debug, Default)]
+pub(crate) struct Witness(Mutex<Measurements>);
+
+impl Witness {
+    /// Keeps what an operation measured, and how it ended.
+    pub(crate) fn keep(&self, step: &Step, measured: &Measured) -> Result<(), Unknown> {
+        let name = &step.name.name;
+        // What a trace saw is the trace's, whichever step collects it.
+        let of = match &step.action {
+            Action::Op(Op::Collect { name, .. }) => Some(name),
+            _ => step.labelled.then_some(name),
+        };
+        let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok((_, nanos)) = &measured.result
+            && let Some(wrong) = wrong_clock(name, *nanos, measured.waited)
+        {
+            found.clock.get_or_insert(wrong);
+        }
+        if let Some(of) = of {
+            for part in &measured.parts {
+                found
+                    .absorb(of, part.clone())
+                    .or_unknown("keeping what was measured")?;
+            }
+        }
+        if !step.labelled {
+            return Ok(());
+        }
+        let (ret, nanos, errno) = match &measured.result {
+            Ok((ret, nanos)) => (Some(*ret), Some(*nanos), Some(0)),
+            Err(error) => (None, None, error.errno),
+        };
+        let figures = [
+            ("ret", ret),
+            ("time", nanos.map(|ns| i64::try_from(ns).unwrap_or(i64::MAX))),
+            ("errno", errno.map(i64::from)),
+        ];
+        for (figure, value) in figures {
+            if let Some(value) = value {
+                found.figure(name, figure, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&self, lines: Vec<coldcut_wire::DmesgLine>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).dmesg = Some(lines);
+    }
+
+    /// Everything so far.
+    pub(crate) fn into_found(self) -> Measurements {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// No call in the guest can have taken longer than the host waited for its answer. A guest of which the clock runs fast
+/// (a kernel that calibrated it while the host was busy) measures nothing.
+fn wrong_clock(step: &str, nanos: u64, waited: Duration) -> Option<String> {
+    let most = waited + waited / 4 + Duration::from_millis(20);
+    (Duration::from_nanos(nanos) > most).then(|| {
+        format!(
+            "the guest's clock is wrong: `{step}` took {} ms by it, within {} ms of the host's",
+            nanos / 1_000_000,
+            waited.as_millis()
+        )
+    })
+}
+
+/// Whether anything that is judged needs what the workload measures.
+fn wanted(variant: &Variant) -> bool {
+    variant.expect.iter().any(|e| matches!(e.check, Check::Live(_)))
+}
+
+/// Runs `work` and keeps the kernel's log of it, where it is judged.
+pub(crate) async fn logged<T>(
+    variant: &Variant,
+    session: &Session<'_>,
+    witness: &Witness,
+    work: impl Future<Output = Result<T, Unknown>>,
+) -> Result<T, Unknown> {
+    if !wanted(variant) {
+        return work.await;
+    }
+    let reading = "reading the kernel's log";
+    session.dmesg(DmesgFrom::End).await.or_unknown(reading)?;
+    let done = work.await?;
+    let lines = session.dmesg(DmesgFrom::Last).await.or_unknown(reading)?;
+    witness.log(lines);
+    Ok(done)
+}
+
+/// Keeps what was measured in the cell's directory, also where the workload failed in the end.
+pub(crate) fn keep(variant: &Variant, found: &Measurements, dir: &CellDir) -> Result<(), Unknown> {
+    if !wanted(variant) {
+        return Ok(());
+    }
+    let path = dir.measurements();
+    serde_json::to_vec(found)
+        .map_err(std::io::Error::from)
+        .and_then(|text| std::fs::write(&path, text))
+        .or_unknown(&format!("writing {}", path.display()))
+}
+
+/// The verdict on a variant that has no crash states.
+pub(crate) fn verdict(variant: &Variant, judged: &Judged) -> (Verdict, u64) {
+    let mut tally = Tally::new(variant);
+    tally.add(&judged.judgement);
+    (tally.verdict(), tally.obligations())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_cannot_take_longer_than_the_host_waited() {
+        let ms = Duration::from_millis;
+        for (nanos, waited) in [(0, 0), (15_000_000, 0), (1_000_000_000, 1000), (5, 60_000)] {
+            assert_eq!(wrong_clock("write", nanos, ms(waited)), None);
+        }
+        let wrong = wrong_clock("write", 120_000_000_000, ms(4000)).unwrap();
+        assert!(wrong.contains("clock is wrong"), "{wrong}");
+    }
+}

@@ -1,0 +1,365 @@
+//! Recovering one content: where it needs that, the host's checker first; then mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use coldcut_core::outcome::recovery::{CallError, Fsck, Recovery, Trust};
+use coldcut_core::recording::block::ReadAt;
+use coldcut_wire::ContentName;
+
+use crate::disk::{Device, DeviceHandle, FileImage, export_sparse};
+use crate::fs;
+use crate::kernel::Kernel;
+use crate::record::recorder::ATOMIC_UNIT;
+use crate::vm::client::{Examined, Mount, Session};
+use crate::vm::machine::{DiskSpec, Machine, MachineSpec};
+use crate::vm::pool::Lab;
+use crate::vm::{OrUnknown as _, Unknown};
+
+/// How long a disk may take to have nothing in flight when its guest is idle.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// What to recover, and how.
+#[derive(Clone)]
+pub struct RecoverJob {
+    /// The disk's content after the cut.
+    pub image: Arc<dyn ReadAt>,
+    /// The kernel that recovers it.
+    pub kernel: Arc<Kernel>,
+    /// How it is mounted.
+    pub mount: Mount,
+    /// Every content that may be found.
+    pub contents: Arc<Vec<ContentName>>,
+    /// Where the console goes.
+    pub console: PathBuf,
+    /// Whether the host's checker looks at what recovery left.
+    pub fsck: bool,
+}
+
+/// Recovers contents. Behind a trait so that the levels of trust ([`crate::recover::strategy`]) are tested without machines.
+pub trait Recoverer: Send + Sync + 'static {
+    /// What to recover, and how.
+    type Job: Send + Sync + 'static;
+    /// A guest that recovers content after content.
+    type Screener: Screener<Self::Job>;
+
+    /// Recovers one content on a kernel that did nothing before: a clone ([`Trust::Fresh`]) or one that is booted for
+    /// it ([`Trust::Cold`]). The answer says which it was.
+    ///
+    /// # Errors
+    /// [`Unknown`]: a time-out, a kernel that does not come up, a tool's error. Never a finding.
+    fn recover(
+        &self,
+        lab: &Lab,
+        job: &Self::Job,
+        trust: Trust,
+    ) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
+
+    /// Starts a screening guest for contents like this job's.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    fn screener(
+        &self,
+        lab: &Lab,
+        job: &Self::Job,
+    ) -> impl Future<Output = Result<Self::Screener, Unknown>> + Send;
+}
+
+/// A guest that recovers content after content.
+pub trait Screener<Job>: Send {
+    /// Recovers one. After an error, or once it is spoiled, this guest must not be used again.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    fn recover(&mut self, lab: &Lab, job: &Job) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
+
+    /// Whether what it has recovered may have left something behind in the guest.
+    fn spoiled(&self) -> bool;
+}
+
+/// Recovers on real machines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Machines;
+
+/// Recovers one content on a booted kernel, whose machine is changed first: for comparisons.
+pub(crate) async fn recover_cold_with(
+    lab: &Lab,
+    job: &RecoverJob,
+    change: impl FnOnce(&mut MachineSpec),
+) -> Result<Recovery, Unknown> {
+    let at_boot = at_boot(lab, job).await?;
+    if let Some(hopeless) = at_boot.hopeless(Trust::Cold) {
+        return Ok(hopeless);
+    }
+    let (mut spec, device) = prepare(lab, job, &at_boot.image)?;
+    change(&mut spec);
+    let machine = lab
+        .boot(&spec, &job.console)
+        .await
+        .or_unknown("booting to recover")?;
+    let recovery = in_machine(lab, job, machine, Trust::Cold, device).await?;
+    Ok(at_boot.told(recovery))
+}
+
+/// A content as the kernel gets to see it.
+struct AtBoot {
+    image: Arc<dyn ReadAt>,
+    /// What the checker did to it.
+    repaired: Option<Fsck>,
+}
+
+impl AtBoot {
+    /// The recovery of what the checker could not repair: a boot ends there, and nothing is mounted.
+    fn hopeless(&self, trust: Trust) -> Option<Recovery> {
+        // 4: errors left uncorrected (e2fsck(8)).
+        let fsck = self.repaired.as_ref().filter(|fsck| fsck.code & 4 != 0)?;
+        Some(Recovery {
+            trust,
+            mount_error: Some(CallError {
+                errno: None,
+                what: format!(
+                    "`{}` leaves errors uncorrected (exit code {})",
+                    fsck.command, fsck.code
+                ),
+            }),
+            tree: Vec::new(),
+            unmount_error: None,
+            dmesg: Vec::new(),
+            fsck: None,
+            panic: None,
+            repaired: self.repaired.clone(),
+        })
+    }
+
+    /// Adds what the checker did.
+    fn told(self, recovery: Recovery) -> Recovery {
+        Recovery {
+            repaired: self.repaired,
+            ..recovery
+        }
+    }
+}
+
+/// Does what a boot does before the mount: where the scenario says so, the checker repairs a copy.
+async fn at_boot(lab: &Lab, job: &RecoverJob) -> Result<AtBoot, Unknown> {
+    let image = Arc::clone(&job.image);
+    if !job.mount.repair {
+        return Ok(AtBoot {
+            image,
+            repaired: None,
+        });
+    }
+    let path = lab.fresh_path(".repair.img");
+    let repaired = repair_at(&path, image, &job.mount.fstype).await;
+    // Once it is open its name is not needed any more.
+    let opened = FileImage::open(&path);
+    let _ = std::fs::remove_file(&path);
+    Ok(AtBoot {
+        repaired: Some(repaired?),
+        image: Arc::new(opened.or_unknown("opening the repaired disk")?),
+    })
+}
+
+async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<Fsck, Unknown> {
+    let target = path.to_owned();
+    tokio::task::spawn_blocking(move || export_sparse(&*image, &target))
+        .await
+        .or_unknown("exporting the disk to be repaired")?
+        .or_unknown("exporting the disk to be repaired")?;
+    fs::repair(path, fstype).await.or_unknown("repairing the disk")
+}
+
+/// Recovers one content in a machine that has just come up, and ends both.
+async fn in_machine(
+    lab: &Lab,
+    job: &RecoverJob,
+    machine: Machine,
+    trust: Trust,
+    device: Device,
+) -> Result<Recovery, Unknown> {
+    let handle = device.handle();
+    let seen = examine(lab, job, &machine, &handle).await;
+    let oops = oops_of(&machine, &seen).await;
+    if trust == Trust::Fresh {
+        lab.budget.measure(machine.pid());
+    }
+    machine.kill().await;
+    handle.health().or_unknown("the disk")?;
+    let recovery = match oops {
+        Some(oops) => Ok(Recovery::panicked(trust, oops)),
+        None => finish(lab, job, seen?, trust, &handle).await,
+    };
+    device.shutdown().or_unknown("stopping the disk")?;
+    recovery
+}
+
+impl Recoverer for Machines {
+    type Job = RecoverJob;
+    type Screener = Guest;
+
+    async fn recover(&self, lab: &Lab, job: &RecoverJob, trust: Trust) -> Result<Recovery, Unknown> {
+        if trust == Trust::Cold {
+            return recover_cold_with(lab, job, |_| {}).await;
+        }
+        let at_boot = at_boot(lab, job).await?;
+        if let Some(hopeless) = at_boot.hopeless(trust) {
+            return Ok(hopeless);
+        }
+        let (spec, device) = prepare(lab, job, &at_boot.image)?;
+        let (machine, trust) = lab.fresh(&spec, &job.console).await?;
+        let recovery = in_machine(lab, job, machine, trust, device).await?;
+        Ok(at_boot.told(recovery))
+    }
+
+    async fn screener(&self, lab: &Lab, job: &RecoverJob) -> Result<Guest, Unknown> {
+        let (spec, device) = prepare(lab, job, &job.image)?;
+        let (machine, _) = lab.fresh(&spec, &job.console).await?;
+        Ok(Guest {
+            machine,
+            device,
+            spoiled: false,
+        })
+    }
+}
+
+/// A screening guest. Between two contents nothing is mounted, the guest's cache of its disk is dropped, and the disk
+/// gets a new content under the same connection.
+#[derive(Debug)]
+pub struct Guest {
+    // In this order they go: a machine without its disk would wait for it.
+    machine: Machine,
+    device: Device,
+    spoiled: bool,
+}
+
+impl Screener<RecoverJob> for Guest {
+    async fn recover(&mut self, lab: &Lab, job: &RecoverJob) -> Result<Recovery, Unknown> {
+        let at_boot = at_boot(lab, job).await?;
+        if let Some(hopeless) = at_boot.hopeless(Trust::Screened) {
+            return Ok(hopeless);
+        }
+        // Until the end of this, anything may have gone wrong.
+        self.spoiled = true;
+        let handle = self.device.handle();
+        handle
+            .serve(Arc::clone(&at_boot.image), QUIET)
+            .await
+            .or_unknown("changing the disk")?;
+        let seen = examine(lab, job, &self.machine, &handle).await;
+        if let Some(oops) = oops_of(&self.machine, &seen).await {
+            return Ok(at_boot.told(Recovery::panicked(Trust::Screened, oops)));
+        }
+        let seen = seen?;
+        let sound = seen.unmount_error.is_none() && !alarming(&seen);
+        let recovery = finish(lab, job, seen, Trust::Screened, &handle).await?;
+        handle.health().or_unknown("the disk")?;
+        if sound {
+            let session = Session::new(&self.machine, lab.limits);
+            session
+                .flush_device()
+                .await
+                .or_unknown("dropping the guest's cache of its disk")?;
+            self.spoiled = false;
+        }
+        Ok(at_boot.told(recovery))
+    }
+
+    fn spoiled(&self) -> bool {
+        self.spoiled
+    }
+}
+
+/// Whether the kernel said that something is wrong with itself, not with the filesystem.
+fn alarming(seen: &Examined) -> bool {
+    const WORDS: [&str; 6] = ["WARNING:", "BUG:", "Oops", "Call Trace", "INFO: task", "rcu:"];
+    seen.dmesg
+        .iter()
+        .any(|line| WORDS.iter().any(|word| line.text.contains(word)))
+}
+
+/// The machine for a job, and its disk, which already serves this image.
+pub(crate) fn prepare(
+    lab: &Lab,
+    job: &RecoverJob,
+    image: &Arc<dyn ReadAt>,
+) -> Result<(MachineSpec, Device), Unknown> {
+    let socket = lab.fresh_path(".sock");
+    let device = Device::bind(&socket, Arc::clone(image)).or_unknown("starting the disk")?;
+    let initrd = lab
+        .initrd(&job.kernel, &job.mount.fstype, None)
+        .or_unknown("preparing the machine")?;
+    let disk = DiskSpec {
+        physical_block_size: ATOMIC_UNIT,
+        ..DiskSpec::nbd(socket, job.image.size())
+    };
+    Ok((lab.spec(&job.kernel, initrd, Some(disk))?, device))
+}
+
+/// The oops by which the kernel panicked, where it gave no answer.
+async fn oops_of(machine: &Machine, seen: &Result<Examined, Unknown>) -> Option<String> {
+    match seen {
+        Ok(_) => None,
+        Err(_) => machine.oops().await,
+    }
+}
+
+/// What the guest sees, unless the disk breaks first.
+async fn examine(
+    lab: &Lab,
+    job: &RecoverJob,
+    machine: &Machine,
+    handle: &DeviceHandle,
+) -> Result<Examined, Unknown> {
+    let session = Session::new(machine, lab.limits);
+    let most = job.image.size().saturating_mul(4);
+    tokio::select! {
+        seen = session.examine(&job.mount, job.contents.to_vec(), most) => seen.or_unknown("recovering"),
+        error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+    }
+}
+
+/// The host's part: the checker, on what recovery left on the disk.
+async fn finish(
+    lab: &Lab,
+    job: &RecoverJob,
+    seen: Examined,
+    trust: Trust,
+    handle: &DeviceHandle,
+) -> Result<Recovery, Unknown> {
+    let mut recovery = Recovery {
+        trust,
+        mount_error: seen.mount_error,
+        tree: seen.tree,
+        unmount_error: seen.unmount_error,
+        dmesg: seen.dmesg,
+        fsck: None,
+        panic: None,
+        repaired: None,
+    };
+    if recovery.mount_error.is_some() || !job.fsck {
+        return Ok(recovery);
+    }
+    let path = lab.fresh_path(".fsck.img");
+    let checked = export_and_check(handle, &path, &job.mount.fstype).await;
+    let _ = std::fs::remove_file(&path);
+    recovery.fsck = checked?;
+    Ok(recovery)
+}
+
+async fn export_and_check(
+    handle: &DeviceHandle,
+    path: &Path,
+    fstype: &str,
+) -> Result<Option<coldcut_core::outcome::recovery::Fsck>, Unknown> {
+    let image = handle.freeze().or_unknown("reading the recovered disk")?;
+    let target = path.to_owned();
+    tokio::task::spawn_blocking(move || export_sparse(&*image, &target))
+        .await
+        .or_unknown("exporting the recovered disk")?
+        .or_unknown("exporting the recovered disk")?;
+    fs::check(path, fstype)
+        .await
+        .or_unknown("checking the recovered disk")
+}

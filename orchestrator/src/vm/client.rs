@@ -1,0 +1,435 @@
+//! The conversation with one guest about one filesystem.
+
+use std::time::{Duration, Instant};
+
+use coldcut_core::outcome::recovery::CallError;
+use coldcut_wire::{
+    ContentName, DmesgFrom, DmesgLine, Done, Lane, MountSpec, Op, Output, Request, TreeEntry, WakeSpec,
+    WalkSpec,
+};
+
+use crate::vm::machine::{GuestError, Machine, Next, Reply};
+use crate::vm::pool::Limits;
+
+/// Name of the disk under test.
+const DISK: &str = "vda";
+/// Its device node.
+pub const DEVICE: &str = "/dev/vda";
+/// Names in a tree at most.
+const MAX_ENTRIES: u32 = 1 << 20;
+/// Parts of an answer at most.
+const MAX_PARTS: usize = 1 << 16;
+
+/// How a filesystem is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Type.
+    pub fstype: String,
+    /// Comma-separated options of the filesystem.
+    pub data: String,
+    /// Generic flags by name.
+    pub flags: Vec<String>,
+    /// Whether, to recover it, the checker repairs it before ([`crate::recover::recoverer`]).
+    pub repair: bool,
+}
+
+/// Talks to one machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Session<'a> {
+    machine: &'a Machine,
+    limits: Limits,
+    lane: Lane,
+}
+
+/// How an operation ended, and what it measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// What it measured, also where it failed in the end.
+    pub parts: Vec<coldcut_wire::Measured>,
+    /// What its last system call returned, and the nanoseconds that all of them took.
+    pub result: Result<(i64, u64), CallError>,
+    /// How long the host waited for the answer.
+    pub waited: Duration,
+}
+
+/// A call that the guest may refuse without anything being wrong with the guest.
+pub type Called<T> = Result<Result<T, CallError>, GuestError>;
+
+impl<'a> Session<'a> {
+    /// With a machine that answers.
+    pub fn new(machine: &'a Machine, limits: Limits) -> Self {
+        Self {
+            machine,
+            limits,
+            lane: 0,
+        }
+    }
+
+    /// The same conversation, with operations and programs in another lane.
+    #[must_use]
+    pub fn in_lane(self, lane: Lane) -> Self {
+        Self { lane, ..self }
+    }
+
+    /// The lane of its operations and programs.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Waits for an answer; if the guest dies meanwhile, says why it died.
+    async fn alive<T>(&self, work: impl Future<Output = Result<T, GuestError>>) -> Result<T, GuestError> {
+        match work.await {
+            Err(GuestError::Closed { what }) => {
+                // The connection closes a moment before QEMU's end can be seen.
+                let ended = tokio::time::timeout(Duration::from_secs(5), self.machine.ended()).await;
+                let why = ended.unwrap_or_else(|_| "the agent ended".into());
+                Err(GuestError::Closed {
+                    what: format!("{what}: {why}"),
+                })
+            }
+            other => other,
+        }
+    }
+
+    async fn call(&self, what: &str, body: Request, limit: Duration) -> Result<Done, GuestError> {
+        self.alive(self.machine.guest.call(what, body, limit)).await
+    }
+
+    /// Mounts the disk.
+    ///
+    /// # Errors
+    /// [`GuestError`] when the guest did not answer; the kernel's refusal is an inner error.
+    pub async fn mount(&self, mount: &Mount) -> Called<()> {
+        refused(
+            self.call("mount", Request::Mount(spec_of(mount)), self.limits.mount)
+                .await
+                .map(drop),
+        )
+    }
+
+    /// Unmounts it.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn unmount(&self) -> Called<()> {
+        refused(
+            self.call("unmount", Request::Unmount, self.limits.unmount)
+                .await
+                .map(drop),
+        )
+    }
+
+    /// Runs an operation.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn op(&self, name: &str, op: Op) -> Called<()> {
+        Ok(self.measure(name, op).await?.result.map(drop))
+    }
+
+    /// Runs an operation and keeps what it measured.
+    ///
+    /// # Errors
+    /// As [`Self::mount`].
+    pub async fn measure(&self, name: &str, op: Op) -> Result<Measured, GuestError> {
+        let limit = self.limits.step + Duration::from_millis(op.patience_ms());
+        self.alive(async {
+            let guest = &self.machine.guest;
+            let asked = Instant::now();
+            let mut reply = guest.request_in(self.lane, name, Request::Op(op), limit).await?;
+            let mut parts = Vec::new();
+            let result = loop {
+                match reply.next().await {
+                    Ok(Next::Output(Output::Measured(part))) if parts.len() < MAX_PARTS => parts.push(part),
+                    Ok(Next::Output(other)) => return Err(nonsense(name, &other)),
+                    Ok(Next::Done(Done::Op { ret, nanos })) => break Ok((ret, nanos)),
+                    Ok(Next::Done(other)) => return Err(nonsense(name, &other)),
+                    Err(GuestError::Failed(failure)) => {
+                        break Err(CallError {
+                            errno: failure.errno,
+                            what: failure.what,
+                        });
+                    }
+                    Err(error) => return Err(error),
+                }
+            };
+            Ok(Measured {
+                parts,
+                result,
+                waited: asked.elapsed(),
+            })
+        })
+        .await
+    }
+
+    /// Mounts, walks the whole tree with the provenance of every sector, unmounts, and reads what the kernel logged
+    /// meanwhile. The requests are sent together and answered in order: one round trip.
+    ///
+    /// # Errors
+    /// [`GuestError`] when the guest did not answer, or the tree could not be walked to its end: such a tree says
+    /// nothing.
+    pub async fn examine(
+        &self,
+        mount: &Mount,
+        contents: Vec<ContentName>,
+        max_bytes: u64,
+    ) -> Result<Examined, GuestError> {
+        self.alive(self.examine_inner(mount, contents, max_bytes)).await
+    }
+
+    async fn examine_inner(
+        &self,
+        mount: &Mount,
+        contents: Vec<ContentName>,
+        max_bytes: u64,
+    ) -> Result<Examined, GuestError> {
+        let walk = walk_spec(contents, max_bytes);
+        let limits = &self.limits;
+        let guest = &self.machine.guest;
+        // Each waits for those before it.
+        let mut limit = limits.answer;
+        let first = guest
+            .request("dmesg", Request::Dmesg(DmesgFrom::End), limit)
+            .await?;
+        limit += limits.mount;
+        let mounting = guest
+            .request("mount", Request::Mount(spec_of(mount)), limit)
+            .await?;
+        limit += limits.walk;
+        let walking = guest.request("walk", Request::Walk(walk), limit).await?;
+        limit += limits.unmount;
+        let unmounting = guest.request("unmount", Request::Unmount, limit).await?;
+        limit += limits.answer;
+        let last = guest
+            .request("dmesg", Request::Dmesg(DmesgFrom::Last), limit)
+            .await?;
+
+        dmesg_lines(collect(first).await?)?;
+        let mut mount_time = Duration::ZERO;
+        let mounted = collect(mounting)
+            .await
+            .and_then(|(parts, done)| match (parts.first(), done) {
+                (None, Done::Mounted { nanos }) => {
+                    mount_time = Duration::from_nanos(nanos);
+                    Ok(())
+                }
+                other => Err(nonsense("mount", &other)),
+            });
+        let mounted = refused(mounted)?;
+        let walked = collect(walking).await;
+        let unmounted = refused(end("unmount", collect(unmounting).await))?;
+        let dmesg = dmesg_lines(collect(last).await?)?;
+        if let Err(error) = mounted {
+            // The walk and the unmount were refused for want of a mount.
+            return Ok(Examined {
+                mount_error: Some(error),
+                tree: Vec::new(),
+                unmount_error: None,
+                dmesg,
+                mount_time,
+                walk_time: Duration::ZERO,
+            });
+        }
+        let (tree, walk_time) = tree_of(walked?)?;
+        Ok(Examined {
+            mount_error: None,
+            tree,
+            unmount_error: unmounted.err(),
+            dmesg,
+            mount_time,
+            walk_time,
+        })
+    }
+
+    /// The whole tree with the provenance of every sector.
+    ///
+    /// # Errors
+    /// [`GuestError`]: a tree that cannot be walked to its end says nothing.
+    pub async fn walk(
+        &self,
+        contents: Vec<ContentName>,
+        max_bytes: u64,
+    ) -> Result<Vec<TreeEntry>, GuestError> {
+        let walk = Request::Walk(walk_spec(contents, max_bytes));
+        self.alive(async {
+            let answer = self.machine.guest.request("walk", walk, self.limits.walk).await?;
+            Ok(tree_of(collect(answer).await?)?.0)
+        })
+        .await
+    }
+
+    /// The kernel's log from there on; nothing from its end on.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn dmesg(&self, from: DmesgFrom) -> Result<Vec<DmesgLine>, GuestError> {
+        let guest = &self.machine.guest;
+        let asked = guest.request("dmesg", Request::Dmesg(from), self.limits.answer);
+        self.alive(async { dmesg_lines(collect(asked.await?).await?) })
+            .await
+    }
+
+    /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk, which has so
+    /// many bytes.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn wake(&self, capacity: Option<u64>) -> Result<(), GuestError> {
+        let mut seed = vec![0; 64];
+        rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).map_err(|e| {
+            GuestError::Nonsense {
+                what: "getrandom".into(),
+                said: e.to_string(),
+            }
+        })?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let spec = WakeSpec {
+            seed,
+            unix_nanos: now.map_or(0, |d| d.as_nanos() as u64),
+            capacity,
+        };
+        self.call("wake", Request::Wake(spec), self.limits.answer)
+            .await
+            .map(drop)
+    }
+
+    /// Makes the guest ready to be saved: what waking takes is open, and the kernel's log was read to its end.
+    /// `with_disk` says whether there is a disk, which must have no capacity.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn settle(&self, with_disk: bool) -> Result<(), GuestError> {
+        let disk = with_disk.then(|| DISK.to_owned());
+        self.call("settle", Request::Settle { disk }, self.limits.answer)
+            .await?;
+        let end = Request::Dmesg(DmesgFrom::End);
+        self.call("dmesg", end, self.limits.answer).await.map(drop)
+    }
+
+    /// Drops what the guest keeps of its disk in memory. Nothing may be mounted.
+    ///
+    /// # Errors
+    /// [`GuestError`].
+    pub async fn flush_device(&self) -> Result<(), GuestError> {
+        let device = DEVICE.to_owned();
+        self.call(
+            "flush the disk",
+            Request::FlushDevice { device },
+            self.limits.answer,
+        )
+        .await
+        .map(drop)
+    }
+}
+
+/// What a guest saw of a filesystem.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examined {
+    /// Why it did not mount; the rest is then empty.
+    pub mount_error: Option<CallError>,
+    /// Its tree.
+    pub tree: Vec<TreeEntry>,
+    /// Why it did not unmount.
+    pub unmount_error: Option<CallError>,
+    /// The kernel's log from before the mount to after the unmount.
+    pub dmesg: Vec<DmesgLine>,
+    /// mount(2) by the guest's clock, which may run wrong under load.
+    pub mount_time: Duration,
+    /// The walk, likewise.
+    pub walk_time: Duration,
+}
+
+fn spec_of(mount: &Mount) -> MountSpec {
+    MountSpec {
+        device: DEVICE.into(),
+        fstype: mount.fstype.clone(),
+        data: mount.data.clone(),
+        flags: mount.flags.clone(),
+        wait_ms: 30_000,
+        existing_dir: None,
+    }
+}
+
+fn walk_spec(contents: Vec<ContentName>, max_bytes: u64) -> WalkSpec {
+    WalkSpec {
+        contents,
+        data: true,
+        max_entries: MAX_ENTRIES,
+        max_bytes,
+    }
+}
+
+type Parts = (Vec<Output>, Done);
+
+/// All of an answer.
+async fn collect(mut reply: Reply) -> Result<Parts, GuestError> {
+    let mut parts = Vec::new();
+    loop {
+        match reply.next().await? {
+            Next::Done(done) => return Ok((parts, done)),
+            Next::Output(_) if parts.len() == MAX_PARTS => {
+                return Err(GuestError::TooMuch {
+                    what: reply.what().to_owned(),
+                });
+            }
+            Next::Output(output) => parts.push(output),
+        }
+    }
+}
+
+/// The end of an answer that has no parts.
+fn end(what: &str, answer: Result<Parts, GuestError>) -> Result<(), GuestError> {
+    match answer?.0.first() {
+        None => Ok(()),
+        Some(part) => Err(nonsense(what, part)),
+    }
+}
+
+fn tree_of((parts, done): Parts) -> Result<(Vec<TreeEntry>, Duration), GuestError> {
+    let mut tree = Vec::new();
+    for part in parts {
+        match part {
+            Output::Entries(entries) => tree.extend(entries),
+            other => return Err(nonsense("walk", &other)),
+        }
+    }
+    match done {
+        Done::Walk(summary) if summary.entries == tree.len() as u64 => {
+            Ok((tree, Duration::from_nanos(summary.nanos)))
+        }
+        other => Err(nonsense("walk", &(tree.len(), other))),
+    }
+}
+
+fn dmesg_lines((parts, done): Parts) -> Result<Vec<DmesgLine>, GuestError> {
+    let mut lines = Vec::new();
+    for part in parts {
+        match part {
+            Output::Dmesg(more) => lines.extend(more),
+            other => return Err(nonsense("dmesg", &other)),
+        }
+    }
+    match done {
+        Done::Dmesg { .. } => Ok(lines),
+        other => Err(nonsense("dmesg", &other)),
+    }
+}
+
+fn nonsense(what: &str, said: &impl std::fmt::Debug) -> GuestError {
+    GuestError::Nonsense {
+        what: what.to_owned(),
+        said: format!("{said:.200?}"),
+    }
+}
+
+/// Tells what the kernel refused from what went wrong with the guest.
+fn refused<T>(result: Result<T, GuestError>) -> Called<T> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(GuestError::Failed(failure)) => Ok(Err(CallError {
+            errno: failure.errno,
+            what: failure.what,
+        })),
+        Err(other) => Err(other),
+    }
+}

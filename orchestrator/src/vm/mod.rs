@@ -1,0 +1,17 @@
+//! Virtual machines: starting, saving and cloning them, how many may run at once, and talking to what runs inside.
+//!
+//! [`machine`] is one QEMU, [`snapshot`] keeps saved guests, [`templates`] finds or makes them, [`pool`] has machines for
+//! whoever needs one, within a [`budget`], [`client`] talks to the agent.
+
+pub mod agent_binary;
+pub mod budget;
+pub mod client;
+pub mod initramfs;
+pub mod machine;
+pub mod pool;
+pub mod snapshot;
+pub mod templates;
+mod unknown;
+
+pub use unknown::Unknown;
+pub(crate) use unknown::{KERNEL_REFUSES, MKFS_REFUSES, OrUnknown, RECOVERING_REFUSES};

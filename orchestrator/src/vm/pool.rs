@@ -1,0 +1,365 @@
+//! Where machines come from: QEMU, accelerator, kernels, initial ramdisks, and how many may run at once.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use coldcut_core::outcome::recovery::Trust;
+
+use crate::fs::{self, MakeError};
+use crate::host::process::ToolError;
+use crate::host::scratch::Scratch;
+use crate::kernel::{Kernel, StoreError};
+use crate::report::EventSink;
+use crate::vm::agent_binary::AGENT;
+use crate::vm::budget::{Budget, Room};
+use crate::vm::client::Session;
+use crate::vm::initramfs;
+use crate::vm::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
+use crate::vm::snapshot::Template;
+use crate::vm::templates::{AtHand, Templates};
+use crate::vm::{MKFS_REFUSES, OrUnknown as _, Unknown};
+
+/// Deadlines. They are generous, because a time-out proves nothing: hosts are shared, and emulation is slow.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From QEMU's start to the agent's greeting.
+    pub boot: Duration,
+    /// From QEMU's start to a clone that goes on. Then the kernel is booted instead.
+    pub clone: Duration,
+    /// mount(2), with the recovery that it does.
+    pub mount: Duration,
+    /// One step of a workload, beyond what it sleeps.
+    pub step: Duration,
+    /// Walking the tree.
+    pub walk: Duration,
+    /// Unmounting.
+    pub unmount: Duration,
+    /// Anything else.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self {
+            boot: s(180),
+            clone: s(60),
+            mount: s(120),
+            step: s(120),
+            walk: s(180),
+            unmount: s(120),
+            answer: s(60),
+        }
+    }
+}
+
+/// A guest's memory, enough for every kernel with a small ramdisk.
+const MEMORY_MIB: u32 = 256;
+
+/// A file of the initial ramdisk could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make the initial ramdisk: {0}")]
+pub struct InitrdError(String);
+
+/// Everything that runs share.
+#[derive(Debug)]
+pub struct Lab {
+    /// QEMU.
+    pub qemu: Qemu,
+    /// How instructions are run.
+    pub accel: AccelDecision,
+    /// Private directory.
+    pub scratch: Scratch,
+    /// Where events go.
+    pub events: EventSink,
+    /// Deadlines.
+    pub limits: Limits,
+    /// How many machines may run at once.
+    pub budget: Budget,
+    /// How many may run at once as far as the user is concerned.
+    pub jobs: usize,
+    /// Where clones come from; without, every machine boots its kernel.
+    pub templates: Option<Templates>,
+    initrds: Mutex<HashMap<String, PathBuf>>,
+    images: tokio::sync::Mutex<HashMap<String, PathBuf>>,
+    counter: AtomicU64,
+}
+
+impl Lab {
+    /// A lab in which `jobs` machines run at once.
+    pub fn new(qemu: Qemu, accel: AccelDecision, scratch: Scratch, events: EventSink, jobs: usize) -> Self {
+        Self {
+            qemu,
+            accel,
+            scratch,
+            events,
+            limits: Limits::default(),
+            budget: Budget::new(jobs),
+            jobs: jobs.max(1),
+            templates: None,
+            initrds: Mutex::default(),
+            images: tokio::sync::Mutex::default(),
+            counter: AtomicU64::new(0),
+        }
+    }
+
+    /// The same lab, with templates.
+    #[must_use]
+    pub fn with_templates(mut self, templates: Templates) -> Self {
+        self.templates = Some(templates);
+        self
+    }
+
+    /// A path in the private directory that nobody else uses.
+    pub fn fresh_path(&self, suffix: &str) -> PathBuf {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        self.scratch.path().join(format!("{number}{suffix}"))
+    }
+
+    /// The initial ramdisk for a kernel, a filesystem and a directory of programs, made on first use.
+    ///
+    /// # Errors
+    /// When a module or a program cannot be read.
+    pub fn initrd(
+        &self,
+        kernel: &Kernel,
+        filesystem: &str,
+        programs: Option<&Path>,
+    ) -> Result<PathBuf, InitrdError> {
+        let key = format!("{}\0{filesystem}\0{programs:?}", kernel.digest());
+        let mut known = self.initrds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = known.get(&key) {
+            return Ok(path.clone());
+        }
+        let path = self.fresh_path(".initrd");
+        write_initrd(kernel, filesystem, programs, &path)?;
+        known.insert(key, path.clone());
+        Ok(path)
+    }
+
+    /// A freshly made filesystem, made on first use. Whoever uses it must not write to it.
+    ///
+    /// # Errors
+    /// When mkfs refuses.
+    pub async fn made(&self, fstype: &str, size: u64, mkfs: &[String]) -> Result<PathBuf, Unknown> {
+        let key = format!("{fstype}\0{size}\0{}", mkfs.join("\0"));
+        let mut known = self.images.lock().await;
+        if let Some(path) = known.get(&key) {
+            return Ok(path.clone());
+        }
+        let path = self.fresh_path(".img");
+        fs::make(&path, fstype, size, mkfs).await.map_err(|error| {
+            let refused = matches!(error, MakeError::Tool(ToolError::Failed { .. }));
+            let doing = if refused {
+                MKFS_REFUSES
+            } else {
+                "making the filesystem"
+            };
+            Unknown::while_doing(doing, error)
+        })?;
+        known.insert(key, path.clone());
+        Ok(path)
+    }
+
+    /// What a machine with this kernel is made of.
+    ///
+    /// # Errors
+    /// [`Unknown`] when the kernel cannot be had.
+    pub fn spec(
+        &self,
+        kernel: &Kernel,
+        initrd: PathBuf,
+        disk: Option<DiskSpec>,
+    ) -> Result<MachineSpec, Unknown> {
+        machine_spec(kernel, initrd, disk, &self.accel).or_unknown("preparing the kernel")
+    }
+
+    /// Waits for room for one more machine: a clone, or one that boots.
+    ///
+    /// # Errors
+    /// When the lab was closed.
+    pub async fn room(&self, clone: bool) -> Result<Room, Unknown> {
+        let clone = clone && self.templates.is_some();
+        self.budget.room(MEMORY_MIB, clone).await
+    }
+
+    /// Waits for room for one more machine like `spec`, which may have to boot.
+    ///
+    /// # Errors
+    /// When the lab was closed.
+    pub async fn room_for(&self, spec: &MachineSpec) -> Result<Room, Unknown> {
+        self.budget.room(spec.memory_mib, false).await
+    }
+
+    /// Boots a machine.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub async fn boot(&self, spec: &MachineSpec, console: &Path) -> Result<Machine, MachineError> {
+        Machine::boot(&self.qemu, spec, console, self.limits.boot).await
+    }
+
+    /// A machine whose kernel has done nothing yet: a clone of a template; where there is no template, or its clone
+    /// does not come up, a machine that boots.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn fresh(&self, spec: &MachineSpec, console: &Path) -> Result<(Machine, Trust), Unknown> {
+        let template = match &self.templates {
+            Some(templates) => templates.get(self, spec).await,
+            None => None,
+        };
+        self.started(template, spec, console).await
+    }
+
+    /// As [`Self::fresh`], for who needs one machine and no more: where the template has yet to be made, the kernel is
+    /// booted, and the template meanwhile on another processor, if there is room for one more machine.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub async fn fresh_now(
+        self: &Arc<Self>,
+        spec: &MachineSpec,
+        console: &Path,
+    ) -> Result<(Machine, Trust), Unknown> {
+        let template = match &self.templates {
+            Some(templates) => match templates.at_hand(self, spec).await {
+                AtHand::Here(template) => Some(template),
+                AtHand::NotNow => None,
+                AtHand::Missing => match self.budget.spare(spec.memory_mib) {
+                    Some(room) => {
+                        let (lab, spec) = (Arc::clone(self), spec.clone());
+                        tokio::spawn(async move {
+                            if let Some(templates) = &lab.templates {
+                                templates.get(&lab, &spec).await;
+                            }
+                            drop(room);
+                        });
+                        None
+                    }
+                    None => templates.get(self, spec).await,
+                },
+            },
+            None => None,
+        };
+        self.started(template, spec, console).await
+    }
+
+    async fn started(
+        &self,
+        template: Option<Arc<Template>>,
+        spec: &MachineSpec,
+        console: &Path,
+    ) -> Result<(Machine, Trust), Unknown> {
+        if let Some(template) = template {
+            match self.clone_of(&template, spec, console).await {
+                Ok(machine) => return Ok((machine, Trust::Fresh)),
+                Err(error) => self.events.notice(
+                    None,
+                    format!("a clone did not come up, so the kernel is booted: {error}"),
+                ),
+            }
+        }
+        let machine = self.boot(spec, console).await.or_unknown("booting")?;
+        Ok((machine, Trust::Cold))
+    }
+
+    /// A clone that has not been woken yet: it knows no disk.
+    ///
+    /// # Errors
+    /// [`Unknown`]; also when there is no template.
+    pub(crate) async fn restored(&self, spec: &MachineSpec, console: &Path) -> Result<Machine, Unknown> {
+        let template = match &self.templates {
+            Some(templates) => templates.get(self, spec).await,
+            None => None,
+        };
+        let template = template.ok_or_else(|| Unknown("there is no template".into()))?;
+        self.restore(&template, spec, console)
+            .await
+            .or_unknown("starting a clone")
+    }
+
+    async fn restore(
+        &self,
+        template: &Template,
+        spec: &MachineSpec,
+        console: &Path,
+    ) -> Result<Machine, MachineError> {
+        let spec = template.clone_spec(spec);
+        let socket = self.fresh_path(".state");
+        Machine::restore(
+            &self.qemu,
+            &spec,
+            &template.saved(),
+            &socket,
+            console,
+            self.limits.clone,
+        )
+        .await
+    }
+
+    async fn clone_of(
+        &self,
+        template: &Template,
+        spec: &MachineSpec,
+        console: &Path,
+    ) -> Result<Machine, MachineError> {
+        let machine = self.restore(template, spec, console).await?;
+        let capacity = spec.disk.as_ref().map(|disk| disk.size);
+        Session::new(&machine, self.limits).wake(capacity).await?;
+        Ok(machine)
+    }
+}
+
+/// Writes an initial ramdisk with the modules that a kernel needs for the disk, the agent's port and a filesystem.
+///
+/// # Errors
+/// When a module or a program cannot be read, or the file cannot be written.
+pub fn write_initrd(
+    kernel: &Kernel,
+    filesystem: &str,
+    programs: Option<&Path>,
+    path: &Path,
+) -> Result<(), InitrdError> {
+    // One driver serves the three.
+    let driver = if matches!(filesystem, "ext2" | "ext3") {
+        "ext4"
+    } else {
+        filesystem
+    };
+    let set = format!("fs:{driver}");
+    let sets = ["base", set.as_str()];
+    let modules = kernel.modules(&sets).map_err(|e| InitrdError(e.to_string()))?;
+    let bytes = initramfs::build(AGENT, &modules, programs).map_err(|e| InitrdError(e.to_string()))?;
+    std::fs::write(path, bytes).map_err(|e| InitrdError(format!("{}: {e}", path.display())))
+}
+
+/// The standard machine: small, one processor.
+///
+/// # Errors
+/// When the kernel has to be unpacked, and cannot.
+pub fn machine_spec(
+    kernel: &Kernel,
+    initrd: PathBuf,
+    disk: Option<DiskSpec>,
+    accel: &AccelDecision,
+) -> Result<MachineSpec, StoreError> {
+    // A large ramdisk (a rootfs with programs) is in memory twice while it is unpacked.
+    let ramdisk_mib = std::fs::metadata(&initrd).map_or(0, |m| m.len() >> 20) as u32;
+    Ok(MachineSpec {
+        kernel: BootImage {
+            path: kernel.boot_image()?,
+        },
+        initrd,
+        memory_mib: MEMORY_MIB + ramdisk_mib.saturating_sub(16) * 3,
+        ram: Ram::Anonymous,
+        cpus: 1,
+        accel: accel.accel,
+        disk,
+        trimmed: true,
+        extra_cmdline: String::new(),
+    })
+}

@@ -1,0 +1,200 @@
+//! Templates: found in the cache or made, once for all who need the same.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::vm::client::Session;
+use crate::vm::machine::{Machine, MachineSpec};
+use crate::vm::pool::Lab;
+use crate::vm::snapshot::{Template, TemplateError, TemplateKey, TemplateStore};
+use crate::vm::{OrUnknown as _, Unknown};
+
+/// Bytes of templates that the cache keeps; what was used last stays.
+const KEEP: u64 = 4 << 30;
+
+/// A template that is wanted.
+#[derive(Debug, Default)]
+struct Slot {
+    /// What there is, once that is known.
+    made: OnceCell<Option<Arc<Template>>>,
+    /// Whether somebody has looked for it and takes care of it.
+    begun: AtomicBool,
+}
+
+/// What can be had of a template without waiting for a boot.
+#[derive(Clone, Debug)]
+pub enum AtHand {
+    /// The template.
+    Here(Arc<Template>),
+    /// There is none yet, and it is the asker's part to make it, with [`Templates::get`].
+    Missing,
+    /// Somebody else is making it, or there can be none.
+    NotNow,
+}
+
+/// The templates of a lab.
+#[derive(Debug)]
+pub struct Templates {
+    store: TemplateStore,
+    digests: Mutex<HashMap<PathBuf, String>>,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+}
+
+impl Templates {
+    /// Kept below this cache directory.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(cache: &Path) -> Result<Self, TemplateError> {
+        Ok(Self {
+            store: TemplateStore::open(cache.join("templates"))?,
+            digests: Mutex::default(),
+            slots: Mutex::default(),
+        })
+    }
+
+    /// The template of machines like `spec`; `None` when there can be none, which was then noticed once.
+    pub async fn get(&self, lab: &Lab, spec: &MachineSpec) -> Option<Arc<Template>> {
+        let (key, slot) = self.slot(lab, spec).await?;
+        slot.begun.store(true, Ordering::Relaxed);
+        let find_or_make = || async {
+            match self.find_or_make(lab, &key, spec).await {
+                Ok(template) => Some(Arc::new(template)),
+                Err(error) => {
+                    let text = format!("no template, so every machine boots its kernel: {error}");
+                    lab.events.notice(None, text);
+                    None
+                }
+            }
+        };
+        slot.made.get_or_init(find_or_make).await.clone()
+    }
+
+    /// The template of machines like `spec`, if it is in the cache. The first who is told that it is missing makes it;
+    /// the others are told not to wait.
+    pub async fn at_hand(&self, lab: &Lab, spec: &MachineSpec) -> AtHand {
+        let Some((key, slot)) = self.slot(lab, spec).await else {
+            return AtHand::NotNow;
+        };
+        if let Some(made) = slot.made.get() {
+            return made.clone().map_or(AtHand::NotNow, AtHand::Here);
+        }
+        if slot.begun.swap(true, Ordering::Relaxed) {
+            return AtHand::NotNow;
+        }
+        match self.load(&key).await {
+            Ok(Some(template)) => {
+                let template = Some(Arc::new(template));
+                let made = slot.made.get_or_init(|| async { template }).await;
+                made.clone().map_or(AtHand::NotNow, AtHand::Here)
+            }
+            // Whoever makes it meets the error again, and says so.
+            Ok(None) | Err(_) => AtHand::Missing,
+        }
+    }
+
+    async fn slot(&self, lab: &Lab, spec: &MachineSpec) -> Option<(TemplateKey, Arc<Slot>)> {
+        match self.key(lab, spec).await {
+            Ok(key) => {
+                let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+                let slot = Arc::clone(slots.entry(key.as_str().to_owned()).or_default());
+                Some((key, slot))
+            }
+            Err(error) => {
+                lab.events.notice(None, format!("no template: {error}"));
+                None
+            }
+        }
+    }
+
+    async fn key(&self, lab: &Lab, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
+        let kernel = self.digest_of(&spec.kernel.path).await?;
+        let initrd = self.digest_of(&spec.initrd).await?;
+        TemplateKey::of(&lab.qemu, spec, &kernel, &initrd).or_unknown("finding QEMU's program")
+    }
+
+    /// A file's digest, computed once: nobody changes kernels and ramdisks while we run.
+    async fn digest_of(&self, path: &Path) -> Result<String, Unknown> {
+        let known = self
+            .digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+            .cloned();
+        if let Some(digest) = known {
+            return Ok(digest);
+        }
+        let file = path.to_owned();
+        let digest = tokio::task::spawn_blocking(move || {
+            let mut hasher = blake3::Hasher::new();
+            std::io::copy(&mut std::fs::File::open(&file)?, &mut hasher)?;
+            Ok::<_, std::io::Error>(hasher.finalize().to_hex().to_string())
+        })
+        .await
+        .or_unknown("reading a file")?
+        .or_unknown(&format!("reading {}", path.display()))?;
+        self.digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.to_owned(), digest.clone());
+        Ok(digest)
+    }
+
+    async fn find_or_make(
+        &self,
+        lab: &Lab,
+        key: &TemplateKey,
+        spec: &MachineSpec,
+    ) -> Result<Template, Unknown> {
+        if let Some(found) = self.load(key).await? {
+            return Ok(found);
+        }
+        let (store, wanted) = (self.store.clone(), key.clone());
+        let building = blocking(move || store.begin(&wanted)).await?;
+        // Another coldcut may have made it while we waited for our turn.
+        if let Some(found) = self.load(key).await? {
+            return Ok(found);
+        }
+        let store = self.store.clone();
+        blocking(move || store.prune(KEEP)).await?;
+        let machine = Machine::boot(
+            &lab.qemu,
+            &building.spec(spec),
+            &building.console(),
+            lab.limits.boot,
+        )
+        .await
+        .or_unknown("booting a template")?;
+        let session = Session::new(&machine, lab.limits);
+        session
+            .settle(spec.disk.is_some())
+            .await
+            .or_unknown("preparing a template")?;
+        let saved = machine
+            .save(&building.state(), &lab.fresh_path(".state"), lab.limits.boot)
+            .await
+            .or_unknown("saving a template")?;
+        blocking(move || building.finish(&saved.hello)).await?;
+        self.load(key)
+            .await?
+            .ok_or_else(|| Unknown("the template that was just made is gone or damaged".into()))
+    }
+
+    async fn load(&self, key: &TemplateKey) -> Result<Option<Template>, Unknown> {
+        let (store, key) = (self.store.clone(), key.clone());
+        blocking(move || store.load(&key)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, TemplateError> + Send + 'static,
+) -> Result<T, Unknown> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .or_unknown("the template cache")?
+        .map_err(|error| Unknown(error.to_string()))
+}
