@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use coldcut_wire::pattern::{
     Content, HEADER, LABEL, MAGIC, RawHeader, SECTOR, claim, identify_raw, label, label_text,
 };
-use coldcut_wire::{ContentName, Extent, Source};
+use coldcut_wire::{Extent, PatternName, Source};
 
 /// Most extents that one file is described with.
 pub(crate) const MAX_EXTENTS: usize = 16_384;
@@ -35,7 +35,7 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     /// Prepares the names; one given twice counts once.
-    pub(crate) fn new(names: &[ContentName]) -> Self {
+    pub(crate) fn new(names: &[PatternName]) -> Self {
         let mut candidates = Self::default();
         for name in names {
             let content = Content::new(name);

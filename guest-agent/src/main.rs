@@ -21,9 +21,9 @@ mod mount;
 mod ops;
 mod place;
 mod port;
+mod resume;
 mod serve;
 mod session;
-mod wake;
 mod walk;
 
 use std::fs::File;

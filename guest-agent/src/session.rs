@@ -16,8 +16,8 @@ use crate::found::Found;
 use crate::mount::Mounted;
 use crate::ops::{LastChange, now};
 use crate::place::Handles;
+use crate::resume::Resuming;
 use crate::serve::{Role, Sender};
-use crate::wake::Waking;
 use crate::{exec, mount, ops, walk};
 
 /// The lanes' shared state.
@@ -29,7 +29,7 @@ pub(crate) struct Session {
     handles: Mutex<Handles>,
     kernel_log: Mutex<KernelLog>,
     /// What waking takes, once the guest is ready to be saved.
-    waking: Mutex<Option<Waking>>,
+    waking: Mutex<Option<Resuming>>,
     /// The last operation or program that may have changed files.
     last_change: Mutex<LastChange>,
     /// Read while a lane has a child of its own, written while orphans are collected: a child that is not an orphan
@@ -175,21 +175,21 @@ impl Session {
             Request::Walk(spec) => walk::walk(self, id, &spec, sender),
             Request::Dmesg(from) => lock(&self.kernel_log).send(id, from, sender),
             Request::FlushDevice { device } => mount::flush_device(&device),
-            Request::Settle { .. } | Request::Wake(_) if self.role == Role::Process => {
+            Request::Prepare { .. } | Request::Resume(_) if self.role == Role::Process => {
                 Err(refuse("only PID 1 of a guest can be saved and woken"))
             }
-            Request::Settle { .. } if lock(&self.mounted).is_some() => {
+            Request::Prepare { .. } if lock(&self.mounted).is_some() => {
                 Err(refuse("a filesystem is still mounted"))
             }
-            Request::Settle { disk } => {
-                *lock(&self.waking) = Some(Waking::prepare(disk.as_deref())?);
+            Request::Prepare { disk } => {
+                *lock(&self.waking) = Some(Resuming::prepare(disk.as_deref())?);
                 Ok(Done::Ok)
             }
-            Request::Wake(spec) => {
+            Request::Resume(spec) => {
                 let waking = lock(&self.waking).take();
                 waking
-                    .ok_or_else(|| refuse("a guest that was not made ready to be saved cannot wake"))?
-                    .wake(&spec)
+                    .ok_or_else(|| refuse("a guest that was not made ready to be saved cannot resume"))?
+                    .resume(&spec)
             }
             // The reader answers it; a lane never sees one.
             Request::PowerOff => Err(refuse("power-off reached a lane")),

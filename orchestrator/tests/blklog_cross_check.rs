@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use coldcut::disk::{Device, FileImage};
 use coldcut::kernel::Store;
-use coldcut::vm::client::{Mount, Session};
+use coldcut::vm::client::{GuestClient, Mount};
 use coldcut::vm::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
 use coldcut::vm::pool::{Limits, machine_spec, write_initrd};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::io::IoKind;
 use coldcut_core::recording::log::{DataRef, LoadOptions, Recorder, Request, WriteLog};
-use coldcut_wire::{ContentName, Op, WriteFlags};
+use coldcut_wire::{Op, PatternName, WriteFlags};
 
 const SIZE: u64 = 64 << 20;
 
@@ -121,17 +121,17 @@ async fn both_logs_tell_the_same() {
 }
 
 async fn work(machine: &Machine) {
-    let session = Session::new(machine, Limits::default());
+    let client = GuestClient::new(machine, Limits::default());
     let mount = Mount {
         fstype: "ext4".into(),
         data: String::new(),
         flags: Vec::new(),
         repair: false,
     };
-    session.mount(&mount).await.unwrap().unwrap();
+    client.mount(&mount).await.unwrap().unwrap();
     for i in 0..8 {
         let path = format!("f{i}");
-        let content = ContentName {
+        let content = PatternName {
             file: path.clone(),
             generation: "0".into(),
         };
@@ -148,8 +148,8 @@ async fn work(machine: &Machine) {
             content,
             flags,
         };
-        session.op("write", write).await.unwrap().unwrap();
-        session
+        client.op("write", write).await.unwrap().unwrap();
+        client
             .op(
                 "fsync",
                 Op::Fsync {
@@ -161,9 +161,9 @@ async fn work(machine: &Machine) {
             .unwrap()
             .unwrap();
         if i % 3 == 2 {
-            session.op("unlink", Op::Unlink { path }).await.unwrap().unwrap();
+            client.op("unlink", Op::Unlink { path }).await.unwrap().unwrap();
         }
     }
-    session.op("sync", Op::Sync).await.unwrap().unwrap();
-    session.unmount().await.unwrap().unwrap();
+    client.op("sync", Op::Sync).await.unwrap().unwrap();
+    client.unmount().await.unwrap().unwrap();
 }

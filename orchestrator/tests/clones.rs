@@ -11,9 +11,9 @@ use coldcut::host::scratch::Scratch;
 use coldcut::kernel::{Kernel, Store};
 use coldcut::recover::recoverer::{Machines, RecoverJob, Recoverer as _, Screener as _};
 use coldcut::report::EventSink;
-use coldcut::vm::client::{Mount, Session};
+use coldcut::vm::client::{GuestClient, Mount};
 use coldcut::vm::machine::{Accel, AccelDecision, DiskSpec, Machine, Qemu};
-use coldcut::vm::pool::Lab;
+use coldcut::vm::pool::Pool;
 use coldcut::vm::templates::Templates;
 use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::recording::block::ReadAt as _;
@@ -24,15 +24,15 @@ fn kernel(name: &str) -> Arc<Kernel> {
     Arc::new(Store::open_default().unwrap().find(name).unwrap())
 }
 
-/// A lab whose templates are in `dir`.
-async fn lab(dir: &Path) -> Lab {
+/// A pool whose templates are in `dir`.
+async fn pool(dir: &Path) -> Pool {
     let qemu = Qemu::find().await.unwrap();
     let accel = AccelDecision {
         accel: Accel::Tcg,
         why: "a test".into(),
     };
     let scratch = Scratch::new().unwrap();
-    Lab::new(qemu, accel, scratch, EventSink::new(Vec::new()), 2)
+    Pool::new(qemu, accel, scratch, EventSink::new(Vec::new()), 2)
         .with_templates(Templates::open(dir).unwrap())
 }
 
@@ -74,18 +74,18 @@ fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
 
 /// A clone with this disk, which nobody has mounted yet.
 async fn clone_with(
-    lab: &Lab,
+    pool: &Pool,
     kernel: &Arc<Kernel>,
     image: &Arc<FileImage>,
     dir: &Path,
 ) -> (Machine, Device) {
-    let socket = lab.fresh_path(".sock");
+    let socket = pool.fresh_path(".sock");
     let device = Device::bind(&socket, Arc::clone(image) as _).unwrap();
-    let initrd = lab.initrd(kernel, "ext4", None).unwrap();
-    let spec = lab
+    let initrd = pool.initrd(kernel, "ext4", None).unwrap();
+    let spec = pool
         .spec(kernel, initrd, Some(DiskSpec::nbd(socket, image.size())))
         .unwrap();
-    let (machine, trust) = lab.fresh(&spec, &dir.join("clone.log")).await.unwrap();
+    let (machine, trust) = pool.fresh(&spec, &dir.join("clone.log")).await.unwrap();
     assert_eq!(trust, Trust::Fresh);
     (machine, device)
 }
@@ -104,12 +104,12 @@ async fn a_clone_knows_its_own_disk_only_whatever_its_size() {
     for name in KERNELS {
         let dir = tempfile::tempdir().unwrap();
         let kernel = kernel(name);
-        let lab = lab(&dir.path().join("templates")).await;
+        let pool = pool(&dir.path().join("templates")).await;
         // The template's disk had no capacity.
         for (file, mib) in [("small", 16), ("large", 200)] {
             let image = disk(dir.path(), file, mib).await;
             let job = job(dir.path(), &kernel, &image);
-            let fresh = Machines.recover(&lab, &job, Trust::Fresh).await.unwrap();
+            let fresh = Machines.recover(&pool, &job, Trust::Fresh).await.unwrap();
             assert_eq!(fresh.trust, Trust::Fresh, "{name}: a clone, not a boot");
             assert_eq!(names(&fresh), [file], "{name}");
             assert!(
@@ -117,7 +117,7 @@ async fn a_clone_knows_its_own_disk_only_whatever_its_size() {
                 "{name}: {:?}",
                 fresh.dmesg
             );
-            let cold = Machines.recover(&lab, &job, Trust::Cold).await.unwrap();
+            let cold = Machines.recover(&pool, &job, Trust::Cold).await.unwrap();
             assert_eq!(cold.trust, Trust::Cold);
             assert!(
                 cold.same_as(&fresh),
@@ -132,15 +132,15 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
     for name in KERNELS {
         let dir = tempfile::tempdir().unwrap();
         let kernel = kernel(name);
-        let lab = lab(&dir.path().join("templates")).await;
+        let pool = pool(&dir.path().join("templates")).await;
         let (first, second) = (
             disk(dir.path(), "first", 32).await,
             disk(dir.path(), "second", 32).await,
         );
         let jobs = [&first, &second].map(|image| job(dir.path(), &kernel, image));
-        let mut guest = Machines.screener(&lab, &jobs[0]).await.unwrap();
+        let mut guest = Machines.screener(&pool, &jobs[0]).await.unwrap();
         for (round, at) in [0, 1, 0, 0, 1].into_iter().enumerate() {
-            let recovery = guest.recover(&lab, &jobs[at]).await.unwrap();
+            let recovery = guest.recover(&pool, &jobs[at]).await.unwrap();
             assert_eq!(
                 names(&recovery),
                 [["first", "second"][at]],
@@ -152,15 +152,15 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
 
         // Without the unmount and the flush between two states, the walk does see the state before: so the rounds
         // above would have shown a leak.
-        let (machine, device) = clone_with(&lab, &kernel, &first, dir.path()).await;
-        let session = Session::new(&machine, lab.limits);
+        let (machine, device) = clone_with(&pool, &kernel, &first, dir.path()).await;
+        let client = GuestClient::new(&machine, pool.limits);
         let read_only = Mount {
             flags: vec!["ro".into()],
             ..ext4()
         };
-        session.mount(&read_only).await.unwrap().unwrap();
+        client.mount(&read_only).await.unwrap().unwrap();
         let listed = |tree: Vec<coldcut_wire::TreeEntry>| tree.iter().any(|e| e.path == b"first");
-        assert!(listed(session.walk(Vec::new(), 1 << 30).await.unwrap()));
+        assert!(listed(client.walk(Vec::new(), 1 << 30).await.unwrap()));
         let quiet = std::time::Duration::from_secs(30);
         device
             .handle()
@@ -168,16 +168,13 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
             .await
             .unwrap();
         assert!(
-            listed(session.walk(Vec::new(), 1 << 30).await.unwrap()),
+            listed(client.walk(Vec::new(), 1 << 30).await.unwrap()),
             "{name}: the guest still shows the first disk: the plant leaks"
         );
-        session.unmount().await.unwrap().unwrap();
-        session.flush_device().await.unwrap();
-        session.mount(&read_only).await.unwrap().unwrap();
-        assert!(
-            !listed(session.walk(Vec::new(), 1 << 30).await.unwrap()),
-            "{name}"
-        );
+        client.unmount().await.unwrap().unwrap();
+        client.flush_device().await.unwrap();
+        client.mount(&read_only).await.unwrap().unwrap();
+        assert!(!listed(client.walk(Vec::new(), 1 << 30).await.unwrap()), "{name}");
         machine.kill().await;
         drop(device);
     }
@@ -187,21 +184,21 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
 async fn clones_have_randomness_and_a_clock_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
     let kernel = kernel("6.12");
-    let lab = lab(&dir.path().join("templates")).await;
+    let pool = pool(&dir.path().join("templates")).await;
     let image = disk(dir.path(), "any", 16).await;
     let mut generations = Vec::new();
     for _ in 0..2 {
         // A new file's inode generation is random, and its time is the guest's clock.
-        let (machine, device) = clone_with(&lab, &kernel, &image, dir.path()).await;
-        let session = Session::new(&machine, lab.limits);
-        session.mount(&ext4()).await.unwrap().unwrap();
+        let (machine, device) = clone_with(&pool, &kernel, &image, dir.path()).await;
+        let client = GuestClient::new(&machine, pool.limits);
+        client.mount(&ext4()).await.unwrap().unwrap();
         let create = coldcut_wire::Op::Create {
             path: "new".into(),
             mode: 0o644,
             exclusive: false,
         };
-        session.op("create", create).await.unwrap().unwrap();
-        session.unmount().await.unwrap().unwrap();
+        client.op("create", create).await.unwrap().unwrap();
+        client.unmount().await.unwrap().unwrap();
         machine.kill().await;
         let raw = dir.path().join("after.img");
         coldcut::disk::export_sparse(&*device.handle().freeze().unwrap(), &raw).unwrap();

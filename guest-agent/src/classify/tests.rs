@@ -4,21 +4,21 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn name(file: &str, generation: &str) -> ContentName {
-    ContentName {
+fn name(file: &str, generation: &str) -> PatternName {
+    PatternName {
         file: file.to_owned(),
         generation: generation.to_owned(),
     }
 }
 
-fn bytes(content: &ContentName, at: u64, len: usize) -> Vec<u8> {
+fn bytes(content: &PatternName, at: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     Content::new(content).fill(at, &mut bytes);
     bytes
 }
 
 /// (offset, length, source in short: `label+at`, `zeros`, `garbage` or `errno N`).
-fn describe(data: &[u8], known: &[ContentName]) -> Vec<(u64, u64, String)> {
+fn describe(data: &[u8], known: &[PatternName]) -> Vec<(u64, u64, String)> {
     let candidates = Candidates::new(known);
     let mut classifier = Classifier::new(&candidates);
     classifier.data(data).unwrap();
@@ -273,7 +273,7 @@ proptest! {
             match &extent.source {
                 Source::Zeros => prop_assert!(data[range].iter().all(|b| *b == 0)),
                 Source::Content { id, at, .. } => {
-                    let source = known.iter().find(|n| coldcut_wire::pattern::content_id(n) == *id).unwrap();
+                    let source = known.iter().find(|n| coldcut_wire::pattern::pattern_id(n) == *id).unwrap();
                     prop_assert_eq!(&data[range.clone()], &bytes(source, *at, range.len())[..]);
                 }
                 Source::Garbage => {

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use coldcut_wire::pattern::Content;
-use coldcut_wire::{ContentName, Failure, WriteFlags};
+use coldcut_wire::{Failure, PatternName, WriteFlags};
 use rustix::fs::OFlags;
 
 use super::write::MAX_CALL;
@@ -21,7 +21,7 @@ pub(super) struct Burst<'a> {
     pub(super) offset: u64,
     pub(super) len: u64,
     pub(super) chunk: u32,
-    pub(super) content: &'a ContentName,
+    pub(super) content: &'a PatternName,
     pub(super) flags: WriteFlags,
     pub(super) fsync_every: u32,
     pub(super) pause_ms: u32,

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use coldcut_wire::pattern::Content;
-use coldcut_wire::{ContentName, Failure, MsyncMode};
+use coldcut_wire::{Failure, MsyncMode, PatternName};
 use rustix::fs::{MemfdFlags, OFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags, mmap, msync, munmap};
@@ -27,7 +27,7 @@ pub(super) fn store<'a>(
     target: &Target<'a>,
     path: &'a str,
     (offset, len): (u64, u64),
-    content: &ContentName,
+    content: &PatternName,
     mode: MsyncMode,
     watch: &mut Stopwatch,
 ) -> Result<i64, Failure> {

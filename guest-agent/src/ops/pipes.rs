@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_wire::pattern::Content;
-use coldcut_wire::{ContentName, Failure, Transfer};
+use coldcut_wire::{Failure, PatternName, Transfer};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -159,7 +159,7 @@ pub(super) fn vmsplice<'a>(
     target: &Target<'a>,
     to: &'a str,
     len: u64,
-    content: &ContentName,
+    content: &PatternName,
     within_ms: u64,
     watch: &mut Stopwatch,
     found: &mut Found,

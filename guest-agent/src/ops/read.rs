@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use coldcut_wire::{ContentName, Extent, Failure};
+use coldcut_wire::{Extent, Failure, PatternName};
 use rustix::fs::OFlags;
 
 use super::Target;
@@ -25,7 +25,7 @@ pub(super) struct Reading<'a> {
     pub(super) direct: bool,
     pub(super) times: u32,
     pub(super) pause_ms: u32,
-    pub(super) contents: &'a [ContentName],
+    pub(super) contents: &'a [PatternName],
     pub(super) within_ms: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Writing self-describing content.
 
 use coldcut_wire::pattern::Content;
-use coldcut_wire::{ContentName, Failure, WriteFlags};
+use coldcut_wire::{Failure, PatternName, WriteFlags};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::os::fd::AsFd;
@@ -30,7 +30,7 @@ pub(super) fn write<'a>(
     target: &Target<'a>,
     path: &'a str,
     span: Span,
-    content: &ContentName,
+    content: &PatternName,
     flags: WriteFlags,
     watch: &mut Stopwatch,
 ) -> Result<i64, Failure> {

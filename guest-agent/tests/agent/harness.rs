@@ -176,7 +176,7 @@ impl Agent {
     }
 
     /// Writes content in one call, creating the file.
-    pub(crate) fn write(&mut self, path: &str, offset: u64, len: u64, content: &ContentName) -> i64 {
+    pub(crate) fn write(&mut self, path: &str, offset: u64, len: u64, content: &PatternName) -> i64 {
         self.good(Op::Write {
             path: path.to_owned(),
             offset,
@@ -191,7 +191,7 @@ impl Agent {
     }
 
     /// A walk with data; `contents` are the known ones.
-    pub(crate) fn walk(&mut self, contents: &[ContentName]) -> Vec<TreeEntry> {
+    pub(crate) fn walk(&mut self, contents: &[PatternName]) -> Vec<TreeEntry> {
         let answer = self.ask(Request::Walk(WalkSpec {
             contents: contents.to_vec(),
             data: true,
@@ -207,7 +207,7 @@ impl Agent {
     }
 
     /// One file's extents.
-    pub(crate) fn extents(&mut self, path: &str, contents: &[ContentName]) -> Vec<Extent> {
+    pub(crate) fn extents(&mut self, path: &str, contents: &[PatternName]) -> Vec<Extent> {
         let entries = self.walk(contents);
         let entry = entries
             .iter()
@@ -251,16 +251,16 @@ pub(crate) fn entries(output: Output) -> Vec<TreeEntry> {
     }
 }
 
-pub(crate) fn name(file: &str, generation: &str) -> ContentName {
-    ContentName {
+pub(crate) fn name(file: &str, generation: &str) -> PatternName {
+    PatternName {
         file: file.to_owned(),
         generation: generation.to_owned(),
     }
 }
 
-pub(crate) fn content(name: &ContentName, at: u64) -> Source {
+pub(crate) fn content(name: &PatternName, at: u64) -> Source {
     Source::Content {
-        id: pattern::content_id(name),
+        id: pattern::pattern_id(name),
         at,
         label: pattern::label(name),
     }

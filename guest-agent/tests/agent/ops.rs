@@ -7,7 +7,7 @@ use coldcut_wire::*;
 
 use crate::harness::{Agent, name};
 
-pub(crate) fn bytes(name: &ContentName, at: u64, len: usize) -> Vec<u8> {
+pub(crate) fn bytes(name: &PatternName, at: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     Content::new(name).fill(at, &mut bytes);
     bytes
@@ -118,7 +118,7 @@ fn writes_land_where_they_say() {
     let mut agent = Agent::new();
     let root = agent.root();
     let (old, new) = (name("f", "0"), name("f", "1"));
-    let write = |offset, len, chunk, content: &ContentName, flags| Op::Write {
+    let write = |offset, len, chunk, content: &PatternName, flags| Op::Write {
         path: path("f"),
         offset,
         len,

@@ -14,10 +14,10 @@ pub mod tree;
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
 pub use message::{
     DmesgFrom, DmesgLine, Done, Failure, FromAgent, Hello, LANES, Lane, MAX_LINES, MAX_VALUES, Measured,
-    MountSpec, Output, PROTOCOL, Request, RequestId, SERIES_PART, Stream, ToAgent, WakeSpec, WalkSpec,
+    MountSpec, Output, PROTOCOL, Request, RequestId, ResumeSpec, SERIES_PART, Stream, ToAgent, WalkSpec,
     WalkSummary,
 };
 pub use op::{
-    ContentName, ExecSpec, FallocateMode, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
+    ExecSpec, FallocateMode, MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
 };
 pub use tree::{EntryKind, Extent, Source, TreeEntry};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::{ContentName, ExecSpec, Op};
+use crate::op::{ExecSpec, Op, PatternName};
 use crate::tree::{Extent, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
@@ -92,12 +92,12 @@ pub enum Request {
     },
     /// Make the guest ready to be saved. Nothing may be mounted, and the disk, if there is one, must not have any
     /// capacity: then nobody can have read anything of it.
-    Settle {
+    Prepare {
         /// Name of the disk that it will wake up with, such as `vda`.
         disk: Option<String>,
     },
     /// First request to a guest that was saved and is running again.
-    Wake(WakeSpec),
+    Resume(ResumeSpec),
     /// Answer, then power the machine off without unmounting anything (an ordinary process just exits).
     PowerOff,
 }
@@ -116,7 +116,7 @@ pub enum DmesgFrom {
 /// What a guest that was saved must learn anew. Two clones of one guest share everything else: see
 /// `docs/templates.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WakeSpec {
+pub struct ResumeSpec {
     /// Random bytes, credited as entropy; the kernel's generator is reseeded with them. At most 256.
     pub seed: Vec<u8>,
     /// The time, in nanoseconds since 1970.
@@ -147,7 +147,7 @@ pub struct MountSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalkSpec {
     /// Every content that the scenario may have written: lets short, unaligned and mixed sectors be named.
-    pub contents: Vec<ContentName>,
+    pub contents: Vec<PatternName>,
     /// Read file data and report [`crate::tree::Extent`]s; without it only metadata is reported.
     pub data: bool,
     /// At most so many entries; more is a [`Failure`].

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A named content: `file` and `generation`, written `file@generation`. See [`crate::pattern`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ContentName {
+pub struct PatternName {
     /// The file that this content belongs to, by the name the scenario gives it (not necessarily its path).
     pub file: String,
     /// Which version of that file.
@@ -117,7 +117,7 @@ pub enum Op {
         offset: u64,
         len: u64,
         chunk: u32,
-        content: ContentName,
+        content: PatternName,
         flags: WriteFlags,
     },
     /// truncate(2).
@@ -182,7 +182,7 @@ pub enum Op {
         path: String,
         offset: u64,
         len: u64,
-        content: ContentName,
+        content: PatternName,
         msync: MsyncMode,
     },
     /// Sleep in the guest, an hour at most.
@@ -198,7 +198,7 @@ pub enum Op {
         offset: u64,
         len: u64,
         chunk: u32,
-        content: ContentName,
+        content: PatternName,
         flags: WriteFlags,
         fsync_every: u32,
         pause_ms: u32,
@@ -216,7 +216,7 @@ pub enum Op {
         direct: bool,
         times: u32,
         pause_ms: u32,
-        contents: Vec<ContentName>,
+        contents: Vec<PatternName>,
         within_ms: u64,
     },
     /// Begin to record a tracepoint, `SYSTEM:NAME`, in a buffer of its own. `filter` in the kernel's own syntax
@@ -268,7 +268,7 @@ pub enum Op {
     Vmsplice {
         to: String,
         len: u64,
-        content: ContentName,
+        content: PatternName,
         within_ms: u64,
     },
     /// One thread's loop of splice(2) from a file into a pipe (`chunk` bytes; series `fills`) and from the pipe to

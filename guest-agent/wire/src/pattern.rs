@@ -1,10 +1,10 @@
 //! Self-describing data: every 512-byte sector says whose it is.
 //!
-//! A [`ContentName`] defines an endless stream of bytes. Sector `k` of the stream (512 bytes at offset `512 k`) is
+//! A [`PatternName`] defines an endless stream of bytes. Sector `k` of the stream (512 bytes at offset `512 k`) is
 //!
 //! | bytes  | what |
 //! |--------|------|
-//! | 0–7    | [`content_id`], u64 little-endian: first, so that even a very short file says whose it is |
+//! | 0–7    | [`pattern_id`], u64 little-endian: first, so that even a very short file says whose it is |
 //! | 8–15   | magic `COLDCUT` and a version byte, 1 |
 //! | 16–23  | the sector's offset in the stream, u64 little-endian |
 //! | 24–31  | checksum of the other 504 bytes, u64 little-endian |
@@ -19,7 +19,7 @@
 //! therefore lie a few bytes beside the true one. Compare bytes, with [`Content::agrees`] and
 //! [`Content::agrees_with_zeros`], before calling such a border wrong.
 
-use crate::op::ContentName;
+use crate::op::PatternName;
 
 /// Bytes in a self-describing sector.
 pub const SECTOR: usize = 512;
@@ -34,7 +34,7 @@ pub const LABEL: usize = 32;
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The 64-bit identity of a content: FNV-1a over `file`, a NUL byte and `generation`, mixed by splitmix64.
-pub fn content_id(name: &ContentName) -> u64 {
+pub fn pattern_id(name: &PatternName) -> u64 {
     let bytes = name.file.bytes().chain([0]).chain(name.generation.bytes());
     let fnv = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
         (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
@@ -51,7 +51,7 @@ fn mix(mut z: u64) -> u64 {
 }
 
 /// `file@generation` as sectors carry it.
-pub fn label(name: &ContentName) -> String {
+pub fn label(name: &PatternName) -> String {
     format!("{}@{}", name.file, name.generation)
 }
 
@@ -64,7 +64,7 @@ pub fn label_text(label: &[u8; LABEL]) -> String {
 /// A content ready to be written or compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// [`content_id`] of its name.
+    /// [`pattern_id`] of its name.
     pub id: u64,
     /// Its label as sectors carry it.
     pub label: [u8; LABEL],
@@ -72,13 +72,13 @@ pub struct Content {
 
 impl Content {
     /// The stream of this name.
-    pub fn new(name: &ContentName) -> Self {
+    pub fn new(name: &PatternName) -> Self {
         let text = label(name);
         let mut label = [0; LABEL];
         let len = text.len().min(LABEL);
         label[..len].copy_from_slice(&text.as_bytes()[..len]);
         Self {
-            id: content_id(name),
+            id: pattern_id(name),
             label,
         }
     }
@@ -144,7 +144,7 @@ impl Content {
 /// What a whole, valid sector says of itself, as its bytes have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawHeader {
-    /// [`content_id`].
+    /// [`pattern_id`].
     pub id: u64,
     /// Offset in the content's stream.
     pub offset: u64,
@@ -155,7 +155,7 @@ pub struct RawHeader {
 /// What a whole, valid sector says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SectorHeader {
-    /// [`content_id`].
+    /// [`pattern_id`].
     pub id: u64,
     /// Offset in the content's stream.
     pub offset: u64,

@@ -26,7 +26,7 @@ pub enum Source {
     Zeros,
     /// Bytes `at..` of a self-describing content (see [`crate::pattern`]); in place when `at` is the file offset.
     Content {
-        /// [`crate::pattern::content_id`].
+        /// [`crate::pattern::pattern_id`].
         id: u64,
         /// Offset in the content's stream of this extent's first byte.
         at: u64,

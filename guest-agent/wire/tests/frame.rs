@@ -35,7 +35,7 @@ fn op() -> impl Strategy<Value = Op> {
                         offset,
                         len,
                         chunk,
-                        content: ContentName { file, generation },
+                        content: PatternName { file, generation },
                         flags: WriteFlags {
                             create,
                             truncate,
@@ -69,13 +69,13 @@ fn request() -> impl Strategy<Value = ToAgent> {
             Just(DmesgFrom::End)
         ]
         .prop_map(Request::Dmesg),
-        proptest::option::of("[a-z]{1,8}").prop_map(|disk| Request::Settle { disk }),
+        proptest::option::of("[a-z]{1,8}").prop_map(|disk| Request::Prepare { disk }),
         (
             proptest::collection::vec(any::<u8>(), 0..64),
             any::<u64>(),
             any::<Option<u64>>()
         )
-            .prop_map(|(seed, unix_nanos, capacity)| Request::Wake(WakeSpec {
+            .prop_map(|(seed, unix_nanos, capacity)| Request::Resume(ResumeSpec {
                 seed,
                 unix_nanos,
                 capacity

@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 
-use coldcut_wire::ContentName;
+use coldcut_wire::PatternName;
 use coldcut_wire::pattern::*;
 use proptest::prelude::*;
 
-fn name(file: &str, generation: &str) -> ContentName {
-    ContentName {
+fn name(file: &str, generation: &str) -> PatternName {
+    PatternName {
         file: file.to_owned(),
         generation: generation.to_owned(),
     }
 }
 
-fn names() -> impl Strategy<Value = ContentName> {
+fn names() -> impl Strategy<Value = PatternName> {
     ("[a-z./é-]{0,40}", "[0-9a-z]{0,8}").prop_map(|(file, generation)| name(&file, &generation))
 }
 
@@ -22,7 +22,7 @@ proptest! {
     fn every_sector_identifies_itself(name in names(), index in 0_u64..1 << 50) {
         let content = Content::new(&name);
         let header = identify(&content.sector(index)).unwrap();
-        prop_assert_eq!(header.id, content_id(&name));
+        prop_assert_eq!(header.id, pattern_id(&name));
         prop_assert_eq!(header.offset, index * SECTOR as u64);
         let full = label(&name);
         if full.len() <= LABEL {
@@ -99,13 +99,13 @@ fn identities_and_sectors_differ() {
     for file in 0..100 {
         for generation in 0..100 {
             let name = name(&format!("file{file}"), &generation.to_string());
-            assert!(ids.insert(content_id(&name)));
+            assert!(ids.insert(pattern_id(&name)));
             let sector = Content::new(&name).sector(file * generation);
             assert!(sums.insert(sector[24..32].to_vec()));
         }
     }
     // The separator counts.
-    assert_ne!(content_id(&name("a", "bc")), content_id(&name("ab", "c")));
+    assert_ne!(pattern_id(&name("a", "bc")), pattern_id(&name("ab", "c")));
 }
 
 /// The format is written down in the module's documentation; logs and images of older runs carry it.
@@ -128,7 +128,7 @@ fn the_format_is_fixed() {
 fn a_claim_needs_a_header_and_the_magic() {
     let sector = Content::new(&name("f", "0")).sector(2);
     let header = claim(&sector[..HEADER]).unwrap();
-    assert_eq!((header.id, header.offset), (content_id(&name("f", "0")), 1024));
+    assert_eq!((header.id, header.offset), (pattern_id(&name("f", "0")), 1024));
     assert_eq!(label_text(&header.label), "f@0");
     assert_eq!(claim(&sector[..HEADER - 1]), None);
     assert_eq!(claim(&[0; 512]), None);

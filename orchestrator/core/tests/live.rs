@@ -4,7 +4,7 @@ use coldcut_core::oracle::Tally;
 use coldcut_core::oracle::live::{Judged, Measurements, judge};
 use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
 use coldcut_core::scenario::Scenario;
-use coldcut_wire::{ContentName, Extent, Measured, Source, pattern};
+use coldcut_wire::{Extent, Measured, PatternName, Source, pattern};
 
 const HEAD: &str = "
 format: 1
@@ -50,7 +50,7 @@ fn writes(found: &mut Measurements, step: &str, millis: &[i64]) {
 }
 
 fn content(generation: &str, offset: u64, len: u64) -> Extent {
-    let name = ContentName {
+    let name = PatternName {
         file: "f".to_owned(),
         generation: generation.to_owned(),
     };
@@ -58,7 +58,7 @@ fn content(generation: &str, offset: u64, len: u64) -> Extent {
         offset,
         len,
         source: Source::Content {
-            id: pattern::content_id(&name),
+            id: pattern::pattern_id(&name),
             at: offset,
             label: pattern::label(&name),
         },

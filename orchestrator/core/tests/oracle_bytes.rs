@@ -8,15 +8,15 @@ use coldcut_core::outcome::verdict::ViolationKind;
 use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{Scenario, Variant};
 use coldcut_wire::pattern::{Content, SECTOR, identify_raw};
-use coldcut_wire::{ContentName, Extent, Source};
+use coldcut_wire::{Extent, PatternName, Source};
 use proptest::prelude::*;
 
 const OWN: [&str; 3] = ["f@0", "f@1", "f@2"];
 const OTHER: &str = "g@0";
 
-fn name(label: &str) -> ContentName {
+fn name(label: &str) -> PatternName {
     let (file, generation) = label.rsplit_once('@').unwrap();
-    ContentName {
+    PatternName {
         file: file.to_owned(),
         generation: generation.to_owned(),
     }

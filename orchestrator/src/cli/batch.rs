@@ -10,16 +10,16 @@ use coldcut_core::outcome::shard::Shard;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::machines::{MachineArgs, open_lab};
+use super::machines::{MachineArgs, open_pool};
 use super::recordings::Recording;
 use crate::job::cell::{CellJob, CellsJob, run_cells};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Store};
 use crate::recover::recoverer::Machines;
-use crate::recover::strategy::Policy;
+use crate::recover::strategy::Strategy;
 use crate::report::{EventSink, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::templates::Templates;
 
 /// What to run, and how.
@@ -37,7 +37,7 @@ pub(super) struct Batch<'a> {
     /// Seed of everything that is sampled.
     pub(super) seed: u64,
     /// Who recovers what.
-    pub(super) policy: Policy,
+    pub(super) strategy: Strategy,
     /// How machines are run.
     pub(super) machines: &'a MachineArgs,
     /// Directory of all runs.
@@ -80,15 +80,15 @@ impl Batch<'_> {
         reporters.extend(self.screen);
         let events = EventSink::new(reporters);
         // A part may have no cells; then nothing is started.
-        let lab = if jobs.is_empty() && self.shard.is_some() {
+        let pool = if jobs.is_empty() && self.shard.is_some() {
             None
         } else {
-            let mut lab = open_lab(self.machines, events.clone(), first).await?;
-            if self.policy != Policy::Cold {
+            let mut pool = open_pool(self.machines, events.clone(), first).await?;
+            if self.strategy != Strategy::Cold {
                 let cache = Store::default_root()?;
-                lab = lab.with_templates(Templates::open(&cache)?);
+                pool = pool.with_templates(Templates::open(&cache)?);
             }
-            Some(Arc::new(lab))
+            Some(Arc::new(pool))
         };
         let unused = || "not used".to_owned();
 
@@ -96,10 +96,12 @@ impl Batch<'_> {
             format: format_of(&plan),
             run: run_dir.id().to_owned(),
             coldcut: env!("CARGO_PKG_VERSION").to_owned(),
-            qemu: lab.as_ref().map_or_else(unused, |lab| lab.qemu.version.clone()),
-            accel: lab
+            qemu: pool
                 .as_ref()
-                .map_or_else(unused, |lab| format!("{}: {}", lab.accel.accel, lab.accel.why)),
+                .map_or_else(unused, |pool| pool.qemu.version.clone()),
+            accel: pool
+                .as_ref()
+                .map_or_else(unused, |pool| format!("{}: {}", pool.accel.accel, pool.accel.why)),
             command_line: std::env::args().collect(),
             seed: self.seed,
             started: std::time::SystemTime::now()
@@ -133,8 +135,8 @@ impl Batch<'_> {
 
         let count = info.cells.len();
         let mut result = RunResult::new(&info.run, Vec::new());
-        if let Some(lab) = &lab {
-            let mut cells = in_order(jobs, &run_dir, lab, self.policy)?;
+        if let Some(pool) = &pool {
+            let mut cells = in_order(jobs, &run_dir, pool, self.strategy)?;
             while let Some(cell) = cells.recv().await {
                 result = run_dir.finish_cell(cell).context("cannot write result.json")?;
             }
@@ -164,8 +166,8 @@ impl Batch<'_> {
 fn in_order(
     jobs: Vec<Recording>,
     run_dir: &RunDir,
-    lab: &Arc<Lab>,
-    policy: Policy,
+    pool: &Arc<Pool>,
+    strategy: Strategy,
 ) -> anyhow::Result<mpsc::Receiver<CellResult>> {
     let count: usize = jobs.iter().map(|recording| recording.cells.len()).sum();
     let (sender, results) = mpsc::channel(count.max(1));
@@ -180,23 +182,23 @@ fn in_order(
             file: recording.file,
             variant: recording.variant,
             kernel: recording.kernel,
-            policy,
+            strategy,
             cells,
         });
     }
-    let lab = Arc::clone(lab);
+    let pool = Arc::clone(pool);
     tokio::spawn(async move {
-        let turns = Arc::new(Semaphore::new(lab.jobs));
+        let turns = Arc::new(Semaphore::new(pool.jobs));
         let mut tasks = JoinSet::new();
         for job in ready {
             let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
                 break;
             };
-            let (lab, sender) = (Arc::clone(&lab), sender.clone());
+            let (pool, sender) = (Arc::clone(&pool), sender.clone());
             tasks.spawn(async move {
                 // There is room for every result; it fails only when nobody wants them any more.
                 let done = move |result| drop(sender.try_send(result));
-                Box::pin(run_cells(lab, Arc::new(Machines), job, done)).await;
+                Box::pin(run_cells(pool, Arc::new(Machines), job, done)).await;
                 drop(turn);
             });
         }

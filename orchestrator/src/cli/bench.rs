@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::machines::{MachineArgs, open_lab};
+use super::machines::{MachineArgs, open_pool};
 use crate::bench::RecoveryOptions;
 use crate::report::EventSink;
 
@@ -52,14 +52,14 @@ pub(super) struct RecoveryArgs {
 
 async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
     let kernel = Arc::new(crate::kernel::Store::open_default()?.find(&args.kernel)?);
-    let lab = open_lab(&args.machines, EventSink::new(Vec::new()), &kernel).await?;
+    let pool = open_pool(&args.machines, EventSink::new(Vec::new()), &kernel).await?;
     let options = RecoveryOptions {
-        qemu: lab.qemu.clone(),
-        accel: lab.accel.clone(),
+        qemu: pool.qemu.clone(),
+        accel: pool.accel.clone(),
         kernel,
         turns: args.turns.into(),
     };
-    drop(lab);
+    drop(pool);
     print!("{}", crate::bench::recovery(options).await?);
     Ok(ExitCode::SUCCESS)
 }

@@ -291,7 +291,7 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
                             recover_on: Some(&one_kernel),
                             store: &store,
                             seed: args.seed,
-                            policy: args.trust.policy(),
+                            strategy: args.trust.strategy(),
                             machines: &args.machines,
                             results: dir,
                             screen: screen(),

@@ -129,7 +129,7 @@ pub(super) async fn run(
                             recover_on: Some(&one_kernel),
                             store: &store,
                             seed: args.seed,
-                            policy: args.trust.policy(),
+                            strategy: args.trust.strategy(),
                             machines: &args.machines,
                             results: dir,
                             screen: screen(),

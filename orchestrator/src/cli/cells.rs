@@ -71,7 +71,7 @@ impl CellArgs {
             recover_on: (!self.recover_on.is_empty()).then_some(&self.recover_on),
             store: &store,
             seed: self.seed,
-            policy: self.trust.policy(),
+            strategy: self.trust.strategy(),
             machines: &self.machines,
             results: &self.results.results,
             screen,

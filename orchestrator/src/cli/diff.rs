@@ -19,7 +19,7 @@ use coldcut_core::recording::log::Cut;
 use coldcut_core::scenario::Variant;
 
 use super::ResultsArg;
-use super::machines::{MachineArgs, open_lab};
+use super::machines::{MachineArgs, open_pool};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::record::loaded::LoadedRecording;
@@ -376,7 +376,7 @@ async fn on(cell: &Cell, spec: &str, args: &DiffArgs, sum: &mut Sum) -> anyhow::
         cell.recovered,
         kernel.release()
     );
-    let lab = open_lab(&args.machines, EventSink::new(Vec::new()), &kernel)
+    let pool = open_pool(&args.machines, EventSink::new(Vec::new()), &kernel)
         .await?
         .with_templates(Templates::open(&Store::default_root()?)?);
     let contents = contents(cell)?;
@@ -396,7 +396,7 @@ async fn on(cell: &Cell, spec: &str, args: &DiffArgs, sum: &mut Sum) -> anyhow::
             console: cell.dir.console(&format!("diff-{id}")),
             fsck: before.fsck.is_some(),
         };
-        match Machines.recover(&lab, &job, Trust::Fresh).await {
+        match Machines.recover(&pool, &job, Trust::Fresh).await {
             Ok(after) => {
                 let differences = recoveries(&before, &after);
                 places.push((

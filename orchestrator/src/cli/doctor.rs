@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use super::USAGE;
-use super::machines::{MachineArgs, open_lab};
+use super::machines::{MachineArgs, open_pool};
 use crate::kernel::{Kernel, Store};
 use crate::report::EventSink;
 use crate::vm::budget::available_mib;
@@ -61,8 +61,8 @@ pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let kernels = Store::open(root.clone())?.list()?;
     store(&mut findings, &root, &kernels);
     if let (Ok(_), Some(kernel)) = (&qemu, kernels.last()) {
-        let lab = open_lab(&args.machines, EventSink::new(Vec::new()), kernel).await?;
-        line("accelerator", format!("{}: {}", lab.accel.accel, lab.accel.why));
+        let pool = open_pool(&args.machines, EventSink::new(Vec::new()), kernel).await?;
+        line("accelerator", format!("{}: {}", pool.accel.accel, pool.accel.why));
         line("machines", format!("{} at once (--jobs)", args.machines.jobs()));
     } else {
         let kvm = std::fs::File::options().read(true).write(true).open("/dev/kvm");

@@ -1,13 +1,13 @@
-//! Options about machines, and the lab that they describe.
+//! Options about machines, and the pool that they describe.
 
 use anyhow::Context as _;
 
 use crate::host::scratch::Scratch;
 use crate::kernel::Kernel;
-use crate::recover::strategy::Policy;
+use crate::recover::strategy::Strategy;
 use crate::report::EventSink;
 use crate::vm::machine::{Accel, AccelChoice, AccelDecision, Qemu, decide_accel};
-use crate::vm::pool::{Lab, machine_spec, write_initrd};
+use crate::vm::pool::{Pool, machine_spec, write_initrd};
 
 /// How machines are run.
 #[derive(Debug, clap::Args)]
@@ -42,12 +42,12 @@ enum TrustArg {
 
 impl TrustArgs {
     /// As the levels of trust take it.
-    pub(super) fn policy(self) -> Policy {
+    pub(super) fn strategy(self) -> Strategy {
         match self.trust {
-            None => Policy::Tiered,
-            Some(TrustArg::Screen) => Policy::Screen,
-            Some(TrustArg::Fresh) => Policy::Fresh,
-            Some(TrustArg::Cold) => Policy::Cold,
+            None => Strategy::Tiered,
+            Some(TrustArg::Screen) => Strategy::Screen,
+            Some(TrustArg::Fresh) => Strategy::Fresh,
+            Some(TrustArg::Cold) => Strategy::Cold,
         }
     }
 }
@@ -63,7 +63,11 @@ impl MachineArgs {
 }
 
 /// Finds QEMU, decides on the accelerator and makes the private directory.
-pub(super) async fn open_lab(args: &MachineArgs, events: EventSink, kernel: &Kernel) -> anyhow::Result<Lab> {
+pub(super) async fn open_pool(
+    args: &MachineArgs,
+    events: EventSink,
+    kernel: &Kernel,
+) -> anyhow::Result<Pool> {
     let qemu = Qemu::find().await?;
     let scratch = Scratch::new().context("cannot make a private directory")?;
     let accel = if args.accel == AccelChoice::Auto {
@@ -100,5 +104,5 @@ pub(super) async fn open_lab(args: &MachineArgs, events: EventSink, kernel: &Ker
         )
         .await
     };
-    Ok(Lab::new(qemu, accel, scratch, events, args.jobs()))
+    Ok(Pool::new(qemu, accel, scratch, events, args.jobs()))
 }

@@ -13,14 +13,14 @@ use coldcut_core::scenario::Variant;
 use coldcut_wire::{EntryKind, Source, TreeEntry};
 
 use super::ResultsArg;
-use super::machines::{MachineArgs, open_lab};
+use super::machines::{MachineArgs, open_pool};
 use crate::job::cell::{CellJob, CellsJob, run_cell};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Kernel;
 use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::mount_of;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
-use crate::recover::strategy::Policy;
+use crate::recover::strategy::Strategy;
 use crate::report::{EventSink, Progress, render_cell};
 use crate::results::{CellDir, find_run, load_run, state_path};
 
@@ -114,7 +114,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         println!("raw disk  {}", path.display());
     }
 
-    let lab = open_lab(
+    let pool = open_pool(
         &args.machines,
         EventSink::new(vec![Box::new(Progress::new())]),
         &kernel,
@@ -128,7 +128,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         console: cell_dir.console(&format!("replay-{state_id}")),
         fsck: true,
     };
-    let recovery = Machines.recover(&lab, &job, Trust::Cold).await?;
+    let recovery = Machines.recover(&pool, &job, Trust::Cold).await?;
     show(&recovery);
     let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
     let judgement = oracle::judge(&variant, &history, &recovery);
@@ -155,7 +155,7 @@ async fn run_live(
         bail!("what was seen while the workload ran has no disk image; name a crash state for --raw");
     }
     let events = EventSink::new(vec![Box::new(Progress::new())]);
-    let lab = Arc::new(open_lab(&args.machines, events, &kernel).await?);
+    let pool = Arc::new(open_pool(&args.machines, events, &kernel).await?);
     let dir = tempfile::tempdir()?;
     let cell = CellJob {
         cell,
@@ -166,10 +166,10 @@ async fn run_live(
         file: Arc::new(file),
         variant,
         kernel,
-        policy: Policy::Cold,
+        strategy: Strategy::Cold,
         cells: vec![cell],
     };
-    let result = run_cell(lab, Arc::new(Machines), job).await?;
+    let result = run_cell(pool, Arc::new(Machines), job).await?;
     print!("{}", render_cell("(this run is not kept)", &result));
     Ok(ExitCode::from(Totals::of([result.standing]).exit_code()))
 }

@@ -22,9 +22,9 @@ use crate::record::witness;
 use crate::recover::contents::{Planned, Recovering};
 use crate::recover::judge::{Seen, StateJudge, confirm, confirmed_only, count_trust, judge_all, keep_live};
 use crate::recover::recoverer::{RecoverJob, Recoverer};
-use crate::recover::strategy::{Policy, recover_all};
+use crate::recover::strategy::{Strategy, recover_all};
 use crate::results::{CellDir, share_recording};
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, RECOVERING_REFUSES, Unknown};
 
 /// A recording to make, and the cells that are made of it.
@@ -37,7 +37,7 @@ pub struct CellsJob {
     /// The kernel that records.
     pub kernel: Arc<Kernel>,
     /// Who recovers what.
-    pub policy: Policy,
+    pub strategy: Strategy,
     /// The cells. The first keeps the recording, and each of the others has it too.
     pub cells: Vec<CellJob>,
 }
@@ -72,7 +72,7 @@ enum NotMade {
 /// Records once, and for each cell cuts, recovers and judges; `done` gets each cell's result as soon as it is there.
 /// Never fails: what goes wrong makes cells Inconclusive.
 pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
-    lab: Arc<Lab>,
+    pool: Arc<Pool>,
     recoverer: Arc<R>,
     job: CellsJob,
     done: impl Fn(CellResult) + Send + Sync,
@@ -84,14 +84,14 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
     let (step, panicked) = (Refused::new(), Panicked::new());
     let mut refused = false;
     let id = &first.cell.id;
-    let made = match make(&lab, &job, first, &timings, &step, &panicked).await {
+    let made = match make(&pool, &job, first, &timings, &step, &panicked).await {
         Ok(made) => Ok(made),
         Err(failed) if panicked.get().is_some() => {
-            let again = panics::again(&lab, &job, id, &timings, &failed).await;
+            let again = panics::again(&pool, &job, id, &timings, &failed).await;
             Err(again.map_or_else(NotMade::Unknown, NotMade::Panicked))
         }
         Err(failed) => {
-            let (unknown, not_here) = own_mode::judge(&lab, &job, id, &timings, failed, &step).await;
+            let (unknown, not_here) = own_mode::judge(&pool, &job, id, &timings, failed, &step).await;
             refused = not_here;
             Err(NotMade::Unknown(unknown))
         }
@@ -109,7 +109,7 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
                     share_recording(&first.dir, &cell.dir).or_unknown("sharing the recording")
                 };
                 match shared {
-                    Ok(()) => attempt(&lab, &recoverer, &job, cell, made, &timings, &mut seen).await,
+                    Ok(()) => attempt(&pool, &recoverer, &job, cell, made, &timings, &mut seen).await,
                     Err(unknown) => Err(unknown),
                 }
             }
@@ -117,7 +117,7 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
             Err(NotMade::Unknown(unknown)) => Err(unknown.clone()),
         };
         let result = conclude(&job, cell, outcome, refused, seen, &timings);
-        lab.events.send(Event::CellFinished {
+        pool.events.send(Event::CellFinished {
             result: Box::new(result.clone()),
         });
         done(result);
@@ -129,13 +129,13 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
 /// # Errors
 /// [`Unknown`] when the job has no cells.
 pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
-    lab: Arc<Lab>,
+    pool: Arc<Pool>,
     recoverer: Arc<R>,
     job: CellsJob,
 ) -> Result<CellResult, Unknown> {
     let last = Mutex::new(None);
     let keep = |result| *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-    run_cells(lab, recoverer, job, keep).await;
+    run_cells(pool, recoverer, job, keep).await;
     let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
     last.ok_or_else(|| Unknown("there is no cell to run".into()))
 }
@@ -204,7 +204,7 @@ fn conclude(
 
 /// Makes the recording and plans its crash states.
 async fn make(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     job: &CellsJob,
     first: &CellJob,
     timings: &Timings,
@@ -220,13 +220,13 @@ async fn make(
         dir: &first.dir,
         refused,
         panicked,
-        cold: job.policy == Policy::Cold,
+        cold: job.strategy == Strategy::Cold,
     };
-    let (found, mut notes) = record(lab, &to_record, timings).await?;
+    let (found, mut notes) = record(pool, &to_record, timings).await?;
     let live = live::judge(&job.variant, &found);
     let mut recorded = None;
     if !job.variant.is_live() {
-        lab.events.phase(cell, Phase::Plan);
+        pool.events.phase(cell, Phase::Plan);
         let start = Instant::now();
         let recording = LoadedRecording::load(&first.dir)?;
         notes.extend(recording.warnings.iter().cloned());
@@ -243,7 +243,7 @@ async fn make(
 
 /// Recovers and judges one cell.
 async fn attempt<R: Recoverer<Job = RecoverJob>>(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     recoverer: &Arc<R>,
     job: &CellsJob,
     cell: &CellJob,
@@ -266,14 +266,14 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
         return Ok(verdict);
     };
     seen.states = planned.counts.clone();
-    lab.events.send(Event::Planned {
+    pool.events.send(Event::Planned {
         cell: id.clone(),
         cuts: seen.states.cuts,
         states: seen.states.total,
         distinct: seen.states.distinct,
     });
 
-    lab.events.phase(id, Phase::Recover);
+    pool.events.phase(id, Phase::Recover);
     let recovering = Recovering {
         cell: id,
         variant: &job.variant,
@@ -281,10 +281,10 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
         dir: &cell.dir,
         timings,
     };
-    let work = recovering.work(lab, recording, &planned.contents);
+    let work = recovering.work(pool, recording, &planned.contents);
     let judged = StateJudge::new(&job.variant, recording, planned);
     let suspicious = |place: usize, recovery: &Recovery| judged.suspicious(place, recovery);
-    let mut results = recover_all(lab, recoverer, &work, job.policy, suspicious).await;
+    let mut results = recover_all(pool, recoverer, &work, job.strategy, suspicious).await;
     if results.disagreed > 0 {
         seen.notes.push(format!(
             "screening was wrong about {} contents, so a fresh kernel recovered all of them",
@@ -292,16 +292,16 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
         ));
     }
     if cell.kernel.digest() != job.kernel.digest() {
-        compatible(lab, &**recoverer, job, cell, recording, &results.outcomes).await?;
+        compatible(pool, &**recoverer, job, cell, recording, &results.outcomes).await?;
     }
 
-    lab.events.phase(id, Phase::Judge);
+    pool.events.phase(id, Phase::Judge);
     let start = Instant::now();
     let verdict = judge_all(&job.variant, &judged, &results.outcomes, &made.live, seen);
     timings.add(Phase::Judge, start);
     if !seen.violations.is_empty() {
-        lab.events.phase(id, Phase::Recover);
-        confirm(lab, recoverer, &judged, &mut results, &work, seen).await;
+        pool.events.phase(id, Phase::Recover);
+        confirm(pool, recoverer, &judged, &mut results, &work, seen).await;
     }
     count_trust(&results.outcomes, &mut seen.states);
     Ok(confirmed_only(verdict, seen))
@@ -310,7 +310,7 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
 /// Makes sure that a kernel that mounts nothing of what another recorded could mount it at all. If it refuses the disk
 /// also as it was before the recording, whole and unmounted, its refusal says nothing about a crash.
 async fn compatible<R: Recoverer<Job = RecoverJob>>(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     recoverer: &R,
     job: &CellsJob,
     cell: &CellJob,
@@ -331,8 +331,8 @@ async fn compatible<R: Recoverer<Job = RecoverJob>>(
         console: cell.dir.console("before"),
         fsck: false,
     };
-    let _room = lab.room(false).await?;
-    let recovery = recoverer.recover(lab, &before, Trust::Cold).await?;
+    let _room = pool.room(false).await?;
+    let recovery = recoverer.recover(pool, &before, Trust::Cold).await?;
     match &recovery.mount_error {
         None => Ok(()),
         Some(error) => Err(Unknown::while_doing(

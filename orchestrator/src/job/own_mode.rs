@@ -11,12 +11,12 @@ use crate::record::recorder::{RecordJob, record};
 use crate::record::refused::Refused;
 use crate::record::timings::Timings;
 use crate::results::CellDir;
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, Unknown};
 
 /// What is to be said of a recording that failed, and whether the mode is not applicable.
 pub(crate) async fn judge(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     job: &CellsJob,
     cell: &str,
     timings: &Timings,
@@ -36,7 +36,7 @@ pub(crate) async fn judge(
     {
         return (failed, false);
     }
-    match does_it(lab, job, cell, own, timings).await {
+    match does_it(pool, job, cell, own, timings).await {
         Ok(()) => {
             let told = format!("{failed}; in the scenario's own mode this kernel does it");
             (Unknown(told), true)
@@ -51,7 +51,7 @@ pub(crate) async fn judge(
 
 /// Runs the same steps in the scenario's own mode, to their end; nothing of it is kept.
 async fn does_it(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     job: &CellsJob,
     cell: &str,
     own: &str,
@@ -65,7 +65,7 @@ async fn does_it(
         .variant(own)
         .filter(same_steps)
         .ok_or_else(|| Unknown(format!("the scenario has no `{own}` with these steps")))?;
-    let path = lab.fresh_path(".own");
+    let path = pool.fresh_path(".own");
     let dir = CellDir::open(&path).or_unknown("making a directory")?;
     let to_record = RecordJob {
         cell,
@@ -77,7 +77,7 @@ async fn does_it(
         panicked: &Panicked::new(),
         cold: false,
     };
-    let recorded = record(lab, &to_record, timings).await;
+    let recorded = record(pool, &to_record, timings).await;
     let _ = std::fs::remove_dir_all(&path);
     recorded.map(drop)
 }

@@ -11,7 +11,7 @@ use crate::record::refused::Refused;
 use crate::record::timings::Timings;
 use crate::recover::judge::{Kept, Seen};
 use crate::results::CellDir;
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, Unknown};
 
 /// The oops by which the kernel that records panicked; empty when it did not.
@@ -23,13 +23,13 @@ pub(crate) type Panicked = OnceLock<String>;
 /// # Errors
 /// [`Unknown`] where that kernel does not panic by an oops too.
 pub(crate) async fn again(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     job: &CellsJob,
     cell: &str,
     timings: &Timings,
     failed: &Unknown,
 ) -> Result<String, Unknown> {
-    let path = lab.fresh_path(".again");
+    let path = pool.fresh_path(".again");
     let dir = CellDir::open(&path).or_unknown("making a directory")?;
     let panicked = Panicked::new();
     let to_record = RecordJob {
@@ -42,7 +42,7 @@ pub(crate) async fn again(
         panicked: &panicked,
         cold: true,
     };
-    let recorded = record(lab, &to_record, timings).await;
+    let recorded = record(pool, &to_record, timings).await;
     let _ = std::fs::remove_dir_all(&path);
     match (panicked.into_inner(), recorded) {
         (Some(_), _) => Ok(failed.to_string()),

@@ -136,7 +136,9 @@ pub fn release(bytes: &[u8]) -> Result<String, ImageError> {
                 bytes[*at..].starts_with(BANNER)
                     && bytes.get(at + BANNER.len()).is_some_and(u8::is_ascii_digit)
             };
-            let at = memchr(b'L', bytes).find(is_banner).ok_or(ImageError::NoRelease)?;
+            let at = positions_of(b'L', bytes)
+                .find(is_banner)
+                .ok_or(ImageError::NoRelease)?;
             &bytes[at + BANNER.len()..]
         }
     };
@@ -158,7 +160,7 @@ pub fn release(bytes: &[u8]) -> Result<String, ImageError> {
     }
 }
 
-fn memchr(byte: u8, bytes: &[u8]) -> impl Iterator<Item = usize> {
+fn positions_of(byte: u8, bytes: &[u8]) -> impl Iterator<Item = usize> {
     bytes
         .iter()
         .enumerate()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coldcut_core::faults::Pace;
 use coldcut_core::scenario::{DeviceAction, DeviceSpec};
-use coldcut_wire::ContentName;
+use coldcut_wire::PatternName;
 
 use crate::disk::{Control, Resume};
 use crate::vm::Unknown;
@@ -19,7 +19,7 @@ pub(crate) fn control(spec: DeviceSpec) -> Control {
 pub(crate) async fn act(
     control: &Control,
     action: &DeviceAction,
-    contents: &[ContentName],
+    contents: &[PatternName],
 ) -> Result<(), String> {
     match action {
         DeviceAction::Arm { rule, within_ms } => {

@@ -71,7 +71,7 @@ impl<'a> Line<'a> {
     /// From now on, whoever waits for anything drives the task too.
     fn start(&mut self, task: &'a Task) {
         let steps = Steps {
-            session: self.steps.session.in_lane(task.lane),
+            client: self.steps.client.in_lane(task.lane),
             ..self.steps
         };
         let work = async move {

@@ -24,9 +24,9 @@ use crate::record::steps::Steps;
 use crate::record::timings::Timings;
 use crate::record::witness::{self, Witness};
 use crate::results::CellDir;
-use crate::vm::client::{Mount, Session};
+use crate::vm::client::{GuestClient, Mount};
 use crate::vm::machine::{DiskSpec, Machine};
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::{KERNEL_REFUSES, OrUnknown as _, Unknown};
 
 /// Bytes that a device writes atomically, as told to the guest and assumed of crash states.
@@ -74,23 +74,25 @@ pub fn mount_of(variant: &Variant) -> Mount {
 /// # Errors
 /// [`Unknown`]: whatever kept the workload from running as written.
 pub(crate) async fn record(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     job: &RecordJob<'_>,
     timings: &Timings,
 ) -> Result<(Measurements, Vec<String>), Unknown> {
-    let phase = |phase| lab.events.phase(job.cell, phase);
+    let phase = |phase| pool.events.phase(job.cell, phase);
     let fs = job.variant.filesystem.fstype.name();
     let programs = programs_of(job)?;
-    let initrd = lab
+    let initrd = pool
         .initrd(job.kernel, fs, programs.as_deref())
         .or_unknown("preparing the machine")?;
-    let _room = lab.room_for(&lab.spec(job.kernel, initrd.clone(), None)?).await?;
+    let _room = pool
+        .room_for(&pool.spec(job.kernel, initrd.clone(), None)?)
+        .await?;
 
     phase(Phase::Format);
     let start = Instant::now();
-    let image = image_of(lab, job).await?;
+    let image = image_of(pool, job).await?;
     let base = FileImage::open(&image).or_unknown("opening the image")?;
-    let socket = lab.fresh_path(".sock");
+    let socket = pool.fresh_path(".sock");
     let size = base.size();
     let device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
     timings.add(Phase::Format, start);
@@ -102,17 +104,17 @@ pub(crate) async fn record(
         physical_block_size: ATOMIC_UNIT,
         ..DiskSpec::nbd(socket, size)
     };
-    let spec = lab.spec(job.kernel, initrd, Some(disk))?;
+    let spec = pool.spec(job.kernel, initrd, Some(disk))?;
     let console = job.dir.console("record");
     let machine = if job.cold {
-        lab.boot(&spec, &console).await.or_unknown("booting to record")?
+        pool.boot(&spec, &console).await.or_unknown("booting to record")?
     } else {
-        lab.fresh_now(&spec, &console).await?.0
+        pool.fresh_now(&spec, &console).await?.0
     };
     timings.add(Phase::Boot, start);
 
     let witness = Witness::default();
-    let result = run_in(lab, job, &machine, &device.handle(), &witness, timings).await;
+    let result = run_in(pool, job, &machine, &device.handle(), &witness, timings).await;
     if result.is_err()
         && let Some(oops) = machine.oops().await
     {
@@ -137,33 +139,33 @@ fn programs_of(job: &RecordJob<'_>) -> Result<Option<PathBuf>, Unknown> {
 
 /// The filesystem before the setup: made, or the user's. Nothing is ever written to it: the disk keeps what the guest
 /// writes to itself.
-async fn image_of(lab: &Lab, job: &RecordJob<'_>) -> Result<PathBuf, Unknown> {
+async fn image_of(pool: &Pool, job: &RecordJob<'_>) -> Result<PathBuf, Unknown> {
     let fs = &job.variant.filesystem;
     match &fs.source {
-        FsSource::Make { size, mkfs } => lab.made(fs.fstype.name(), *size, mkfs).await,
+        FsSource::Make { size, mkfs } => pool.made(fs.fstype.name(), *size, mkfs).await,
         FsSource::Image(file) => Ok(job.home.join(file)),
     }
 }
 
 async fn run_in(
-    lab: &Lab,
+    pool: &Pool,
     job: &RecordJob<'_>,
     machine: &Machine,
     handle: &DeviceHandle,
     witness: &Witness,
     timings: &Timings,
 ) -> Result<Vec<String>, Unknown> {
-    let phase = |phase| lab.events.phase(job.cell, phase);
+    let phase = |phase| pool.events.phase(job.cell, phase);
     let variant = job.variant;
-    let session = Session::new(machine, lab.limits);
+    let client = GuestClient::new(machine, pool.limits);
     let mount = mount_of(variant);
 
     let contents = variant.contents();
     let rootfs = variant.programs.rootfs.is_some();
     let steps = Steps {
-        lab,
+        pool,
         machine,
-        session,
+        client,
         rootfs,
         device: None,
         control: None,
@@ -175,13 +177,13 @@ async fn run_in(
     phase(Phase::Setup);
     let start = Instant::now();
     if !variant.setup.is_empty() {
-        first_mount(&session, &mount, "mounting for the setup").await?;
+        first_mount(&client, &mount, "mounting for the setup").await?;
         let mut line = Line::new(steps);
         for step in &variant.setup {
             line.run(step).await?;
         }
         line.finished()?;
-        session
+        client
             .unmount()
             .await
             .or_unknown("unmounting the setup")?
@@ -200,7 +202,7 @@ async fn run_in(
         };
         let work = workload(job, &steps, &mount, &control);
         let outcome = tokio::select! {
-            outcome = witness::logged(variant, &session, witness, work) => outcome,
+            outcome = witness::logged(variant, &client, witness, work) => outcome,
             overdue = control.overdue() => Err(Unknown(overdue.to_string())),
             error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
         };
@@ -232,7 +234,7 @@ async fn run_in(
         ..steps
     };
     let outcome = tokio::select! {
-        outcome = witness::logged(variant, &session, witness, workload(job, &steps, &mount, &control)) => outcome,
+        outcome = witness::logged(variant, &client, witness, workload(job, &steps, &mount, &control)) => outcome,
         overdue = control.overdue() => Err(Unknown(overdue.to_string())),
         // A device that cannot log any more answers nothing: do not wait for the guest to notice.
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
@@ -247,9 +249,9 @@ async fn run_in(
     let mut notes = outcome?;
     notes.extend(disk::at_the_end(&control)?);
     for note in &notes {
-        lab.events.notice(Some(job.cell), note.clone());
+        pool.events.notice(Some(job.cell), note.clone());
     }
-    lab.events.send(Event::Recorded {
+    pool.events.send(Event::Recorded {
         cell: job.cell.to_owned(),
         writes: counters.writes,
         flushes: counters.flushes,
@@ -270,12 +272,12 @@ async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result
 }
 
 /// Mounts a filesystem that is as mkfs made it. A refusal comes with the kernel's own words.
-async fn first_mount(session: &Session<'_>, mount: &Mount, doing: &str) -> Result<(), Unknown> {
-    session.dmesg(DmesgFrom::End).await.or_unknown(doing)?;
-    let Err(error) = session.mount(mount).await.or_unknown(doing)? else {
+async fn first_mount(client: &GuestClient<'_>, mount: &Mount, doing: &str) -> Result<(), Unknown> {
+    client.dmesg(DmesgFrom::End).await.or_unknown(doing)?;
+    let Err(error) = client.mount(mount).await.or_unknown(doing)? else {
         return Ok(());
     };
-    let said = session.dmesg(DmesgFrom::Last).await.or_unknown(doing)?;
+    let said = client.dmesg(DmesgFrom::Last).await.or_unknown(doing)?;
     let words = words(&said, &mount.fstype).unwrap_or_else(|| error.to_string());
     Err(Unknown::while_doing(KERNEL_REFUSES, words))
 }
@@ -287,7 +289,7 @@ async fn workload(
     mount: &Mount,
     control: &Control,
 ) -> Result<Vec<String>, Unknown> {
-    let (lab, session) = (steps.lab, steps.session);
+    let (pool, client) = (steps.pool, steps.client);
     let variant = job.variant;
     let mark = |text: &str| match steps.device {
         Some(handle) => handle
@@ -297,9 +299,9 @@ async fn workload(
     };
     mark("mounting")?;
     if variant.setup.is_empty() {
-        first_mount(&session, mount, "mounting").await?;
+        first_mount(&client, mount, "mounting").await?;
     } else {
-        session
+        client
             .mount(mount)
             .await
             .or_unknown("mounting")?
@@ -307,7 +309,7 @@ async fn workload(
     }
     mark("mounted")?;
     if variant.waits_for_commits() {
-        session
+        client
             .op("watching the journal", Op::WatchJournal)
             .await
             .or_unknown("watching the journal")?
@@ -315,7 +317,7 @@ async fn workload(
     }
     let mut line = Line::new(*steps);
     for (index, step) in variant.workload.iter().enumerate() {
-        lab.events.send(Event::Step {
+        pool.events.send(Event::Step {
             cell: job.cell.to_owned(),
             index,
             of: variant.workload.len(),
@@ -338,7 +340,7 @@ async fn workload(
             notes = disk::release_all(control);
             mark("unmounting")?;
             let unmounted = async {
-                session
+                client
                     .unmount()
                     .await
                     .or_unknown("unmounting")?

@@ -38,7 +38,7 @@ pub(crate) fn unsupported(action: &Action, errno: Option<i32>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldcut_wire::{ContentName, FallocateMode, WriteFlags};
+    use coldcut_wire::{FallocateMode, PatternName, WriteFlags};
 
     #[test]
     fn only_what_is_documented_as_unsupported_is() {
@@ -62,7 +62,7 @@ mod tests {
                 offset: 0,
                 len: 1,
                 chunk: 0,
-                content: ContentName {
+                content: PatternName {
                     file: path(),
                     generation: "0".into(),
                 },

@@ -5,28 +5,28 @@ use std::time::Duration;
 use coldcut_core::outcome::recovery::CallError;
 use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{Action, Step};
-use coldcut_wire::{ContentName, Done, ExecSpec, Output, Request, Stream};
+use coldcut_wire::{Done, ExecSpec, Output, PatternName, Request, Stream};
 use rustix::io::Errno;
 
 use crate::disk::{Control, DeviceHandle};
 use crate::record::disk;
 use crate::record::refused::{Refused, unsupported};
 use crate::record::witness::Witness;
-use crate::vm::client::Session;
+use crate::vm::client::GuestClient;
 use crate::vm::initramfs;
 use crate::vm::machine::{GuestError, Machine, Next};
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, Unknown};
 
 /// Runs steps in one lane of one guest.
 #[derive(Clone, Copy)]
 pub(crate) struct Steps<'a> {
     /// Deadlines.
-    pub(crate) lab: &'a Lab,
+    pub(crate) pool: &'a Pool,
     /// The guest.
     pub(crate) machine: &'a Machine,
     /// The conversation with it, in the lane of these steps.
-    pub(crate) session: Session<'a>,
+    pub(crate) client: GuestClient<'a>,
     /// Whether programs run in a root directory of their own.
     pub(crate) rootfs: bool,
     /// Where marks go; the setup has none.
@@ -34,7 +34,7 @@ pub(crate) struct Steps<'a> {
     /// What holds, fails and slows requests; the setup has none.
     pub(crate) control: Option<&'a Control>,
     /// Every content that the scenario writes.
-    pub(crate) contents: &'a [ContentName],
+    pub(crate) contents: &'a [PatternName],
     /// Where measurements go.
     pub(crate) witness: &'a Witness,
     /// Where it goes that the kernel refused a step.
@@ -109,11 +109,7 @@ impl Steps<'_> {
         let doing = doing(step);
         match &step.action {
             Action::Op(op) => {
-                let measured = self
-                    .session
-                    .measure(&doing, op.clone())
-                    .await
-                    .or_unknown(&doing)?;
+                let measured = self.client.measure(&doing, op.clone()).await.or_unknown(&doing)?;
                 self.witness.keep(step, &measured)?;
                 Ok(measured.result.map(drop))
             }
@@ -150,11 +146,11 @@ impl Steps<'_> {
         prefix: Option<&str>,
         mut on_line: impl FnMut(&str) -> Result<(), Unknown>,
     ) -> Result<Result<(), CallError>, Unknown> {
-        let limit = Duration::from_millis(spec.timeout_ms) + self.lab.limits.answer;
+        let limit = Duration::from_millis(spec.timeout_ms) + self.pool.limits.answer;
         let mut reply = self
             .machine
             .guest
-            .request_in(self.session.lane(), doing, Request::Exec(spec.clone()), limit)
+            .request_in(self.client.lane(), doing, Request::Exec(spec.clone()), limit)
             .await
             .or_unknown(doing)?;
         let mut last = Vec::new();

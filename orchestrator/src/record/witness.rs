@@ -11,7 +11,7 @@ use coldcut_core::scenario::{Action, Check, Step, Variant};
 use coldcut_wire::{DmesgFrom, Op};
 
 use crate::results::CellDir;
-use crate::vm::client::{Measured, Session};
+use crate::vm::client::{GuestClient, Measured};
 use crate::vm::{OrUnknown as _, Unknown};
 
 /// Collects what steps measure while they run.
@@ -91,7 +91,7 @@ fn wanted(variant: &Variant) -> bool {
 /// Runs `work` and keeps the kernel's log of it, where it is judged.
 pub(crate) async fn logged<T>(
     variant: &Variant,
-    session: &Session<'_>,
+    client: &GuestClient<'_>,
     witness: &Witness,
     work: impl Future<Output = Result<T, Unknown>>,
 ) -> Result<T, Unknown> {
@@ -99,9 +99,9 @@ pub(crate) async fn logged<T>(
         return work.await;
     }
     let reading = "reading the kernel's log";
-    session.dmesg(DmesgFrom::End).await.or_unknown(reading)?;
+    client.dmesg(DmesgFrom::End).await.or_unknown(reading)?;
     let done = work.await?;
-    let lines = session.dmesg(DmesgFrom::Last).await.or_unknown(reading)?;
+    let lines = client.dmesg(DmesgFrom::Last).await.or_unknown(reading)?;
     witness.log(lines);
     Ok(done)
 }

@@ -17,7 +17,7 @@ use crate::record::timings::Timings;
 use crate::recover::recoverer::RecoverJob;
 use crate::recover::strategy::{SCREEN, Work};
 use crate::results::CellDir;
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, Unknown};
 
 /// A crash state and which of the contents it has.
@@ -89,7 +89,7 @@ impl Recovering<'_> {
     /// The contents of a recording as work for machines with this kernel.
     pub(crate) fn work(
         &self,
-        lab: &Arc<Lab>,
+        pool: &Arc<Pool>,
         recording: &LoadedRecording,
         contents: &Arc<Vec<Content>>,
     ) -> Work<RecoverJob> {
@@ -113,18 +113,18 @@ impl Recovering<'_> {
                 fsck: wants_fsck || !screening,
             })
         };
-        let (lab, cell, dir) = (Arc::clone(lab), self.cell.to_owned(), self.dir.clone());
+        let (pool, cell, dir) = (Arc::clone(pool), self.cell.to_owned(), self.dir.clone());
         let (all, timings) = (Arc::clone(contents), Arc::clone(self.timings));
         let done = Mutex::new(BTreeSet::new());
         let on_done = move |place: usize, outcome: &Result<Recovery, Unknown>, millis: u64| {
             let (digest, state) = &all[place];
             timings.add_millis(Phase::Recover, millis);
             if let Ok(recovery) = outcome {
-                keep(&dir, &digest.to_string(), recovery, &lab, &cell);
+                keep(&dir, &digest.to_string(), recovery, &pool, &cell);
             }
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.insert(place);
-            lab.events.send(Event::Recovered {
+            pool.events.send(Event::Recovered {
                 cell: cell.clone(),
                 state: state.id().to_string(),
                 trust: outcome.as_ref().ok().map(|recovery| recovery.trust),
@@ -143,12 +143,12 @@ impl Recovering<'_> {
 }
 
 /// Keeps a recovery beside its recording, for whoever wants to look.
-fn keep(dir: &CellDir, digest: &str, recovery: &Recovery, lab: &Lab, cell: &str) {
+fn keep(dir: &CellDir, digest: &str, recovery: &Recovery, pool: &Pool, cell: &str) {
     let written = serde_json::to_vec(recovery)
         .map_err(std::io::Error::from)
         .and_then(|text| std::fs::write(dir.recovery(digest), text));
     if let Err(error) = written {
-        lab.events.notice(
+        pool.events.notice(
             Some(cell),
             format!("the recovery of content {digest} cannot be kept: {error}"),
         );

@@ -17,7 +17,7 @@ use crate::recover::contents::{Placed, Planned};
 use crate::recover::recoverer::{RecoverJob, Recoverer};
 use crate::recover::strategy::{Recovered, Work, on_fresh};
 use crate::vm::Unknown;
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 
 /// What is known of a cell so far.
 #[derive(Debug, Default)]
@@ -185,7 +185,7 @@ fn keep_findings(seen: &mut Seen, placed: &Placed, findings: Vec<Finding>) {
 /// Boots a kernel for the content of every violation that is to be reported. One that a booted kernel does not show
 /// is not reported as seen.
 pub(crate) async fn confirm<R: Recoverer<Job = RecoverJob>>(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     recoverer: &Arc<R>,
     judged: &StateJudge<'_>,
     results: &mut Recovered,
@@ -200,7 +200,7 @@ pub(crate) async fn confirm<R: Recoverer<Job = RecoverJob>>(
         .map(|(_, place)| place)
         .filter(|place| warm(*place))
         .collect();
-    for (place, cold) in on_fresh(lab, recoverer, work, places, Trust::Cold).await {
+    for (place, cold) in on_fresh(pool, recoverer, work, places, Trust::Cold).await {
         if let Ok(cold) = cold {
             results.outcomes[place] = Ok(cold);
         }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use coldcut_core::outcome::recovery::{CallError, Fsck, Recovery, Trust};
 use coldcut_core::recording::block::ReadAt;
-use coldcut_wire::ContentName;
+use coldcut_wire::PatternName;
 
 use crate::disk::{Device, DeviceHandle, FileImage, export_sparse};
 use crate::fs;
 use crate::kernel::Kernel;
 use crate::record::recorder::ATOMIC_UNIT;
-use crate::vm::client::{Examined, Mount, Session};
+use crate::vm::client::{Examined, GuestClient, Mount};
 use crate::vm::machine::{DiskSpec, Machine, MachineSpec};
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, Unknown};
 
 /// How long a disk may take to have nothing in flight when its guest is idle.
@@ -30,7 +30,7 @@ pub struct RecoverJob {
     /// How it is mounted.
     pub mount: Mount,
     /// Every content that may be found.
-    pub contents: Arc<Vec<ContentName>>,
+    pub contents: Arc<Vec<PatternName>>,
     /// Where the console goes.
     pub console: PathBuf,
     /// Whether the host's checker looks at what recovery left.
@@ -51,7 +51,7 @@ pub trait Recoverer: Send + Sync + 'static {
     /// [`Unknown`]: a time-out, a kernel that does not come up, a tool's error. Never a finding.
     fn recover(
         &self,
-        lab: &Lab,
+        pool: &Pool,
         job: &Self::Job,
         trust: Trust,
     ) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
@@ -62,7 +62,7 @@ pub trait Recoverer: Send + Sync + 'static {
     /// [`Unknown`].
     fn screener(
         &self,
-        lab: &Lab,
+        pool: &Pool,
         job: &Self::Job,
     ) -> impl Future<Output = Result<Self::Screener, Unknown>> + Send;
 }
@@ -73,7 +73,7 @@ pub trait Screener<Job>: Send {
     ///
     /// # Errors
     /// [`Unknown`].
-    fn recover(&mut self, lab: &Lab, job: &Job) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
+    fn recover(&mut self, pool: &Pool, job: &Job) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
 
     /// Whether what it has recovered may have left something behind in the guest.
     fn spoiled(&self) -> bool;
@@ -85,21 +85,21 @@ pub struct Machines;
 
 /// Recovers one content on a booted kernel, whose machine is changed first: for comparisons.
 pub(crate) async fn recover_cold_with(
-    lab: &Lab,
+    pool: &Pool,
     job: &RecoverJob,
     change: impl FnOnce(&mut MachineSpec),
 ) -> Result<Recovery, Unknown> {
-    let at_boot = at_boot(lab, job).await?;
+    let at_boot = at_boot(pool, job).await?;
     if let Some(hopeless) = at_boot.hopeless(Trust::Cold) {
         return Ok(hopeless);
     }
-    let (mut spec, device) = prepare(lab, job, &at_boot.image)?;
+    let (mut spec, device) = prepare(pool, job, &at_boot.image)?;
     change(&mut spec);
-    let machine = lab
+    let machine = pool
         .boot(&spec, &job.console)
         .await
         .or_unknown("booting to recover")?;
-    let recovery = in_machine(lab, job, machine, Trust::Cold, device).await?;
+    let recovery = in_machine(pool, job, machine, Trust::Cold, device).await?;
     Ok(at_boot.told(recovery))
 }
 
@@ -143,7 +143,7 @@ impl AtBoot {
 }
 
 /// Does what a boot does before the mount: where the scenario says so, the checker repairs a copy.
-async fn at_boot(lab: &Lab, job: &RecoverJob) -> Result<AtBoot, Unknown> {
+async fn at_boot(pool: &Pool, job: &RecoverJob) -> Result<AtBoot, Unknown> {
     let image = Arc::clone(&job.image);
     if !job.mount.repair {
         return Ok(AtBoot {
@@ -151,7 +151,7 @@ async fn at_boot(lab: &Lab, job: &RecoverJob) -> Result<AtBoot, Unknown> {
             repaired: None,
         });
     }
-    let path = lab.fresh_path(".repair.img");
+    let path = pool.fresh_path(".repair.img");
     let repaired = repair_at(&path, image, &job.mount.fstype).await;
     // Once it is open its name is not needed any more.
     let opened = FileImage::open(&path);
@@ -173,23 +173,23 @@ async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<
 
 /// Recovers one content in a machine that has just come up, and ends both.
 async fn in_machine(
-    lab: &Lab,
+    pool: &Pool,
     job: &RecoverJob,
     machine: Machine,
     trust: Trust,
     device: Device,
 ) -> Result<Recovery, Unknown> {
     let handle = device.handle();
-    let seen = examine(lab, job, &machine, &handle).await;
+    let seen = examine(pool, job, &machine, &handle).await;
     let oops = oops_of(&machine, &seen).await;
     if trust == Trust::Fresh {
-        lab.budget.measure(machine.pid());
+        pool.budget.measure(machine.pid());
     }
     machine.kill().await;
     handle.health().or_unknown("the disk")?;
     let recovery = match oops {
         Some(oops) => Ok(Recovery::panicked(trust, oops)),
-        None => finish(lab, job, seen?, trust, &handle).await,
+        None => finish(pool, job, seen?, trust, &handle).await,
     };
     device.shutdown().or_unknown("stopping the disk")?;
     recovery
@@ -199,23 +199,23 @@ impl Recoverer for Machines {
     type Job = RecoverJob;
     type Screener = Guest;
 
-    async fn recover(&self, lab: &Lab, job: &RecoverJob, trust: Trust) -> Result<Recovery, Unknown> {
+    async fn recover(&self, pool: &Pool, job: &RecoverJob, trust: Trust) -> Result<Recovery, Unknown> {
         if trust == Trust::Cold {
-            return recover_cold_with(lab, job, |_| {}).await;
+            return recover_cold_with(pool, job, |_| {}).await;
         }
-        let at_boot = at_boot(lab, job).await?;
+        let at_boot = at_boot(pool, job).await?;
         if let Some(hopeless) = at_boot.hopeless(trust) {
             return Ok(hopeless);
         }
-        let (spec, device) = prepare(lab, job, &at_boot.image)?;
-        let (machine, trust) = lab.fresh(&spec, &job.console).await?;
-        let recovery = in_machine(lab, job, machine, trust, device).await?;
+        let (spec, device) = prepare(pool, job, &at_boot.image)?;
+        let (machine, trust) = pool.fresh(&spec, &job.console).await?;
+        let recovery = in_machine(pool, job, machine, trust, device).await?;
         Ok(at_boot.told(recovery))
     }
 
-    async fn screener(&self, lab: &Lab, job: &RecoverJob) -> Result<Guest, Unknown> {
-        let (spec, device) = prepare(lab, job, &job.image)?;
-        let (machine, _) = lab.fresh(&spec, &job.console).await?;
+    async fn screener(&self, pool: &Pool, job: &RecoverJob) -> Result<Guest, Unknown> {
+        let (spec, device) = prepare(pool, job, &job.image)?;
+        let (machine, _) = pool.fresh(&spec, &job.console).await?;
         Ok(Guest {
             machine,
             device,
@@ -235,8 +235,8 @@ pub struct Guest {
 }
 
 impl Screener<RecoverJob> for Guest {
-    async fn recover(&mut self, lab: &Lab, job: &RecoverJob) -> Result<Recovery, Unknown> {
-        let at_boot = at_boot(lab, job).await?;
+    async fn recover(&mut self, pool: &Pool, job: &RecoverJob) -> Result<Recovery, Unknown> {
+        let at_boot = at_boot(pool, job).await?;
         if let Some(hopeless) = at_boot.hopeless(Trust::Screened) {
             return Ok(hopeless);
         }
@@ -247,17 +247,17 @@ impl Screener<RecoverJob> for Guest {
             .serve(Arc::clone(&at_boot.image), QUIET)
             .await
             .or_unknown("changing the disk")?;
-        let seen = examine(lab, job, &self.machine, &handle).await;
+        let seen = examine(pool, job, &self.machine, &handle).await;
         if let Some(oops) = oops_of(&self.machine, &seen).await {
             return Ok(at_boot.told(Recovery::panicked(Trust::Screened, oops)));
         }
         let seen = seen?;
         let sound = seen.unmount_error.is_none() && !alarming(&seen);
-        let recovery = finish(lab, job, seen, Trust::Screened, &handle).await?;
+        let recovery = finish(pool, job, seen, Trust::Screened, &handle).await?;
         handle.health().or_unknown("the disk")?;
         if sound {
-            let session = Session::new(&self.machine, lab.limits);
-            session
+            let client = GuestClient::new(&self.machine, pool.limits);
+            client
                 .flush_device()
                 .await
                 .or_unknown("dropping the guest's cache of its disk")?;
@@ -281,20 +281,20 @@ fn alarming(seen: &Examined) -> bool {
 
 /// The machine for a job, and its disk, which already serves this image.
 pub(crate) fn prepare(
-    lab: &Lab,
+    pool: &Pool,
     job: &RecoverJob,
     image: &Arc<dyn ReadAt>,
 ) -> Result<(MachineSpec, Device), Unknown> {
-    let socket = lab.fresh_path(".sock");
+    let socket = pool.fresh_path(".sock");
     let device = Device::bind(&socket, Arc::clone(image)).or_unknown("starting the disk")?;
-    let initrd = lab
+    let initrd = pool
         .initrd(&job.kernel, &job.mount.fstype, None)
         .or_unknown("preparing the machine")?;
     let disk = DiskSpec {
         physical_block_size: ATOMIC_UNIT,
         ..DiskSpec::nbd(socket, job.image.size())
     };
-    Ok((lab.spec(&job.kernel, initrd, Some(disk))?, device))
+    Ok((pool.spec(&job.kernel, initrd, Some(disk))?, device))
 }
 
 /// The oops by which the kernel panicked, where it gave no answer.
@@ -307,22 +307,22 @@ async fn oops_of(machine: &Machine, seen: &Result<Examined, Unknown>) -> Option<
 
 /// What the guest sees, unless the disk breaks first.
 async fn examine(
-    lab: &Lab,
+    pool: &Pool,
     job: &RecoverJob,
     machine: &Machine,
     handle: &DeviceHandle,
 ) -> Result<Examined, Unknown> {
-    let session = Session::new(machine, lab.limits);
+    let client = GuestClient::new(machine, pool.limits);
     let most = job.image.size().saturating_mul(4);
     tokio::select! {
-        seen = session.examine(&job.mount, job.contents.to_vec(), most) => seen.or_unknown("recovering"),
+        seen = client.examine(&job.mount, job.contents.to_vec(), most) => seen.or_unknown("recovering"),
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     }
 }
 
 /// The host's part: the checker, on what recovery left on the disk.
 async fn finish(
-    lab: &Lab,
+    pool: &Pool,
     job: &RecoverJob,
     seen: Examined,
     trust: Trust,
@@ -341,7 +341,7 @@ async fn finish(
     if recovery.mount_error.is_some() || !job.fsck {
         return Ok(recovery);
     }
-    let path = lab.fresh_path(".fsck.img");
+    let path = pool.fresh_path(".fsck.img");
     let checked = export_and_check(handle, &path, &job.mount.fstype).await;
     let _ = std::fs::remove_file(&path);
     recovery.fsck = checked?;

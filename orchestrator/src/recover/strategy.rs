@@ -15,11 +15,11 @@ use tokio::task::JoinSet;
 
 use crate::recover::recoverer::{Recoverer, Screener};
 use crate::vm::Unknown;
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 
 /// How far contents are recovered by whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
+pub enum Strategy {
     /// Screened; what matters is verified on fresh clones.
     #[default]
     Tiered,
@@ -70,24 +70,24 @@ pub(crate) struct Recovered {
     pub(crate) disagreed: usize,
 }
 
-/// Recovers every content as the policy says. `suspicious` says whether a recovery would break a promise.
+/// Recovers every content as the strategy says. `suspicious` says whether a recovery would break a promise.
 pub(crate) async fn recover_all<R: Recoverer>(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     recoverer: &Arc<R>,
     work: &Work<R::Job>,
-    policy: Policy,
+    strategy: Strategy,
     suspicious: impl Fn(usize, &Recovery) -> bool,
 ) -> Recovered {
     let all = 0..work.count;
-    match policy {
-        Policy::Cold | Policy::Fresh => {
-            let trust = if policy == Policy::Cold {
+    match strategy {
+        Strategy::Cold | Strategy::Fresh => {
+            let trust = if strategy == Strategy::Cold {
                 Trust::Cold
             } else {
                 Trust::Fresh
             };
             let mut outcomes = untried(work.count);
-            for (place, outcome) in on_fresh(lab, recoverer, work, all.collect(), trust).await {
+            for (place, outcome) in on_fresh(pool, recoverer, work, all.collect(), trust).await {
                 outcomes[place] = outcome;
             }
             Recovered {
@@ -95,23 +95,23 @@ pub(crate) async fn recover_all<R: Recoverer>(
                 disagreed: 0,
             }
         }
-        Policy::Screen | Policy::Tiered => {
-            let mut outcomes = screen(lab, recoverer, work).await;
+        Strategy::Screen | Strategy::Tiered => {
+            let mut outcomes = screen(pool, recoverer, work).await;
             let wanted: BTreeSet<usize> = all
                 .clone()
                 .filter(|place| match &outcomes[*place] {
                     Err(_) => true,
-                    Ok(recovery) => policy == Policy::Tiered && suspicious(*place, recovery),
+                    Ok(recovery) => strategy == Strategy::Tiered && suspicious(*place, recovery),
                 })
                 .collect();
-            let wanted = match policy {
-                Policy::Tiered => &wanted | &representatives(&outcomes),
+            let wanted = match strategy {
+                Strategy::Tiered => &wanted | &representatives(&outcomes),
                 _ => wanted,
             };
-            let mut disagreed = verify(lab, recoverer, work, wanted.clone(), &mut outcomes).await;
+            let mut disagreed = verify(pool, recoverer, work, wanted.clone(), &mut outcomes).await;
             if disagreed > 0 {
                 let rest = all.filter(|place| !wanted.contains(place)).collect();
-                disagreed += verify(lab, recoverer, work, rest, &mut outcomes).await;
+                disagreed += verify(pool, recoverer, work, rest, &mut outcomes).await;
             }
             Recovered { outcomes, disagreed }
         }
@@ -136,14 +136,14 @@ fn representatives(outcomes: &[Result<Recovery, Unknown>]) -> BTreeSet<usize> {
 
 /// Replaces screened outcomes by what fresh kernels see; says in how many contents the two differ.
 async fn verify<R: Recoverer>(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     recoverer: &Arc<R>,
     work: &Work<R::Job>,
     places: BTreeSet<usize>,
     outcomes: &mut [Result<Recovery, Unknown>],
 ) -> usize {
     let mut differ = 0;
-    for (place, fresh) in on_fresh(lab, recoverer, work, places, Trust::Fresh).await {
+    for (place, fresh) in on_fresh(pool, recoverer, work, places, Trust::Fresh).await {
         if let (Ok(screened), Ok(fresh)) = (&outcomes[place], &fresh)
             && !screened.same_as(fresh)
         {
@@ -156,7 +156,7 @@ async fn verify<R: Recoverer>(
 
 /// Recovers contents, each on a kernel of its own, several at once.
 pub(crate) async fn on_fresh<R: Recoverer>(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     recoverer: &Arc<R>,
     work: &Work<R::Job>,
     places: BTreeSet<usize>,
@@ -164,9 +164,9 @@ pub(crate) async fn on_fresh<R: Recoverer>(
 ) -> Vec<(usize, Result<Recovery, Unknown>)> {
     let mut tasks = JoinSet::new();
     for place in places {
-        let (lab, recoverer, work) = (Arc::clone(lab), Arc::clone(recoverer), work.clone());
+        let (pool, recoverer, work) = (Arc::clone(pool), Arc::clone(recoverer), work.clone());
         tasks.spawn(async move {
-            let outcome = on_one(&lab, &*recoverer, &work, place, trust).await;
+            let outcome = on_one(&pool, &*recoverer, &work, place, trust).await;
             (place, outcome)
         });
     }
@@ -180,7 +180,7 @@ pub(crate) async fn on_fresh<R: Recoverer>(
 }
 
 async fn on_one<R: Recoverer>(
-    lab: &Lab,
+    pool: &Pool,
     recoverer: &R,
     work: &Work<R::Job>,
     place: usize,
@@ -195,10 +195,10 @@ async fn on_one<R: Recoverer>(
         };
         // A clone that fails is given up for a kernel that boots.
         let trust = if attempt == 1 { trust } else { Trust::Cold };
-        let _room = lab.room(trust != Trust::Cold).await?;
+        let _room = pool.room(trust != Trust::Cold).await?;
         let start = std::time::Instant::now();
         outcome = match (work.job)(place, &name) {
-            Ok(job) => recoverer.recover(lab, &job, trust).await,
+            Ok(job) => recoverer.recover(pool, &job, trust).await,
             Err(error) => Err(error),
         };
         (work.done)(place, &outcome, start.elapsed().as_millis() as u64);
@@ -212,18 +212,18 @@ async fn on_one<R: Recoverer>(
 /// Recovers every content in screening guests, as many as there is room for. What ends a guest costs that guest and
 /// its content only.
 async fn screen<R: Recoverer>(
-    lab: &Arc<Lab>,
+    pool: &Arc<Pool>,
     recoverer: &Arc<R>,
     work: &Work<R::Job>,
 ) -> Vec<Result<Recovery, Unknown>> {
     let next = Arc::new(AtomicUsize::new(0));
     let outcomes = Arc::new(Mutex::new(untried(work.count)));
     let mut tasks = JoinSet::new();
-    for number in 0..lab.jobs.min(work.count.div_ceil(WORTH_A_SCREENER)) {
-        let (lab, recoverer, work) = (Arc::clone(lab), Arc::clone(recoverer), work.clone());
+    for number in 0..pool.jobs.min(work.count.div_ceil(WORTH_A_SCREENER)) {
+        let (pool, recoverer, work) = (Arc::clone(pool), Arc::clone(recoverer), work.clone());
         let (next, outcomes) = (Arc::clone(&next), Arc::clone(&outcomes));
         tasks.spawn(async move {
-            let Ok(_room) = lab.room(true).await else { return };
+            let Ok(_room) = pool.room(true).await else { return };
             let left = work.count.saturating_sub(next.load(Ordering::Relaxed));
             if number > 0 && left < WORTH_A_SCREENER {
                 return;
@@ -235,7 +235,7 @@ async fn screen<R: Recoverer>(
                     return;
                 }
                 let start = std::time::Instant::now();
-                let outcome = screen_one(&lab, &*recoverer, &work, place, &mut guest).await;
+                let outcome = screen_one(&pool, &*recoverer, &work, place, &mut guest).await;
                 if outcome.is_err() || guest.as_ref().is_some_and(Screener::<R::Job>::spoiled) {
                     guest = None;
                 }
@@ -249,7 +249,7 @@ async fn screen<R: Recoverer>(
 }
 
 async fn screen_one<R: Recoverer>(
-    lab: &Lab,
+    pool: &Pool,
     recoverer: &R,
     work: &Work<R::Job>,
     place: usize,
@@ -258,9 +258,9 @@ async fn screen_one<R: Recoverer>(
     let job = (work.job)(place, SCREEN)?;
     let guest = match guest {
         Some(guest) => guest,
-        none => none.insert(recoverer.screener(lab, &job).await?),
+        none => none.insert(recoverer.screener(pool, &job).await?),
     };
-    guest.recover(lab, &job).await
+    guest.recover(pool, &job).await
 }
 
 #[cfg(test)]

@@ -53,9 +53,9 @@ impl Budget {
     /// Waits for room for a machine with so much memory that boots, or is a clone. One machine always fits, alone.
     ///
     /// # Errors
-    /// Never, unless the lab was closed.
+    /// Never, unless the pool was closed.
     pub async fn room(&self, memory_mib: u32, clone: bool) -> Result<Room, Unknown> {
-        let closed = |_| Unknown("the lab is closed".into());
+        let closed = |_| Unknown("the pool is closed".into());
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(closed)?;
         let cost = self.cost(memory_mib, clone);
         let memory = Arc::clone(&self.memory)

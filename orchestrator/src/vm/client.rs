@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use coldcut_core::outcome::recovery::CallError;
 use coldcut_wire::{
-    ContentName, DmesgFrom, DmesgLine, Done, Lane, MountSpec, Op, Output, Request, TreeEntry, WakeSpec,
+    DmesgFrom, DmesgLine, Done, Lane, MountSpec, Op, Output, PatternName, Request, ResumeSpec, TreeEntry,
     WalkSpec,
 };
 
@@ -35,7 +35,7 @@ pub struct Mount {
 
 /// Talks to one machine.
 #[derive(Clone, Copy, Debug)]
-pub struct Session<'a> {
+pub struct GuestClient<'a> {
     machine: &'a Machine,
     limits: Limits,
     lane: Lane,
@@ -55,7 +55,7 @@ pub struct Measured {
 /// A call that the guest may refuse without anything being wrong with the guest.
 pub type Called<T> = Result<Result<T, CallError>, GuestError>;
 
-impl<'a> Session<'a> {
+impl<'a> GuestClient<'a> {
     /// With a machine that answers.
     pub fn new(machine: &'a Machine, limits: Limits) -> Self {
         Self {
@@ -171,7 +171,7 @@ impl<'a> Session<'a> {
     pub async fn examine(
         &self,
         mount: &Mount,
-        contents: Vec<ContentName>,
+        contents: Vec<PatternName>,
         max_bytes: u64,
     ) -> Result<Examined, GuestError> {
         self.alive(self.examine_inner(mount, contents, max_bytes)).await
@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
     async fn examine_inner(
         &self,
         mount: &Mount,
-        contents: Vec<ContentName>,
+        contents: Vec<PatternName>,
         max_bytes: u64,
     ) -> Result<Examined, GuestError> {
         let walk = walk_spec(contents, max_bytes);
@@ -247,7 +247,7 @@ impl<'a> Session<'a> {
     /// [`GuestError`]: a tree that cannot be walked to its end says nothing.
     pub async fn walk(
         &self,
-        contents: Vec<ContentName>,
+        contents: Vec<PatternName>,
         max_bytes: u64,
     ) -> Result<Vec<TreeEntry>, GuestError> {
         let walk = Request::Walk(walk_spec(contents, max_bytes));
@@ -274,7 +274,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn wake(&self, capacity: Option<u64>) -> Result<(), GuestError> {
+    pub async fn resume(&self, capacity: Option<u64>) -> Result<(), GuestError> {
         let mut seed = vec![0; 64];
         rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).map_err(|e| {
             GuestError::Nonsense {
@@ -283,12 +283,12 @@ impl<'a> Session<'a> {
             }
         })?;
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let spec = WakeSpec {
+        let spec = ResumeSpec {
             seed,
             unix_nanos: now.map_or(0, |d| d.as_nanos() as u64),
             capacity,
         };
-        self.call("wake", Request::Wake(spec), self.limits.answer)
+        self.call("resume", Request::Resume(spec), self.limits.answer)
             .await
             .map(drop)
     }
@@ -298,9 +298,9 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn settle(&self, with_disk: bool) -> Result<(), GuestError> {
+    pub async fn prepare(&self, with_disk: bool) -> Result<(), GuestError> {
         let disk = with_disk.then(|| DISK.to_owned());
-        self.call("settle", Request::Settle { disk }, self.limits.answer)
+        self.call("prepare", Request::Prepare { disk }, self.limits.answer)
             .await?;
         let end = Request::Dmesg(DmesgFrom::End);
         self.call("dmesg", end, self.limits.answer).await.map(drop)
@@ -350,7 +350,7 @@ fn spec_of(mount: &Mount) -> MountSpec {
     }
 }
 
-fn walk_spec(contents: Vec<ContentName>, max_bytes: u64) -> WalkSpec {
+fn walk_spec(contents: Vec<PatternName>, max_bytes: u64) -> WalkSpec {
     WalkSpec {
         contents,
         data: true,

@@ -15,7 +15,7 @@ use crate::kernel::{Kernel, StoreError};
 use crate::report::EventSink;
 use crate::vm::agent_binary::AGENT;
 use crate::vm::budget::{Budget, Room};
-use crate::vm::client::Session;
+use crate::vm::client::GuestClient;
 use crate::vm::initramfs;
 use crate::vm::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
 use crate::vm::snapshot::Template;
@@ -66,7 +66,7 @@ pub struct InitrdError(String);
 
 /// Everything that runs share.
 #[derive(Debug)]
-pub struct Lab {
+pub struct Pool {
     /// QEMU.
     pub qemu: Qemu,
     /// How instructions are run.
@@ -88,8 +88,8 @@ pub struct Lab {
     counter: AtomicU64,
 }
 
-impl Lab {
-    /// A lab in which `jobs` machines run at once.
+impl Pool {
+    /// A pool in which `jobs` machines run at once.
     pub fn new(qemu: Qemu, accel: AccelDecision, scratch: Scratch, events: EventSink, jobs: usize) -> Self {
         Self {
             qemu,
@@ -106,7 +106,7 @@ impl Lab {
         }
     }
 
-    /// The same lab, with templates.
+    /// The same pool, with templates.
     #[must_use]
     pub fn with_templates(mut self, templates: Templates) -> Self {
         self.templates = Some(templates);
@@ -180,7 +180,7 @@ impl Lab {
     /// Waits for room for one more machine: a clone, or one that boots.
     ///
     /// # Errors
-    /// When the lab was closed.
+    /// When the pool was closed.
     pub async fn room(&self, clone: bool) -> Result<Room, Unknown> {
         let clone = clone && self.templates.is_some();
         self.budget.room(MEMORY_MIB, clone).await
@@ -189,7 +189,7 @@ impl Lab {
     /// Waits for room for one more machine like `spec`, which may have to boot.
     ///
     /// # Errors
-    /// When the lab was closed.
+    /// When the pool was closed.
     pub async fn room_for(&self, spec: &MachineSpec) -> Result<Room, Unknown> {
         self.budget.room(spec.memory_mib, false).await
     }
@@ -231,10 +231,10 @@ impl Lab {
                 AtHand::NotNow => None,
                 AtHand::Missing => match self.budget.spare(spec.memory_mib) {
                     Some(room) => {
-                        let (lab, spec) = (Arc::clone(self), spec.clone());
+                        let (pool, spec) = (Arc::clone(self), spec.clone());
                         tokio::spawn(async move {
-                            if let Some(templates) = &lab.templates {
-                                templates.get(&lab, &spec).await;
+                            if let Some(templates) = &pool.templates {
+                                templates.get(&pool, &spec).await;
                             }
                             drop(room);
                         });
@@ -309,7 +309,7 @@ impl Lab {
     ) -> Result<Machine, MachineError> {
         let machine = self.restore(template, spec, console).await?;
         let capacity = spec.disk.as_ref().map(|disk| disk.size);
-        Session::new(&machine, self.limits).wake(capacity).await?;
+        GuestClient::new(&machine, self.limits).resume(capacity).await?;
         Ok(machine)
     }
 }

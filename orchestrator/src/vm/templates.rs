@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use crate::vm::client::Session;
+use crate::vm::client::GuestClient;
 use crate::vm::machine::{Machine, MachineSpec};
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::snapshot::{Template, TemplateError, TemplateKey, TemplateStore};
 use crate::vm::{OrUnknown as _, Unknown};
 
@@ -36,7 +36,7 @@ pub enum AtHand {
     NotNow,
 }
 
-/// The templates of a lab.
+/// The templates of a pool.
 #[derive(Debug)]
 pub struct Templates {
     store: TemplateStore,
@@ -58,15 +58,15 @@ impl Templates {
     }
 
     /// The template of machines like `spec`; `None` when there can be none, which was then noticed once.
-    pub async fn get(&self, lab: &Lab, spec: &MachineSpec) -> Option<Arc<Template>> {
-        let (key, slot) = self.slot(lab, spec).await?;
+    pub async fn get(&self, pool: &Pool, spec: &MachineSpec) -> Option<Arc<Template>> {
+        let (key, slot) = self.slot(pool, spec).await?;
         slot.begun.store(true, Ordering::Relaxed);
         let find_or_make = || async {
-            match self.find_or_make(lab, &key, spec).await {
+            match self.find_or_make(pool, &key, spec).await {
                 Ok(template) => Some(Arc::new(template)),
                 Err(error) => {
                     let text = format!("no template, so every machine boots its kernel: {error}");
-                    lab.events.notice(None, text);
+                    pool.events.notice(None, text);
                     None
                 }
             }
@@ -76,8 +76,8 @@ impl Templates {
 
     /// The template of machines like `spec`, if it is in the cache. The first who is told that it is missing makes it;
     /// the others are told not to wait.
-    pub async fn at_hand(&self, lab: &Lab, spec: &MachineSpec) -> AtHand {
-        let Some((key, slot)) = self.slot(lab, spec).await else {
+    pub async fn at_hand(&self, pool: &Pool, spec: &MachineSpec) -> AtHand {
+        let Some((key, slot)) = self.slot(pool, spec).await else {
             return AtHand::NotNow;
         };
         if let Some(made) = slot.made.get() {
@@ -97,24 +97,24 @@ impl Templates {
         }
     }
 
-    async fn slot(&self, lab: &Lab, spec: &MachineSpec) -> Option<(TemplateKey, Arc<Slot>)> {
-        match self.key(lab, spec).await {
+    async fn slot(&self, pool: &Pool, spec: &MachineSpec) -> Option<(TemplateKey, Arc<Slot>)> {
+        match self.key(pool, spec).await {
             Ok(key) => {
                 let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
                 let slot = Arc::clone(slots.entry(key.as_str().to_owned()).or_default());
                 Some((key, slot))
             }
             Err(error) => {
-                lab.events.notice(None, format!("no template: {error}"));
+                pool.events.notice(None, format!("no template: {error}"));
                 None
             }
         }
     }
 
-    async fn key(&self, lab: &Lab, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
+    async fn key(&self, pool: &Pool, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
         let kernel = self.digest_of(&spec.kernel.path).await?;
         let initrd = self.digest_of(&spec.initrd).await?;
-        TemplateKey::of(&lab.qemu, spec, &kernel, &initrd).or_unknown("finding QEMU's program")
+        TemplateKey::of(&pool.qemu, spec, &kernel, &initrd).or_unknown("finding QEMU's program")
     }
 
     /// A file's digest, computed once: nobody changes kernels and ramdisks while we run.
@@ -146,7 +146,7 @@ impl Templates {
 
     async fn find_or_make(
         &self,
-        lab: &Lab,
+        pool: &Pool,
         key: &TemplateKey,
         spec: &MachineSpec,
     ) -> Result<Template, Unknown> {
@@ -162,20 +162,20 @@ impl Templates {
         let store = self.store.clone();
         blocking(move || store.prune(KEEP)).await?;
         let machine = Machine::boot(
-            &lab.qemu,
+            &pool.qemu,
             &building.spec(spec),
             &building.console(),
-            lab.limits.boot,
+            pool.limits.boot,
         )
         .await
         .or_unknown("booting a template")?;
-        let session = Session::new(&machine, lab.limits);
-        session
-            .settle(spec.disk.is_some())
+        let client = GuestClient::new(&machine, pool.limits);
+        client
+            .prepare(spec.disk.is_some())
             .await
             .or_unknown("preparing a template")?;
         let saved = machine
-            .save(&building.state(), &lab.fresh_path(".state"), lab.limits.boot)
+            .save(&building.state(), &pool.fresh_path(".state"), pool.limits.boot)
             .await
             .or_unknown("saving a template")?;
         blocking(move || building.finish(&saved.hello)).await?;

@@ -8,21 +8,21 @@ use coldcut::disk::proto::command;
 use coldcut::disk::{Control, Overdue, Resume};
 use coldcut_core::faults::{Effect, Filter, Kind, Pace, Rule, Whose};
 use coldcut_core::recording::block::Zeros;
-use coldcut_wire::ContentName;
-use coldcut_wire::pattern::{Content, content_id};
+use coldcut_wire::PatternName;
+use coldcut_wire::pattern::{Content, pattern_id};
 
 use crate::rig::{Event, Rig, SILENCE, WAIT};
 
 const SIZE: u64 = 1 << 20;
 
-fn name(file: &str, generation: &str) -> ContentName {
-    ContentName {
+fn name(file: &str, generation: &str) -> PatternName {
+    PatternName {
         file: file.to_owned(),
         generation: generation.to_owned(),
     }
 }
 
-fn data(name: &ContentName, len: usize) -> Vec<u8> {
+fn data(name: &PatternName, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     Content::new(name).fill(0, &mut bytes);
     bytes
@@ -54,7 +54,7 @@ async fn a_write_is_held_by_whose_data_it_carries() {
     let (victim, other) = (name("victim", "1"), name("other", "1"));
     let mut held = rule("data", Kind::Write, Effect::Hold, Some(1));
     held.filter.whose = Some(Whose::File("victim".to_owned()));
-    control.arm(held, Some(BTreeSet::from([content_id(&victim)])), WAIT);
+    control.arm(held, Some(BTreeSet::from([pattern_id(&victim)])), WAIT);
     let (_recording, log) = rig.record().await;
     let mut client = rig.client();
     client
@@ -97,7 +97,7 @@ async fn a_read_is_held_by_what_is_stored_there() {
     client.write(4096, &data(&victim, 4096), false).expect("written");
     let mut held = rule("reading", Kind::Read, Effect::Hold, Some(1));
     held.filter.whose = Some(Whose::Content(victim.clone()));
-    control.arm(held, Some(BTreeSet::from([content_id(&victim)])), WAIT);
+    control.arm(held, Some(BTreeSet::from([pattern_id(&victim)])), WAIT);
     client.read(8192, &mut [0; 4096]).expect("nobody's");
     let read = client.send(command::READ, 0, 0, 8192, &[]).expect("sent");
     tokio::time::timeout(WAIT, control.held("reading", 1))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use coldcut_wire::{ContentName, pattern};
+use coldcut_wire::{PatternName, pattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +28,14 @@ pub enum Kind {
 #[serde(rename_all = "snake_case")]
 pub enum Whose {
     /// This content's.
-    Content(ContentName),
+    Content(PatternName),
     /// Any generation's of this file.
     File(String),
 }
 
 impl Whose {
     /// Whether a content is meant.
-    pub fn means(&self, content: &ContentName) -> bool {
+    pub fn means(&self, content: &PatternName) -> bool {
         match self {
             Self::Content(wanted) => wanted == content,
             Self::File(file) => *file == content.file,
@@ -43,9 +43,9 @@ impl Whose {
     }
 
     /// The identities of what is meant among contents.
-    pub fn ids(&self, contents: &[ContentName]) -> BTreeSet<u64> {
+    pub fn ids(&self, contents: &[PatternName]) -> BTreeSet<u64> {
         let meant = contents.iter().filter(|content| self.means(content));
-        meant.map(pattern::content_id).collect()
+        meant.map(pattern::pattern_id).collect()
     }
 }
 
@@ -95,8 +95,8 @@ mod tests {
     use super::*;
     use coldcut_wire::pattern::Content;
 
-    fn name(file: &str, generation: &str) -> ContentName {
-        ContentName {
+    fn name(file: &str, generation: &str) -> PatternName {
+        PatternName {
             file: file.to_owned(),
             generation: generation.to_owned(),
         }
@@ -132,13 +132,13 @@ mod tests {
         Content::new(&new).fill(1024, &mut data[1024..2048]);
         data.extend([1; 100]); // an odd tail belongs to nobody
         let found = identities(&data);
-        assert_eq!(found, BTreeSet::from([pattern::content_id(&new)]));
+        assert_eq!(found, BTreeSet::from([pattern::pattern_id(&new)]));
 
         let contents = [old.clone(), new.clone(), name("b", "1")];
         assert_eq!(Whose::Content(new.clone()).ids(&contents), found);
         assert_eq!(
             Whose::File("a".to_owned()).ids(&contents),
-            BTreeSet::from([pattern::content_id(&old), pattern::content_id(&new)])
+            BTreeSet::from([pattern::pattern_id(&old), pattern::pattern_id(&new)])
         );
         assert!(Whose::File("c".to_owned()).ids(&contents).is_empty());
         // A damaged sector is nobody's.

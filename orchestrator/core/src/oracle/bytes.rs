@@ -6,7 +6,7 @@
 //! its bytes count.
 
 use coldcut_wire::pattern::{Content, SECTOR};
-use coldcut_wire::{ContentName, Extent, Source};
+use coldcut_wire::{Extent, PatternName, Source};
 
 use super::origin::Origins;
 
@@ -18,7 +18,7 @@ pub(crate) fn wrong(
     extent: &Extent,
     start: u64,
     end: u64,
-    accepted: &[Option<&ContentName>],
+    accepted: &[Option<&PatternName>],
     origins: &Origins,
 ) -> u64 {
     let all = end.saturating_sub(start);
@@ -49,7 +49,7 @@ fn part(
     shift: u64,
     start: u64,
     end: u64,
-    accepted: &[Option<&ContentName>],
+    accepted: &[Option<&PatternName>],
 ) -> u64 {
     if start >= end {
         return 0;

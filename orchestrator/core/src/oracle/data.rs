@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::ops::Range;
 
-use coldcut_wire::{ContentName, Extent, Source, TreeEntry, pattern};
+use coldcut_wire::{Extent, PatternName, Source, TreeEntry, pattern};
 
 use super::bytes;
 use super::origin::Origins;
@@ -60,7 +60,7 @@ pub(crate) fn distance(
     entry: &TreeEntry,
     range: &Range<u64>,
     whole: bool,
-    accepted: &[Option<&ContentName>],
+    accepted: &[Option<&PatternName>],
     own: &BTreeSet<String>,
     origins: &Origins,
 ) -> Distance {
@@ -96,11 +96,11 @@ pub(crate) fn distance(
     distance
 }
 
-fn accepts(extent: &Extent, accepted: &[Option<&ContentName>]) -> bool {
+fn accepts(extent: &Extent, accepted: &[Option<&PatternName>]) -> bool {
     match &extent.source {
         Source::Zeros => accepted.contains(&None),
         Source::Content { id, at, .. } => {
-            *at == extent.offset && accepted.iter().flatten().any(|c| pattern::content_id(c) == *id)
+            *at == extent.offset && accepted.iter().flatten().any(|c| pattern::pattern_id(c) == *id)
         }
         Source::Garbage | Source::Unreadable { .. } => false,
     }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use coldcut_wire::{ContentName, Op, pattern};
+use coldcut_wire::{Op, PatternName, pattern};
 
 use crate::scenario::{Action, Variant, flatten};
 
 /// The contents and names of one variant.
 #[derive(Clone, Debug)]
 pub(crate) struct Origins {
-    contents: HashMap<u64, ContentName>,
+    contents: HashMap<u64, PatternName>,
     /// Contents by identity, numbered in the order of their first writing.
     order: HashMap<u64, usize>,
     /// Contents' files whose last name a step unlinks, with that name.
@@ -30,13 +30,13 @@ impl Origins {
         let contents = variant
             .contents()
             .into_iter()
-            .map(|c| (pattern::content_id(&c), c))
+            .map(|c| (pattern::pattern_id(&c), c))
             .collect();
         let order = variant
             .contents()
             .iter()
             .enumerate()
-            .map(|(place, c)| (pattern::content_id(c), place))
+            .map(|(place, c)| (pattern::pattern_id(c), place))
             .collect();
         let mut origins = Self {
             contents,
@@ -87,7 +87,7 @@ impl Origins {
     }
 
     /// The content with this identity, if this variant writes it.
-    pub(crate) fn content(&self, id: u64) -> Option<&ContentName> {
+    pub(crate) fn content(&self, id: u64) -> Option<&PatternName> {
         self.contents.get(&id)
     }
 
@@ -97,12 +97,12 @@ impl Origins {
     }
 
     /// The name under which a content's file was deleted, if a step does that.
-    pub(crate) fn deleted(&self, content: &ContentName) -> Option<&str> {
+    pub(crate) fn deleted(&self, content: &PatternName) -> Option<&str> {
         self.deleted.get(&content.file).map(String::as_str)
     }
 
     /// Every content and its identity.
-    pub(crate) fn contents(&self) -> impl Iterator<Item = (u64, &ContentName)> {
+    pub(crate) fn contents(&self) -> impl Iterator<Item = (u64, &PatternName)> {
         self.contents.iter().map(|(id, name)| (*id, name))
     }
 
@@ -110,7 +110,7 @@ impl Origins {
     pub(crate) fn contents_of<'a>(
         &'a self,
         files: &'a BTreeSet<String>,
-    ) -> impl Iterator<Item = &'a ContentName> {
+    ) -> impl Iterator<Item = &'a PatternName> {
         self.contents.values().filter(|c| files.contains(&c.file))
     }
 

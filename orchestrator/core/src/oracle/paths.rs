@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use coldcut_wire::{ContentName, EntryKind, Source, TreeEntry, pattern};
+use coldcut_wire::{EntryKind, PatternName, Source, TreeEntry, pattern};
 
 use super::Outcome;
 use super::bytes;
@@ -150,12 +150,12 @@ fn reported(entry: &TreeEntry) -> Checked<()> {
     }
 }
 
-fn content_name(content: Option<&ContentName>) -> String {
+fn content_name(content: Option<&PatternName>) -> String {
     content.map_or_else(|| "zeros".to_owned(), pattern::label)
 }
 
 /// One way to be right: the range, whether the file ends with it, contents that may be mixed, and its name.
-type Way<'a> = (Range<u64>, bool, Vec<Option<&'a ContentName>>, String);
+type Way<'a> = (Range<u64>, bool, Vec<Option<&'a PatternName>>, String);
 
 fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origins: &Origins) -> Checked<()> {
     let Some(entry) = file(path, or_absent, tree)? else {
@@ -407,7 +407,7 @@ fn foreign(path: Option<&str>, tree: &Tree<'_>, origins: &Origins) -> Checked<()
 fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
     reported(entry)?;
     let own = origins.own(&String::from_utf8_lossy(&entry.path));
-    let accepted: Vec<Option<&ContentName>> = origins.contents_of(&own).map(Some).chain([None]).collect();
+    let accepted: Vec<Option<&PatternName>> = origins.contents_of(&own).map(Some).chain([None]).collect();
     for extent in &entry.extents {
         let kind = match &extent.source {
             Source::Zeros => continue,
@@ -430,19 +430,19 @@ fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
 }
 
 /// Whether the file holds nothing of its own that is older than a content. There must be data to judge.
-fn old_data(path: &str, than: &ContentName, tree: &Tree<'_>, origins: &Origins) -> Checked<()> {
+fn old_data(path: &str, than: &PatternName, tree: &Tree<'_>, origins: &Origins) -> Checked<()> {
     let Some(entry) = lookup(path, tree)? else {
         return Err(Outcome::Idle);
     };
     demand(entry, EntryKind::File)?;
     reported(entry)?;
     let own = origins.own(path);
-    let than_id = pattern::content_id(than);
+    let than_id = pattern::pattern_id(than);
     let is_old =
         |id: u64| origins.content(id).is_some_and(|c| own.contains(&c.file)) && origins.older(id, than_id);
     // A part of a sector may be called by an old content's name and hold what a newer one has there too.
     let newer = origins.contents().filter(|(id, _)| !is_old(*id));
-    let accepted: Vec<Option<&ContentName>> = newer.map(|(_, name)| Some(name)).chain([None]).collect();
+    let accepted: Vec<Option<&PatternName>> = newer.map(|(_, name)| Some(name)).chain([None]).collect();
     let old = entry.extents.iter().any(|extent| match &extent.source {
         Source::Content { id, .. } if is_old(*id) => {
             let end = extent.offset.saturating_add(extent.len);

@@ -1,6 +1,6 @@
 //! What an expectation says, resolved.
 
-use coldcut_wire::{ContentName, EntryKind};
+use coldcut_wire::{EntryKind, PatternName};
 use serde::Serialize;
 
 use crate::oracle::live::LiveCheck;
@@ -54,7 +54,7 @@ pub enum Check {
     },
     NoOldData {
         path: String,
-        than: ContentName,
+        than: PatternName,
     },
     Mounts {
         required: bool,
@@ -99,7 +99,7 @@ pub enum Accept {
         /// Bytes.
         len: u64,
         /// `None` is zeros.
-        contents: Vec<Option<ContentName>>,
+        contents: Vec<Option<PatternName>>,
     },
     /// Every byte of this range is from one of these, each in its place.
     Mix {
@@ -110,7 +110,7 @@ pub enum Accept {
         /// Whether the file must end with the range.
         whole: bool,
         /// `None` is zeros.
-        contents: Vec<Option<ContentName>>,
+        contents: Vec<Option<PatternName>>,
     },
 }
 
@@ -118,7 +118,7 @@ pub enum Accept {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Wanted {
     /// `None` is zeros.
-    pub content: Option<ContentName>,
+    pub content: Option<PatternName>,
     /// The file's size.
     pub len: u64,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use coldcut_wire::{ContentName, Op, pattern};
+use coldcut_wire::{Op, PatternName, pattern};
 
 use super::at::At;
 use super::entry::ExpectEntry;
@@ -14,7 +14,7 @@ use super::model::{Accept, Action, Check, FsSource, Variant, Wanted, flatten};
 use super::names::{Content, HANDLE};
 
 /// What the steps write of each content.
-type Written = HashMap<ContentName, Ranges>;
+type Written = HashMap<PatternName, Ranges>;
 
 /// Ranges of a content.
 #[derive(Debug, Default)]
@@ -180,12 +180,12 @@ impl<'a> Contents<'a> {
         })
     }
 
-    fn end(&self, content: Option<&ContentName>) -> Option<u64> {
+    fn end(&self, content: Option<&PatternName>) -> Option<u64> {
         self.written.get(content?).and_then(Ranges::end)
     }
 
     /// That the steps write all of a range.
-    fn covered(&self, at: &At<WantedDoc>, content: Option<&ContentName>, range: &Range<u64>) -> Lowered<()> {
+    fn covered(&self, at: &At<WantedDoc>, content: Option<&PatternName>, range: &Range<u64>) -> Lowered<()> {
         let hole = content
             .and_then(|c| self.written.get(c))
             .and_then(|w| w.hole(range));
@@ -202,7 +202,7 @@ impl<'a> Contents<'a> {
     }
 
     /// The content that is named, if any step writes it.
-    pub(crate) fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<ContentName>> {
+    pub(crate) fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<PatternName>> {
         match &wanted.value {
             WantedDoc::Content(content) => {
                 let content = At {
@@ -216,7 +216,7 @@ impl<'a> Contents<'a> {
     }
 
     /// A content that a step writes, or that a filesystem of the user's own may hold.
-    pub(crate) fn known(&self, content: &At<Content>) -> Lowered<ContentName> {
+    pub(crate) fn known(&self, content: &At<Content>) -> Lowered<PatternName> {
         let wanted = &content.value.0;
         if self.image || self.written.contains_key(wanted) {
             return Ok(wanted.clone());

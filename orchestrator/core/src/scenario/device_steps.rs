@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_wire::{ContentName, pattern};
+use coldcut_wire::{PatternName, pattern};
 
 use super::at::At;
 use super::device_doc::{DeviceDoc, FailDoc, HoldDoc, ReleaseDoc, SetDeviceDoc, WaitHeldDoc};
@@ -40,7 +40,7 @@ struct Armed {
 
 impl Rules {
     /// Complains about rules for data that nobody writes.
-    pub(super) fn check_data(&self, contents: &[ContentName], sink: &Sink) {
+    pub(super) fn check_data(&self, contents: &[PatternName], sink: &Sink) {
         for (whose, span) in &self.about {
             if contents.iter().any(|content| whose.means(content)) {
                 continue;
@@ -257,7 +257,7 @@ fn whose(of: &At<String>) -> Lowered<Whose> {
         }
         None => Ok(Whose::File(text.clone())),
         Some((file, generation)) if !file.is_empty() && !generation.is_empty() => {
-            Ok(Whose::Content(ContentName {
+            Ok(Whose::Content(PatternName {
                 file: file.to_owned(),
                 generation: generation.to_owned(),
             }))

@@ -1,6 +1,6 @@
 //! Live checks lowered, against what the steps measure.
 
-use coldcut_wire::{ContentName, Op};
+use coldcut_wire::{Op, PatternName};
 
 use super::at::At;
 use super::contents::Contents;
@@ -175,7 +175,7 @@ impl Live<'_> {
             let message = format!("the step reads {start}..{} only", start + len);
             return Err(Problem::new(&doc.step.span, message).into());
         }
-        let wanted = |list: &At<Vec<At<_>>>| -> Lowered<Vec<Option<ContentName>>> {
+        let wanted = |list: &At<Vec<At<_>>>| -> Lowered<Vec<Option<PatternName>>> {
             list.value.iter().map(|w| self.contents.wanted(w)).collect()
         };
         let accept = match (&doc.is, &doc.one_of, &doc.mix_of) {

@@ -1,6 +1,6 @@
 //! What a valid scenario means: everything resolved, checked and ready to run.
 
-use coldcut_wire::{ContentName, ExecSpec, Op};
+use coldcut_wire::{ExecSpec, Op, PatternName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -348,8 +348,8 @@ impl Variant {
     }
 
     /// Every content that may have been written, setup first, in the order of its first writing.
-    pub fn contents(&self) -> Vec<ContentName> {
-        let mut all: Vec<ContentName> = Vec::new();
+    pub fn contents(&self) -> Vec<PatternName> {
+        let mut all: Vec<PatternName> = Vec::new();
         for step in flatten(&self.setup).chain(self.steps()) {
             if let Action::Op(
                 Op::Write { content, .. }

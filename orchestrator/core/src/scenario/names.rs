@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use coldcut_wire::ContentName;
+use coldcut_wire::PatternName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer};
 
@@ -10,7 +10,7 @@ use super::units::{Parsed, scalar};
 
 /// A content as scenarios write it: `FILE@GENERATION`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Content(pub(crate) ContentName);
+pub(crate) struct Content(pub(crate) PatternName);
 
 /// A path below the mounted root, without a leading slash; the root itself is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +34,11 @@ pub const SAME: &str = "same";
 /// What a path names in a [`Target`].
 pub(crate) const HANDLE: &str = "fd:";
 
-fn parse_content(text: &str) -> Result<ContentName, String> {
+fn parse_content(text: &str) -> Result<PatternName, String> {
     let bad = |c: char| c.is_whitespace() || c.is_control();
     match text.rsplit_once('@') {
         Some((file, generation)) if !file.is_empty() && !generation.is_empty() && !text.contains(bad) => {
-            Ok(ContentName {
+            Ok(PatternName {
                 file: file.to_owned(),
                 generation: generation.to_owned(),
             })

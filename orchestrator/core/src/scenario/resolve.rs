@@ -363,7 +363,7 @@ impl Whole<'_> {
 }
 
 /// A read can name what it may find only when all steps are known.
-fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::ContentName]) {
+fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::PatternName]) {
     for step in steps {
         match &mut step.action {
             model::Action::Op(coldcut_wire::Op::Read { contents, .. }) => *contents = known.to_vec(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_wire::{ContentName, MsyncMode, Op, RenameMode, SyncRangeFlags, Transfer, WriteFlags};
+use coldcut_wire::{MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, Transfer, WriteFlags};
 
 use super::args::{fallocate_mode, xattr_name};
 use super::at::At;
@@ -312,7 +312,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The content given, or the file's own first generation.
-    pub(super) fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> ContentName {
+    pub(super) fn content(&self, content: Option<&At<Content>>, target: &At<Target>) -> PatternName {
         if let Some(content) = content {
             return content.value.0.clone();
         }
@@ -321,7 +321,7 @@ impl<'a> Lowering<'a> {
             .strip_prefix(HANDLE)
             .and_then(|handle| self.handles.get(handle))
             .unwrap_or(path);
-        ContentName {
+        PatternName {
             file: file.replace(char::is_whitespace, "_"),
             generation: "0".to_owned(),
         }

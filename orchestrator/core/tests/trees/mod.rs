@@ -1,7 +1,7 @@
 //! Trees as a walk reports them.
 
 use coldcut_core::outcome::recovery::{Recovery, Trust};
-use coldcut_wire::{ContentName, EntryKind, Extent, Source, TreeEntry, pattern};
+use coldcut_wire::{EntryKind, Extent, PatternName, Source, TreeEntry, pattern};
 
 pub(crate) fn entry(path: &str, kind: EntryKind) -> TreeEntry {
     TreeEntry {
@@ -44,12 +44,12 @@ pub(crate) fn at(offset: u64, len: u64, source: Source) -> Extent {
 /// `FILE@GENERATION` from byte `from` of its stream.
 pub(crate) fn displaced(label: &str, offset: u64, len: u64, from: u64) -> Extent {
     let (file, generation) = label.rsplit_once('@').expect("FILE@GENERATION");
-    let name = ContentName {
+    let name = PatternName {
         file: file.to_owned(),
         generation: generation.to_owned(),
     };
     let source = Source::Content {
-        id: pattern::content_id(&name),
+        id: pattern::pattern_id(&name),
         at: from,
         label: label.to_owned(),
     };

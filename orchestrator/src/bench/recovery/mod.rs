@@ -26,11 +26,11 @@ use crate::record::recorder::{RecordJob, mount_of, record};
 use crate::record::refused::Refused;
 use crate::record::timings::Timings;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _, Screener as _};
-use crate::recover::strategy::Policy;
+use crate::recover::strategy::Strategy;
 use crate::report::EventSink;
 use crate::results::CellDir;
 use crate::vm::machine::{AccelDecision, BootImage, Qemu};
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::templates::Templates;
 use crate::vm::{OrUnknown as _, Unknown};
 
@@ -91,8 +91,8 @@ struct Bench {
 pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown> {
     let scratch = Scratch::new().or_unknown("making a private directory")?;
     let dir = scratch.path().to_owned();
-    let warm = lab(&options, Some(&dir.join("warm")), 2)?;
-    let cold = lab(&options, None, 2)?;
+    let warm = pool(&options, Some(&dir.join("warm")), 2)?;
+    let cold = pool(&options, None, 2)?;
     let file = workload::busy()?;
     let variant = workload::variant(&file)?;
     let cell = CellDir::open(&dir.join("cell")).or_unknown("making a directory")?;
@@ -218,15 +218,15 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
     })
 }
 
-/// A lab that nobody listens to.
-fn lab(options: &RecoveryOptions, templates: Option<&Path>, jobs: usize) -> Result<Arc<Lab>, Unknown> {
+/// A pool that nobody listens to.
+fn pool(options: &RecoveryOptions, templates: Option<&Path>, jobs: usize) -> Result<Arc<Pool>, Unknown> {
     let scratch = Scratch::new().or_unknown("making a private directory")?;
     let events = EventSink::new(Vec::new());
-    let mut lab = Lab::new(options.qemu.clone(), options.accel.clone(), scratch, events, jobs);
+    let mut pool = Pool::new(options.qemu.clone(), options.accel.clone(), scratch, events, jobs);
     if let Some(dir) = templates {
-        lab = lab.with_templates(Templates::open(dir).map_err(|e| Unknown(e.to_string()))?);
+        pool = pool.with_templates(Templates::open(dir).map_err(|e| Unknown(e.to_string()))?);
     }
-    Ok(Arc::new(lab))
+    Ok(Arc::new(pool))
 }
 
 impl Bench {
@@ -253,14 +253,14 @@ impl Bench {
 
     async fn guest(
         &mut self,
-        lab: &Lab,
+        pool: &Pool,
     ) -> Result<<Machines as crate::recover::recoverer::Recoverer>::Screener, Unknown> {
         let job = self.job()?;
-        Machines.screener(lab, &job).await
+        Machines.screener(pool, &job).await
     }
 
-    async fn clone_once(&mut self, lab: &Lab) -> Result<(), Unknown> {
-        let recovery = Machines.recover(lab, &self.job()?, Trust::Fresh).await?;
+    async fn clone_once(&mut self, pool: &Pool) -> Result<(), Unknown> {
+        let recovery = Machines.recover(pool, &self.job()?, Trust::Fresh).await?;
         if recovery.trust == Trust::Fresh {
             Ok(())
         } else {
@@ -271,7 +271,7 @@ impl Bench {
     }
 
     /// As a script would do it: the packaged kernel image, no trimmed command line.
-    async fn plain_boot(&mut self, lab: &Lab) -> Result<(), Unknown> {
+    async fn plain_boot(&mut self, pool: &Pool) -> Result<(), Unknown> {
         let image = self.options.kernel.bzimage();
         let image = image.ok_or_else(|| Unknown("this kernel has no bzImage in the store".into()))?;
         let job = self.job()?;
@@ -279,7 +279,7 @@ impl Bench {
             spec.kernel = BootImage { path: image.clone() };
             spec.trimmed = false;
         };
-        crate::recover::recoverer::recover_cold_with(lab, &job, plain)
+        crate::recover::recoverer::recover_cold_with(pool, &job, plain)
             .await
             .map(drop)
     }
@@ -297,16 +297,16 @@ impl Bench {
     async fn first_verdicts(&self) -> Result<[f64; 3], Unknown> {
         let templates = self.dir.join("first");
         let mut seconds = [0.0; 3];
-        for (place, (policy, templates)) in [
-            (Policy::Cold, None),
-            (Policy::Tiered, Some(&templates)),
-            (Policy::Tiered, Some(&templates)),
+        for (place, (strategy, templates)) in [
+            (Strategy::Cold, None),
+            (Strategy::Tiered, Some(&templates)),
+            (Strategy::Tiered, Some(&templates)),
         ]
         .into_iter()
         .enumerate()
         {
             let start = Instant::now();
-            let lab = lab(&self.options, templates.map(PathBuf::as_path), 2)?;
+            let pool = pool(&self.options, templates.map(PathBuf::as_path), 2)?;
             let file = workload::small()?;
             let cell = CellJob {
                 cell: CellRef {
@@ -324,10 +324,10 @@ impl Bench {
                 variant: workload::variant(&file)?,
                 file,
                 kernel: Arc::clone(&self.options.kernel),
-                policy,
+                strategy,
                 cells: vec![cell],
             };
-            let result = run_cell(lab, Arc::new(Machines), job).await?;
+            let result = run_cell(pool, Arc::new(Machines), job).await?;
             if result.verdict != coldcut_core::outcome::verdict::Verdict::Pass {
                 return Err(Unknown(format!("the first verdict is {:?}", result.verdict)));
             }

@@ -13,13 +13,13 @@ use crate::disk::{Device, FileImage};
 use crate::kernel::Kernel;
 use crate::record::recorder::{ATOMIC_UNIT, mount_of};
 use crate::recover::recoverer::{RecoverJob, prepare};
-use crate::vm::client::Session;
+use crate::vm::client::GuestClient;
 use crate::vm::machine::{Backend, DiskSpec};
-use crate::vm::pool::Lab;
+use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, Unknown};
 
 /// Mean milliseconds of each part of a state's recovery on a fresh clone.
-pub(super) async fn of(lab: &Lab, jobs: &[RecoverJob]) -> Result<Phases, Unknown> {
+pub(super) async fn of(pool: &Pool, jobs: &[RecoverJob]) -> Result<Phases, Unknown> {
     let mut sums = [Duration::ZERO; 5];
     let mut mount = Duration::ZERO;
     let mut walk = Duration::ZERO;
@@ -30,19 +30,19 @@ pub(super) async fn of(lab: &Lab, jobs: &[RecoverJob]) -> Result<Phases, Unknown
             *sum += now - last;
             last = now;
         };
-        let [disk, start, wake, examine, end] = &mut sums;
-        let (spec, device) = prepare(lab, job, &job.image)?;
+        let [disk, start, resume, examine, end] = &mut sums;
+        let (spec, device) = prepare(pool, job, &job.image)?;
         lap(disk);
-        let machine = lab.restored(&spec, &job.console).await?;
+        let machine = pool.restored(&spec, &job.console).await?;
         lap(start);
-        let session = Session::new(&machine, lab.limits);
-        session
-            .wake(Some(job.image.size()))
+        let client = GuestClient::new(&machine, pool.limits);
+        client
+            .resume(Some(job.image.size()))
             .await
-            .or_unknown("waking a clone")?;
-        lap(wake);
+            .or_unknown("resuming a clone")?;
+        lap(resume);
         let most = job.image.size() * 4;
-        let seen = session
+        let seen = client
             .examine(&job.mount, job.contents.to_vec(), most)
             .await
             .or_unknown("recovering")?;
@@ -54,11 +54,11 @@ pub(super) async fn of(lab: &Lab, jobs: &[RecoverJob]) -> Result<Phases, Unknown
         lap(end);
     }
     let mean = |sum: Duration| sum.as_secs_f64() * 1000.0 / jobs.len().max(1) as f64;
-    let [disk, start, wake, examine, end] = sums.map(mean);
+    let [disk, start, resume, examine, end] = sums.map(mean);
     Ok(Phases {
         disk,
         start,
-        wake,
+        resume,
         examine,
         mount: mean(mount),
         walk: mean(walk),
@@ -68,7 +68,7 @@ pub(super) async fn of(lab: &Lab, jobs: &[RecoverJob]) -> Result<Phases, Unknown
 
 /// Seconds that a workload takes on our device while it is recorded, and on a raw file: the least of each.
 pub(super) async fn recording(
-    lab: &Lab,
+    pool: &Pool,
     kernel: &Arc<Kernel>,
     variant: &Variant,
     turns: usize,
@@ -76,31 +76,31 @@ pub(super) async fn recording(
     let mut least = [f64::MAX; 2];
     for _ in 0..turns {
         for (place, raw) in [false, true].into_iter().enumerate() {
-            let seconds = workload(lab, kernel, variant, raw).await?;
+            let seconds = workload(pool, kernel, variant, raw).await?;
             least[place] = least[place].min(seconds);
         }
     }
     Ok((least[0], least[1]))
 }
 
-async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> Result<f64, Unknown> {
+async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) -> Result<f64, Unknown> {
     let made = match &variant.filesystem.source {
         coldcut_core::scenario::FsSource::Make { size, mkfs } => {
-            lab.made(variant.filesystem.fstype.name(), *size, mkfs).await?
+            pool.made(variant.filesystem.fstype.name(), *size, mkfs).await?
         }
         coldcut_core::scenario::FsSource::Image(_) => return Err(Unknown("no image to make".into())),
     };
     let image = FileImage::open(&made).or_unknown("opening the image")?;
     let size = image.size();
-    let copy = lab.fresh_path(".raw");
-    let socket = lab.fresh_path(".sock");
+    let copy = pool.fresh_path(".raw");
+    let socket = pool.fresh_path(".sock");
     let device = if raw {
         crate::disk::export_sparse(&image, &copy).or_unknown("copying the image")?;
         None
     } else {
         Some(Device::bind(&socket, Arc::new(image)).or_unknown("starting the disk")?)
     };
-    let initrd = lab
+    let initrd = pool
         .initrd(kernel, variant.filesystem.fstype.name(), None)
         .or_unknown("preparing the machine")?;
     let disk = DiskSpec {
@@ -114,13 +114,13 @@ async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> R
         physical_block_size: ATOMIC_UNIT,
         tap: None,
     };
-    let spec = lab.spec(kernel, initrd, Some(disk))?;
-    let machine = lab.restored(&spec, &lab.fresh_path(".console")).await?;
-    let session = Session::new(&machine, lab.limits);
-    session.wake(Some(size)).await.or_unknown("waking a clone")?;
+    let spec = pool.spec(kernel, initrd, Some(disk))?;
+    let machine = pool.restored(&spec, &pool.fresh_path(".console")).await?;
+    let client = GuestClient::new(&machine, pool.limits);
+    client.resume(Some(size)).await.or_unknown("resuming a clone")?;
     let recording = match &device {
         Some(device) => {
-            let create = |suffix| File::create(lab.fresh_path(suffix)).or_unknown("creating a log");
+            let create = |suffix| File::create(pool.fresh_path(suffix)).or_unknown("creating a log");
             let handle = device.handle();
             let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
                 .or_unknown("starting the log")?;
@@ -134,7 +134,7 @@ async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> R
         }
         None => None,
     };
-    session
+    client
         .mount(&mount_of(variant))
         .await
         .or_unknown("mounting")?
@@ -144,7 +144,7 @@ async fn workload(lab: &Lab, kernel: &Kernel, variant: &Variant, raw: bool) -> R
         let coldcut_core::scenario::Action::Op(op) = &step.action else {
             return Err(Unknown("the workload has a step that is no operation".into()));
         };
-        session
+        client
             .op("a step", op.clone())
             .await
             .or_unknown("a step")?

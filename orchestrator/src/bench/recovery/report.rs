@@ -10,7 +10,7 @@ pub struct Phases {
     /// QEMU starts and loads the saved state.
     pub start: f64,
     /// The guest gets its randomness, its clock and its disk.
-    pub wake: f64,
+    pub resume: f64,
     /// Mount, walk, unmount and the kernel's log, as the host sees it.
     pub examine: f64,
     /// Of that, mount(2) by the guest's clock.
@@ -93,7 +93,7 @@ impl fmt::Display for RecoveryBench {
             f,
             "a clone's state: disk {:.0} ms, QEMU up and restored {:.0}, woken with its disk {:.0}, examined {:.0} \
              (guest: mount {:.0}, walk {:.0}), ended {:.0}",
-            p.disk, p.start, p.wake, p.examine, p.mount, p.walk, p.end
+            p.disk, p.start, p.resume, p.examine, p.mount, p.walk, p.end
         )?;
         writeln!(f, "private memory of a clone: {} MiB", self.clone_mib)?;
         writeln!(

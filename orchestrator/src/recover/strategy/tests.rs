@@ -74,7 +74,7 @@ impl Recoverer for Fake {
     type Job = usize;
     type Screener = FakeGuest;
 
-    async fn recover(&self, _: &Lab, job: &usize, trust: Trust) -> Result<Recovery, Unknown> {
+    async fn recover(&self, _: &Pool, job: &usize, trust: Trust) -> Result<Recovery, Unknown> {
         self.log.lock().unwrap().push((*job, trust));
         let fails = self.hopeless == Some(*job) || self.clones_fail == Some(*job) && trust != Trust::Cold;
         if fails {
@@ -83,7 +83,7 @@ impl Recoverer for Fake {
         Ok(recovery(*job % self.trees, trust))
     }
 
-    async fn screener(&self, _: &Lab, _: &usize) -> Result<FakeGuest, Unknown> {
+    async fn screener(&self, _: &Pool, _: &usize) -> Result<FakeGuest, Unknown> {
         self.guests.fetch_add(1, Ordering::Relaxed);
         Ok(FakeGuest {
             last: None,
@@ -99,7 +99,7 @@ impl Recoverer for Fake {
 }
 
 impl Screener<usize> for FakeGuest {
-    async fn recover(&mut self, _: &Lab, job: &usize) -> Result<Recovery, Unknown> {
+    async fn recover(&mut self, _: &Pool, job: &usize) -> Result<Recovery, Unknown> {
         assert!(!self.spoiled, "a spoiled guest is not used again");
         self.log.lock().unwrap().push((*job, Trust::Screened));
         if self.kills == Some(*job) || self.hopeless == Some(*job) {
@@ -120,7 +120,7 @@ impl Screener<usize> for FakeGuest {
     }
 }
 
-fn lab(jobs: usize) -> Arc<Lab> {
+fn pool(jobs: usize) -> Arc<Pool> {
     let qemu = Qemu {
         path: "/bin/false".into(),
         version: "10.0.2".into(),
@@ -130,11 +130,11 @@ fn lab(jobs: usize) -> Arc<Lab> {
         why: "a test".into(),
     };
     let scratch = Scratch::new().unwrap();
-    Arc::new(Lab::new(qemu, accel, scratch, EventSink::new(Vec::new()), jobs))
+    Arc::new(Pool::new(qemu, accel, scratch, EventSink::new(Vec::new()), jobs))
 }
 
 /// Runs it; `bad` are the contents whose true tree breaks a promise.
-async fn run(fake: Fake, count: usize, policy: Policy, bad: &[usize]) -> (Recovered, Arc<Fake>) {
+async fn run(fake: Fake, count: usize, strategy: Strategy, bad: &[usize]) -> (Recovered, Arc<Fake>) {
     let fake = Arc::new(fake);
     let work = Work {
         count,
@@ -146,7 +146,7 @@ async fn run(fake: Fake, count: usize, policy: Policy, bad: &[usize]) -> (Recove
         let tree = recovery.tree[0].nlink as usize;
         bad.iter().any(|place| place % trees == tree)
     };
-    let results = recover_all(&lab(2), &fake, &work, policy, suspicious).await;
+    let results = recover_all(&pool(2), &fake, &work, strategy, suspicious).await;
     (results, fake)
 }
 
@@ -171,7 +171,7 @@ async fn one_of_each_tree_is_verified_and_the_rest_is_screened() {
         trees: 3,
         ..Fake::default()
     };
-    let (results, _) = run(fake, 20, Policy::Tiered, &[]).await;
+    let (results, _) = run(fake, 20, Strategy::Tiered, &[]).await;
     let fresh: Vec<usize> = (0..20)
         .filter(|i| trusts(&results)[*i] == Some(Trust::Fresh))
         .collect();
@@ -186,7 +186,7 @@ async fn what_looks_wrong_is_verified_every_time() {
         trees: 20,
         ..Fake::default()
     };
-    let (results, _) = run(fake, 40, Policy::Tiered, &[7]).await;
+    let (results, _) = run(fake, 40, Strategy::Tiered, &[7]).await;
     assert_eq!(trusts(&results)[7], Some(Trust::Fresh));
     assert_eq!(
         trusts(&results)[27],
@@ -203,7 +203,7 @@ async fn a_leak_is_noticed_and_nothing_screened_is_believed() {
         leaks_from: Some(1),
         ..Fake::default()
     };
-    let (results, _) = run(fake, 12, Policy::Tiered, &[]).await;
+    let (results, _) = run(fake, 12, Strategy::Tiered, &[]).await;
     assert!(results.disagreed > 0);
     assert!(trusts(&results).iter().all(|t| *t == Some(Trust::Fresh)));
     assert!(right(&results, 3), "fresh kernels tell the truth");
@@ -213,7 +213,7 @@ async fn a_leak_is_noticed_and_nothing_screened_is_believed() {
         leaks_from: Some(1),
         ..Fake::default()
     };
-    let (results, _) = run(fake, 12, Policy::Screen, &[]).await;
+    let (results, _) = run(fake, 12, Strategy::Screen, &[]).await;
     assert!(!right(&results, 3));
 }
 
@@ -225,7 +225,7 @@ async fn what_ends_a_guest_costs_that_guest_and_nothing_else() {
         spoils: Some(9),
         ..Fake::default()
     };
-    let (results, fake) = run(fake, 16, Policy::Tiered, &[]).await;
+    let (results, fake) = run(fake, 16, Strategy::Tiered, &[]).await;
     assert!(right(&results, 1));
     assert_eq!(
         trusts(&results)[2],
@@ -249,7 +249,7 @@ async fn a_clone_that_fails_is_replaced_by_a_boot_and_the_hopeless_are_unknown()
         hopeless: Some(5),
         ..Fake::default()
     };
-    let (results, _) = run(fake, 8, Policy::Tiered, &[]).await;
+    let (results, _) = run(fake, 8, Strategy::Tiered, &[]).await;
     assert_eq!(trusts(&results)[0], Some(Trust::Cold));
     assert_eq!(trusts(&results)[5], None, "unknown, and never a pass");
     assert_eq!(trusts(&results)[6], Some(Trust::Screened));
@@ -257,13 +257,13 @@ async fn a_clone_that_fails_is_replaced_by_a_boot_and_the_hopeless_are_unknown()
 
 #[tokio::test]
 async fn fresh_and_cold_trust_nobody_else() {
-    for (policy, trust) in [(Policy::Fresh, Trust::Fresh), (Policy::Cold, Trust::Cold)] {
+    for (strategy, trust) in [(Strategy::Fresh, Trust::Fresh), (Strategy::Cold, Trust::Cold)] {
         let fake = Fake {
             trees: 2,
             leaks_from: Some(0),
             ..Fake::default()
         };
-        let (results, fake) = run(fake, 6, policy, &[]).await;
+        let (results, fake) = run(fake, 6, strategy, &[]).await;
         assert!(right(&results, 2));
         assert!(fake.log.lock().unwrap().iter().all(|(_, t)| *t == trust));
         assert_eq!(fake.guests.load(Ordering::Relaxed), 0);

@@ -112,8 +112,8 @@ impl Machine {
     /// Starts QEMU with a saved guest, which goes on where it was saved. `spec` must be the saved machine's but for
     /// its memory ([`Ram::Restored`](super::Ram)) and what is behind its disk.
     ///
-    /// Its disk gets its capacity, and the guest waits for that when it is told to wake
-    /// ([`coldcut_wire::Request::Wake`]). The state goes to QEMU
+    /// Its disk gets its capacity, and the guest waits for that when it is told to resume
+    /// ([`coldcut_wire::Request::Resume`]). The state goes to QEMU
     /// through a socket at `socket`, a path that nobody else uses: QEMU reads files by itself only since 8.2.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What must have been measured.
 
-use coldcut_wire::ContentName;
+use coldcut_wire::PatternName;
 use serde::Serialize;
 
 use super::metric::{Metric, Unit};
@@ -78,9 +78,9 @@ pub enum LiveCheck {
 #[serde(rename_all = "snake_case")]
 pub enum Versions {
     /// All of it one of these.
-    OneOf(Vec<Option<ContentName>>),
+    OneOf(Vec<Option<PatternName>>),
     /// Every byte any of these, in its place.
-    MixOf(Vec<Option<ContentName>>),
+    MixOf(Vec<Option<PatternName>>),
 }
 
 /// Where a number must lie: all that are given hold.

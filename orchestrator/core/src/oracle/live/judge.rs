@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use coldcut_wire::{ContentName, EntryKind, Extent, TreeEntry, pattern};
+use coldcut_wire::{EntryKind, Extent, PatternName, TreeEntry, pattern};
 
 use super::check::{Bound, Limit, LiveCheck, Versions};
 use super::measurements::Measurements;
@@ -248,7 +248,7 @@ fn returned(
     if rounds.is_empty() {
         return Seen::Unknown(format!("`{step}` returned nothing that could be judged"));
     }
-    let (contents, ways): (&[Option<ContentName>], Vec<Vec<Option<&ContentName>>>) = match accept {
+    let (contents, ways): (&[Option<PatternName>], Vec<Vec<Option<&PatternName>>>) = match accept {
         Versions::OneOf(list) => (list, list.iter().map(|c| vec![c.as_ref()]).collect()),
         Versions::MixOf(list) => (list, vec![list.iter().map(Option::as_ref).collect()]),
     };

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use coldcut_wire::{Done, Failure, WakeSpec};
+use coldcut_wire::{Done, Failure, ResumeSpec};
 use rustix::time::{ClockId, Timespec};
 
 use crate::failure::{Tried, refuse};
@@ -28,13 +28,13 @@ const CAPACITY_WAIT: Duration = Duration::from_secs(30);
 const SECTOR: u64 = 512;
 
 /// What waking takes, opened before the save: every name that a clone need not look up is time saved for each of them.
-pub(crate) struct Waking {
+pub(crate) struct Resuming {
     random: File,
     /// The disk's `size` in sysfs.
     size: Option<File>,
 }
 
-impl Waking {
+impl Resuming {
     /// Opens everything. A disk that has a capacity already is refused.
     pub(crate) fn prepare(disk: Option<&str>) -> Result<Self, Failure> {
         let random = File::options()
@@ -53,7 +53,7 @@ impl Waking {
     }
 
     /// Does what `spec` says, in order: randomness first, because whatever comes later may use it.
-    pub(crate) fn wake(self, spec: &WakeSpec) -> Result<Done, Failure> {
+    pub(crate) fn resume(self, spec: &ResumeSpec) -> Result<Done, Failure> {
         self.reseed(&spec.seed)?;
         let time = Timespec {
             tv_sec: (spec.unix_nanos / 1_000_000_000) as i64,
