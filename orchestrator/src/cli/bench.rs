@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::machines::{MachineArgs, open_pool};
+use super::machines::MachineArgs;
 use crate::bench::RecoveryOptions;
 use crate::report::EventSink;
+use crate::vm::pool::Pool;
 
 /// Without a subcommand: `recovery`.
 #[derive(Debug, clap::Args)]
@@ -52,7 +53,7 @@ pub(super) struct RecoveryArgs {
 
 async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
     let kernel = Arc::new(crate::kernel::Store::open_default()?.find(&args.kernel)?);
-    let pool = open_pool(&args.machines, EventSink::new(Vec::new()), &kernel).await?;
+    let pool = Pool::open(args.machines.settings(), EventSink::new(Vec::new()), &kernel).await?;
     let options = RecoveryOptions {
         qemu: pool.qemu.clone(),
         accel: pool.accel.clone(),
