@@ -6,4 +6,5 @@
 pub mod export;
 pub mod index;
 pub mod plan;
+pub mod reads;
 pub mod state;

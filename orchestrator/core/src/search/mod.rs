@@ -12,11 +12,11 @@
 //! what bisecting tools for nightly compilers and `git bisect skip` do.
 
 mod behaviour;
-mod search;
+mod bisection;
 mod sequential;
 
 pub use behaviour::{Aim, Aspect, Behaviour, By, Quality};
-pub use search::{Answer, Kernel, Next, Search, TooFewKernels};
+pub use bisection::{Answer, Kernel, Next, Search, TooFewKernels};
 pub use sequential::{Decision, Flakiness, Runs, Sequential, SettingsError};
 
 use serde::{Deserialize, Serialize};

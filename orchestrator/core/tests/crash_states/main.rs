@@ -8,3 +8,4 @@ mod formats;
 mod fuzz_corpus;
 mod naive;
 mod plans;
+mod reads;

@@ -60,6 +60,14 @@ impl BlockIndex {
         })
     }
 
+    /// A view of what is selected already.
+    pub fn selected(&self, selection: Selection) -> StateView<'_> {
+        StateView {
+            index: self,
+            selection,
+        }
+    }
+
     /// Selects a state and gives it its bytes.
     ///
     /// # Errors

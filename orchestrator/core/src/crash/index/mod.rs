@@ -15,3 +15,4 @@ pub use block_index::{BLOCK, BlockIndex};
 pub use digest::{Digest, DigestCursor, DigestError};
 pub use image::{Sources, StateImage, StateView};
 pub use replay::replay;
+pub(in crate::crash) use resolve::coverage;

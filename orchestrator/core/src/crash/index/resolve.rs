@@ -101,7 +101,7 @@ impl BlockIndex {
 }
 
 /// The sectors of a block that a request covers, one bit each.
-fn coverage(record: &Record, block: u64, tear: Option<&Tear>) -> u8 {
+pub(in crate::crash) fn coverage(record: &Record, block: u64, tear: Option<&Tear>) -> u8 {
     let start = block * BLOCK;
     if record.end() <= start || record.offset >= start + BLOCK {
         return 0;

@@ -18,5 +18,5 @@ mod selection;
 
 pub use choice::{CrashState, DiscardAs, PlanKind, Set, Tear, TornPart};
 pub use id::{ParseStateIdError, StateId};
+pub(crate) use selection::{Rule, child, torn_units};
 pub use selection::{Selection, StateError};
-pub(crate) use selection::{child, torn_units};

@@ -1,0 +1,56 @@
+//! What a recovery read of the disk that the power cut left, and what follows from it.
+//!
+//! A recovery is a function of what it reads: a guest that starts from the same memory and finds the same bytes at
+//! every place at which it looks does the same. So two crash states that agree, byte for byte, on the blocks that one's
+//! recovery read recover alike, however much else they differ in. [`Reads`] is such a list of blocks, [`ReadIndex`]
+//! finds an earlier recovery that answers for a state, and [`Explorer`] covers every state of a cut by turning around, one
+//! after the other, the choices on which a recovery's reads depended.
+//!
+//! The idea of choosing lazily, by what is read, is that of Jaaru (Gorjiara, Xu, Demsky: "Jaaru: efficiently model
+//! checking persistent memory programs", ASPLOS 2021); turning choices around with those before them fixed is how
+//! concolic testing explores a program's paths (Godefroid, Klarlund, Sen: "DART", PLDI 2005). Vinter (Kalbfleisch and
+//! others, USENIX ATC 2022) uses the reads of a recovery to choose which images to test.
+
+mod explore;
+mod read_index;
+mod space;
+
+pub use explore::{Coverage, Explorer, Region, Trace};
+pub use read_index::ReadIndex;
+pub use space::{LogSpace, SpaceError};
+
+/// The digest of a block's bytes: the first 16 bytes of their BLAKE3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockDigest(pub [u8; 16]);
+
+impl BlockDigest {
+    /// The digest of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut first = [0; 16];
+        first.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+        Self(first)
+    }
+}
+
+/// A block that was read before the guest wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockRead {
+    /// Its number, in blocks of [`super::index::BLOCK`] bytes.
+    pub block: u64,
+    /// What it held.
+    pub digest: BlockDigest,
+}
+
+/// Everything that a recovery read, in the order in which it first read it.
+pub type Reads = Vec<BlockRead>;
+
+/// Choices of which a disk's content is made, each with a number of alternatives from 0 on. An assignment of all of
+/// them is a crash state.
+pub trait Space {
+    /// How many alternatives each choice has, at least 1.
+    fn alternatives(&self) -> &[u32];
+
+    /// Asks for every choice on which the content of a block depends, given what was answered before: choices that other
+    /// answers have made irrelevant are not asked for. The same answers lead to the same questions.
+    fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32);
+}
