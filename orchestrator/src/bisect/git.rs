@@ -294,7 +294,7 @@ impl GitDrive {
         }
         let mut state = State { drive: self, probes };
         let bisection = Bisection::start(&tree)?;
-        let [old, new] = report::words(state.drive.question.aim);
+        let [old, new] = report::side_names(state.drive.question.aim);
         let mut sides = [None, None];
         for (end, side) in ends.iter().zip(&mut sides) {
             bisection.checkout(end)?;

@@ -4,11 +4,16 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use coldcut_core::outcome::diff::Recording;
+use coldcut_core::outcome::result::RunResult;
+use coldcut_core::outcome::verdict::Verdict;
 use coldcut_core::search::{Aim, Behaviour, By};
 use serde::{Deserialize, Serialize};
 
 use super::line::Candidate;
-use crate::results::stamp_now;
+use crate::record::loaded::LoadedRecording;
+use crate::results::{CellDir, stamp_now};
 
 /// Version of the files. A reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -74,6 +79,49 @@ pub struct Probe {
     pub violation: Option<(String, String)>,
     /// Seconds that it took.
     pub seconds: f64,
+}
+
+impl Probe {
+    /// Of a kernel that could not be run; why.
+    pub fn untestable(why: &str) -> Self {
+        Self {
+            place: 0,
+            kernel: String::new(),
+            digest: None,
+            behaviour: None,
+            cause: Some(why.to_owned()),
+            run: None,
+            violation: None,
+            seconds: 0.0,
+        }
+    }
+
+    /// What a run of one cell, in this directory, showed.
+    ///
+    /// # Errors
+    /// When the run has no cell.
+    pub fn of(dir: &Path, result: &RunResult) -> anyhow::Result<Self> {
+        let cell = result.cells.first().context("the run has no cell")?;
+        let id = &cell.cell.id;
+        // A kernel that panicked left no recording.
+        let recording = CellDir::open(&dir.join("cells").join(id))
+            .ok()
+            .and_then(|dir| LoadedRecording::load(&dir).ok())
+            .map(|recording| Recording::of(&recording.log));
+        let run = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let first = cell.violations.first();
+        Ok(Self {
+            digest: Some(cell.kernel.digest.clone()),
+            behaviour: Some(Behaviour::of(cell, recording)),
+            cause: match &cell.verdict {
+                Verdict::Inconclusive { cause } => Some(cause.clone()),
+                _ => None,
+            },
+            run: Some((run, id.clone())),
+            violation: first.map(|v| (v.state.clone(), format!("{}: {}", v.kind, v.evidence))),
+            ..Self::untestable("")
+        })
+    }
 }
 
 /// Why a search's directory cannot be used.

@@ -1,8 +1,12 @@
 //! Finding the kernel that changed something: the world's part. The search itself is [`coldcut_core::search`].
 
+pub mod care;
+pub mod commits;
 pub mod drive;
 pub mod git;
 pub mod journal;
 pub mod line;
 pub mod obtain;
+pub mod releases;
 pub mod report;
+pub mod request;

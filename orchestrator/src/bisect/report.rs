@@ -9,7 +9,7 @@ use super::drive::{Conclusion, Found, seen};
 use super::journal::{Probe, Question};
 
 /// What the two sides are called.
-pub(super) fn words(aim: Aim) -> [&'static str; 2] {
+pub(super) fn side_names(aim: Aim) -> [&'static str; 2] {
     match aim {
         Aim::FirstBad => ["good", "bad"],
         Aim::FirstGood => ["bad", "good"],
@@ -17,8 +17,8 @@ pub(super) fn words(aim: Aim) -> [&'static str; 2] {
     }
 }
 
-fn word(aim: Aim, side: Side) -> &'static str {
-    words(aim)[usize::from(side == Side::New)]
+fn side_name(aim: Aim, side: Side) -> &'static str {
+    side_names(aim)[usize::from(side == Side::New)]
 }
 
 /// The kernel to be run next, and why it.
@@ -53,8 +53,8 @@ pub fn announce(
 /// What a run came to.
 pub fn outcome(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> String {
     let what = match seen(question, probe, old) {
-        Seen::Old => word(question.aim, Side::Old),
-        Seen::New => word(question.aim, Side::New),
+        Seen::Old => side_name(question.aim, Side::Old),
+        Seen::New => side_name(question.aim, Side::New),
         Seen::Untestable => "untestable",
     };
     format!("  {what}: {} ({:.1} s)", behaved(question, probe), probe.seconds)
@@ -133,7 +133,7 @@ pub fn conclusion(question: &Question, conclusion: &Conclusion, dir: &Path) -> S
 
 fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe], dir: &Path) {
     let name = |place: usize| question.line[found.from + place].describe();
-    let [old, new] = words(question.aim);
+    let [old, new] = side_names(question.aim);
     let untestable = untestable(question, found, probes);
     let list = if untestable.is_empty() {
         String::new()
@@ -184,7 +184,7 @@ fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe
                 (aim, side) => writeln!(
                     text,
                     "both ends are {}: {} and {}; there is nothing to find between them{list}",
-                    word(aim, *side),
+                    side_name(aim, *side),
                     name(*oldest),
                     name(*newest)
                 ),
@@ -211,7 +211,7 @@ fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe
                     text,
                     "nothing to compare: only {} is testable, and is {}{list}",
                     name(*place),
-                    word(question.aim, *side)
+                    side_name(question.aim, *side)
                 ),
                 None => writeln!(text, "no kernel is testable{list}"),
             };
@@ -248,7 +248,7 @@ fn details(
     };
     let flaky = match decided.map(|k| k.runs) {
         Some(runs) if runs.flaky() => {
-            let [old, new] = words(question.aim);
+            let [old, new] = side_names(question.aim);
             format!(" (flaky: {} runs {old}, {} {new})", runs.old, runs.new)
         }
         Some(runs) if runs.total() > 1 => format!(" ({} runs)", runs.total()),
@@ -275,7 +275,7 @@ fn untestable(question: &Question, found: &Found, probes: &[Probe]) -> Vec<(usiz
             continue;
         }
         let why = if kernel.runs.old + kernel.runs.new > kernel.runs.untestable {
-            let [old, new] = words(question.aim);
+            let [old, new] = side_names(question.aim);
             format!(
                 "{} runs {old}, {} {new}: more contradiction than the stated rates allow",
                 kernel.runs.old, kernel.runs.new
@@ -290,6 +290,14 @@ fn untestable(question: &Question, found: &Found, probes: &[Probe]) -> Vec<(usiz
         out.push((place, why));
     }
     out
+}
+
+/// What to say where a search stopped before its end.
+pub(super) fn stopped(dir: &Path) -> String {
+    format!(
+        "the search stopped; the same command with --resume={} goes on with it",
+        dir.display()
+    )
 }
 
 /// The exit code: 0 a change was found, 1 there is none to find, 3 nothing could be tested.

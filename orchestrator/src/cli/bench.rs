@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::machines::{MachineArgs, open_pool};
+use super::machines::MachineArgs;
 use crate::bench::{RecoveryOptions, StatesOptions};
 use crate::report::EventSink;
+use crate::vm::pool::Pool;
 use crate::vm::templates::Templates;
 
 /// Without a subcommand: `recovery`.
@@ -62,7 +63,7 @@ pub(super) struct StatesArgs {
 
 async fn states(args: StatesArgs) -> anyhow::Result<ExitCode> {
     let kernel = Arc::new(crate::kernel::Store::open_default()?.find(&args.kernel)?);
-    let pool = open_pool(&args.machines, EventSink::new(Vec::new()), &kernel).await?;
+    let pool = Pool::open(args.machines.settings(), EventSink::new(Vec::new()), &kernel).await?;
     let templates = Templates::open(&crate::kernel::Store::default_root()?)?;
     let pool = Arc::new(pool.with_templates(templates));
     let options = StatesOptions {
@@ -89,7 +90,7 @@ pub(super) struct RecoveryArgs {
 
 async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
     let kernel = Arc::new(crate::kernel::Store::open_default()?.find(&args.kernel)?);
-    let pool = open_pool(&args.machines, EventSink::new(Vec::new()), &kernel).await?;
+    let pool = Pool::open(args.machines.settings(), EventSink::new(Vec::new()), &kernel).await?;
     let options = RecoveryOptions {
         qemu: pool.qemu.clone(),
         accel: pool.accel.clone(),

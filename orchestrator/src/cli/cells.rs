@@ -7,9 +7,10 @@ use coldcut_core::outcome::result::RunResult;
 use coldcut_core::outcome::shard::Shard;
 
 use super::ResultsArg;
-use super::batch::Batch;
 use super::machines::{MachineArgs, TrustArgs};
 use super::reports::ReportArgs;
+use crate::job::plan::Selection;
+use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::report::{JsonLines, Progress, Reporter};
@@ -64,21 +65,25 @@ impl CellArgs {
             vec![Box::new(Progress::new())]
         };
         screen.extend(self.reports.reporters()?);
-        let batch = Batch {
+        let selection = Selection {
             files,
             kernels,
-            variants,
-            recover_on: (!self.recover_on.is_empty()).then_some(&self.recover_on),
-            store: &store,
+            variants: variants.to_vec(),
+            recover_on: self.recover_on.clone(),
+            repeat: self.repeat,
+            shard: self.shard,
+        };
+        let plan = selection.plan(&store)?;
+        for note in &plan.notes {
+            eprintln!("note: {note}");
+        }
+        let settings = RunSettings {
             seed: self.seed,
             strategy: self.trust.strategy(),
-            machines: &self.machines,
+            machines: self.machines.settings(),
             results: &self.results.results,
-            screen,
-            shard: self.shard,
-            repeat: self.repeat,
         };
-        let ran = batch.run().await?;
+        let ran = run(&plan, &settings, &store, screen).await?;
         if !self.json {
             println!();
             print!("{}", table(&ran.result));

@@ -19,7 +19,7 @@ use coldcut_core::recording::log::Cut;
 use coldcut_core::scenario::Variant;
 
 use super::ResultsArg;
-use super::machines::{MachineArgs, open_pool};
+use super::machines::MachineArgs;
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::record::loaded::LoadedRecording;
@@ -27,7 +27,7 @@ use crate::record::recorder::mount_of;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::report::{EventSink, verdict_text};
 use crate::results::{CellDir, RunInfo, find_run, load_result, load_run};
-use crate::vm::templates::Templates;
+use crate::vm::pool::Pool;
 
 /// Say what differs between kernels: in what they send to the disk, and in what they recover
 ///
@@ -376,9 +376,9 @@ async fn on(cell: &Cell, spec: &str, args: &DiffArgs, sum: &mut Sum) -> anyhow::
         cell.recovered,
         kernel.release()
     );
-    let pool = open_pool(&args.machines, EventSink::new(Vec::new()), &kernel)
+    let pool = Pool::open(args.machines.settings(), EventSink::new(Vec::new()), &kernel)
         .await?
-        .with_templates(Templates::open(&Store::default_root()?)?);
+        .with_cached_templates()?;
     let contents = contents(cell)?;
     let mut places = Vec::new();
     let mut missing = contents.len().saturating_sub(args.most);

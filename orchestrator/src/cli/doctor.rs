@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use super::USAGE;
-use super::machines::{MachineArgs, open_pool};
+use super::machines::MachineArgs;
 use crate::kernel::{Kernel, Store};
 use crate::report::EventSink;
 use crate::vm::budget::available_mib;
 use crate::vm::machine::Qemu;
+use crate::vm::pool::Pool;
 use crate::vm::snapshot::TemplateStore;
 
 /// Free disk below which kernels, templates and recordings will not fit for long.
@@ -61,9 +62,10 @@ pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let kernels = Store::open(root.clone())?.list()?;
     store(&mut findings, &root, &kernels);
     if let (Ok(_), Some(kernel)) = (&qemu, kernels.last()) {
-        let pool = open_pool(&args.machines, EventSink::new(Vec::new()), kernel).await?;
+        let settings = args.machines.settings();
+        let pool = Pool::open(settings, EventSink::new(Vec::new()), kernel).await?;
         line("accelerator", format!("{}: {}", pool.accel.accel, pool.accel.why));
-        line("machines", format!("{} at once (--jobs)", args.machines.jobs()));
+        line("machines", format!("{} at once (--jobs)", settings.jobs));
     } else {
         let kvm = std::fs::File::options().read(true).write(true).open("/dev/kvm");
         let kvm = kvm.map_or_else(|e| format!("cannot be opened: {e}"), |_| "opens".into());

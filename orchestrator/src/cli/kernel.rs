@@ -1,18 +1,16 @@
 //! `coldcut kernel …`: the kernel store from the command line.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::terminal::Terminal;
 use crate::kernel::manifest::Origin;
 use crate::kernel::recipe::Recipe;
-use crate::kernel::{Kernel, Progress, Silent, Store, StoreError};
+use crate::kernel::{Kernel, Store, StoreError};
 
 /// Commands of `coldcut kernel`.
 #[derive(Debug, Subcommand)]
@@ -363,81 +361,5 @@ fn say(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("cannot write to standard output"),
-    }
-}
-
-/// Does something with its progress shown on a terminal, and nowhere else.
-pub(super) fn on_terminal<T>(work: impl FnOnce(&dyn Progress) -> T) -> T {
-    if std::io::stderr().is_terminal() {
-        let progress = Terminal::new();
-        let result = work(&progress);
-        progress.done();
-        result
-    } else {
-        work(&Silent)
-    }
-}
-
-/// Progress on standard error: a bar on a terminal, lines elsewhere.
-pub(super) struct Terminal {
-    bar: Option<ProgressBar>,
-    last: Mutex<String>,
-}
-
-impl Terminal {
-    pub(super) fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
-        Self {
-            bar,
-            last: Mutex::new(String::new()),
-        }
-    }
-
-    pub(super) fn done(&self) {
-        if let Some(bar) = &self.bar {
-            bar.set_style(ProgressStyle::default_spinner());
-            bar.set_message("");
-            bar.finish_and_clear();
-        }
-    }
-
-    fn style(template: &str) -> ProgressStyle {
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-    }
-}
-
-impl Progress for Terminal {
-    fn stage(&self, text: &str) {
-        if let Some(bar) = &self.bar {
-            bar.reset();
-            bar.set_style(Self::style("{spinner} {msg}"));
-            bar.set_message(text.to_owned());
-        } else if let Ok(mut last) = self.last.lock()
-            && *last != text
-        {
-            text.clone_into(&mut last);
-            eprintln!("{text}");
-        }
-    }
-
-    fn bytes(&self, done: u64, total: u64) {
-        if let Some(bar) = &self.bar {
-            bar.set_style(Self::style(
-                "{spinner} {msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}",
-            ));
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-    }
-
-    fn note(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(format!("note: {text}")),
-            None => eprintln!("note: {text}"),
-        }
     }
 }

@@ -1,12 +1,13 @@
 //! `coldcut kernel build`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use super::kernel::{BuildArgs, Terminal};
-use crate::kernel::build::Build;
+use super::kernel::BuildArgs;
+use super::terminal::Terminal;
+use crate::kernel::build::{Build, output_of};
 use crate::kernel::fragment::Fragment;
 use crate::kernel::{Flavour, Kernel, Progress as _, Store, StoreError};
 
@@ -33,7 +34,7 @@ pub(super) fn run(store: &Store, args: &BuildArgs) -> anyhow::Result<()> {
     };
     let progress = Terminal::new();
     progress.stage(&format!("building; log: {}", build.log().display()));
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let terminal = Terminal::is_there();
     let show = |line: &str| {
         if terminal {
             progress.stage(line);
@@ -87,10 +88,4 @@ fn default_name(tree: &Path) -> String {
         }
     };
     format!("built-{}", name.chars().map(plain).take(80).collect::<String>())
-}
-
-/// A directory of the cache for the objects of a tree.
-pub(super) fn output_of(store: &Store, tree: &Path) -> PathBuf {
-    let digest = blake3::hash(tree.as_os_str().as_encoded_bytes()).to_hex();
-    store.root().join("builds").join(&digest.as_str()[..16])
 }

@@ -1,13 +1,8 @@
-//! Options about machines, and the pool that they describe.
+//! Options about machines, and about who recovers crash states.
 
-use anyhow::Context as _;
-
-use crate::host::scratch::Scratch;
-use crate::kernel::Kernel;
 use crate::recover::strategy::Strategy;
-use crate::report::EventSink;
-use crate::vm::machine::{Accel, AccelChoice, AccelDecision, Qemu, decide_accel};
-use crate::vm::pool::{Pool, machine_spec, write_initrd};
+use crate::vm::machine::AccelChoice;
+use crate::vm::open::MachineSettings;
 
 /// How machines are run.
 #[derive(Debug, clap::Args)]
@@ -53,56 +48,12 @@ impl TrustArgs {
 }
 
 impl MachineArgs {
-    /// How many machines run at once.
-    pub(super) fn jobs(&self) -> usize {
-        self.jobs.map_or_else(
-            || std::thread::available_parallelism().map_or(1, Into::into),
-            usize::from,
-        )
+    /// As pools take it.
+    pub(super) fn settings(&self) -> MachineSettings {
+        let jobs = self.jobs.map(usize::from);
+        MachineSettings {
+            accel: self.accel,
+            jobs: jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
+        }
     }
-}
-
-/// Finds QEMU, decides on the accelerator and makes the private directory.
-pub(super) async fn open_pool(
-    args: &MachineArgs,
-    events: EventSink,
-    kernel: &Kernel,
-) -> anyhow::Result<Pool> {
-    let qemu = Qemu::find().await?;
-    let scratch = Scratch::new().context("cannot make a private directory")?;
-    let accel = if args.accel == AccelChoice::Auto {
-        let initrd = scratch.path().join("probe.initrd");
-        write_initrd(kernel, "ext4", None, &initrd)?;
-        let undecided = AccelDecision {
-            accel: Accel::Kvm,
-            why: String::new(),
-        };
-        let probe = machine_spec(kernel, initrd, None, &undecided)?;
-        decide_accel(
-            args.accel,
-            &qemu,
-            &probe,
-            &crate::kernel::Store::default_root()?,
-            scratch.path(),
-        )
-        .await
-    } else {
-        decide_accel(
-            args.accel,
-            &qemu,
-            &machine_spec(
-                kernel,
-                "".into(),
-                None,
-                &AccelDecision {
-                    accel: Accel::Tcg,
-                    why: String::new(),
-                },
-            )?,
-            scratch.path(),
-            scratch.path(),
-        )
-        .await
-    };
-    Ok(Pool::new(qemu, accel, scratch, events, args.jobs()))
 }

@@ -80,7 +80,10 @@ pub(super) fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
             result: Box::new(cell.clone()),
         });
     }
-    let result = dir.finish_cells(cells).context("cannot write result.json")?;
+    for cell in cells {
+        dir.finish_cell(cell).context("cannot write result.json")?;
+    }
+    let result = dir.finish().context("cannot write result.json")?;
     events.send(Event::RunFinished {
         totals: result.totals,
         seconds: events.seconds(),

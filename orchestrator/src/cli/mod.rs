@@ -1,9 +1,7 @@
 //! The command line.
 
-mod batch;
 mod bench;
 mod bisect;
-mod bisect_git;
 mod cells;
 mod check;
 mod diff;
@@ -15,12 +13,12 @@ mod log;
 mod machines;
 mod matrix;
 mod merge;
-mod recordings;
 mod replay;
 mod reports;
 mod run;
 mod show;
 mod stories;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use coldcut_core::scenario::Variant;
 use coldcut_wire::{EntryKind, Source, TreeEntry};
 
 use super::ResultsArg;
-use super::machines::{MachineArgs, open_pool};
+use super::machines::MachineArgs;
 use crate::job::cell::{CellJob, CellsJob, run_cell};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Kernel;
@@ -23,6 +23,7 @@ use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::recover::strategy::Strategy;
 use crate::report::{EventSink, Progress, render_cell};
 use crate::results::{CellDir, find_run, load_run, state_path};
+use crate::vm::pool::Pool;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {
@@ -114,12 +115,8 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         println!("raw disk  {}", path.display());
     }
 
-    let pool = open_pool(
-        &args.machines,
-        EventSink::new(vec![Box::new(Progress::new())]),
-        &kernel,
-    )
-    .await?;
+    let events = EventSink::new(vec![Box::new(Progress::new())]);
+    let pool = Pool::open(args.machines.settings(), events, &kernel).await?;
     let job = RecoverJob {
         image,
         kernel,
@@ -155,7 +152,7 @@ async fn run_live(
         bail!("what was seen while the workload ran has no disk image; name a crash state for --raw");
     }
     let events = EventSink::new(vec![Box::new(Progress::new())]);
-    let pool = Arc::new(open_pool(&args.machines, events, &kernel).await?);
+    let pool = Arc::new(Pool::open(args.machines.settings(), events, &kernel).await?);
     let dir = tempfile::tempdir()?;
     let cell = CellJob {
         cell,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::ResultsArg;
 use super::reports::ReportArgs;
 use crate::report::{Summary, render_cell, render_run};
-use crate::results::{find_run, load_result, load_run};
+use crate::results::{ResultsError, find_run, load_result, load_run};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
@@ -27,14 +27,14 @@ pub(super) struct ShowArgs {
 pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let dir = find_run(&args.results.results, &args.run)?;
     let info = load_run(&dir)?;
-    if !dir.join("result.json").exists() {
-        anyhow::bail!(
+    let result = match load_result(&dir) {
+        Err(ResultsError::NothingFinished(_)) => anyhow::bail!(
             "run {} was interrupted before its first cell was done; its events are in {}",
             info.run,
             dir.join("events.jsonl").display()
-        );
-    }
-    let result = load_result(&dir)?;
+        ),
+        result => result?,
+    };
     args.reports
         .write(&Summary::new(&info.run, &info.cells, result.cells.clone()))?;
     if args.json {

@@ -1,6 +1,13 @@
 //! Cells as work: what is to be recorded and recovered, and what became of it.
+//!
+//! The way of a run: [`plan`] says which recordings and cells it consists of, [`data`] makes each of them data and work
+//! of that, [`schedule`] has them run in turn by [`cell`], and [`run`] keeps what came of it.
 
 pub mod cell;
+pub mod data;
 mod own_mode;
 pub(crate) mod panics;
+pub mod plan;
+pub mod run;
 pub mod scenario_file;
+pub mod schedule;

@@ -60,11 +60,18 @@ impl ScenarioFile {
             });
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
-        let scenario = Scenario::parse(&path.display().to_string(), &text)?;
+        Self::parse(path, &text)
+    }
+
+    /// Validates a text that came from a file.
+    ///
+    /// # Errors
+    /// [`ScenarioFileError::Wrong`], which shows the place.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ScenarioFileError> {
         Ok(Self {
             path: path.to_owned(),
-            text,
-            scenario,
+            text: text.to_owned(),
+            scenario: Scenario::parse(&path.display().to_string(), text)?,
         })
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::Store;
 use super::fragment::{Fragment, FragmentError};
 use crate::host::logged::{LoggedError, run_logged};
 
@@ -125,6 +126,12 @@ impl Build {
         }
         command
     }
+}
+
+/// A directory of the cache for the objects of a tree.
+pub fn output_of(store: &Store, tree: &Path) -> PathBuf {
+    let digest = blake3::hash(tree.as_os_str().as_encoded_bytes()).to_hex();
+    store.root().join("builds").join(&digest.as_str()[..16])
 }
 
 fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {

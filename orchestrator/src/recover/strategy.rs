@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coldcut_core::outcome::recovery::{Recovery, Trust};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -18,7 +19,8 @@ use crate::vm::Unknown;
 use crate::vm::pool::Pool;
 
 /// How far contents are recovered by whom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Strategy {
     /// Screened; what matters is verified on fresh clones.
     #[default]

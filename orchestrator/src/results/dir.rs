@@ -1,11 +1,13 @@
 //! Writing a run's directory.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef, RunResult};
+use coldcut_core::outcome::rewrite::Rewrites;
 use coldcut_core::outcome::shard::Shard;
 use serde::{Deserialize, Serialize};
 
@@ -59,13 +61,26 @@ pub struct ScenarioInfo {
     pub digest: String,
 }
 
+/// How long finished cells may be in `events.jsonl` without being made durable.
+const SYNC: Duration = Duration::from_secs(1);
+
 /// The directory of a run under way.
+///
+/// What came of a cell is in `events.jsonl` as soon as it is known. `result.json` holds the same, and is written anew
+/// at intervals that grow with it, and when this is dropped: [`load_result`](super::load_result) makes up for what a
+/// kill leaves out of it.
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
     id: String,
+    /// The places of the cells in `run.json`.
+    places: HashMap<String, usize>,
     cells: Vec<CellResult>,
-    order: Vec<String>,
+    rewrites: Rewrites,
+    /// Whether `result.json` lacks something.
+    stale: bool,
+    events: Option<File>,
+    synced: Instant,
 }
 
 impl RunDir {
@@ -100,8 +115,12 @@ impl RunDir {
             return Ok(Self {
                 path: wanted,
                 id: lower,
+                places: HashMap::new(),
                 cells: Vec::new(),
-                order: Vec::new(),
+                rewrites: Rewrites::default(),
+                stale: false,
+                events: None,
+                synced: Instant::now(),
             });
         }
     }
@@ -121,7 +140,8 @@ impl RunDir {
     /// # Errors
     /// When a file cannot be written.
     pub fn begin(&mut self, info: &RunInfo) -> io::Result<()> {
-        self.order = info.cells.iter().map(|c| c.id.clone()).collect();
+        let places = info.cells.iter().enumerate();
+        self.places = places.map(|(place, cell)| (cell.id.clone(), place)).collect();
         write_json(&self.path.join("run.json"), info)?;
         let latest = self.path.with_file_name("latest");
         let temporary = self.path.with_file_name(format!(".latest-{}", self.id));
@@ -141,11 +161,13 @@ impl RunDir {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn events(&self) -> io::Result<File> {
-        File::options()
+    pub fn events(&mut self) -> io::Result<File> {
+        let file = File::options()
             .create(true)
             .append(true)
-            .open(self.path.join("events.jsonl"))
+            .open(self.path.join("events.jsonl"))?;
+        self.events = Some(file.try_clone()?);
+        Ok(file)
     }
 
     /// A cell's own directory.
@@ -156,27 +178,55 @@ impl RunDir {
         CellDir::create(&self.path.join("cells").join(id))
     }
 
-    /// Adds a cell's result and rewrites `result.json`.
+    /// Adds a cell's result, which the event stream has told; writes `result.json` when that is due.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub fn finish_cell(&mut self, result: CellResult) -> io::Result<RunResult> {
-        self.finish_cells(vec![result])
+    /// When something cannot be written.
+    pub fn finish_cell(&mut self, result: CellResult) -> io::Result<()> {
+        self.cells.push(result);
+        self.stale = true;
+        if self.synced.elapsed() >= SYNC {
+            self.sync()?;
+        }
+        if self.rewrites.due(self.cells.len()) {
+            self.write()?;
+        }
+        Ok(())
     }
 
-    /// Adds several results, or none, and writes `result.json`.
+    /// Writes `result.json` with every cell that was added.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish_cells(&mut self, results: Vec<CellResult>) -> io::Result<RunResult> {
-        let place = |id: &str| self.order.iter().position(|o| o == id).unwrap_or(usize::MAX);
-        let mut cells = std::mem::take(&mut self.cells);
-        cells.extend(results);
-        cells.sort_by_key(|c| place(&c.cell.id));
-        self.cells = cells;
-        let result = RunResult::new(&self.id, self.cells.clone());
-        write_json(&self.path.join("result.json"), &result)?;
-        Ok(result)
+    pub fn finish(&mut self) -> io::Result<RunResult> {
+        self.sync()?;
+        self.write()?;
+        Ok(RunResult::new(&self.id, self.cells.clone()))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.synced = Instant::now();
+        self.events.as_ref().map_or(Ok(()), File::sync_data)
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let place = |id: &str| self.places.get(id).copied().unwrap_or(usize::MAX);
+        self.cells.sort_by_key(|result| place(&result.cell.id));
+        let result = RunResult::new(&self.id, std::mem::take(&mut self.cells));
+        let written = write_json(&self.path.join("result.json"), &result);
+        self.cells = result.cells;
+        self.stale = written.is_err();
+        written
+    }
+}
+
+impl Drop for RunDir {
+    /// An interrupted run leaves every cell in `result.json`.
+    fn drop(&mut self) {
+        if self.stale {
+            // Whoever is told of an error here can do nothing about it, and `events.jsonl` has the cells.
+            let _ = self.write();
+        }
     }
 }
 
@@ -238,8 +288,11 @@ impl CellDir {
 fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    serde_json::to_writer_pretty(&mut file, value)?;
-    file.write_all(b"\n")?;
+    let mut writer = io::BufWriter::with_capacity(1 << 16, &mut file);
+    serde_json::to_writer_pretty(&mut writer, value)?;
+    writer.write_all(b"\n")?;
+    writer.flush()?;
+    drop(writer);
     file.as_file()
         .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     file.as_file().sync_data()?;

@@ -89,10 +89,10 @@ impl Part {
     /// # Errors
     /// [`ResultsError`].
     pub fn load(dir: &Path) -> Result<Self, ResultsError> {
-        let result = if dir.join("result.json").exists() {
-            Some(load_result(dir)?)
-        } else {
-            None
+        let result = match load_result(dir) {
+            Ok(result) => Some(result),
+            Err(ResultsError::NothingFinished(_)) => None,
+            Err(error) => return Err(error),
         };
         Ok(Self {
             dir: dir.to_owned(),

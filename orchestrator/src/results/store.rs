@@ -1,9 +1,12 @@
 //! Reading runs back.
 
-use std::fs;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use coldcut_core::outcome::result::{RESULT_FORMAT, RunResult};
+use coldcut_core::outcome::event::{Event, Stamped};
+use coldcut_core::outcome::result::{CellResult, RESULT_FORMAT, RunResult};
 use serde::de::DeserializeOwned;
 
 use super::RunInfo;
@@ -45,6 +48,9 @@ pub enum ResultsError {
         /// Its format.
         found: u64,
     },
+    /// The run was interrupted before its first cell was done.
+    #[error("no cell of the run in {} was finished", .0.display())]
+    NothingFinished(PathBuf),
     /// `RUN/CELL/STATE` is not.
     #[error("`{0}` does not name a crash state; expected RUN/CELL/STATE as the result table prints it")]
     BadState(String),
@@ -101,12 +107,70 @@ pub fn load_run(dir: &Path) -> Result<RunInfo, ResultsError> {
     load(&dir.join("run.json"))
 }
 
-/// `result.json` of a run's directory.
+/// What came of a run's cells: `result.json`, and the cells that a killed run finished after it wrote that, which its
+/// `events.jsonl` has.
 ///
 /// # Errors
-/// [`ResultsError`].
+/// [`ResultsError`], of which [`ResultsError::NothingFinished`] when there is neither.
 pub fn load_result(dir: &Path) -> Result<RunResult, ResultsError> {
-    load(&dir.join("result.json"))
+    let info = load_run(dir)?;
+    let path = dir.join("result.json");
+    let kept: Option<RunResult> = if path.exists() { Some(load(&path)?) } else { None };
+    let wanted = info.cells.len();
+    match kept {
+        Some(whole) if whole.cells.len() >= wanted => Ok(whole),
+        kept => made_up(dir, &info, kept),
+    }
+}
+
+/// The result of a killed run: `kept` of `result.json`, and the cells that only the events tell of.
+fn made_up(dir: &Path, info: &RunInfo, kept: Option<RunResult>) -> Result<RunResult, ResultsError> {
+    let known: HashSet<&str> = kept
+        .iter()
+        .flat_map(|result| &result.cells)
+        .map(|c| c.cell.id.as_str())
+        .collect();
+    let mut missed = finished(&dir.join("events.jsonl"))?;
+    missed.retain(|result| !known.contains(result.cell.id.as_str()));
+    if missed.is_empty() {
+        return kept.ok_or_else(|| ResultsError::NothingFinished(dir.to_owned()));
+    }
+    let mut cells = kept.map_or_else(Vec::new, |result| result.cells);
+    cells.append(&mut missed);
+    let places: HashMap<&str, usize> = info.cells.iter().map(|cell| cell.id.as_str()).zip(0..).collect();
+    cells.sort_by_key(|result| places.get(result.cell.id.as_str()).copied());
+    Ok(RunResult::new(&info.run, cells))
+}
+
+/// The cells that a run's events tell of. A last line that a kill cut short is left out.
+fn finished(path: &Path) -> Result<Vec<CellResult>, ResultsError> {
+    let read = |source| ResultsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(read(error)),
+    };
+    let (mut cells, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        if file.read_until(b'\n', &mut line).map_err(read)? == 0 || !line.ends_with(b"\n") {
+            return Ok(cells);
+        }
+        // Most lines are about other things, and need not be read.
+        if !String::from_utf8_lossy(&line).contains("cell-finished") {
+            continue;
+        }
+        let stamped: Stamped = serde_json::from_slice(&line).map_err(|source| ResultsError::Parse {
+            path: path.to_owned(),
+            source,
+        })?;
+        if let Event::CellFinished { result } = stamped.event {
+            cells.push(*result);
+        }
+    }
 }
 
 fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod client;
 pub mod initramfs;
 pub mod machine;
+pub mod open;
 pub mod pool;
 pub mod snapshot;
 pub mod templates;

@@ -6,6 +6,7 @@ pub mod grid;
 pub mod kernels;
 pub mod recovery;
 pub mod result;
+pub mod rewrite;
 pub mod rounds;
 pub mod shard;
 pub mod verdict;

@@ -1,0 +1,40 @@
+//! When a file that holds everything so far is written again.
+
+/// Items up to which each is worth a new writing.
+const FEW: usize = 16;
+
+/// Decides when a file that holds every item so far is written anew: with each item while they are few, then when half
+/// as many came again. All writings together write at most about three times what the last one does, so the time that
+/// they take grows with the items, and not with their square.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rewrites {
+    next: usize,
+}
+
+impl Rewrites {
+    /// Whether it is to be written now that there are `count` items; then the next time is put off.
+    pub fn due(&mut self, count: usize) -> bool {
+        let due = count >= self.next;
+        if due {
+            self.next = if count < FEW { count + 1 } else { count + count / 2 };
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_items_are_written_at_once_and_many_in_linear_time() {
+        let mut rewrites = Rewrites::default();
+        assert!((0..=FEW).all(|count| rewrites.due(count)));
+        assert!(!rewrites.due(FEW + 1));
+        for most in [100, 10_000, 1_000_000] {
+            let mut rewrites = Rewrites::default();
+            let written: usize = (0..=most).filter(|count| rewrites.due(*count)).sum();
+            assert!(written <= 3 * most + FEW * FEW, "{written} items for {most}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Runs a plan into a run's directory: what `coldcut run` and `coldcut bisect` share.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use coldcut_core::outcome::event::Event;
+use coldcut_core::outcome::result::{CellRef, RunResult, format_of};
+
+use crate::job::data::{CellsJob, ResolveError, Resolver};
+use crate::job::plan::{Plan, PlanError};
+use crate::job::schedule::in_order;
+use crate::kernel::Store;
+use crate::recover::strategy::Strategy;
+use crate::report::{EventSink, JsonLines, Reporter};
+use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
+use crate::vm::open::{MachineSettings, OpenPoolError};
+use crate::vm::pool::Pool;
+
+/// How a plan is run.
+#[derive(Clone, Copy, Debug)]
+pub struct RunSettings<'a> {
+    /// Seed of everything that is sampled.
+    pub seed: u64,
+    /// Who recovers what.
+    pub strategy: Strategy,
+    /// How machines are run.
+    pub machines: MachineSettings,
+    /// Directory of all runs.
+    pub results: &'a Path,
+}
+
+/// A finished run.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Its results.
+    pub result: RunResult,
+}
+
+/// What keeps a run as a whole from being made.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There is nothing to run.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A job cannot be run here.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// There are no machines.
+    #[error(transparent)]
+    Pool(#[from] OpenPoolError),
+    /// There is no place for a run.
+    #[error("cannot make a run in {}", path.display())]
+    Make {
+        /// Directory of all runs.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The run's directory cannot be written to.
+    #[error("cannot write to {}", path.display())]
+    Write {
+        /// The directory, or a file of it.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Cells ended without a result.
+    #[error("{0} cells died; this is a defect of coldcut")]
+    Died(usize),
+}
+
+/// A run's directory, and where its events go.
+struct Begun {
+    dir: RunDir,
+    events: EventSink,
+    /// `None` where the part has no cells.
+    pool: Option<Arc<Pool>>,
+}
+
+/// Runs every cell of a plan and keeps everything; `screen` shows the events besides the run's own file.
+///
+/// # Errors
+/// What keeps the run as a whole from being made; what goes wrong in a cell makes that cell Inconclusive.
+pub async fn run(
+    plan: &Plan,
+    settings: &RunSettings<'_>,
+    store: &Store,
+    screen: Vec<Box<dyn Reporter>>,
+) -> Result<Ran, RunError> {
+    let mut begun = begin(plan, settings, screen).await?;
+    let dir = begun.dir.path().to_owned();
+    let write = |source| RunError::Write {
+        path: dir.clone(),
+        source,
+    };
+    let info = info(plan, settings, &begun);
+    begun.dir.begin(&info).map_err(write)?;
+    for file in &plan.selection.files {
+        let kept = begun.dir.keep_scenario(&file.scenario.name, &file.text);
+        kept.map_err(write)?;
+    }
+    begun.events.send(Event::RunStarted {
+        run: info.run.clone(),
+        cells: info.cells.clone(),
+        jobs: settings.machines.jobs,
+        accel: info.accel.clone(),
+    });
+    if let Some(pool) = &begun.pool {
+        let mut resolver = Resolver::new(store);
+        plan.selection
+            .kernels
+            .iter()
+            .for_each(|(_, kernel)| resolver.know(kernel));
+        let mut jobs = Vec::with_capacity(plan.recordings.len());
+        for recording in &plan.recordings {
+            recording
+                .cells
+                .iter()
+                .for_each(|(_, kernel)| resolver.know(kernel));
+            let job = CellsJob::new(recording, settings.strategy, &dir);
+            jobs.push(resolver.resolve(&job)?);
+        }
+        let mut cells = in_order(jobs, pool);
+        while let Some(cell) = cells.recv().await {
+            begun.dir.finish_cell(cell).map_err(write)?;
+        }
+    }
+    let result = begun.dir.finish().map_err(write)?;
+    if result.cells.len() < info.cells.len() {
+        return Err(RunError::Died(info.cells.len() - result.cells.len()));
+    }
+    begun.events.send(Event::RunFinished {
+        totals: result.totals,
+        seconds: begun.events.seconds(),
+    });
+    Ok(Ran { dir, result })
+}
+
+/// Makes the directory, and opens the pool where there are cells to run.
+async fn begin(
+    plan: &Plan,
+    settings: &RunSettings<'_>,
+    screen: Vec<Box<dyn Reporter>>,
+) -> Result<Begun, RunError> {
+    let first = plan.first_kernel()?;
+    let make = |source| RunError::Make {
+        path: settings.results.to_owned(),
+        source,
+    };
+    let mut dir = RunDir::create(settings.results).map_err(make)?;
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(JsonLines::new(dir.events().map_err(make)?))];
+    reporters.extend(screen);
+    let events = EventSink::new(reporters);
+    // A part may have no cells; then nothing is started.
+    let pool = if plan.recordings.is_empty() && plan.selection.shard.is_some() {
+        None
+    } else {
+        let mut pool = Pool::open(settings.machines, events.clone(), first).await?;
+        if settings.strategy != Strategy::Cold {
+            pool = pool.with_cached_templates()?;
+        }
+        Some(Arc::new(pool))
+    };
+    Ok(Begun { dir, events, pool })
+}
+
+/// What `run.json` holds.
+fn info(plan: &Plan, settings: &RunSettings<'_>, begun: &Begun) -> RunInfo {
+    let of_pool = |text: fn(&Pool) -> String| begun.pool.as_deref().map_or("not used".to_owned(), text);
+    let scenarios = plan.selection.files.iter().map(|file| ScenarioInfo {
+        name: file.scenario.name.clone(),
+        file: file.path.display().to_string(),
+        digest: file.scenario.digest().to_hex().to_string(),
+    });
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let cells: Vec<CellRef> = plan.cells().collect();
+    RunInfo {
+        format: format_of(&plan.whole),
+        run: begun.dir.id().to_owned(),
+        coldcut: env!("CARGO_PKG_VERSION").to_owned(),
+        qemu: of_pool(|pool| pool.qemu.version.clone()),
+        accel: of_pool(|pool| format!("{}: {}", pool.accel.accel, pool.accel.why)),
+        command_line: std::env::args().collect(),
+        seed: settings.seed,
+        started: now.map_or(0, |since| since.as_secs()),
+        kernels: plan.kernels(),
+        scenarios: scenarios.collect(),
+        cells,
+        shard: plan.selection.shard.map(|part| ShardInfo {
+            part,
+            plan: plan.whole.clone(),
+        }),
+    }
+}
