@@ -7,10 +7,11 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::machines::MachineArgs;
-use crate::bench::RecoveryOptions;
+use crate::bench::{RecoveryOptions, StatesOptions};
 use crate::report::EventSink;
 use crate::report::stdout::out;
 use crate::vm::pool::Pool;
+use crate::vm::templates::Templates;
 
 /// Without a subcommand: `recovery`.
 #[derive(Debug, clap::Args)]
@@ -38,6 +39,42 @@ pub(super) enum BenchCommand {
     },
     /// What a crash state costs: cold boots, fresh clones, screening and the host's loop mounts, of one recording
     Recovery(RecoveryArgs),
+    /// Every crash state of fixed recordings, covered by what recoveries read, beside the plans that recover each
+    /// distinct image
+    States(StatesArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StatesArgs {
+    /// Kernel of the store
+    #[arg(short, long, default_value = "6.12")]
+    kernel: String,
+    /// Only recordings whose names contain this, such as ext4
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Recoveries for each recording, at most
+    #[arg(long, default_value_t = 2000)]
+    most: u64,
+    /// States of each recording that are recovered although an earlier recovery answers for them
+    #[arg(long, default_value_t = 100)]
+    check: u64,
+    #[command(flatten)]
+    machines: MachineArgs,
+}
+
+async fn states(args: StatesArgs) -> anyhow::Result<ExitCode> {
+    let kernel = Arc::new(crate::kernel::Store::open_default()?.find(&args.kernel)?);
+    let pool = Pool::open(args.machines.settings(), EventSink::new(Vec::new()), &kernel).await?;
+    let templates = Templates::open(&crate::kernel::Store::default_root()?)?;
+    let pool = Arc::new(pool.with_templates(templates));
+    let options = StatesOptions {
+        kernel,
+        only: args.only,
+        most: args.most,
+        check: args.check,
+    };
+    crate::bench::states(&pool, &options, |report| println!("{report}")).await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,13 +107,14 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         None => recovery(&args.recovery).await,
         Some(BenchCommand::Recovery(args)) => recovery(&args).await,
+        Some(BenchCommand::States(args)) => states(args).await,
         Some(command) => tokio::task::spawn_blocking(move || measure(&command)).await?,
     }
 }
 
 fn measure(command: &BenchCommand) -> anyhow::Result<ExitCode> {
     let report = match command {
-        BenchCommand::Recovery(_) => return Ok(ExitCode::SUCCESS),
+        BenchCommand::Recovery(_) | BenchCommand::States(_) => return Ok(ExitCode::SUCCESS),
         BenchCommand::Core { entries } => crate::bench::core(*entries)?.to_string(),
         BenchCommand::Device { seconds } => crate::bench::device(Duration::from_secs(*seconds))?.to_string(),
     };

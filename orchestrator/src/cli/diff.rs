@@ -273,7 +273,7 @@ fn compare(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
             (Set::Durable, "what is durable alone"),
             (Set::Completed, "all that completed"),
         ] {
-            match (left.at(cut_a, set)?, right.at(cut_b, set)?) {
+            match (left.at(cut_a, set.clone())?, right.at(cut_b, set)?) {
                 (Some(x), Some(y)) => places.push((format!("{name}, {words}"), recoveries(&x, &y))),
                 _ => missing += 1,
             }

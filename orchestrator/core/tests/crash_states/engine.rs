@@ -46,7 +46,7 @@ impl Engine {
 }
 
 /// The naive model's choice for a state.
-fn chosen(script: &Script, cut: usize, set: Set) -> Vec<usize> {
+fn chosen(script: &Script, cut: usize, set: &Set) -> Vec<usize> {
     let mut chosen = script.durable(cut);
     let volatile = script.volatile(cut);
     let numbers = script.by_engine_number();
@@ -68,15 +68,15 @@ fn chosen(script: &Script, cut: usize, set: Set) -> Vec<usize> {
             chosen.extend(
                 volatile
                     .into_iter()
-                    .filter(|number| *number != numbers[id as usize]),
+                    .filter(|number| *number != numbers[*id as usize]),
             );
         }
-        Set::Only(RequestId(id)) => chosen.push(numbers[id as usize]),
+        Set::Only(RequestId(id)) => chosen.push(numbers[*id as usize]),
         Set::Subset(mask) => chosen.extend(
             volatile
                 .into_iter()
                 .enumerate()
-                .filter(|(bit, _)| mask >> bit & 1 == 1)
+                .filter(|(bit, _)| mask.bit(*bit as u64))
                 .map(|(_, number)| number),
         ),
         Set::Sample { .. } => unreachable!("the model does not know the generator"),
@@ -117,13 +117,13 @@ proptest! {
             let volatile = engine.log().volatile(at).unwrap();
             let mut sets = vec![Set::Durable, Set::Completed, Set::All];
             if volatile.len() <= 6 {
-                sets.extend((0..1 << volatile.len()).map(Set::Subset));
+                sets.extend((0..1_u64 << volatile.len()).map(|mask| Set::Subset(mask.into())));
             }
             sets.extend(volatile.iter().flat_map(|id| [Set::Without(*id), Set::Only(*id)]));
             for set in sets {
-                let state = CrashState::new(PlanKind::At, at, set);
+                let state = CrashState::new(PlanKind::At, at, set.clone());
                 let content = engine.content(&state);
-                let wanted = script.content(cut, &chosen(&script, cut, set));
+                let wanted = script.content(cut, &chosen(&script, cut, &set));
                 prop_assert!(content == wanted, "{} differs at byte {:?}", state,
                     content.iter().zip(&wanted).position(|(one, other)| one != other));
                 let digest = cursor.digest(&state).unwrap();
@@ -179,8 +179,8 @@ proptest! {
         for state in states {
             count += 1;
             let id = state.id();
-            prop_assert_eq!(id.as_str().parse::<StateId>().unwrap().state(), state);
-            prop_assert_eq!(id.to_string().parse::<CrashState>().unwrap(), state);
+            prop_assert_eq!(id.as_str().parse::<StateId>().unwrap().state(), state.clone());
+            prop_assert_eq!(id.to_string().parse::<CrashState>().unwrap(), state.clone());
             prop_assert!(names.insert(id.clone()), "{} comes twice", id);
             prop_assert!(log.select(&state).is_ok(), "{}: {:?}", id, log.select(&state));
         }
@@ -207,7 +207,7 @@ proptest! {
                 _ => continue,
             };
             for set in [Set::Durable, Set::Completed] {
-                let wanted = script.content(cut, &chosen(&script, cut, set));
+                let wanted = script.content(cut, &chosen(&script, cut, &set));
                 let found = states.iter().filter(|state| state.cut.0 as usize == cut)
                     .any(|state| engine.content(state) == wanted);
                 prop_assert!(found, "no state at {} is {:?}", cut, set);
@@ -272,7 +272,7 @@ proptest! {
             let image = index.image(&state, &sources).unwrap();
             let mut content = vec![0; image.size() as usize];
             image.read_at(0, &mut content).unwrap();
-            prop_assert!(content == script.content(cut, &chosen(&script, cut, state.set)), "{}", state);
+            prop_assert!(content == script.content(cut, &chosen(&script, cut, &state.set)), "{}", state);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::block_index::{BLOCK, BlockIndex};
-use super::resolve::{Origin, SECTOR, SECTORS};
+use super::resolve::{Origin, Origins, SECTOR, SECTORS};
 use crate::crash::state::{CrashState, Selection, StateError};
 use crate::recording::block::ReadAt;
 use crate::recording::log::WriteLog;
@@ -82,10 +82,34 @@ impl BlockIndex {
     }
 }
 
+impl BlockIndex {
+    /// What is selected already, as a device.
+    ///
+    /// # Errors
+    /// When the sources are not this log's.
+    pub fn selected_image(
+        self: &Arc<Self>,
+        selection: Selection,
+        sources: &Sources,
+    ) -> Result<StateImage, StateError> {
+        sources.check(self.log())?;
+        Ok(StateImage {
+            index: Arc::clone(self),
+            selection,
+            sources: sources.clone(),
+        })
+    }
+}
+
 impl StateView<'_> {
     /// What the state chooses.
     pub fn selection(&self) -> &Selection {
         &self.selection
+    }
+
+    /// Where a block has its bytes: blocks of two views of one recording that have them from the same places hold the same.
+    pub fn origins(&self, block: u64) -> Origins {
+        self.index.origins(&self.selection, block)
     }
 
     /// Fills `buffer` with the state's bytes from `offset` on.

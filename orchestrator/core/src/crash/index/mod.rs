@@ -15,4 +15,5 @@ pub use block_index::{BLOCK, BlockIndex};
 pub use digest::{Digest, DigestCursor, DigestError};
 pub use image::{Sources, StateImage, StateView};
 pub use replay::replay;
+pub use resolve::Origins;
 pub(in crate::crash) use resolve::coverage;

@@ -10,8 +10,12 @@ use crate::recording::log::{DataRef, Record};
 pub(crate) const SECTOR: u64 = 512;
 pub(crate) const SECTORS: usize = (BLOCK / SECTOR) as usize;
 
+/// Where the content of each sector of a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origins([Origin; SECTORS]);
+
 /// Where a sector's content is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
     /// At its own place in the base image.
     Base,
@@ -26,6 +30,11 @@ pub(crate) enum Origin {
 }
 
 impl BlockIndex {
+    /// Where a block of a state has its bytes.
+    pub(super) fn origins(&self, selection: &Selection, block: u64) -> Origins {
+        Origins(self.resolve(selection, block))
+    }
+
     /// The origin of each sector of a block.
     pub(crate) fn resolve(&self, selection: &Selection, block: u64) -> [Origin; SECTORS] {
         let mut origins = [Origin::Base; SECTORS];

@@ -11,10 +11,12 @@
 //! concolic testing explores a program's paths (Godefroid, Klarlund, Sen: "DART", PLDI 2005). Vinter (Kalbfleisch and
 //! others, USENIX ATC 2022) uses the reads of a recovery to choose which images to test.
 
+mod digests;
 mod explore;
 mod read_index;
 mod space;
 
+pub use digests::Digests;
 pub use explore::{Coverage, Explorer, Region, Trace};
 pub use read_index::ReadIndex;
 pub use space::{LogSpace, SpaceError};
