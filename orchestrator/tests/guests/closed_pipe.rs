@@ -1,9 +1,9 @@
 //! A command whose output nobody reads any more ends quietly.
 
-mod common;
-
 use std::io::{Read as _, pipe};
 use std::process::{Command, Stdio};
+
+use crate::common;
 
 /// What a shell gives for SIGPIPE.
 const CLOSED: i32 = 141;
