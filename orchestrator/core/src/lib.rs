@@ -4,6 +4,7 @@
 //! the disk is told to do), [`crash`] (which disks a power cut can leave), [`outcome`] (what was recovered and what is
 //! reported), [`oracle`] (what that means), [`search`] (which kernel changed it).
 
+pub mod columns;
 pub mod covered;
 pub mod crash;
 pub mod faults;

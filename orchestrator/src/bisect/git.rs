@@ -13,6 +13,7 @@ use coldcut_core::search::{Aim, Behaviour, Decision, Runs, Sequential, Side};
 use super::drive::seen;
 use super::journal::{Journal, Probe, Question};
 use super::report;
+use crate::report::stdout::errln;
 
 /// Why git did not do as it was told.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +233,7 @@ impl Drop for Bisection<'_> {
             .git(&["bisect", "reset", "--quiet"])
             .or_else(|_| self.0.git(&["bisect", "reset"]))
         {
-            eprintln!(
+            errln!(
                 "coldcut: {} is not back where it was: {error}",
                 self.0.path.display()
             );

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use super::machines::MachineArgs;
 use crate::bench::{RecoveryOptions, StatesOptions};
 use crate::report::EventSink;
+use crate::report::stdout::out;
 use crate::vm::pool::Pool;
 use crate::vm::templates::Templates;
 
@@ -98,7 +99,7 @@ async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
         turns: args.turns.into(),
     };
     drop(pool);
-    print!("{}", crate::bench::recovery(options).await?);
+    out!("{}", crate::bench::recovery(options).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -117,6 +118,6 @@ fn measure(command: &BenchCommand) -> anyhow::Result<ExitCode> {
         BenchCommand::Core { entries } => crate::bench::core(*entries)?.to_string(),
         BenchCommand::Device { seconds } => crate::bench::device(Duration::from_secs(*seconds))?.to_string(),
     };
-    print!("{report}");
+    out!("{report}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ mod bisect;
 mod bisect_git;
 mod blklog_cross_check;
 mod clones;
+mod closed_pipe;
 mod diff_cli;
 mod every_step;
 mod exec;

@@ -3,12 +3,17 @@
 use crate::common;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use coldcut::report::{Summary, render_junit, render_markdown, render_run};
-use coldcut::results::{MergeError, Part, RunInfo, ScenarioInfo, ShardInfo, load_result, load_run, merge};
-use coldcut_core::outcome::event::Phase;
+use coldcut::report::{
+    FileReport, JsonLines, Reporter as _, Summary, render_junit, render_markdown, render_run,
+};
+use coldcut::results::{
+    MergeError, Part, ResultsError, RunDir, RunInfo, ScenarioInfo, ShardInfo, load_result, load_run, merge,
+};
+use coldcut_core::outcome::event::{Event, Phase, Stamped};
 use coldcut_core::outcome::result::{
     CellRef, CellResult, KernelRef, RunResult, StateCounts, Violation, format_of,
 };
@@ -143,7 +148,7 @@ fn what_another_kernel_recovered_is_a_cell_of_its_own() {
         xml.contains("control on 6.12 → 6.1") && xml.contains("recovered on 6.1.9-amd64 (4567)"),
         "{xml}"
     );
-    let table = render_run(&summary.result);
+    let table = render_run(&summary);
     assert!(table.contains("recovered on 6.12  recovered on 6.1"), "{table}");
     let part = Part {
         dir: PathBuf::new(),
@@ -382,4 +387,106 @@ fn a_part_that_was_not_finished_is_not_merged_silently() {
     ];
     assert_eq!(coldcut(dir.path(), &args).status.code(), Some(3));
     assert!(fs::read_to_string(junit).unwrap().contains("not-finished"));
+}
+
+/// Forty cells, each of its own variant.
+fn forty() -> (RunInfo, Vec<CellResult>) {
+    let cells: Vec<CellRef> = (0..40).map(|n| cell_ref(&format!("v{n:02}"), "6.1")).collect();
+    let results = cells
+        .iter()
+        .map(|cell| result(cell.clone(), &Outcome::Holds, Verdict::Pass));
+    (info("run-1", &cells, None), results.collect())
+}
+
+fn finished(at: f64, result: &CellResult) -> Stamped {
+    let event = Event::CellFinished {
+        result: Box::new(result.clone()),
+    };
+    Stamped { at, event }
+}
+
+#[test]
+fn a_killed_run_leaves_every_cell_that_was_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let (info, cells) = forty();
+    let mut run = RunDir::create(dir.path()).unwrap();
+    let path = run.path().to_owned();
+    let mut events = JsonLines::new(run.events().unwrap());
+    run.begin(&RunInfo {
+        run: run.id().to_owned(),
+        ..info
+    })
+    .unwrap();
+    let nothing = load_result(&path).unwrap_err();
+    assert!(matches!(nothing, ResultsError::NothingFinished(_)), "{nothing}");
+    // They come in any order.
+    for cell in cells.iter().rev().take(23) {
+        events.event(&finished(1.5, cell));
+        run.finish_cell(cell.clone()).unwrap();
+    }
+    // Killed: nobody writes anything any more, and the last line is cut short.
+    std::mem::forget(run);
+    let mut file = fs::File::options()
+        .append(true)
+        .open(path.join("events.jsonl"))
+        .unwrap();
+    let line = serde_json::to_string(&finished(2.0, &cells[0])).unwrap();
+    file.write_all(&line.as_bytes()[..line.len() / 2]).unwrap();
+    let kept: RunResult = serde_json::from_slice(&fs::read(path.join("result.json")).unwrap()).unwrap();
+    assert!(
+        (16..23).contains(&kept.cells.len()),
+        "{} are in result.json",
+        kept.cells.len()
+    );
+    let all = load_result(&path).unwrap();
+    assert_eq!(all.cells, cells[17..]);
+    assert_eq!(all.totals.as_declared, 23);
+    fs::remove_file(path.join("result.json")).unwrap();
+    assert_eq!(load_result(&path).unwrap(), all);
+    let shown = coldcut(dir.path(), &["show"]);
+    assert_eq!(shown.status.code(), Some(3));
+    let text = common::text(&shown);
+    assert!(
+        text.contains("23 as declared") && text.contains("17 cells of this run were not finished"),
+        "{text}"
+    );
+    // A line that is no event, where it is not the last, is damage.
+    file.write_all(b"cell-finished\n").unwrap();
+    assert!(matches!(load_result(&path), Err(ResultsError::Parse { .. })));
+}
+
+#[test]
+fn an_interrupted_run_writes_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    let (info, cells) = forty();
+    let junit = dir.path().join("out.xml");
+    let mut run = RunDir::create(dir.path()).unwrap();
+    let path = run.path().to_owned();
+    run.begin(&info).unwrap();
+    let mut report = FileReport::new(&junit, render_junit).unwrap();
+    let started = Event::RunStarted {
+        run: info.run.clone(),
+        cells: info.cells.clone(),
+        jobs: 1,
+        accel: String::new(),
+    };
+    report.event(&Stamped {
+        at: 0.0,
+        event: started,
+    });
+    for cell in &cells[..23] {
+        report.event(&finished(1.5, cell));
+        run.finish_cell(cell.clone()).unwrap();
+    }
+    drop((run, report));
+    let kept: RunResult = serde_json::from_slice(&fs::read(path.join("result.json")).unwrap()).unwrap();
+    assert_eq!(kept.cells, cells[..23]);
+    let xml = fs::read_to_string(junit).unwrap();
+    assert_eq!(
+        (
+            xml.matches("<testcase").count(),
+            xml.matches("not-finished").count()
+        ),
+        (40, 17)
+    );
 }

@@ -19,6 +19,7 @@ use super::list::summary;
 use super::opened::{BaseArg, LogArgs};
 use super::spec::SpecArgs;
 use crate::host::scratch::Scratch;
+use crate::report::stdout::{OutputError, outln};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CheckArgs {
@@ -131,7 +132,7 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
         while let Some(Some(said)) = waiting.front().and_then(|next| answers.get_mut(&next.digest)) {
             let Some(next) = waiting.pop_front() else { break };
             match said {
-                Ok(said) => report(&args, &mut tally, &next, said),
+                Ok(said) => report(&args, &mut tally, &next, said)?,
                 Err(error) => return Err(std::mem::replace(error, anyhow::anyhow!("reported"))),
             }
             if args.first && tally.bad > 0 {
@@ -155,10 +156,13 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
     running.shutdown().await;
     if !args.json {
         summary(&states);
-        println!(
+        outln!(
             "{} good, {} bad, {} inconclusive; {} distinct contents",
-            tally.good, tally.bad, tally.unknown, tally.distinct
-        );
+            tally.good,
+            tally.bad,
+            tally.unknown,
+            tally.distinct
+        )?;
     }
     Ok(ExitCode::from(match (tally.bad, tally.unknown, tally.good) {
         (1.., _, _) => 1,
@@ -167,7 +171,7 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn report(args: &CheckArgs, tally: &mut Tally, next: &Next, said: &Said) {
+fn report(args: &CheckArgs, tally: &mut Tally, next: &Next, said: &Said) -> Result<(), OutputError> {
     let Next { id, digest, again } = next;
     let answer = &said.answer;
     match answer {
@@ -181,14 +185,15 @@ fn report(args: &CheckArgs, tally: &mut Tally, next: &Next, said: &Said) {
     if args.json {
         let object =
             json!({"state": id, "digest": digest, "answer": answer, "again": again, "output": output});
-        println!("{object}");
+        outln!("{object}")?;
     } else if !again {
         match answer {
             Answer::Good => {}
-            Answer::Bad { code } => println!("{id}: bad, exit code {code}{}", indented(output)),
-            Answer::Inconclusive { cause } => println!("{id}: inconclusive, {cause}{}", indented(output)),
+            Answer::Bad { code } => outln!("{id}: bad, exit code {code}{}", indented(output))?,
+            Answer::Inconclusive { cause } => outln!("{id}: inconclusive, {cause}{}", indented(output))?,
         }
     }
+    Ok(())
 }
 
 fn indented(text: &str) -> String {
