@@ -27,21 +27,30 @@ fn forgotten(dir: &Path) -> Vec<String> {
     missing
 }
 
+/// The crates of the workspace, from its root.
+const CRATES: [&str; 4] = [
+    "orchestrator",
+    "orchestrator/core",
+    "guest-agent",
+    "guest-agent/wire",
+];
+
 #[test]
 fn every_test_file_belongs_to_a_binary() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let manifest = fs::read_to_string(tests.join("../Cargo.toml")).unwrap();
-    for entry in fs::read_dir(&tests).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(
-            path.extension().is_none_or(|e| e != "rs"),
-            "{name} belongs to no binary"
-        );
-        if path.join("main.rs").is_file() {
-            let named = format!("path = \"tests/{name}/main.rs\"");
-            assert!(manifest.contains(&named), "Cargo.toml does not name {name}");
-            assert_eq!(forgotten(&path), Vec::<String>::new(), "no `mod` names these");
+    for of in CRATES {
+        let of = crate::common::root().join(of);
+        let manifest = fs::read_to_string(of.join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("autotests = false"), "{}", of.display());
+        for entry in fs::read_dir(of.join("tests")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let code = path.extension().is_some_and(|e| e == "rs");
+            assert!(!code, "{} belongs to no binary", path.display());
+            if path.join("main.rs").is_file() {
+                let named = format!("path = \"tests/{name}/main.rs\"");
+                assert!(manifest.contains(&named), "no [[test]] for {}", path.display());
+                assert_eq!(forgotten(&path), Vec::<String>::new(), "no `mod` names these");
+            }
         }
     }
 }

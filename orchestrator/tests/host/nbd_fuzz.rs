@@ -1,5 +1,5 @@
 //! What the fuzzer for the NBD server starts from and has found, as an ordinary test; then random clients, a bounded
-//! number of them: 4096, or as many as `PROPTEST_CASES` says. `cargo test --test nbd_fuzz -- --nocapture` shows counts.
+//! number of them: 4096, or as many as `PROPTEST_CASES` says. `cargo test --test host nbd_fuzz -- --nocapture` shows counts.
 
 #[path = "../../fuzz/model.rs"]
 #[allow(unreachable_pub)]

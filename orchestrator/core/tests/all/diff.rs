@@ -1,7 +1,6 @@
 //! What differs between two kernels, as text.
 
-mod trees;
-
+use crate::trees::{at, content, directory, displaced, entry, file, recovery, whole, zeros};
 use coldcut_core::outcome::diff::{
     IoProfile, common, points, recoveries, render_differences, render_profiles,
 };
@@ -10,7 +9,6 @@ use coldcut_core::recording::io::{Io, IoKind};
 use coldcut_core::recording::log::{DataRef, Geometry, LogBuilder, Order, WriteLog};
 use coldcut_core::recording::mark::{Mark, StepName};
 use coldcut_wire::{EntryKind, Source};
-use trees::{at, content, directory, displaced, entry, file, recovery, whole, zeros};
 
 #[test]
 fn trees_are_compared_file_by_file() {

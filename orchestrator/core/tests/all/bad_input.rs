@@ -26,7 +26,7 @@ fn bad_scenarios_are_explained() {
             .err()
             .unwrap_or_else(|| panic!("{stem} is accepted"));
         assert!(!errors.problems.is_empty(), "{stem}: refused without a reason");
-        insta::with_settings!({ snapshot_path => "bad", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::with_settings!({ snapshot_path => "../bad", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(stem, errors.to_string());
         });
     }

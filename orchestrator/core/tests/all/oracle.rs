@@ -1,14 +1,12 @@
 //! What the oracle says of recovered trees.
 
-mod trees;
-
+use crate::trees::{at, content, directory, file, recovery, unreadable, whole, zeros};
 use coldcut_core::oracle::{History, Judge, judge, verdict};
 use coldcut_core::outcome::recovery::{CallError, Fsck, Recovery, Trust};
 use coldcut_core::outcome::verdict::{Judgement, Verdict, ViolationKind};
 use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{Scenario, Variant};
 use coldcut_wire::{DmesgLine, EntryKind, Source, TreeEntry};
-use trees::{at, content, directory, file, recovery, unreadable, whole, zeros};
 
 const STEPS: &str = "
 format: 1
@@ -146,7 +144,7 @@ fn contents_are_told_apart() {
         (
             vec![
                 content("config@1", 0, 4096),
-                trees::displaced("config@1", 4096, 4096, 0),
+                crate::trees::displaced("config@1", 4096, 4096, 0),
             ],
             Some((
                 ViolationKind::Content,

@@ -1,6 +1,6 @@
 //! What the fuzzer for logs started from and found, as an ordinary test; and random bytes of the same kind.
 
-#[path = "../../fuzz/check.rs"]
+#[path = "../../../fuzz/check.rs"]
 #[allow(unreachable_pub)]
 mod check;
 

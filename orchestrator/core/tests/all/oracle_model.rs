@@ -1,7 +1,5 @@
 //! Against a model: a tree built from the history never gives findings, and any damage to it does.
 
-mod trees;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -100,8 +98,8 @@ fn run(steps: &[Step]) -> (Variant, BTreeMap<&'static str, Units>) {
 
 fn extents(units: &Units) -> Vec<Extent> {
     let one = |(i, unit): (usize, &Option<String>)| match unit {
-        Some(label) => trees::content(label, i as u64 * UNIT, UNIT),
-        None => trees::at(i as u64 * UNIT, UNIT, Source::Zeros),
+        Some(label) => crate::trees::content(label, i as u64 * UNIT, UNIT),
+        None => crate::trees::at(i as u64 * UNIT, UNIT, Source::Zeros),
     };
     units.iter().enumerate().map(one).collect()
 }
@@ -109,7 +107,7 @@ fn extents(units: &Units) -> Vec<Extent> {
 fn tree(files: &BTreeMap<&'static str, Units>) -> Vec<TreeEntry> {
     files
         .iter()
-        .map(|(name, units)| trees::file(name, extents(units)))
+        .map(|(name, units)| crate::trees::file(name, extents(units)))
         .collect()
 }
 
@@ -128,7 +126,7 @@ proptest! {
     #[test]
     fn what_the_steps_leave_is_never_a_violation(steps in steps()) {
         let (variant, files) = run(&steps);
-        let judgement = judge(&variant, &history(&variant), &trees::recovery(tree(&files)));
+        let judgement = judge(&variant, &history(&variant), &crate::trees::recovery(tree(&files)));
         prop_assert!(judgement.findings.is_empty() && judgement.doubts.is_empty(), "{:?}", judgement);
         prop_assert_eq!(judgement.obligations as usize, variant.expect.len());
         prop_assert_eq!(verdict(&variant, [&judgement]), Verdict::Pass);
@@ -147,7 +145,7 @@ proptest! {
             0 => { extent.source = Source::Garbage; ViolationKind::Garbage }
             1 => { extent.source = Source::Unreadable { errno: 5 }; ViolationKind::Unreadable }
             2 => {
-                extent.source = trees::content("stranger@0", extent.offset, UNIT).source;
+                extent.source = crate::trees::content("stranger@0", extent.offset, UNIT).source;
                 ViolationKind::StaleData
             }
             3 if !was_zeros => { extent.source = Source::Zeros; ViolationKind::Zeros }
@@ -158,7 +156,7 @@ proptest! {
                 ViolationKind::Size
             }
         };
-        let judgement = judge(&variant, &history(&variant), &trees::recovery(tree));
+        let judgement = judge(&variant, &history(&variant), &crate::trees::recovery(tree));
         let kinds: Vec<ViolationKind> = judgement.findings.iter().map(|f| f.kind).collect();
         prop_assert!(kinds.contains(&kind), "{:?} not in {:?}", kind, judgement);
         prop_assert!(judgement.doubts.is_empty());
@@ -172,7 +170,7 @@ proptest! {
         let names = variant.workload.iter().map(|s| s.name.clone());
         let marks: Vec<Mark> = names.flat_map(|n: StepName| [Mark::Begin(n.clone()), Mark::Done(n)]).collect();
         let early = History::from_marks(&marks[..cut.index(marks.len())]);
-        let judgement = judge(&variant, &early, &trees::recovery(Vec::new()));
+        let judgement = judge(&variant, &early, &crate::trees::recovery(Vec::new()));
         prop_assert_eq!((judgement.obligations, judgement.findings.len()), (0, 0));
     }
 }

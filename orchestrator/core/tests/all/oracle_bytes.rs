@@ -1,8 +1,6 @@
 //! Borders inside sectors. A file is made of bytes; a walk that knows nothing but those bytes describes it in any way
 //! that they allow. What is reported must follow from the bytes alone, however they were described.
 
-mod trees;
-
 use coldcut_core::oracle::{History, judge};
 use coldcut_core::outcome::verdict::ViolationKind;
 use coldcut_core::recording::mark::Mark;
@@ -81,8 +79,8 @@ fn describe(bytes: &[u8], choices: &[usize]) -> Vec<Extent> {
     for run in names.chunk_by(|one, other| one == other) {
         let (offset, len) = (start as u64, run.len() as u64);
         extents.push(match known()[run[0]] {
-            Some(label) => trees::content(label, offset, len),
-            None => trees::at(offset, len, Source::Zeros),
+            Some(label) => crate::trees::content(label, offset, len),
+            None => crate::trees::at(offset, len, Source::Zeros),
         });
         start += run.len();
     }
@@ -166,7 +164,7 @@ expect:
 
 fn judged(expect: &str, extents: Vec<Extent>) -> Vec<ViolationKind> {
     let history = History::from_marks(&[] as &[Mark]);
-    let recovery = trees::recovery(vec![trees::file("f", extents)]);
+    let recovery = crate::trees::recovery(vec![crate::trees::file("f", extents)]);
     let judgement = judge(&variant(expect), &history, &recovery);
     assert_eq!(judgement.doubts, Vec::<String>::new());
     judgement.findings.iter().map(|finding| finding.kind).collect()
@@ -201,8 +199,8 @@ fn a_border_in_the_shared_part_of_a_header_is_on_either_side() {
     let expect = "content: {path: f, is: f@1, offset: 0, len: 16}";
     let of = |split: u64| {
         vec![
-            trees::content("f@1", 0, split),
-            trees::content("g@0", split, 512 - split),
+            crate::trees::content("f@1", 0, split),
+            crate::trees::content("g@0", split, 512 - split),
         ]
     };
     for split in [8, 12, 16] {
