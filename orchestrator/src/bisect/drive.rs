@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Next, Search, Observation, Sequential};
+use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Next, Observation, Search, Sequential};
 
 use super::journal::{Journal, JournalError, Probe, Question};
 use super::line::{self, Candidate};

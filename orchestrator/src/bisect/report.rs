@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Decision, Search, Observation, Side};
+use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Decision, Observation, Search, Side};
 
 use super::drive::{Conclusion, Found, seen};
 use super::journal::{Probe, Question};

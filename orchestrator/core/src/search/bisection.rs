@@ -1,6 +1,6 @@
 //! Which kernel to run next, and what the answer is.
 
-use super::{Decision, Runs, Observation, Sequential, Side};
+use super::{Decision, Observation, Runs, Sequential, Side};
 
 /// How far from the middle a kernel is its neighbour.
 const NEIGHBOURS: usize = 1;

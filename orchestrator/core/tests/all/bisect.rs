@@ -1,6 +1,6 @@
 //! The search against brute force: any place of the change, any untestable kernels, any flakiness within the rates.
 
-use coldcut_core::search::{Answer, Flakiness, Next, Search, Observation, Sequential, Side};
+use coldcut_core::search::{Answer, Flakiness, Next, Observation, Search, Sequential, Side};
 use proptest::prelude::*;
 
 /// Runs a search to its end; `run` says what the kernel of a place shows. Gives the places in the order they were run.
@@ -146,7 +146,13 @@ fn truthful_kernels_take_no_more_probes_than_promised() {
         let most = (count - 1).next_power_of_two().ilog2() as usize + 2;
         assert!(most <= count.next_power_of_two().ilog2() as usize + 2);
         for change in 0..=count {
-            let truth = |place: usize| if place < change { Observation::Old } else { Observation::New };
+            let truth = |place: usize| {
+                if place < change {
+                    Observation::Old
+                } else {
+                    Observation::New
+                }
+            };
             let (answer, order) = search(count, truthful(), truth);
             assert!(
                 order.len() <= most,
@@ -170,7 +176,13 @@ fn truthful_kernels_take_no_more_probes_than_promised() {
 
 #[test]
 fn the_wrong_way_round_is_known_after_both_ends() {
-    let truth = |place: usize| if place < 500 { Observation::New } else { Observation::Old };
+    let truth = |place: usize| {
+        if place < 500 {
+            Observation::New
+        } else {
+            Observation::Old
+        }
+    };
     let (answer, order) = search(1000, truthful(), truth);
     assert_eq!(
         answer,
