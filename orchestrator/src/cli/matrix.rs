@@ -12,6 +12,7 @@ use super::cells::CellArgs;
 use super::run::read_all;
 use crate::job::scenario_file::ScenarioFile;
 use crate::report::render_run;
+use crate::report::stdout::{OutputError, errln, outln};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct MatrixArgs {
@@ -64,7 +65,7 @@ pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
         .collect();
     if args.list {
         for mode in &wanted {
-            list(mode);
+            list(mode)?;
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -75,9 +76,12 @@ pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
     for file in files {
         let (scenario, left_out) = file.scenario.in_modes(fstype, wanted.iter().copied());
         for left in left_out.iter().filter(|left| !left.is_hazard()) {
-            eprintln!(
+            errln!(
                 "not run: {}.{}@{}: {}",
-                scenario.name, left.variant, left.mode, left.why
+                scenario.name,
+                left.variant,
+                left.mode,
+                left.why
             );
         }
         expanded.push(Arc::new(ScenarioFile {
@@ -93,7 +97,7 @@ pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
     Ok(args.cells.exit_code(&result))
 }
 
-fn list(mode: &Mode) {
+fn list(mode: &Mode) -> Result<(), OutputError> {
     let mut how: Vec<String> = Vec::new();
     if !mode.mkfs.is_empty() {
         how.push(format!("mkfs {}", mode.mkfs.join(" ")));
@@ -109,9 +113,9 @@ fn list(mode: &Mode) {
     } else {
         how.join(", ")
     };
-    println!("{}: {how}", mode.name);
-    println!("    covers {}: {}", covers(mode), mode.guarantee.says);
-    println!("    {}", mode.guarantee.source);
+    outln!("{}: {how}", mode.name)?;
+    outln!("    covers {}: {}", covers(mode), mode.guarantee.says)?;
+    outln!("    {}", mode.guarantee.source)
 }
 
 fn covers(mode: &Mode) -> &'static str {

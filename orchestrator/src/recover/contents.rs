@@ -55,7 +55,7 @@ impl Planned {
         for state in planned {
             let digest = cursor.digest(&state).or_unknown("reading the recording")?;
             let place = *places.entry(digest).or_insert_with(|| {
-                contents.push((digest, state));
+                contents.push((digest, state.clone()));
                 contents.len() - 1
             });
             cuts.insert(state.cut);

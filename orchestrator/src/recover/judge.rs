@@ -63,7 +63,7 @@ impl<'a> StateJudge<'a> {
     pub(crate) fn new(variant: &'a Variant, recording: &'a LoadedRecording, planned: &'a Planned) -> Self {
         let mut by_content = vec![Vec::new(); planned.contents.len()];
         for (state, place) in &planned.states {
-            by_content[*place].push(*state);
+            by_content[*place].push(state.clone());
         }
         Self {
             judge: Judge::new(variant),
@@ -176,7 +176,7 @@ fn keep_findings(seen: &mut Seen, placed: &Placed, findings: Vec<Finding>) {
                 evidence: format!("cut {}: {}", state.cut, finding.evidence),
                 confirmed: None,
             };
-            let place = Some(*placed);
+            let place = Some(placed.clone());
             seen.violations.push(Kept { violation, place });
         }
     }
@@ -196,8 +196,8 @@ pub(crate) async fn confirm<R: Recoverer<Job = RecoverJob>>(
     let places: BTreeSet<usize> = seen
         .violations
         .iter()
-        .filter_map(|kept| kept.place)
-        .map(|(_, place)| place)
+        .filter_map(|kept| kept.place.as_ref())
+        .map(|(_, place)| *place)
         .filter(|place| warm(*place))
         .collect();
     for (place, cold) in on_fresh(pool, recoverer, work, places, Trust::Cold).await {

@@ -78,7 +78,7 @@ pub(super) fn make(
                 let orders = orders_of(log, &chosen(&pending, mask >> completed.len())) as u32;
                 let tears = tears.iter().filter(move |(bit, ..)| mask >> bit & 1 == 1);
                 tears.flat_map(move |(_, request, part)| {
-                    (0..orders).map(move |order| state(Set::Subset(mask), order, *request, *part))
+                    (0..orders).map(move |order| state(Set::Subset(mask.into()), order, *request, *part))
                 })
             })
             .collect();
@@ -101,7 +101,7 @@ pub(super) fn make(
             number,
         };
         let selection = log
-            .select(&CrashState::new(PlanKind::Combinations, cut, set))
+            .select(&CrashState::new(PlanKind::Combinations, cut, set.clone()))
             .ok()?;
         let kept: Vec<&(RequestId, Vec<TornPart>)> = tearable
             .iter()

@@ -76,7 +76,7 @@ pub(super) fn make(log: &WriteLog, spec: &CrashSpec, cut: Cut, moment: &Moment) 
         return (0..1_u64 << volatile)
             .flat_map(|mask| {
                 let orders = orders_of(log, &chosen(&pending, mask >> completed.len()));
-                (0..orders as u32).map(move |order| state(Set::Subset(mask), order))
+                (0..orders as u32).map(move |order| state(Set::Subset(mask.into()), order))
             })
             .collect();
     }

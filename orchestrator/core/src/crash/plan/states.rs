@@ -292,7 +292,7 @@ impl States<'_> {
             .flat_map(|state| {
                 discards.iter().map(move |discard| CrashState {
                     discard: *discard,
-                    ..state
+                    ..state.clone()
                 })
             })
             .collect()

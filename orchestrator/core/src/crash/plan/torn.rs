@@ -33,7 +33,7 @@ pub(super) fn make(
                 Set::All
             };
             parts_of(units).into_iter().flat_map(move |part| {
-                [others, Set::Only(request)].map(|set| CrashState {
+                [others.clone(), Set::Only(request)].map(|set| CrashState {
                     tear: Some(Tear { request, unit, part }),
                     ..CrashState::new(PlanKind::Torn, cut, set)
                 })

@@ -1,12 +1,14 @@
 //! The crash states of one cut as choices.
 
+use num_bigint::BigUint;
+
 use super::{Region, Space};
 use crate::crash::index::{BlockIndex, coverage};
-use crate::crash::state::{DiscardAs, Rule, Selection};
+use crate::crash::state::{CrashState, DiscardAs, PlanKind, Rule, Selection, Set};
 use crate::recording::log::{Cut, Moment, RequestId};
 
 /// More overlapping writes in flight than this have too many orders.
-const MOST_OVERLAPPING: usize = 8;
+const MOST_OVERLAPPING: usize = 12;
 
 /// Why a cut's states cannot be enumerated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +42,7 @@ pub enum SpaceError {
 #[derive(Clone, Debug)]
 pub struct LogSpace<'a> {
     index: &'a BlockIndex,
+    cut: Cut,
     moment: Moment,
     /// In the order in which they are applied: completed, then in flight as submitted.
     volatile: Vec<RequestId>,
@@ -64,15 +67,15 @@ impl<'a> LogSpace<'a> {
         let groups = groups(index, &pending, completed);
         volatile.extend(pending);
         let mut alternatives = vec![2; volatile.len()];
-        for group in &groups {
-            let overlapping = group.len();
-            if overlapping > MOST_OVERLAPPING {
-                return Err(SpaceError::Overlapping { cut, overlapping });
-            }
-            alternatives.push((1..=overlapping as u32).product());
+        let overlapping = groups.iter().map(Vec::len).sum();
+        if overlapping > MOST_OVERLAPPING {
+            return Err(SpaceError::Overlapping { cut, overlapping });
         }
+        let orders = groups.iter().map(|group| (1..=group.len() as u32).product());
+        alternatives.extend(orders.collect::<Vec<u32>>());
         Ok(Self {
             index,
+            cut,
             moment,
             volatile,
             completed,
@@ -100,6 +103,35 @@ impl<'a> LogSpace<'a> {
             in_flight: in_flight.collect(),
             tear: None,
             discard: DiscardAs::Zeros,
+        }
+    }
+
+    /// The same state as a recipe with a name.
+    pub fn state(&self, region: &Region, plan: PlanKind) -> CrashState {
+        let mut mask = BigUint::ZERO;
+        for (choice, alternative) in region.decisions() {
+            if *choice < self.volatile.len() {
+                mask.set_bit(*choice as u64, *alternative == 1);
+            }
+        }
+        let chosen: Vec<usize> = (self.completed..self.volatile.len())
+            .filter(|choice| region.alternative(*choice) == 1)
+            .collect();
+        let requests: Vec<RequestId> = chosen.iter().map(|choice| self.volatile[*choice]).collect();
+        let overlapping = self.index.log().overlapping(&requests);
+        let mut left: Vec<usize> = overlapping.iter().map(|at| chosen[*at]).collect();
+        let applied = self.applied(&mut |choice| region.alternative(choice));
+        let (mut order, mut weight) = (0, 1);
+        for choice in applied {
+            if let Some(digit) = left.iter().position(|other| *other == choice) {
+                order += digit as u32 * weight;
+                weight = weight.saturating_mul(left.len() as u32);
+                left.remove(digit);
+            }
+        }
+        CrashState {
+            order,
+            ..CrashState::new(plan, self.cut, Set::Subset(mask))
         }
     }
 

@@ -1,5 +1,6 @@
 //! The recipe of a crash state.
 
+use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
 use crate::recording::log::{Cut, RequestId};
@@ -26,7 +27,7 @@ pub enum PlanKind {
 }
 
 /// A crash state: a recipe, never a copied image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CrashState {
     /// Which plan made it.
     pub plan: PlanKind,
@@ -58,7 +59,7 @@ impl CrashState {
 }
 
 /// A subset of the writes that are volatile at a cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Set {
     /// None of them.
     Durable,
@@ -70,8 +71,8 @@ pub enum Set {
     Without(RequestId),
     /// One alone.
     Only(RequestId),
-    /// Bit `i` stands for the `i`-th of `WriteLog::volatile`, which has at most 64.
-    Subset(u64),
+    /// Bit `i` stands for the `i`-th of `WriteLog::volatile`.
+    Subset(BigUint),
     /// Chosen by the generator.
     Sample {
         /// The plan's seed.

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use num_bigint::BigUint;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::choice::{CrashState, DiscardAs, PlanKind, Set, Tear, TornPart};
@@ -20,6 +21,9 @@ use crate::recording::log::{Cut, RequestId};
 /// The name of a crash state. Two states of a log are the same recipe exactly when their names are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StateId(String);
+
+/// Hexadecimal digits of a mask at most: for a million volatile writes.
+const MASK_DIGITS: usize = 250_000;
 
 /// A name that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,13 +61,13 @@ impl fmt::Display for CrashState {
             PlanKind::At => 'a',
         };
         write!(f, "{plan}{}-", self.cut)?;
-        match self.set {
+        match &self.set {
             Set::Durable => f.write_str("d"),
             Set::Completed => f.write_str("c"),
             Set::All => f.write_str("a"),
             Set::Without(RequestId(number)) => write!(f, "x{number}"),
             Set::Only(RequestId(number)) => write!(f, "o{number}"),
-            Set::Subset(mask) => write!(f, "m{mask:x}"),
+            Set::Subset(mask) => write!(f, "m{}", mask.to_str_radix(16)),
             Set::Sample { seed, number } => write!(f, "s{number}x{seed:x}"),
         }?;
         if self.order != 0 {
@@ -132,7 +136,9 @@ fn parse_set(text: &str) -> Option<Set> {
         ('a', "") => Some(Set::All),
         ('x', number) => Some(Set::Without(RequestId(number.parse().ok()?))),
         ('o', number) => Some(Set::Only(RequestId(number.parse().ok()?))),
-        ('m', mask) => Some(Set::Subset(u64::from_str_radix(mask, 16).ok()?)),
+        ('m', mask) => (mask.len() <= MASK_DIGITS)
+            .then(|| BigUint::parse_bytes(mask.as_bytes(), 16))?
+            .map(Set::Subset),
         ('s', sample) => {
             let (number, seed) = sample.split_once('x')?;
             Some(Set::Sample {

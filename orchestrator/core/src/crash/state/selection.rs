@@ -1,5 +1,7 @@
 //! What a crash state chooses from a log.
 
+use num_bigint::BigUint;
+
 use super::choice::{CrashState, DiscardAs, Set, Tear, TornPart};
 use crate::covered::{Case, hit};
 use crate::recording::io::IoKind;
@@ -69,7 +71,7 @@ pub enum StateError {
 }
 
 /// The writes that a state is made of, as a rule rather than a list: making one takes as long as the cut has requests
-/// in flight, whatever the number of volatile writes (but for [`Set::Subset`], which has at most 64).
+/// in flight, whatever the number of volatile writes (but for [`Set::Subset`], where it takes as long as there are volatile writes).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// Requests below this are in it, if they are writes.
@@ -163,16 +165,17 @@ impl WriteLog {
                 .ok_or(StateError::NotVolatile { cut, request })
         };
         let mut floor = moment.flushed;
-        let (rule, mut in_flight) = match state.set {
+        let (rule, mut in_flight) = match &state.set {
             Set::Durable => (Rule::None, Vec::new()),
             Set::Completed => (Rule::All, Vec::new()),
             Set::All => (Rule::All, pending),
             Set::Without(request) => {
-                named(request)?;
-                let rest = pending.into_iter().filter(|other| *other != request).collect();
+                named(*request)?;
+                let rest = pending.into_iter().filter(|other| other != request).collect();
                 (Rule::Without(request.0), rest)
             }
             Set::Only(request) => {
+                let request = *request;
                 named(request)?;
                 if request.0 < moment.completed {
                     (Rule::Members(vec![request.0]), Vec::new())
@@ -182,8 +185,8 @@ impl WriteLog {
             }
             Set::Subset(mask) => self.subset(&moment, pending, mask, cut)?,
             Set::Sample { seed, number } => {
-                let node = sample_node(seed, cut, number);
-                let density = density(number);
+                let node = sample_node(*seed, cut, *number);
+                let density = density(*number);
                 let chosen = pending
                     .into_iter()
                     .filter(|request| sampled(node, density, request.0))
@@ -265,15 +268,15 @@ impl WriteLog {
         &self,
         moment: &Moment,
         pending: Vec<RequestId>,
-        mask: u64,
+        mask: &BigUint,
         cut: Cut,
     ) -> Result<(Rule, Vec<RequestId>), StateError> {
         let completed = self.completed_volatile(moment);
         let volatile = completed.len() + pending.len();
-        if volatile > 64 || (volatile < 64 && mask >> volatile != 0) {
+        if mask.bits() > volatile as u64 {
             return Err(StateError::Mask { cut, volatile });
         }
-        let bit = |index: usize| mask >> index & 1 == 1;
+        let bit = |index: usize| mask.bit(index as u64);
         let first_pending = completed.len();
         let members = completed
             .into_iter()
