@@ -142,7 +142,10 @@ mod tests {
         assert!(arguments("xfs", &[]).ends_with("-i nrext64=0"));
         assert!(arguments("xfs", &["-m", "bigtime=0"]).contains("nrext64=0"));
         let own = arguments("xfs", &["-i", "nrext64=1"]);
-        assert!(own.ends_with("-i nrext64=1") && !own.contains("nrext64=0"), "{own}");
+        assert!(
+            own.ends_with("-i nrext64=1") && !own.contains("nrext64=0"),
+            "{own}"
+        );
         assert_eq!(arguments("btrfs", &["-U", "x"]).matches("-U").count(), 1);
     }
 
@@ -154,6 +157,9 @@ mod tests {
             ext4.mkfs.beyond_geometry(&options).map(str::to_owned)
         };
         assert_eq!(beyond(&["-b", "4096", "-J", "size=4", "-E", "nodiscard"]), None);
-        assert_eq!(beyond(&["-b", "4096", "-O", "fast_commit"]).as_deref(), Some("-O"));
+        assert_eq!(
+            beyond(&["-b", "4096", "-O", "fast_commit"]).as_deref(),
+            Some("-O")
+        );
     }
 }

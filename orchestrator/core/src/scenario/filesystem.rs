@@ -39,8 +39,7 @@ pub(crate) fn lower(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<Files
         && fstype.repair.is_none()
     {
         let repaired = filesystem::listed(|fs| fs.repair.is_some());
-        let message =
-            format!("`repair` is for {repaired}: {fstype} recovers by itself when it is mounted");
+        let message = format!("`repair` is for {repaired}: {fstype} recovers by itself when it is mounted");
         sink.push(Problem::new(&repair.span, message));
         return None;
     }

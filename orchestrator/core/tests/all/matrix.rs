@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use coldcut_core::outcome::verdict::Outcome;
 use coldcut_core::filesystem::{self, Covers, FsType, Mode};
+use coldcut_core::outcome::verdict::Outcome;
 use coldcut_core::scenario::modes::NotCovered;
 use coldcut_core::scenario::{Check, FsSource, Scenario, Variant};
 
@@ -42,7 +42,10 @@ fn mode(name: &str) -> &'static Mode {
 }
 
 fn kept(name: &str) -> Result<Variant, NotCovered> {
-    scenario().variant("kept").unwrap().in_mode(FsType::first(), mode(name))
+    scenario()
+        .variant("kept")
+        .unwrap()
+        .in_mode(FsType::first(), mode(name))
 }
 
 fn mkfs(variant: &Variant) -> String {
@@ -151,7 +154,9 @@ fn variants_in_modes_are_found_by_name() {
 
 #[test]
 fn a_scenario_of_one_filesystem_is_made_as_another() {
-    let text = TEXT.replace(", \"-O\", \"^dir_index\"", "").replace("  mount: \"errors=remount-ro\"\n", "");
+    let text = TEXT
+        .replace(", \"-O\", \"^dir_index\"", "")
+        .replace("  mount: \"errors=remount-ro\"\n", "");
     let scenario = Scenario::parse("growing.yaml", &text).unwrap_or_else(|e| panic!("{e}"));
     let (fstype, xfs) = filesystem::mode("xfs").unwrap();
     let (expanded, left_out) = scenario.in_modes(fstype, [xfs]);

@@ -93,7 +93,11 @@ impl Names {
                 path,
                 directory: true,
             } => {
-                let directory = if matches!(path.as_str(), "." | "/") { "" } else { path };
+                let directory = if matches!(path.as_str(), "." | "/") {
+                    ""
+                } else {
+                    path
+                };
                 self.changed.retain(|name| parent(name) != directory);
             }
             Op::Sync | Op::Syncfs => self.changed.clear(),
