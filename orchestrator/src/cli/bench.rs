@@ -25,6 +25,8 @@ pub(super) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
+    /// Keeping and reporting the results of many cells, beside writing everything anew for every cell
+    Bookkeeping,
     /// The crash-state engine on a long synthetic log, beside a replay of the log from its start
     Core {
         /// Entries of the log
@@ -115,6 +117,7 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 fn measure(command: &BenchCommand) -> anyhow::Result<ExitCode> {
     let report = match command {
         BenchCommand::Recovery(_) | BenchCommand::States(_) => return Ok(ExitCode::SUCCESS),
+        BenchCommand::Bookkeeping => crate::bench::bookkeeping()?.to_string(),
         BenchCommand::Core { entries } => crate::bench::core(*entries)?.to_string(),
         BenchCommand::Device { seconds } => crate::bench::device(Duration::from_secs(*seconds))?.to_string(),
     };

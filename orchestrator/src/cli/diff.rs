@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use coldcut_core::crash::index::{Digest, DigestCursor};
 use coldcut_core::crash::state::{CrashState, PlanKind, Set};
 use coldcut_core::outcome::diff::{
-    Difference, Recording, common, recoveries, render_differences, render_recordings,
+    Difference, IoProfile, common, recoveries, render_differences, render_profiles,
 };
 use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::outcome::result::{CellRef, CellResult};
@@ -254,7 +254,7 @@ fn compare(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
     if a.same_recording(b) {
         return compare_contents(a, b, sum);
     }
-    let table = render_recordings(&Recording::of(&a.recording.log), &Recording::of(&b.recording.log));
+    let table = render_profiles(&IoProfile::of(&a.recording.log), &IoProfile::of(&b.recording.log));
     if table.is_empty() {
         outln!("  sent to the disk: the same counts in every step")?;
     } else {

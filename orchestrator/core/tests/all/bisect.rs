@@ -1,10 +1,10 @@
 //! The search against brute force: any place of the change, any untestable kernels, any flakiness within the rates.
 
-use coldcut_core::search::{Answer, Flakiness, Next, Search, Seen, Sequential, Side};
+use coldcut_core::search::{Answer, Flakiness, Next, Observation, Search, Sequential, Side};
 use proptest::prelude::*;
 
 /// Runs a search to its end; `run` says what the kernel of a place shows. Gives the places in the order they were run.
-fn search(count: usize, test: Sequential, mut run: impl FnMut(usize) -> Seen) -> (Answer, Vec<usize>) {
+fn search(count: usize, test: Sequential, mut run: impl FnMut(usize) -> Observation) -> (Answer, Vec<usize>) {
     let mut search = Search::new(count, test).unwrap();
     let mut order = Vec::new();
     loop {
@@ -30,13 +30,13 @@ fn truthful() -> Sequential {
 }
 
 /// The answer by looking at every kernel.
-fn brute_force(truth: &[Seen]) -> Answer {
+fn brute_force(truth: &[Observation]) -> Answer {
     let side = |place: usize| match truth[place] {
-        Seen::Old => Side::Old,
+        Observation::Old => Side::Old,
         _ => Side::New,
     };
     let testable: Vec<usize> = (0..truth.len())
-        .filter(|p| truth[*p] != Seen::Untestable)
+        .filter(|p| truth[*p] != Observation::Untestable)
         .collect();
     let (Some(&oldest), Some(&newest)) = (testable.first(), testable.last()) else {
         return Answer::Untestable { only: None };
@@ -62,7 +62,7 @@ fn brute_force(truth: &[Seen]) -> Answer {
 }
 
 /// A line of kernels that changes once, at `change`, with some of them untestable.
-fn line() -> impl Strategy<Value = Vec<Seen>> {
+fn line() -> impl Strategy<Value = Vec<Observation>> {
     (2_usize..60)
         .prop_flat_map(|count| {
             (
@@ -80,9 +80,9 @@ fn line() -> impl Strategy<Value = Vec<Seen>> {
                     let hole =
                         (sparse && holes[place]) || (clustered && (a.min(b)..=a.max(b)).contains(&place));
                     match (hole, place < change) {
-                        (true, _) => Seen::Untestable,
-                        (_, true) => Seen::Old,
-                        _ => Seen::New,
+                        (true, _) => Observation::Untestable,
+                        (_, true) => Observation::Old,
+                        _ => Observation::New,
                     }
                 })
                 .collect()
@@ -104,14 +104,14 @@ proptest! {
 
     #[test]
     fn any_line_gets_a_true_pair(truth in prop::collection::vec(
-        prop_oneof![3 => Just(Seen::Old), 3 => Just(Seen::New), 2 => Just(Seen::Untestable)], 2..40)) {
+        prop_oneof![3 => Just(Observation::Old), 3 => Just(Observation::New), 2 => Just(Observation::Untestable)], 2..40)) {
         // Lines that change more than once have several answers; what is said must be one of them.
         let (answer, _) = search(truth.len(), truthful(), |place| truth[place]);
         match (answer, brute_force(&truth)) {
             (Answer::Between { last_old, first_new, unknown }, Answer::Between { .. }) => {
-                prop_assert_eq!(truth[last_old], Seen::Old);
-                prop_assert_eq!(truth[first_new], Seen::New);
-                prop_assert!(unknown.iter().all(|p| truth[*p] == Seen::Untestable));
+                prop_assert_eq!(truth[last_old], Observation::Old);
+                prop_assert_eq!(truth[first_new], Observation::New);
+                prop_assert!(unknown.iter().all(|p| truth[*p] == Observation::Untestable));
                 prop_assert_eq!(unknown, (last_old + 1..first_new).collect::<Vec<_>>());
             }
             (answer, expected) => prop_assert_eq!(answer, expected),
@@ -146,7 +146,13 @@ fn truthful_kernels_take_no_more_probes_than_promised() {
         let most = (count - 1).next_power_of_two().ilog2() as usize + 2;
         assert!(most <= count.next_power_of_two().ilog2() as usize + 2);
         for change in 0..=count {
-            let truth = |place: usize| if place < change { Seen::Old } else { Seen::New };
+            let truth = |place: usize| {
+                if place < change {
+                    Observation::Old
+                } else {
+                    Observation::New
+                }
+            };
             let (answer, order) = search(count, truthful(), truth);
             assert!(
                 order.len() <= most,
@@ -170,7 +176,13 @@ fn truthful_kernels_take_no_more_probes_than_promised() {
 
 #[test]
 fn the_wrong_way_round_is_known_after_both_ends() {
-    let truth = |place: usize| if place < 500 { Seen::New } else { Seen::Old };
+    let truth = |place: usize| {
+        if place < 500 {
+            Observation::New
+        } else {
+            Observation::Old
+        }
+    };
     let (answer, order) = search(1000, truthful(), truth);
     assert_eq!(
         answer,
@@ -188,9 +200,9 @@ fn clusters_of_untestable_kernels_are_left_soon() {
     let hole = 300..=700;
     for change in (1..1000).filter(|c| !hole.contains(c) && *c != 701) {
         let truth = |place: usize| match place {
-            place if hole.contains(&place) => Seen::Untestable,
-            place if place < change => Seen::Old,
-            _ => Seen::New,
+            place if hole.contains(&place) => Observation::Untestable,
+            place if place < change => Observation::Old,
+            _ => Observation::New,
         };
         let (answer, order) = search(1000, truthful(), truth);
         assert!(
@@ -248,9 +260,9 @@ fn flaky_kernels_are_answered_within_the_stated_error() {
                     .collect();
                 let (answer, _) = search(COUNT, test, |place| {
                     if (place < change) == (random.unit() < lies[place]) {
-                        Seen::New
+                        Observation::New
                     } else {
-                        Seen::Old
+                        Observation::Old
                     }
                 });
                 let right = match &answer {
@@ -293,10 +305,10 @@ fn what_is_flakier_than_stated_does_not_steer() {
     let (answer, _) = search(9, test, |place| {
         turn = !turn;
         match place {
-            4 if turn => Seen::Old,
-            4 => Seen::New,
-            place if place < 4 => Seen::Old,
-            _ => Seen::New,
+            4 if turn => Observation::Old,
+            4 => Observation::New,
+            place if place < 4 => Observation::Old,
+            _ => Observation::New,
         }
     });
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use crate::trees::{at, content, directory, displaced, entry, file, recovery, whole, zeros};
 use coldcut_core::outcome::diff::{
-    Recording, common, points, recoveries, render_differences, render_recordings,
+    IoProfile, common, points, recoveries, render_differences, render_profiles,
 };
 use coldcut_core::outcome::recovery::{CallError, Fsck};
 use coldcut_core::recording::io::{Io, IoKind};
@@ -151,9 +151,9 @@ fn log(writes: u32, flushes: u32, fua: bool) -> WriteLog {
 
 #[test]
 fn recordings_are_compared_step_by_step() {
-    let (left, right) = (Recording::of(&log(3, 2, false)), Recording::of(&log(4, 1, true)));
-    insta::assert_snapshot!(render_recordings(&left, &right));
-    assert_eq!(render_recordings(&left, &left), "");
+    let (left, right) = (IoProfile::of(&log(3, 2, false)), IoProfile::of(&log(4, 1, true)));
+    insta::assert_snapshot!(render_profiles(&left, &right));
+    assert_eq!(render_profiles(&left, &left), "");
     assert_eq!(left.barriers(), [("mount", 0), ("save", 2), ("rest", 0)]);
     assert_eq!(right.barriers(), [("mount", 0), ("save", 5), ("rest", 0)]);
     // The write of the mount and the first of the step are one epoch: no flush is between them.

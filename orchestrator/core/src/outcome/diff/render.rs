@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::recording::{Counts, Recording};
+use super::profile::{Counts, IoProfile};
 use super::recoveries::Difference;
 use crate::columns::Columns;
 
 /// What two kernels sent to the disk, step by step: the steps that differ, and the sums. Empty when nothing differs.
-pub fn render_recordings(left: &Recording, right: &Recording) -> String {
+pub fn render_profiles(left: &IoProfile, right: &IoProfile) -> String {
     if left == right {
         return String::new();
     }

@@ -51,12 +51,12 @@ pub struct StepIo {
 
 /// A recording in numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recording {
+pub struct IoProfile {
     /// The mount, then the steps in order. The last one goes on to the end of the recording.
     pub steps: Vec<StepIo>,
 }
 
-impl Recording {
+impl IoProfile {
     /// Counts a log. A request belongs to the step during which, or after which, it completed.
     pub fn of(log: &WriteLog) -> Self {
         let mut steps = vec![StepIo {
