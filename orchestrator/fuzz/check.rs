@@ -7,7 +7,7 @@ use coldcut_core::crash::index::{Sources, replay};
 use coldcut_core::recording::block::Zeros;
 use coldcut_core::recording::log::{LoadOptions, WriteLog};
 
-use crate::model::{self, Said};
+use super::model::{self, Said};
 
 /// Bytes of the disk: small, because each request can make the server answer with all of it.
 pub const SIZE: u64 = 32 << 10;

@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use coldcut::cli::{self, Cli};
+use coldcut::report::stdout::{self, OutputError};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// The exit code where nobody reads what a command prints: as a shell gives it for SIGPIPE.
+const CLOSED: u8 = 141;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -28,7 +32,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("coldcut: cannot start: {error}");
+            stdout::print_error(format_args!("coldcut: cannot start: {error}\n"));
             return ExitCode::from(cli::USAGE);
         }
     };
@@ -53,11 +57,14 @@ async fn until_interrupted(cli: Cli) -> ExitCode {
     };
     tokio::select! {
         result = cli::main(cli) => result.unwrap_or_else(|error| {
-            eprintln!("coldcut: {error:#}");
+            if let Some(OutputError::Closed) = error.downcast_ref() {
+                return ExitCode::from(CLOSED);
+            }
+            stdout::print_error(format_args!("coldcut: {error:#}\n"));
             ExitCode::from(cli::USAGE)
         }),
         Ok(code) = interrupted => {
-            eprintln!("coldcut: interrupted");
+            stdout::print_error(format_args!("coldcut: interrupted\n"));
             ExitCode::from(code)
         }
     }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
-use super::git::{GitDrive, Tree};
+use super::git::Tree;
+use super::git_drive::GitDrive;
 use super::journal::{Journal, Probe};
 use super::report;
 use super::request::{Answered, Ends, Listener, Request};

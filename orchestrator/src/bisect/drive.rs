@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Next, Search, Seen, Sequential};
+use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Next, Observation, Search, Sequential};
 
 use super::journal::{Journal, JournalError, Probe, Question};
 use super::line::{self, Candidate};
@@ -81,7 +81,7 @@ impl Drive {
                         let probe = run(place, candidate, self.journal.path()).await?;
                         self.keep(&mut probes, probe)?;
                         if let Some(last) = probes.last() {
-                            say(&report::outcome(
+                            say(&report::run_line(
                                 &self.question,
                                 last,
                                 self.old((from, to), &probes),
@@ -160,9 +160,9 @@ fn conclusive(
 }
 
 /// What a run means to the search.
-pub fn seen(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> Seen {
+pub fn seen(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> Observation {
     match &probe.behaviour {
         Some(behaviour) => behaviour.seen(question.aim, question.by, old),
-        None => Seen::Untestable,
+        None => Observation::Untestable,
     }
 }

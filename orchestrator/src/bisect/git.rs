@@ -1,18 +1,13 @@
-//! Searching commits: git chooses the next one (`git bisect`), we build, run and say what it is.
+//! A work tree of git's, and a `git bisect` in it.
 //!
-//! The journal holds every run by its commit, so a search that was interrupted starts git's part anew and answers from
-//! the journal. The tree is put back to where it was, whatever happens to us short of SIGKILL; after that
-//! `git bisect reset` does it.
+//! The tree is put back to where it was, whatever happens to us short of SIGKILL; after that `git bisect reset` does it.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use coldcut_core::search::{Aim, Behaviour, Decision, Runs, Sequential, Side};
+use coldcut_core::search::Aim;
 
-use super::drive::seen;
-use super::journal::{Journal, Probe, Question};
-use super::report;
+use crate::report::stdout::errln;
 
 /// Why git did not do as it was told.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +57,7 @@ pub struct Tree {
 
 /// What comes after a commit was told to git.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// This commit is to be tested.
     Test(String),
     /// This is the first of the new side.
@@ -194,19 +189,19 @@ impl Tree {
 }
 
 /// A `git bisect` in progress; it ends, and the tree is back where it was, when this is dropped.
-struct Bisection<'t>(&'t Tree);
+pub(super) struct Bisection<'t>(&'t Tree);
 
 impl<'t> Bisection<'t> {
-    fn start(tree: &'t Tree) -> Result<Self, GitError> {
+    pub(super) fn start(tree: &'t Tree) -> Result<Self, GitError> {
         tree.git(&["bisect", "start"])?;
         Ok(Self(tree))
     }
 
-    fn checkout(&self, commit: &str) -> Result<(), GitError> {
+    pub(super) fn checkout(&self, commit: &str) -> Result<(), GitError> {
         self.0.git(&["checkout", "--quiet", "--detach", commit]).map(drop)
     }
 
-    fn tell(&self, word: &str, commit: &str) -> Result<Step, GitError> {
+    pub(super) fn tell(&self, word: &str, commit: &str) -> Result<Step, GitError> {
         let args = ["bisect", word, commit];
         let output = self.0.run(&args)?;
         let said = String::from_utf8_lossy(&output.stdout);
@@ -220,7 +215,7 @@ impl<'t> Bisection<'t> {
         }
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         self.0.git(&["bisect", "log"]).unwrap_or_default()
     }
 }
@@ -232,7 +227,7 @@ impl Drop for Bisection<'_> {
             .git(&["bisect", "reset", "--quiet"])
             .or_else(|_| self.0.git(&["bisect", "reset"]))
         {
-            eprintln!(
+            errln!(
                 "coldcut: {} is not back where it was: {error}",
                 self.0.path.display()
             );
@@ -252,193 +247,6 @@ fn after(said: &str) -> Option<Step> {
         .find(|line| line.ends_with(" is the first new commit"))?;
     let commit = line.split(' ').next().filter(|word| is_commit(word))?;
     Some(Step::Found(commit.to_owned()))
-}
-
-/// A search over commits and its journal.
-#[derive(Debug)]
-pub struct GitDrive {
-    /// The tree.
-    pub tree: Tree,
-    /// The old end and the new one, as full commit ids.
-    pub ends: [String; 2],
-    /// Where runs are kept, each with its commit as the kernel.
-    pub journal: Journal,
-    /// What is asked.
-    pub question: Question,
-    /// How often commits are run.
-    pub test: Sequential,
-}
-
-/// What is known while a search goes on.
-struct State<'d> {
-    drive: &'d mut GitDrive,
-    probes: Vec<Probe>,
-}
-
-impl GitDrive {
-    /// Runs the search; `say` shows each line of progress, `run` builds and runs the commit that is checked out. Gives
-    /// the answer and the exit code.
-    ///
-    /// # Errors
-    /// What `run` or git says. The search can be gone on with.
-    pub async fn run(
-        &mut self,
-        mut say: impl FnMut(&str),
-        mut run: impl AsyncFnMut(&str, &Path) -> anyhow::Result<Probe>,
-    ) -> anyhow::Result<(String, u8)> {
-        let tree = self.tree.clone();
-        let ends = self.ends.clone();
-        let probes = self.journal.probes()?;
-        if !probes.is_empty() {
-            say(&format!("going on after {} runs", probes.len()));
-        }
-        let mut state = State { drive: self, probes };
-        let bisection = Bisection::start(&tree)?;
-        let [old, new] = report::side_names(state.drive.question.aim);
-        let mut sides = [None, None];
-        for (end, side) in ends.iter().zip(&mut sides) {
-            bisection.checkout(end)?;
-            *side = state.decide(&tree, end, &mut say, &mut run).await?;
-        }
-        let name = |commit: &str| tree.describe(commit);
-        let [first, second] = ends.each_ref().map(|end| name(end));
-        let (answer, code) = match sides {
-            [Some(Side::Old), Some(Side::New)] => {
-                bisection.tell("new", &ends[1])?;
-                let mut step = bisection.tell("old", &ends[0])?;
-                loop {
-                    let commit = match step {
-                        Step::Found(commit) => break (found(&tree, &commit, [old, new]), 0),
-                        Step::OneOf(commits) => {
-                            let names: Vec<String> =
-                                commits.iter().map(|c| format!("\n  {}", name(c))).collect();
-                            let text = format!(
-                                "the first {new} commit is one of these, of which only the {new} one could be tested:{}",
-                                names.concat()
-                            );
-                            break (text, 0);
-                        }
-                        Step::Test(commit) => commit,
-                    };
-                    let word = match state.decide(&tree, &commit, &mut say, &mut run).await? {
-                        Some(Side::Old) => "old",
-                        Some(Side::New) => "new",
-                        None => "skip",
-                    };
-                    step = bisection.tell(word, &commit)?;
-                }
-            }
-            [Some(Side::New), Some(Side::Old)] => (
-                format!("the wrong way round: {first} is {new}, and {second} is {old}"),
-                1,
-            ),
-            [Some(a), Some(_)] => {
-                let both = if a == Side::Old { old } else { new };
-                (
-                    format!(
-                        "both ends are {both}: {first} and {second}; there is nothing to find between them"
-                    ),
-                    1,
-                )
-            }
-            [None, _] => (format!("the older end is untestable: {first}"), 3),
-            [_, None] => (format!("the newer end is untestable: {second}"), 3),
-        };
-        let log = bisection.log();
-        drop(bisection);
-        let dir = state.drive.journal.path().to_owned();
-        let path = dir.join("git-bisect.log");
-        if let Err(error) = std::fs::write(&path, log) {
-            say(&format!("note: {} cannot be written: {error}", path.display()));
-        }
-        let text = state.conclusion(&tree, answer, &dir);
-        Ok((text, code))
-    }
-}
-
-fn found(tree: &Tree, commit: &str, [old, new]: [&str; 2]) -> String {
-    let parent = tree.describe(&format!("{commit}^"));
-    format!("first {new}: {} (last {old}: {parent})", tree.describe(commit))
-}
-
-impl State<'_> {
-    /// The behaviour that counts as the old one: of the old end, in its first conclusive run.
-    fn old(&self) -> Option<&Behaviour> {
-        let Aim::FirstDifferent(aspect) = self.drive.question.aim else {
-            return None;
-        };
-        self.probes
-            .iter()
-            .filter(|p| p.kernel == self.drive.ends[0])
-            .filter_map(|p| p.behaviour.as_ref())
-            .find(|b| b.aspect(aspect).is_some())
-    }
-
-    fn runs(&self, commit: &str) -> Runs {
-        let mut runs = Runs::default();
-        for probe in self.probes.iter().filter(|p| p.kernel == commit) {
-            runs.add(seen(&self.drive.question, probe, self.old()));
-        }
-        runs
-    }
-
-    /// Runs the commit that is checked out until it is known what it is; `None` when that cannot be known.
-    async fn decide(
-        &mut self,
-        tree: &Tree,
-        commit: &str,
-        say: &mut impl FnMut(&str),
-        run: &mut impl AsyncFnMut(&str, &Path) -> anyhow::Result<Probe>,
-    ) -> anyhow::Result<Option<Side>> {
-        loop {
-            match self.drive.test.decide(self.runs(commit)) {
-                Decision::Is(side) => return Ok(Some(side)),
-                Decision::Untestable => return Ok(None),
-                Decision::Open => {
-                    say(&format!(
-                        "run {}: {}",
-                        self.probes.len() + 1,
-                        tree.describe(commit)
-                    ));
-                    let probe = run(commit, self.drive.journal.path()).await?;
-                    self.drive.journal.keep(&probe)?;
-                    self.probes.push(probe);
-                    if let Some(last) = self.probes.last() {
-                        say(&report::outcome(&self.drive.question, last, self.old()));
-                    }
-                }
-            }
-        }
-    }
-
-    fn conclusion(&self, tree: &Tree, answer: String, dir: &Path) -> String {
-        let mut text = answer;
-        text.push('\n');
-        let mut commits: Vec<&str> = self.probes.iter().map(|p| p.kernel.as_str()).collect();
-        commits.dedup();
-        for commit in &commits {
-            let Some(probe) = self.probes.iter().find(|p| p.kernel == *commit) else {
-                continue;
-            };
-            let what = report::outcome(&self.drive.question, probe, self.old());
-            let _ = writeln!(text, "  {}\n  {what}", tree.describe(commit));
-            if let (Some((run, cell)), Some((state, _))) = (&probe.run, &probe.violation) {
-                let _ = writeln!(
-                    text,
-                    "      coldcut replay {}/{cell}/{state}",
-                    dir.join(run).display()
-                );
-            }
-        }
-        let _ = writeln!(
-            text,
-            "{} commits tested, {} runs; every run, the builds' logs and git's own log: {}",
-            commits.len(),
-            self.probes.len(),
-            dir.display()
-        );
-        text
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use coldcut_core::outcome::diff::Recording;
+use coldcut_core::outcome::diff::IoProfile;
 use coldcut_core::outcome::result::RunResult;
 use coldcut_core::outcome::verdict::Verdict;
 use coldcut_core::search::{Aim, Behaviour, By};
@@ -107,7 +107,7 @@ impl Probe {
         let recording = CellDir::open(&dir.join("cells").join(id))
             .ok()
             .and_then(|dir| LoadedRecording::load(&dir).ok())
-            .map(|recording| Recording::of(&recording.log));
+            .map(|recording| IoProfile::of(&recording.log));
         let run = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let first = cell.violations.first();
         Ok(Self {

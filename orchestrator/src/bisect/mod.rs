@@ -4,6 +4,7 @@ pub mod care;
 pub mod commits;
 pub mod drive;
 pub mod git;
+pub mod git_drive;
 pub mod journal;
 pub mod line;
 pub mod obtain;

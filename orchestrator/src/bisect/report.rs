@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Decision, Search, Seen, Side};
+use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Decision, Observation, Search, Side};
 
 use super::drive::{Conclusion, Found, seen};
 use super::journal::{Probe, Question};
@@ -51,11 +51,11 @@ pub fn announce(
 }
 
 /// What a run came to.
-pub fn outcome(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> String {
+pub fn run_line(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> String {
     let what = match seen(question, probe, old) {
-        Seen::Old => side_name(question.aim, Side::Old),
-        Seen::New => side_name(question.aim, Side::New),
-        Seen::Untestable => "untestable",
+        Observation::Old => side_name(question.aim, Side::Old),
+        Observation::New => side_name(question.aim, Side::New),
+        Observation::Untestable => "untestable",
     };
     format!("  {what}: {} ({:.1} s)", behaved(question, probe), probe.seconds)
 }
@@ -131,9 +131,9 @@ pub fn conclusion(question: &Question, conclusion: &Conclusion, dir: &Path) -> S
     text
 }
 
+/// An answer's lines: what was found, the kernels that show it, and those that could not be tested.
 fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe], dir: &Path) {
     let name = |place: usize| question.line[found.from + place].describe();
-    let [old, new] = side_names(question.aim);
     let untestable = untestable(question, found, probes);
     let list = if untestable.is_empty() {
         String::new()
@@ -141,129 +141,149 @@ fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe
         let names: Vec<String> = untestable.iter().map(|(place, _)| name(*place)).collect();
         format!("; untestable: {}", names.join(", "))
     };
-    let mut shown = Vec::new();
-    match &found.answer {
-        Answer::Between {
-            last_old,
-            first_new,
-            unknown,
-        } => {
-            let _ = writeln!(
-                text,
-                "first {new}: {} (last {old}: {}){list}",
-                name(*first_new),
-                name(*last_old)
-            );
-            if !unknown.is_empty() {
-                let names: Vec<String> = unknown.iter().map(|p| name(*p)).collect();
-                let _ = writeln!(
-                    text,
-                    "  the change is in one of {}, {}: those before the last could not be tested",
-                    names.join(", "),
-                    name(*first_new)
-                );
-            }
-            shown.extend([
-                (format!("first {new}"), *first_new),
-                (format!("last {old}"), *last_old),
-            ]);
-        }
-        Answer::Alike { side, oldest, newest } => {
-            let _ = match (question.aim, side) {
-                (Aim::FirstDifferent(_), Side::New) => writeln!(
-                    text,
-                    "{} does not agree with itself: its runs differ, so nothing can be compared with it{list}",
-                    name(*oldest)
-                ),
-                (Aim::FirstDifferent(_), Side::Old) => writeln!(
-                    text,
-                    "no change: {} behaves as {}{list}",
-                    name(*newest),
-                    name(*oldest)
-                ),
-                (aim, side) => writeln!(
-                    text,
-                    "both ends are {}: {} and {}; there is nothing to find between them{list}",
-                    side_name(aim, *side),
-                    name(*oldest),
-                    name(*newest)
-                ),
-            };
-            shown.extend([("old end".to_owned(), *oldest), ("new end".to_owned(), *newest)]);
-        }
-        Answer::WrongWay { oldest, newest } => {
-            let other = match question.aim {
-                Aim::FirstBad => "; the first good one is found with --first-good",
-                Aim::FirstGood => "; the first bad one is found without --first-good",
-                Aim::FirstDifferent(_) => "",
-            };
-            let _ = writeln!(
-                text,
-                "the wrong way round: {}, the older, is {new}, and {} is {old}{other}{list}",
-                name(*oldest),
-                name(*newest)
-            );
-            shown.extend([("old end".to_owned(), *oldest), ("new end".to_owned(), *newest)]);
-        }
-        Answer::Untestable { only } => {
-            let _ = match only {
-                Some((place, side)) => writeln!(
-                    text,
-                    "nothing to compare: only {} is testable, and is {}{list}",
-                    name(*place),
-                    side_name(question.aim, *side)
-                ),
-                None => writeln!(text, "no kernel is testable{list}"),
-            };
-        }
+    let _ = writeln!(text, "{}{list}", headline(question, found));
+    if let Answer::Between {
+        first_new, unknown, ..
+    } = &found.answer
+        && !unknown.is_empty()
+    {
+        let names: Vec<String> = unknown.iter().map(|p| name(*p)).collect();
+        let _ = writeln!(
+            text,
+            "  the change is in one of {}, {}: those before the last could not be tested",
+            names.join(", "),
+            name(*first_new)
+        );
     }
-    for (label, place) in shown {
-        details(text, question, found, &label, place, probes, dir);
+    let shown = Shown {
+        question,
+        found,
+        probes,
+        dir,
+    };
+    for (label, place) in shows(question.aim, &found.answer) {
+        shown.details(text, &label, place);
     }
     for (place, why) in untestable {
         let _ = writeln!(text, "  untestable      {}: {why}", name(place));
     }
 }
 
-/// A kernel of the answer: what it did, how often, and how to see it again.
-fn details(
-    text: &mut String,
-    question: &Question,
-    found: &Found,
-    label: &str,
-    place: usize,
-    probes: &[Probe],
-    dir: &Path,
-) {
-    let of: Vec<&Probe> = probes.iter().filter(|p| p.place == found.from + place).collect();
-    let decided = found.search.kernels().nth(place);
-    // The run that shows what was decided, where several contradict each other.
-    let shows = |probe: &&&Probe| match decided.map(|k| k.decision) {
-        Some(Decision::Is(Side::New)) if question.aim == Aim::FirstBad => probe.violation.is_some(),
-        Some(Decision::Is(Side::Old)) if question.aim == Aim::FirstGood => probe.violation.is_some(),
-        _ => true,
-    };
-    let Some(probe) = of.iter().find(shows).or(of.first()) else {
-        return;
-    };
-    let flaky = match decided.map(|k| k.runs) {
-        Some(runs) if runs.flaky() => {
-            let [old, new] = side_names(question.aim);
-            format!(" (flaky: {} runs {old}, {} {new})", runs.old, runs.new)
+/// What was found, in a sentence.
+fn headline(question: &Question, found: &Found) -> String {
+    let name = |place: &usize| question.line[found.from + place].describe();
+    let aim = question.aim;
+    let [old, new] = side_names(aim);
+    match &found.answer {
+        Answer::Between {
+            last_old, first_new, ..
+        } => format!(
+            "first {new}: {} (last {old}: {})",
+            name(first_new),
+            name(last_old)
+        ),
+        Answer::Alike { side, oldest, newest } => match (aim, side) {
+            (Aim::FirstDifferent(_), Side::New) => format!(
+                "{} does not agree with itself: its runs differ, so nothing can be compared with it",
+                name(oldest)
+            ),
+            (Aim::FirstDifferent(_), Side::Old) => {
+                format!("no change: {} behaves as {}", name(newest), name(oldest))
+            }
+            (aim, side) => format!(
+                "both ends are {}: {} and {}; there is nothing to find between them",
+                side_name(aim, *side),
+                name(oldest),
+                name(newest)
+            ),
+        },
+        Answer::WrongWay { oldest, newest } => {
+            let other = match aim {
+                Aim::FirstBad => "; the first good one is found with --first-good",
+                Aim::FirstGood => "; the first bad one is found without --first-good",
+                Aim::FirstDifferent(_) => "",
+            };
+            format!(
+                "the wrong way round: {}, the older, is {new}, and {} is {old}{other}",
+                name(oldest),
+                name(newest)
+            )
         }
-        Some(runs) if runs.total() > 1 => format!(" ({} runs)", runs.total()),
-        _ => String::new(),
-    };
-    let _ = writeln!(text, "  {label:<15} {}{flaky}", behaved(question, probe));
-    if let (Some((run, cell)), Some((state, evidence))) = (&probe.run, &probe.violation) {
-        let _ = writeln!(text, "                  {evidence}");
-        let _ = writeln!(
-            text,
-            "                  coldcut replay {}/{cell}/{state}",
-            dir.join(run).display()
-        );
-    } else if let Some((run, _)) = &probe.run {
-        let _ = writeln!(text, "                  coldcut show {}", dir.join(run).display());
+        Answer::Untestable {
+            only: Some((place, side)),
+        } => format!(
+            "nothing to compare: only {} is testable, and is {}",
+            name(place),
+            side_name(aim, *side)
+        ),
+        Answer::Untestable { only: None } => "no kernel is testable".to_owned(),
+    }
+}
+
+/// The kernels that an answer is about, each with what it is called.
+fn shows(aim: Aim, answer: &Answer) -> Vec<(String, usize)> {
+    let [old, new] = side_names(aim);
+    match answer {
+        Answer::Between {
+            last_old, first_new, ..
+        } => vec![
+            (format!("first {new}"), *first_new),
+            (format!("last {old}"), *last_old),
+        ],
+        Answer::Alike { oldest, newest, .. } | Answer::WrongWay { oldest, newest } => {
+            vec![("old end".to_owned(), *oldest), ("new end".to_owned(), *newest)]
+        }
+        Answer::Untestable { .. } => Vec::new(),
+    }
+}
+
+/// What an answer is shown with.
+struct Shown<'a> {
+    question: &'a Question,
+    found: &'a Found,
+    probes: &'a [Probe],
+    dir: &'a Path,
+}
+
+impl Shown<'_> {
+    /// A kernel of the answer: what it did, how often, and how to see it again.
+    fn details(&self, text: &mut String, label: &str, place: usize) {
+        let Self {
+            question,
+            found,
+            probes,
+            dir,
+        } = *self;
+        let of: Vec<&Probe> = probes.iter().filter(|p| p.place == found.from + place).collect();
+        let decided = found.search.kernels().nth(place);
+        // The run that shows what was decided, where several contradict each other.
+        let shows = |probe: &&&Probe| match decided.map(|k| k.decision) {
+            Some(Decision::Is(Side::New)) if question.aim == Aim::FirstBad => probe.violation.is_some(),
+            Some(Decision::Is(Side::Old)) if question.aim == Aim::FirstGood => probe.violation.is_some(),
+            _ => true,
+        };
+        let Some(probe) = of.iter().find(shows).or(of.first()) else {
+            return;
+        };
+        let flaky = match decided.map(|k| k.runs) {
+            Some(runs) if runs.flaky() => {
+                let [old, new] = side_names(question.aim);
+                format!(" (flaky: {} runs {old}, {} {new})", runs.old, runs.new)
+            }
+            Some(runs) if runs.total() > 1 => format!(" ({} runs)", runs.total()),
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "  {label:<15} {}{flaky}", behaved(question, probe));
+        if let (Some((run, cell)), Some((state, evidence))) = (&probe.run, &probe.violation) {
+            let _ = writeln!(text, "                  {evidence}");
+            let _ = writeln!(
+                text,
+                "                  coldcut replay {}/{cell}/{state}",
+                dir.join(run).display()
+            );
+        } else if let Some((run, _)) = &probe.run {
+            let _ = writeln!(text, "                  coldcut show {}", dir.join(run).display());
+        }
     }
 }
 

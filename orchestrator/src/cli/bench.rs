@@ -9,6 +9,7 @@ use clap::Subcommand;
 use super::machines::MachineArgs;
 use crate::bench::{RecoveryOptions, StatesOptions};
 use crate::report::EventSink;
+use crate::report::stdout::out;
 use crate::vm::pool::Pool;
 use crate::vm::templates::Templates;
 
@@ -24,6 +25,8 @@ pub(super) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum BenchCommand {
+    /// Keeping and reporting the results of many cells, beside writing everything anew for every cell
+    Bookkeeping,
     /// The crash-state engine on a long synthetic log, beside a replay of the log from its start
     Core {
         /// Entries of the log
@@ -98,7 +101,7 @@ async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
         turns: args.turns.into(),
     };
     drop(pool);
-    print!("{}", crate::bench::recovery(options).await?);
+    out!("{}", crate::bench::recovery(options).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -114,9 +117,10 @@ pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 fn measure(command: &BenchCommand) -> anyhow::Result<ExitCode> {
     let report = match command {
         BenchCommand::Recovery(_) | BenchCommand::States(_) => return Ok(ExitCode::SUCCESS),
+        BenchCommand::Bookkeeping => crate::bench::bookkeeping()?.to_string(),
         BenchCommand::Core { entries } => crate::bench::core(*entries)?.to_string(),
         BenchCommand::Device { seconds } => crate::bench::device(Duration::from_secs(*seconds))?.to_string(),
     };
-    print!("{report}");
+    out!("{report}")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -18,6 +18,7 @@ use crate::bisect::releases::{self, Kernels};
 use crate::bisect::request::{Ends, Listener, Request, Resume, variant_of};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{self, Store};
+use crate::report::stdout::{errln, out, outln};
 use crate::report::{Progress, Reporter};
 
 /// Find the kernel that changed how a scenario comes out
@@ -217,7 +218,7 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
         };
         releases::search(&request, &kernels, args.every_change, &store, &Shown).await?
     };
-    print!("\n{}", answer.text);
+    let _ = out!("\n{}", answer.text);
     Ok(ExitCode::from(answer.code))
 }
 
@@ -238,11 +239,12 @@ struct Shown;
 
 impl Listener for Shown {
     fn line(&self, text: &str) {
-        println!("{text}");
+        // The search goes on, and is kept, whoever reads of it.
+        let _ = outln!("{text}");
     }
 
     fn note(&self, text: &str) {
-        eprintln!("note: {text}");
+        errln!("note: {text}");
     }
 
     fn fetching(&self) -> Box<dyn kernel::Progress + Send> {

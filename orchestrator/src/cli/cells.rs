@@ -13,7 +13,8 @@ use crate::job::plan::Selection;
 use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
-use crate::report::{JsonLines, Progress, Reporter};
+use crate::report::stdout::{errln, outln};
+use crate::report::{JsonLines, Progress, Render, Reporter, ScreenReport};
 
 /// How the cells of a run are run.
 #[derive(Debug, clap::Args)]
@@ -45,14 +46,14 @@ pub(super) struct CellArgs {
 }
 
 impl CellArgs {
-    /// Runs these scenarios (these of their variants; all where there are none) on these kernels, and prints what
-    /// `table` makes of the results.
+    /// Runs these scenarios (these of their variants; all where there are none) on these kernels, and prints a report
+    /// that looks like `table`.
     pub(super) async fn run(
         &self,
         files: Vec<Arc<ScenarioFile>>,
         variants: &[String],
         kernels: &[String],
-        table: impl FnOnce(&RunResult) -> String,
+        table: Render,
     ) -> anyhow::Result<RunResult> {
         let store = Store::open_default()?;
         let kernels = kernels
@@ -62,7 +63,10 @@ impl CellArgs {
         let mut screen: Vec<Box<dyn Reporter>> = if self.json {
             vec![Box::new(JsonLines::new(std::io::stdout()))]
         } else {
-            vec![Box::new(Progress::new())]
+            vec![
+                Box::new(Progress::new()),
+                Box::new(ScreenReport::new("\n", table)),
+            ]
         };
         screen.extend(self.reports.reporters()?);
         let selection = Selection {
@@ -75,7 +79,7 @@ impl CellArgs {
         };
         let plan = selection.plan(&store)?;
         for note in &plan.notes {
-            eprintln!("note: {note}");
+            errln!("note: {note}");
         }
         let settings = RunSettings {
             seed: self.seed,
@@ -85,9 +89,8 @@ impl CellArgs {
         };
         let ran = run(&plan, &settings, &store, screen).await?;
         if !self.json {
-            println!();
-            print!("{}", table(&ran.result));
-            println!("results: {}", ran.dir.display());
+            // The results are there, whoever reads of it.
+            let _ = outln!("results: {}", ran.dir.display());
         }
         Ok(ran.result)
     }
@@ -96,7 +99,7 @@ impl CellArgs {
     pub(super) fn exit_code(&self, result: &RunResult) -> ExitCode {
         if result.cells.is_empty() && self.shard.is_some() {
             // Another part has them.
-            eprintln!("no cell is in this part");
+            errln!("no cell is in this part");
             return ExitCode::SUCCESS;
         }
         ExitCode::from(result.totals.exit_code())

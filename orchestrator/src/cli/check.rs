@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::USAGE;
 use crate::job::scenario_file::ScenarioFile;
+use crate::report::stdout::{errln, outln};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
@@ -13,29 +14,29 @@ pub(super) struct CheckArgs {
     files: Vec<PathBuf>,
 }
 
-pub(super) fn run(args: &CheckArgs) -> ExitCode {
+pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut bad = 0;
     for path in &args.files {
         match ScenarioFile::read(path) {
             Ok(file) => {
                 let variants = file.scenario.variants();
                 let steps: usize = variants.iter().map(|v| v.steps().count()).sum();
-                println!(
+                outln!(
                     "{}: ok, {} ({} variants, {steps} steps)",
                     path.display(),
                     file.scenario.name,
                     variants.len()
-                );
+                )?;
             }
             Err(error) => {
                 bad += 1;
-                eprintln!("{error}");
+                errln!("{error}");
             }
         }
     }
-    if bad == 0 {
+    Ok(if bad == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(USAGE)
-    }
+    })
 }

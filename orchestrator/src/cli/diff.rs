@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use coldcut_core::crash::index::{Digest, DigestCursor};
 use coldcut_core::crash::state::{CrashState, PlanKind, Set};
 use coldcut_core::outcome::diff::{
-    Difference, Recording, common, recoveries, render_differences, render_recordings,
+    Difference, IoProfile, common, recoveries, render_differences, render_profiles,
 };
 use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::outcome::result::{CellRef, CellResult};
@@ -25,6 +25,7 @@ use crate::kernel::Store;
 use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::mount_of;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
+use crate::report::stdout::{OutputError, errln, out, outln};
 use crate::report::{EventSink, verdict_text};
 use crate::results::{CellDir, RunInfo, find_run, load_result, load_run};
 use crate::vm::pool::Pool;
@@ -146,7 +147,7 @@ fn cells(results: &Path, text: &str) -> anyhow::Result<Vec<Cell>> {
 fn load(dir: &Path, info: &RunInfo, cell: &CellRef) -> anyhow::Result<Option<Cell>> {
     let path = dir.join("cells").join(&cell.id);
     if !path.join("write.log").is_file() {
-        eprintln!("note: {} has no recording", cell.id);
+        errln!("note: {} has no recording", cell.id);
         return Ok(None);
     }
     let file = ScenarioFile::read(&dir.join("scenarios").join(format!("{}.yaml", cell.scenario)))?;
@@ -158,7 +159,7 @@ fn load(dir: &Path, info: &RunInfo, cell: &CellRef) -> anyhow::Result<Option<Cel
     let recording = match LoadedRecording::load(&cell_dir) {
         Ok(recording) => recording,
         Err(error) => {
-            eprintln!("note: {}: {error}", cell.id);
+            errln!("note: {}: {error}", cell.id);
             return Ok(None);
         }
     };
@@ -238,28 +239,30 @@ fn pairs<'c>(left: &'c [Cell], right: Option<&'c [Cell]>) -> Vec<(&'c Cell, &'c 
 }
 
 fn compare(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
-    println!(
+    outln!(
         "{} {}: {} | {}",
         a.reference.scenario,
         a.reference.variant,
         a.kernels(),
         b.kernels()
-    );
+    )?;
     if let (Some(x), Some(y)) = (&a.result, &b.result) {
         let (x, y) = (verdict_text(&x.verdict), verdict_text(&y.verdict));
         sum.differ += usize::from(x != y);
-        println!("  verdict: {}", if x == y { x } else { format!("{x} | {y}") });
+        outln!("  verdict: {}", if x == y { x } else { format!("{x} | {y}") })?;
     }
     if a.same_recording(b) {
         return compare_contents(a, b, sum);
     }
-    let table = render_recordings(&Recording::of(&a.recording.log), &Recording::of(&b.recording.log));
+    let table = render_profiles(&IoProfile::of(&a.recording.log), &IoProfile::of(&b.recording.log));
     if table.is_empty() {
-        println!("  sent to the disk: the same counts in every step");
+        outln!("  sent to the disk: the same counts in every step")?;
     } else {
         sum.differ += 1;
-        println!("  sent to the disk:");
-        table.lines().for_each(|line| println!("  {line}"));
+        outln!("  sent to the disk:")?;
+        for line in table.lines() {
+            outln!("  {line}")?;
+        }
     }
     let mut left = Kept::new(a)?;
     let mut right = Kept::new(b)?;
@@ -276,13 +279,13 @@ fn compare(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
             }
         }
     }
-    show("recovered at the same points", &places, missing, sum);
+    show("recovered at the same points", &places, missing, sum)?;
     Ok(())
 }
 
 /// What two kernels made of the same disks.
 fn compare_contents(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
-    println!("  the same recording");
+    outln!("  the same recording")?;
     let mut places = Vec::new();
     let mut missing = 0;
     for (digest, state) in contents(a)? {
@@ -295,12 +298,17 @@ fn compare_contents(a: &Cell, b: &Cell, sum: &mut Sum) -> anyhow::Result<()> {
             _ => missing += 1,
         }
     }
-    show("recovered from the same contents", &places, missing, sum);
+    show("recovered from the same contents", &places, missing, sum)?;
     Ok(())
 }
 
 /// Shows what differs, the same differences once.
-fn show(title: &str, places: &[(String, Vec<Difference>)], missing: usize, sum: &mut Sum) {
+fn show(
+    title: &str,
+    places: &[(String, Vec<Difference>)],
+    missing: usize,
+    sum: &mut Sum,
+) -> Result<(), OutputError> {
     sum.compared += places.len();
     let differing: Vec<&(String, Vec<Difference>)> = places.iter().filter(|(_, d)| !d.is_empty()).collect();
     sum.differ += differing.len();
@@ -309,11 +317,11 @@ fn show(title: &str, places: &[(String, Vec<Difference>)], missing: usize, sum: 
     } else {
         String::new()
     };
-    println!(
+    outln!(
         "  {title}: {} compared, {} differ{left_out}",
         places.len(),
         differing.len()
-    );
+    )?;
     let mut groups: Vec<(&Vec<Difference>, Vec<&str>)> = Vec::new();
     for (name, differences) in differing {
         match groups.iter_mut().find(|(of, _)| *of == differences) {
@@ -326,9 +334,10 @@ fn show(title: &str, places: &[(String, Vec<Difference>)], missing: usize, sum: 
             1 => String::new(),
             n => format!(" (and {} more)", n - 1),
         };
-        println!("    {}{more}", names[0]);
-        print!("{}", render_differences(differences, "      "));
+        outln!("    {}{more}", names[0])?;
+        out!("{}", render_differences(differences, "      "))?;
     }
+    Ok(())
 }
 
 /// A cell's kept recoveries, found by crash state.
@@ -368,14 +377,14 @@ fn read(path: &PathBuf) -> anyhow::Result<Option<Recovery>> {
 /// Recovers a cell's contents on another kernel: the same log and state.
 async fn on(cell: &Cell, spec: &str, args: &DiffArgs, sum: &mut Sum) -> anyhow::Result<()> {
     let kernel = Arc::new(Store::open_default()?.find(spec)?);
-    println!(
+    outln!(
         "{} {}: recorded on {}, recovered on {} | recovered on {}",
         cell.reference.scenario,
         cell.reference.variant,
         cell.release,
         cell.recovered,
         kernel.release()
-    );
+    )?;
     let pool = Pool::open(args.machines.settings(), EventSink::new(Vec::new()), &kernel)
         .await?
         .with_cached_templates()?;
@@ -406,11 +415,11 @@ async fn on(cell: &Cell, spec: &str, args: &DiffArgs, sum: &mut Sum) -> anyhow::
             }
             Err(error) => {
                 missing += 1;
-                eprintln!("note: {id} could not be recovered: {error}");
+                errln!("note: {id} could not be recovered: {error}");
             }
         }
     }
-    show("recovered from the same contents", &places, missing, sum);
+    show("recovered from the same contents", &places, missing, sum)?;
     Ok(())
 }
 

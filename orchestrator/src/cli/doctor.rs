@@ -1,5 +1,6 @@
 //! `coldcut doctor`: what this machine has, and what to do about what it lacks.
 
+use coldcut_core::filesystem::FsType;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -8,6 +9,7 @@ use super::USAGE;
 use super::machines::MachineArgs;
 use crate::kernel::{Kernel, Store};
 use crate::report::EventSink;
+use crate::report::stdout::{OutputError, outln};
 use crate::vm::budget::available_mib;
 use crate::vm::machine::Qemu;
 use crate::vm::pool::Pool;
@@ -24,8 +26,8 @@ pub(super) struct DoctorArgs {
     machines: MachineArgs,
 }
 
-fn line(what: &str, found: impl std::fmt::Display) {
-    println!("{what:<13} {found}");
+fn line(what: &str, found: impl std::fmt::Display) -> Result<(), OutputError> {
+    outln!("{what:<13} {found}")
 }
 
 /// Whether anything that coldcut cannot do without is missing.
@@ -36,10 +38,16 @@ struct Findings {
 
 impl Findings {
     /// Something missing, and what to do about it.
-    fn missing(&mut self, what: &str, needed: bool, found: impl std::fmt::Display, remedy: &str) {
+    fn missing(
+        &mut self,
+        what: &str,
+        needed: bool,
+        found: impl std::fmt::Display,
+        remedy: &str,
+    ) -> Result<(), OutputError> {
         self.lacking |= needed;
-        line(what, found);
-        line("", format!("→ {remedy}"));
+        line(what, found)?;
+        line("", format!("→ {remedy}"))
     }
 }
 
@@ -54,25 +62,25 @@ pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
             format!("missing: {error}"),
             "`make setup`, or install the Debian package qemu-system-x86",
         ),
-    }
-    tools(&mut findings);
-    memory(&mut findings);
+    }?;
+    tools(&mut findings)?;
+    memory(&mut findings)?;
     let root = Store::default_root()?;
-    disk(&mut findings, &root);
+    disk(&mut findings, &root)?;
     let kernels = Store::open(root.clone())?.list()?;
-    store(&mut findings, &root, &kernels);
+    store(&mut findings, &root, &kernels)?;
     if let (Ok(_), Some(kernel)) = (&qemu, kernels.last()) {
         let settings = args.machines.settings();
         let pool = Pool::open(settings, EventSink::new(Vec::new()), kernel).await?;
-        line("accelerator", format!("{}: {}", pool.accel.accel, pool.accel.why));
-        line("machines", format!("{} at once (--jobs)", settings.jobs));
+        line("accelerator", format!("{}: {}", pool.accel.accel, pool.accel.why))?;
+        line("machines", format!("{} at once (--jobs)", settings.jobs))?;
     } else {
         let kvm = std::fs::File::options().read(true).write(true).open("/dev/kvm");
         let kvm = kvm.map_or_else(|e| format!("cannot be opened: {e}"), |_| "opens".into());
         line(
             "/dev/kvm",
             format!("{kvm}; whether it works shows when a kernel is there"),
-        );
+        )?;
     }
     templates(&root)?;
     Ok(if findings.lacking {
@@ -82,28 +90,34 @@ pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn tools(findings: &mut Findings) {
-    let tools = [
-        ("mke2fs", "e2fsprogs", "ext4"),
-        ("e2fsck", "e2fsprogs", "ext4"),
-        ("mkfs.xfs", "xfsprogs", "xfs"),
-        ("mkfs.btrfs", "btrfs-progs", "btrfs"),
-        ("mkfs.f2fs", "f2fs-tools", "f2fs"),
-    ];
+fn tools(findings: &mut Findings) -> Result<(), OutputError> {
+    let mut seen: Vec<&str> = Vec::new();
+    let tools = FsType::all().flat_map(|fs| {
+        let (mkfs, checker) = (&fs.mkfs, &fs.checker);
+        [
+            (mkfs.program, mkfs.package, fs),
+            (checker.program, checker.package, fs),
+        ]
+    });
     for (tool, package, fstype) in tools {
+        if seen.contains(&tool) {
+            continue;
+        }
+        seen.push(tool);
         let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
             .iter()
             .map(|d| format!("{d}/{tool}"));
         if let Some(path) = found.into_iter().find(|p| Path::new(p).exists()) {
-            line(tool, path);
+            line(tool, path)?;
         } else {
             let remedy = format!("install the Debian package {package}, if you test {fstype}");
-            findings.missing(tool, fstype == "ext4", "missing", &remedy);
+            findings.missing(tool, fstype == FsType::first(), "missing", &remedy)?;
         }
     }
+    Ok(())
 }
 
-fn memory(findings: &mut Findings) {
+fn memory(findings: &mut Findings) -> Result<(), OutputError> {
     match available_mib() {
         Some(mib) if mib < LITTLE_MEMORY_MIB => findings.missing(
             "memory",
@@ -119,7 +133,7 @@ fn memory(findings: &mut Findings) {
     }
 }
 
-fn disk(findings: &mut Findings, root: &Path) {
+fn disk(findings: &mut Findings, root: &Path) -> Result<(), OutputError> {
     // The cache may not be there yet.
     let place = root.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
     let Ok(stat) = rustix::fs::statvfs(place) else {
@@ -133,13 +147,13 @@ fn disk(findings: &mut Findings, root: &Path) {
             false,
             text,
             "`coldcut kernel gc` frees kernels; old runs are in the results directory",
-        );
+        )
     } else {
-        line("disk", text);
+        line("disk", text)
     }
 }
 
-fn store(findings: &mut Findings, root: &Path, kernels: &[Kernel]) {
+fn store(findings: &mut Findings, root: &Path, kernels: &[Kernel]) -> Result<(), OutputError> {
     if kernels.is_empty() {
         let found = format!("none in {}", root.display());
         return findings.missing("kernels", false, found, "get one with `coldcut kernel pull 6.12`");
@@ -148,18 +162,18 @@ fn store(findings: &mut Findings, root: &Path, kernels: &[Kernel]) {
     line(
         "kernels",
         format!("{} in {}: {}", names.len(), root.display(), names.join(", ")),
-    );
+    )
 }
 
 fn templates(root: &Path) -> anyhow::Result<()> {
     let dir = root.join("templates");
     if !dir.exists() {
-        line("templates", "none yet: the first run of each kernel makes one");
+        line("templates", "none yet: the first run of each kernel makes one")?;
         return Ok(());
     }
     let all = TemplateStore::open(dir)?.list()?;
     let mib: u64 = all.iter().map(|t| t.bytes >> 20).sum();
-    line("templates", format!("{}, {mib} MiB", all.len()));
+    line("templates", format!("{}, {mib} MiB", all.len()))?;
     for template in all {
         let age = SystemTime::now()
             .duration_since(template.used)
@@ -172,7 +186,7 @@ fn templates(root: &Path) -> anyhow::Result<()> {
                 template.bytes >> 20,
                 age.as_secs() / 60
             ),
-        );
+        )?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::report::stdout::outln;
 use anyhow::Context as _;
 use coldcut_core::generate::generate;
 
@@ -30,6 +31,6 @@ pub(super) fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
         std::fs::write(&path, generate(seed, args.steps.into()))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    println!("{} scenarios in {}", args.count, args.dir.display());
+    outln!("{} scenarios in {}", args.count, args.dir.display())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,16 +1,16 @@
 //! `coldcut kernel …`: the kernel store from the command line.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
+use coldcut_core::columns::table;
 use serde::Serialize;
 
 use super::terminal::Terminal;
 use crate::kernel::manifest::Origin;
 use crate::kernel::recipe::Recipe;
 use crate::kernel::{Kernel, Store, StoreError};
+use crate::report::stdout::{errln, out, outln};
 
 /// Commands of `coldcut kernel`.
 #[derive(Debug, Subcommand)]
@@ -169,12 +169,13 @@ pub fn run(command: KernelCommand) -> anyhow::Result<()> {
                 (None, None) => store.add_debs(&deb, &name, &progress)?,
             };
             progress.done();
-            say(&format!(
-                "{} {} is stored ({})\n",
+            outln!(
+                "{} {} is stored ({})",
                 kernel.name(),
                 kernel.release(),
                 short(&kernel)
-            ))
+            )?;
+            Ok(())
         }
         KernelCommand::Build(args) => super::kernel_build::run(&store, &args),
         KernelCommand::Gc { keep, dry_run } => gc(&store, keep, dry_run),
@@ -187,7 +188,7 @@ pub fn run(command: KernelCommand) -> anyhow::Result<()> {
             for spec in spec {
                 let digest = store.find(&spec)?.digest().to_owned();
                 store.remove(&digest)?;
-                say(&format!("removed {spec} ({})\n", &digest[..12]))?;
+                outln!("removed {spec} ({})", &digest[..12])?;
             }
             Ok(())
         }
@@ -199,7 +200,7 @@ fn pull(store: &Store, specs: &[String], if_missing: bool) -> anyhow::Result<()>
     let pulled = store.pull_all(specs, if_missing, &progress)?;
     progress.done();
     for (spec, kernel) in pulled {
-        say(&format!("{spec} is {} ({})\n", kernel.name(), short(&kernel)))?;
+        outln!("{spec} is {} ({})", kernel.name(), short(&kernel))?;
     }
     Ok(())
 }
@@ -218,12 +219,12 @@ fn gc(store: &Store, mut keep: Vec<String>, dry_run: bool) -> anyhow::Result<()>
         );
         drop(kernel);
         if dry_run {
-            say(&format!("would remove {name} ({})\n", &digest[..12]))?;
+            outln!("would remove {name} ({})", &digest[..12])?;
         } else {
             match store.remove(&digest) {
-                Ok(()) => say(&format!("removed {name} ({})\n", &digest[..12]))?,
+                Ok(()) => outln!("removed {name} ({})", &digest[..12])?,
                 Err(StoreError::Busy(why)) => {
-                    say(&format!("{why}\n"))?;
+                    outln!("{why}")?;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -231,11 +232,12 @@ fn gc(store: &Store, mut keep: Vec<String>, dry_run: bool) -> anyhow::Result<()>
         }
         freed += size;
     }
-    say(&format!(
-        "{} MiB {}\n",
+    outln!(
+        "{} MiB {}",
         freed >> 20,
         if dry_run { "would be freed" } else { "freed" }
-    ))
+    )?;
+    Ok(())
 }
 
 /// One line of `kernel lock`.
@@ -274,23 +276,26 @@ fn lock(store: &Store, specs: &[String]) -> anyhow::Result<()> {
             origin: &k.manifest().origin,
         })
         .collect();
-    say(&format!("{}\n", serde_json::to_string_pretty(&locked)?))
+    outln!("{}", serde_json::to_string_pretty(&locked)?)?;
+    Ok(())
 }
 
 fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
     let (kernels, newer) = store.scan()?;
     for error in newer {
-        eprintln!("note: {error}");
+        errln!("note: {error}");
     }
     if verify {
         kernels.iter().try_for_each(Kernel::verify)?;
     }
     if json {
         let manifests: Vec<_> = kernels.iter().map(Kernel::manifest).collect();
-        return say(&format!("{}\n", serde_json::to_string_pretty(&manifests)?));
+        outln!("{}", serde_json::to_string_pretty(&manifests)?)?;
+        return Ok(());
     }
     if kernels.is_empty() {
-        return say("no kernels are stored; to get one: coldcut kernel pull 6.12\n");
+        outln!("no kernels are stored; to get one: coldcut kernel pull 6.12")?;
+        return Ok(());
     }
     let header = ["NAME", "VERSION", "FLAVOUR", "FROM", "ON DISK", "DIGEST"].map(str::to_owned);
     let rows = kernels.iter().map(|kernel| {
@@ -309,7 +314,9 @@ fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
             short(kernel),
         ]
     });
-    say(&table(std::iter::once(header).chain(rows).collect()))
+    let all: Vec<_> = std::iter::once(header).chain(rows).collect();
+    out!("{}", table(&all))?;
+    Ok(())
 }
 
 fn search(store: &Store, spec: Option<&str>) -> anyhow::Result<()> {
@@ -333,33 +340,11 @@ fn search(store: &Store, spec: Option<&str>) -> anyhow::Result<()> {
             size,
         ]
     });
-    say(&table(std::iter::once(header).chain(rows).collect()))
+    let all: Vec<_> = std::iter::once(header).chain(rows).collect();
+    out!("{}", table(&all))?;
+    Ok(())
 }
 
 fn short(kernel: &Kernel) -> String {
     kernel.digest().chars().take(12).collect()
-}
-
-/// Lines up columns.
-fn table<const N: usize>(rows: Vec<[String; N]>) -> String {
-    let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..N).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// Prints; a reader that has gone away is no error.
-fn say(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write to standard output"),
-    }
 }

@@ -10,6 +10,7 @@ use super::terminal::Terminal;
 use crate::kernel::build::{Build, output_of};
 use crate::kernel::fragment::Fragment;
 use crate::kernel::{Flavour, Kernel, Progress as _, Store, StoreError};
+use crate::report::stdout::outln;
 
 /// Builds a kernel and adds it. Runs on a thread that may block.
 pub(super) fn run(store: &Store, args: &BuildArgs) -> anyhow::Result<()> {
@@ -44,16 +45,16 @@ pub(super) fn run(store: &Store, args: &BuildArgs) -> anyhow::Result<()> {
     progress.done();
     let made = made?;
     if args.configure_only {
-        println!("{}", made.display());
+        outln!("{}", made.display())?;
         return Ok(());
     }
     let kernel = add(store, &build.output, &name)?;
-    println!(
+    outln!(
         "{} {} is stored ({})",
         kernel.name(),
         kernel.release(),
         &kernel.digest()[..12]
-    );
+    )?;
     Ok(())
 }
 

@@ -2,14 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use coldcut_core::outcome::event::Event;
-use coldcut_core::outcome::result::CellResult;
-
 use super::ResultsArg;
 use super::reports::ReportArgs;
-use crate::report::{EventSink, JsonLines, Summary, render_run};
-use crate::results::{Part, RunDir, RunInfo, copy_cell, find_run, merge};
+use crate::job::merge::keep;
+use crate::report::stdout::outln;
+use crate::report::{Reporter, ScreenReport, render_run};
+use crate::results::{Part, find_run, merge};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct MergeArgs {
@@ -45,54 +43,12 @@ pub(super) fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
         );
     }
 
-    let mut dir = RunDir::create(&args.results.results)
-        .with_context(|| format!("cannot make a run in {}", args.results.results.display()))?;
-    let events = EventSink::new(vec![Box::new(JsonLines::new(dir.events()?))]);
-    let info = RunInfo {
-        run: dir.id().to_owned(),
-        command_line: std::env::args().collect(),
-        ..merged.info.clone()
-    };
-    for scenario in &info.scenarios {
-        let name = format!("{}.yaml", scenario.name);
-        let texts = parts.iter().map(|part| part.dir.join("scenarios").join(&name));
-        let path = texts.into_iter().find(|path| path.exists());
-        let path = path.with_context(|| format!("no run has the text of scenario {}", scenario.name))?;
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        dir.keep_scenario(&scenario.name, &text)?;
-    }
-    for (cell, from, _) in &merged.cells {
-        let source = parts[*from].dir.join("cells").join(&cell.id);
-        copy_cell(&source, &dir.path().join("cells").join(&cell.id))
-            .with_context(|| format!("cannot copy {}", source.display()))?;
-    }
-    dir.begin(&info)
-        .with_context(|| format!("cannot write to {}", dir.path().display()))?;
-    events.send(Event::RunStarted {
-        run: info.run.clone(),
-        cells: info.cells.clone(),
-        jobs: 0,
-        accel: info.accel.clone(),
-    });
-    let cells: Vec<CellResult> = merged.cells.into_iter().filter_map(|(.., cell)| cell).collect();
-    for cell in &cells {
-        events.send(Event::CellFinished {
-            result: Box::new(cell.clone()),
-        });
-    }
-    for cell in cells {
-        dir.finish_cell(cell).context("cannot write result.json")?;
-    }
-    let result = dir.finish().context("cannot write result.json")?;
-    events.send(Event::RunFinished {
-        totals: result.totals,
-        seconds: events.seconds(),
-    });
-    args.reports
-        .write(&Summary::new(&info.run, &info.cells, result.cells.clone()))?;
-    print!("{}", render_run(&result));
-    println!("results: {}", dir.path().display());
-    let code = result.totals.exit_code();
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(ScreenReport::new("", render_run))];
+    reporters.extend(args.reports.reporters()?);
+    let ran = keep(merged, &parts, &args.results.results, reporters)?;
+    // The results are there, whoever reads of it.
+    let _ = outln!("results: {}", ran.dir.display());
+    let code = ran.result.totals.exit_code();
     Ok(ExitCode::from(if unfinished.is_empty() || code == 1 {
         code
     } else {

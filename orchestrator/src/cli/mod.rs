@@ -87,7 +87,7 @@ pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
         Command::Stories(args) => stories::run(args).await,
-        Command::Check(args) => Ok(check::run(&args)),
+        Command::Check(args) => check::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Matrix(args) => matrix::run(*args).await,

@@ -3,40 +3,55 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use clap::{Arg, ArgMatches, Command, value_parser};
 
-use crate::report::{FileReport, Render, Reporter, Summary, render_junit, render_markdown, write_text};
+use crate::report::formats::FILE_FORMATS;
+use crate::report::{FileFormat, FileReport, Reporter};
 
-/// Which reports to write.
-#[derive(Clone, Debug, Default, clap::Args)]
+/// Which reports to write: an option for each kind that there is.
+#[derive(Clone, Debug, Default)]
 pub(super) struct ReportArgs {
-    /// Also write JUnit XML to this file: a test case a cell
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-    /// Also write the grid to this file, as Markdown for a job's summary
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
+    files: Vec<(&'static FileFormat, PathBuf)>,
+}
+
+impl clap::Args for ReportArgs {
+    fn augment_args(command: Command) -> Command {
+        let option = |format: &FileFormat| {
+            Arg::new(format.name)
+                .long(format.name)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help(format.help)
+        };
+        command.args(FILE_FORMATS.iter().map(option))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for ReportArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |format: &'static FileFormat| Some((format, matches.get_one(format.name).cloned()?));
+        Ok(Self {
+            files: FILE_FORMATS.iter().filter_map(given).collect(),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl ReportArgs {
-    fn all(&self) -> impl Iterator<Item = (&PathBuf, Render)> {
-        let junit = self.junit.iter().map(|path| (path, render_junit as Render));
-        junit.chain(self.markdown.iter().map(|path| (path, render_markdown as Render)))
-    }
-
     /// Reporters that keep the files up to date.
     pub(super) fn reporters(&self) -> anyhow::Result<Vec<Box<dyn Reporter>>> {
-        self.all()
-            .map(|(path, render)| {
-                let report = FileReport::new(path, render).with_context(|| path.display().to_string())?;
-                Ok(Box::new(report) as Box<dyn Reporter>)
-            })
-            .collect()
-    }
-
-    /// Writes the files for a run that is over.
-    pub(super) fn write(&self, summary: &Summary) -> anyhow::Result<()> {
-        self.all().try_for_each(|(path, render)| {
-            write_text(path, &render(summary)).with_context(|| path.display().to_string())
-        })
+        let reporter = |(format, path): &(&FileFormat, PathBuf)| {
+            let report = FileReport::new(path, format.render).with_context(|| path.display().to_string())?;
+            Ok(Box::new(report) as Box<dyn Reporter>)
+        };
+        self.files.iter().map(reporter).collect()
     }
 }

@@ -12,6 +12,7 @@ use super::cells::CellArgs;
 use super::{ABORT, USAGE};
 use crate::job::scenario_file::ScenarioFile;
 use crate::report::render_run;
+use crate::report::stdout::errln;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
@@ -49,7 +50,7 @@ pub(super) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         }
         Ok(None) => ExitCode::from(ABORT),
         Err(error) => {
-            eprintln!("coldcut: {error:#}");
+            errln!("coldcut: {error:#}");
             ExitCode::from(ABORT)
         }
     })
@@ -75,7 +76,7 @@ pub(super) fn read_all(paths: &[PathBuf]) -> Option<Vec<Arc<ScenarioFile>>> {
         match ScenarioFile::read(path) {
             Ok(file) => files.push(Arc::new(file)),
             Err(error) => {
-                eprintln!("{error}");
+                errln!("{error}");
                 bad = true;
             }
         }

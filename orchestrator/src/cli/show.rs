@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use super::ResultsArg;
 use super::reports::ReportArgs;
-use crate::report::{Summary, render_cell, render_run};
-use crate::results::{ResultsError, find_run, load_result, load_run};
+use crate::report::stdout::{out, outln};
+use crate::report::{EventSink, ScreenReport, render_cell, render_run};
+use crate::results::{ResultsError, events_of, find_run, load_result, load_run};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
@@ -35,10 +36,9 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         ),
         result => result?,
     };
-    args.reports
-        .write(&Summary::new(&info.run, &info.cells, result.cells.clone()))?;
+    let mut reporters = args.reports.reporters()?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        outln!("{}", serde_json::to_string_pretty(&result)?)?;
     } else if let Some(wanted) = &args.cell {
         let cell = result.cells.iter().find(|c| c.cell.id == *wanted);
         let Some(cell) = cell else {
@@ -49,14 +49,13 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
                 cells.join(", ")
             );
         };
-        print!("{}", render_cell(&info.run, cell));
+        out!("{}", render_cell(&info.run, cell))?;
     } else {
-        print!("{}", render_run(&result));
-        let missing = info.cells.len() - result.cells.len();
-        if missing > 0 {
-            println!("{missing} cells of this run were not finished");
-        }
+        reporters.push(Box::new(ScreenReport::new("", render_run)));
     }
+    let events = EventSink::new(reporters);
+    events_of(&info, &result).for_each(|event| events.send(event));
+    events.end();
     Ok(ExitCode::from(if result.cells.len() < info.cells.len() {
         3
     } else {

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use coldcut_core::outcome::grid::Grid;
-use coldcut_core::outcome::result::RunResult;
 
 use super::USAGE;
 use super::cells::CellArgs;
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Store};
 use crate::report::render_grid;
+use crate::report::stdout::errln;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct StoriesArgs {
@@ -47,8 +46,8 @@ pub(super) async fn run(args: StoriesArgs) -> anyhow::Result<ExitCode> {
     } else {
         args.kernel
     };
-    let grid = |result: &RunResult| render_grid(&Grid::new(std::slice::from_ref(result)));
-    let result = args.cells.run(files, &args.variant, &kernels, grid).await?;
+    let cells = &args.cells;
+    let result = cells.run(files, &args.variant, &kernels, render_grid).await?;
     Ok(args.cells.exit_code(&result))
 }
 
@@ -70,7 +69,7 @@ fn read_stories(dir: &Path) -> anyhow::Result<Option<Vec<Arc<ScenarioFile>>>> {
             Ok(file) if file.scenario.story.is_some() => files.push(Arc::new(file)),
             Ok(_) => {}
             Err(error) => {
-                eprintln!("{error}");
+                errln!("{error}");
                 bad = true;
             }
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::kernel::Progress;
+use crate::report::stdout::errln;
 
 /// Progress on standard error: a bar on a terminal, lines elsewhere.
 pub(super) struct Terminal {
@@ -62,7 +63,7 @@ impl Progress for Terminal {
             && *last != text
         {
             text.clone_into(&mut last);
-            eprintln!("{text}");
+            errln!("{text}");
         }
     }
 
@@ -79,7 +80,7 @@ impl Progress for Terminal {
     fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(format!("note: {text}")),
-            None => eprintln!("note: {text}"),
+            None => errln!("note: {text}"),
         }
     }
 }

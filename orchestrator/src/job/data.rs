@@ -198,3 +198,133 @@ impl<'s> Resolver<'s> {
         Ok(file)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    use super::*;
+    use crate::job::plan::Selection;
+    use crate::kernel::manifest::Origin;
+    use crate::kernel::{BootKind, Flavour, Manifest};
+
+    const SCENARIO: &str = "
+format: 1
+name: round
+filesystem: {type: ext4, size: 16MiB}
+expect: [{exists: {path: new}, after: saved}]
+variants:
+  kept:
+    recover_on: [same, '6.1']
+    workload: [{create: {path: new}}, {fsync_dir: /}, {mark: saved}]
+    outcome: holds
+  lost:
+    workload: [{create: {path: new}}, {mark: saved}]
+    outcome: {violates: missing}
+";
+
+    /// A store with entries that have a manifest and nothing to boot.
+    fn store(root: &Path, names: &[&str]) -> Store {
+        let store = Store::open(root.to_owned()).unwrap();
+        for name in names {
+            let mut manifest = Manifest {
+                format: 1,
+                digest: String::new(),
+                name: format!("{name}.9"),
+                release: format!("{name}.9"),
+                version: format!("{name}.9"),
+                series: (*name).to_owned(),
+                flavour: Flavour::Cloud,
+                boot: BootKind::BzImage,
+                boot_note: None,
+                origin: Origin::File { file: "b".into() },
+                files: Vec::new(),
+                sets: BTreeMap::new(),
+                stored_at: 0,
+                coldcut: String::new(),
+            };
+            manifest.digest = manifest.compute_digest();
+            let dir = store.kernels_dir().join(&manifest.digest);
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join("manifest.json"), serde_json::to_vec(&manifest).unwrap()).unwrap();
+        }
+        store
+    }
+
+    fn jobs(store: &Store, run: &Path) -> Vec<CellsJob> {
+        let kernel = |name: &str| (name.to_owned(), Arc::new(store.find(name).unwrap()));
+        let file = ScenarioFile::parse(Path::new("dir/round.yaml"), SCENARIO).unwrap();
+        let selection = Selection {
+            files: vec![Arc::new(file)],
+            kernels: vec![kernel("6.12")],
+            variants: Vec::new(),
+            recover_on: Vec::new(),
+            repeat: 2,
+            shard: None,
+        };
+        let plan = selection.plan(store).unwrap();
+        let job = |recording| CellsJob::new(recording, Strategy::Fresh, run);
+        plan.recordings.iter().map(job).collect()
+    }
+
+    #[test]
+    fn a_job_that_is_written_and_read_back_is_the_same_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let store = store(dir.path(), &["6.1", "6.12"]);
+        let jobs = jobs(&store, &run);
+        let ids: Vec<&str> = jobs
+            .iter()
+            .flat_map(|job| &job.cells)
+            .map(|cell| cell.cell.id.as_str())
+            .collect();
+        let kept = ["round.kept.6.12", "round.kept.6.12.on-6.1"];
+        let again = ["round.kept.6.12+r2", "round.kept.6.12.on-6.1+r2"];
+        let lost = ["round.lost.6.12", "round.lost.6.12+r2"];
+        assert_eq!(ids, [&kept[..], &again, &lost].concat());
+        let text = serde_json::to_string_pretty(&jobs).unwrap();
+        let read: Vec<CellsJob> = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, jobs);
+        for job in &read {
+            // Elsewhere nothing is at hand, and each kernel comes from the store by its digest.
+            let work = Resolver::new(&store).resolve(job).unwrap();
+            assert_eq!(work.file.text, SCENARIO);
+            assert_eq!(work.file.home(), Path::new("dir"));
+            assert_eq!(work.variant.name, job.variant);
+            assert_eq!(work.kernel.release(), "6.12.9");
+            assert_eq!(work.strategy, Strategy::Fresh);
+            for (cell, planned) in work.cells.iter().zip(&job.cells) {
+                assert_eq!(cell.cell, planned.cell);
+                let other = planned.cell.recovered_on.is_some();
+                assert_eq!(cell.kernel.release(), if other { "6.1.9" } else { "6.12.9" });
+                assert_eq!(
+                    cell.dir.log(),
+                    run.join("cells").join(&cell.cell.id).join("write.log")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_that_means_something_else_here_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path(), &["6.1", "6.12"]);
+        let job = jobs(&store, dir.path()).remove(0);
+        let refused = |change: &dyn Fn(&mut CellsJob)| {
+            let mut job = job.clone();
+            change(&mut job);
+            Resolver::new(&store).resolve(&job).unwrap_err()
+        };
+        let newer = refused(&|job| job.format += 1);
+        assert!(matches!(newer, ResolveError::Newer(2)), "{newer}");
+        let other = refused(&|job| job.text = job.text.replace("fsync_dir: /", "fsync: new"));
+        assert!(matches!(other, ResolveError::OtherVariant { .. }), "{other}");
+        let gone = refused(&|job| job.variant = "none".into());
+        assert!(matches!(gone, ResolveError::NoVariant { .. }), "{gone}");
+        let kernel = refused(&|job| job.kernel.digest = "0".repeat(64));
+        assert!(matches!(kernel, ResolveError::Kernel(_)), "{kernel}");
+        let wrong = refused(&|job| job.text.push_str("more: 1\n"));
+        assert!(matches!(wrong, ResolveError::Scenario(_)), "{wrong}");
+    }
+}

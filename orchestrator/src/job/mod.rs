@@ -5,6 +5,8 @@
 
 pub mod cell;
 pub mod data;
+pub mod kept;
+pub mod merge;
 mod own_mode;
 pub(crate) mod panics;
 pub mod plan;

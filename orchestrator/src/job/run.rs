@@ -12,7 +12,7 @@ use crate::job::plan::{Plan, PlanError};
 use crate::job::schedule::in_order;
 use crate::kernel::Store;
 use crate::recover::strategy::Strategy;
-use crate::report::{EventSink, JsonLines, Reporter};
+use crate::report::{EventSink, Failure, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
 use crate::vm::open::{MachineSettings, OpenPoolError};
 use crate::vm::pool::Pool;
@@ -76,6 +76,8 @@ pub enum RunError {
 struct Begun {
     dir: RunDir,
     events: EventSink,
+    /// Whether events could not be kept.
+    failure: Failure,
     /// `None` where the part has no cells.
     pool: Option<Arc<Pool>>,
 }
@@ -126,6 +128,9 @@ pub async fn run(
         let mut cells = in_order(jobs, pool);
         while let Some(cell) = cells.recv().await {
             begun.dir.finish_cell(cell).map_err(write)?;
+            if let Some(error) = begun.failure.get() {
+                return Err(write(error));
+            }
         }
     }
     let result = begun.dir.finish().map_err(write)?;
@@ -136,6 +141,7 @@ pub async fn run(
         totals: result.totals,
         seconds: begun.events.seconds(),
     });
+    begun.events.end();
     Ok(Ran { dir, result })
 }
 
@@ -151,7 +157,9 @@ async fn begin(
         source,
     };
     let mut dir = RunDir::create(settings.results).map_err(make)?;
-    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(JsonLines::new(dir.events().map_err(make)?))];
+    let kept = JsonLines::new(dir.events().map_err(make)?);
+    let failure = kept.failure();
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(kept)];
     reporters.extend(screen);
     let events = EventSink::new(reporters);
     // A part may have no cells; then nothing is started.
@@ -164,7 +172,12 @@ async fn begin(
         }
         Some(Arc::new(pool))
     };
-    Ok(Begun { dir, events, pool })
+    Ok(Begun {
+        dir,
+        events,
+        failure,
+        pool,
+    })
 }
 
 /// What `run.json` holds.

@@ -1,9 +1,10 @@
 //! What kernels recovered of what others recorded: a small grid a variant, recording kernels down, recovering across.
 
+use coldcut_core::columns::table;
 use coldcut_core::outcome::grid::{Grid, Square};
 use coldcut_core::outcome::result::{CellRef, RunResult};
 
-use super::grid::{line, words};
+use super::grid::shown;
 
 /// A grid for each variant that was recovered elsewhere; nothing where none was.
 pub(super) fn elsewhere(run: &RunResult) -> String {
@@ -34,16 +35,12 @@ pub(super) fn elsewhere(run: &RunResult) -> String {
                 let here =
                     |square: &&&Square<'_>| ends(&cell(square)) == (recorded.clone(), recovered.clone());
                 let square = squares.iter().find(here);
-                square.map_or_else(|| "-".to_owned(), |square| words(square))
+                square.map_or_else(|| "-".to_owned(), |square| shown(square))
             }));
             lines.push(line);
         }
-        let width = |at: usize| lines.iter().map(|l| l[at].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..=across.len()).map(width).collect();
         text.push('\n');
-        for parts in &lines {
-            line(&mut text, &widths, parts.iter().map(String::as_str));
-        }
+        text.push_str(&table(&lines));
     }
     if !text.is_empty() {
         text.push('\n');

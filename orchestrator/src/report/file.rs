@@ -1,53 +1,34 @@
-//! Reports in files, written anew whenever a cell is done: a run that is killed leaves one that says so.
+//! Reports in files: kept up to date while a run goes on, so that a run that is killed leaves one that says so.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use coldcut_core::outcome::event::{Event, Stamped};
-use coldcut_core::outcome::result::{CellRef, CellResult, RunResult};
+use coldcut_core::outcome::event::Stamped;
+use coldcut_core::outcome::rewrite::Rewrites;
 
-use super::Reporter;
+use super::stdout::errln;
+use super::{Gathered, Render, Reporter};
 
-/// What a report is about: a run, what it consists of, and what is known of it.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// The run's id.
-    pub run: String,
-    /// Every cell, in order.
-    pub planned: Vec<CellRef>,
-    /// What came of those that are done, in the same order.
-    pub result: RunResult,
+/// A kind of report on a whole run, which goes to a file.
+#[derive(Debug)]
+pub struct FileFormat {
+    /// The option that asks for it, without dashes.
+    pub name: &'static str,
+    /// What the option does, for the command line's help.
+    pub help: &'static str,
+    /// How it looks.
+    pub render: Render,
 }
 
-impl Summary {
-    /// Of a run whose cells are these.
-    pub fn new(run: &str, planned: &[CellRef], mut cells: Vec<CellResult>) -> Self {
-        let place = |cell: &CellResult| planned.iter().position(|planned| *planned == cell.cell);
-        cells.sort_by_key(|cell| place(cell).unwrap_or(usize::MAX));
-        Self {
-            run: run.to_owned(),
-            planned: planned.to_vec(),
-            result: RunResult::new(run, cells),
-        }
-    }
-
-    /// The cells that are not done.
-    pub fn unfinished(&self) -> impl Iterator<Item = &CellRef> {
-        let done = |cell: &CellRef| self.result.cells.iter().any(|result| result.cell == *cell);
-        self.planned.iter().filter(move |cell| !done(cell))
-    }
-}
-
-/// How a report looks.
-pub type Render = fn(&Summary) -> String;
-
-/// Keeps a file up to date with the events.
+/// Keeps a file up to date with the events: written anew at intervals that grow with it, when the stream ends, and when
+/// this is dropped.
 pub struct FileReport {
     path: PathBuf,
     render: Render,
-    run: String,
-    planned: Vec<CellRef>,
-    cells: Vec<CellResult>,
+    gathered: Gathered,
+    rewrites: Rewrites,
+    /// Whether the file lacks something.
+    stale: bool,
     failed: bool,
 }
 
@@ -60,26 +41,31 @@ impl FileReport {
         let report = Self {
             path: path.to_owned(),
             render,
-            run: String::new(),
-            planned: Vec::new(),
-            cells: Vec::new(),
+            gathered: Gathered::default(),
+            rewrites: Rewrites::default(),
+            stale: false,
             failed: false,
         };
-        report.write()?;
+        report.try_write()?;
         Ok(report)
     }
 
-    fn write(&self) -> std::io::Result<()> {
-        let summary = Summary::new(&self.run, &self.planned, self.cells.clone());
-        write_text(&self.path, &(self.render)(&summary))
+    fn try_write(&self) -> std::io::Result<()> {
+        write_text(&self.path, &(self.render)(&self.gathered.summary()))
+    }
+
+    fn write(&mut self) {
+        self.stale = false;
+        if let Err(error) = self.try_write()
+            && !std::mem::replace(&mut self.failed, true)
+        {
+            errln!("coldcut: {} cannot be written: {error}", self.path.display());
+        }
     }
 }
 
 /// Writes a file whole or not at all; what is no regular file (such as /dev/stdout) is written to.
-///
-/// # Errors
-/// As writing does.
-pub fn write_text(path: &Path, text: &str) -> std::io::Result<()> {
+fn write_text(path: &Path, text: &str) -> std::io::Result<()> {
     if path.exists() && !path.is_file() {
         return std::fs::write(path, text);
     }
@@ -94,18 +80,25 @@ pub fn write_text(path: &Path, text: &str) -> std::io::Result<()> {
 
 impl Reporter for FileReport {
     fn event(&mut self, event: &Stamped) {
-        match &event.event {
-            Event::RunStarted { run, cells, .. } => {
-                self.run.clone_from(run);
-                self.planned.clone_from(cells);
-            }
-            Event::CellFinished { result } => self.cells.push((**result).clone()),
-            _ => return,
+        if !self.gathered.take(&event.event) {
+            return;
         }
-        if let Err(error) = self.write()
-            && !std::mem::replace(&mut self.failed, true)
-        {
-            eprintln!("coldcut: {} cannot be written: {error}", self.path.display());
+        self.stale = true;
+        if self.rewrites.due(self.gathered.done()) {
+            self.write();
         }
+    }
+
+    fn end(&mut self) {
+        if self.stale {
+            self.write();
+        }
+    }
+}
+
+impl Drop for FileReport {
+    /// An interrupted run leaves every cell that was done in it.
+    fn drop(&mut self) {
+        self.end();
     }
 }

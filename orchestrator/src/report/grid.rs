@@ -2,34 +2,35 @@
 
 use std::fmt::Write as _;
 
+use coldcut_core::columns::table;
 use coldcut_core::outcome::grid::{Grid, Square};
 use coldcut_core::outcome::verdict::{Standing, Verdict};
 
-use super::table::{outcome_text, verdict_text};
-use super::words::rate;
+use super::phrases::{outcome_text, rate, verdict_text};
+use super::summary::Summary;
 
 /// The grid, and under it what is not as declared, with its evidence and how to see it again.
-pub fn render_grid(grid: &Grid<'_>) -> String {
-    let mut text = String::new();
+pub fn render_grid(summary: &Summary) -> String {
+    let grid = Grid::new(std::slice::from_ref(&summary.result));
+    let mut lines: Vec<Vec<String>> = Vec::new();
     let mut scenario = "";
     for row in &grid.rows {
         if row.scenario != scenario {
             if !scenario.is_empty() {
-                text.push('\n');
+                lines.push(Vec::new());
             }
-            let heading = std::iter::once(row.scenario).chain(grid.kernels.iter().map(String::as_str));
-            line(&mut text, &widths(grid), heading);
+            let heading = std::iter::once(row.scenario.to_owned());
+            lines.push(heading.chain(grid.kernels.iter().cloned()).collect());
             scenario = row.scenario;
         }
-        let name = format!("  {}", row.variant);
-        let cells: Vec<String> = row
+        let name = std::iter::once(format!("  {}", row.variant));
+        let cells = row
             .cells
             .iter()
-            .map(|c| c.as_ref().map_or_else(|| "-".to_owned(), words))
-            .collect();
-        let all = std::iter::once(name.as_str()).chain(cells.iter().map(String::as_str));
-        line(&mut text, &widths(grid), all);
+            .map(|c| c.as_ref().map_or_else(|| "-".to_owned(), shown));
+        lines.push(name.chain(cells).collect());
     }
+    let mut text = table(&lines);
     let odd: Vec<_> = grid
         .squares()
         .filter(|(.., square)| {
@@ -86,7 +87,7 @@ fn seen(square: &Square<'_>) -> String {
 }
 
 /// A cell in a few words; `!` and `?` mark what is not as declared, or not known.
-pub(super) fn words(square: &Square<'_>) -> String {
+pub(super) fn shown(square: &Square<'_>) -> String {
     let seen = seen(square);
     let seen = seen.strip_prefix("violates ").unwrap_or(&seen);
     match square.rounds.standing() {
@@ -96,27 +97,4 @@ pub(super) fn words(square: &Square<'_>) -> String {
         Standing::NotApplicable => "not applicable".to_owned(),
         Standing::Observed => format!("({seen})"),
     }
-}
-
-fn widths(grid: &Grid<'_>) -> Vec<usize> {
-    let names = grid
-        .rows
-        .iter()
-        .map(|r| r.scenario.len().max(r.variant.len() + 2));
-    let mut widths = vec![names.max().unwrap_or(0)];
-    for (at, kernel) in grid.kernels.iter().enumerate() {
-        let cells = grid.rows.iter().filter_map(|r| r.cells.get(at)?.as_ref());
-        let longest = cells.map(|c| words(c).chars().count()).max().unwrap_or(0);
-        widths.push(longest.max(kernel.chars().count()));
-    }
-    widths
-}
-
-/// A line of columns.
-pub(super) fn line<'a>(text: &mut String, widths: &[usize], parts: impl Iterator<Item = &'a str>) {
-    let mut out = String::new();
-    for (width, part) in widths.iter().zip(parts) {
-        let _ = write!(out, "{part:<width$}  ");
-    }
-    let _ = writeln!(text, "{}", out.trim_end());
 }

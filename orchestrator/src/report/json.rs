@@ -1,16 +1,30 @@
 //! Events as JSON, one a line.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
 
 use coldcut_core::outcome::event::Stamped;
 
 use super::Reporter;
+use super::stdout::errln;
 
 /// Writes each event as a line of JSON and flushes it, so that what was reported survives us.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     writer: W,
-    failed: bool,
+    failure: Failure,
+}
+
+/// Why lines can no longer be written, once that is so.
+#[derive(Clone, Debug, Default)]
+pub struct Failure(Arc<OnceLock<io::Error>>);
+
+impl Failure {
+    /// The first error, as one of its kind.
+    pub fn get(&self) -> Option<io::Error> {
+        let first = self.0.get()?;
+        Some(io::Error::new(first.kind(), first.to_string()))
+    }
 }
 
 impl<W: Write> JsonLines<W> {
@@ -18,24 +32,31 @@ impl<W: Write> JsonLines<W> {
     pub fn new(writer: W) -> Self {
         Self {
             writer,
-            failed: false,
+            failure: Failure::default(),
         }
+    }
+
+    /// Tells later whether something could not be written.
+    pub fn failure(&self) -> Failure {
+        self.failure.clone()
     }
 }
 
 impl<W: Write + Send> Reporter for JsonLines<W> {
     fn event(&mut self, event: &Stamped) {
         let written = serde_json::to_vec(event)
-            .map_err(std::io::Error::from)
+            .map_err(io::Error::from)
             .and_then(|mut line| {
                 line.push(b'\n');
                 self.writer.write_all(&line)?;
                 self.writer.flush()
             });
-        if let Err(error) = written
-            && !std::mem::replace(&mut self.failed, true)
-        {
-            eprintln!("coldcut: events can no longer be written: {error}");
+        let Err(error) = written else { return };
+        // A reader that has gone away is none of our business.
+        let closed = error.kind() == io::ErrorKind::BrokenPipe;
+        let text = format!("coldcut: events can no longer be written: {error}");
+        if self.failure.0.set(error).is_ok() && !closed {
+            errln!("{text}");
         }
     }
 }

@@ -1,76 +1,77 @@
 //! Markdown: the grid as the summary of a CI job shows it.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+use std::hash::Hash;
 
 use coldcut_core::outcome::result::CellRef;
 use coldcut_core::outcome::rounds::{Rounds, rounds};
 use coldcut_core::outcome::verdict::Standing;
 
-use super::file::Summary;
-use super::table::{outcome_text, totals_text, verdict_text};
-use super::words::{evidence, rate};
+use super::file::FileFormat;
+use super::phrases::{evidence, outcome_text, rate, totals_text, verdict_text};
+use super::summary::Summary;
 
 /// Cells whose evidence is shown; the run's directory has the others'.
 const SHOWN: usize = 50;
 
+/// The report as the command line knows it.
+pub(super) const FORMAT: FileFormat = FileFormat {
+    name: "markdown",
+    help: "Also write the grid to this file, as Markdown for a job's summary",
+    render: render_markdown,
+};
+
+/// A cell's place: scenario, variant, and kernel or both.
+type Place<'a> = (&'a str, &'a str, String);
+
+fn place(cell: &CellRef) -> Place<'_> {
+    (&cell.scenario, &cell.variant, cell.kernels())
+}
+
 /// The grid: a row for each scenario and variant, a column for each kernel, and for each that recovered what another
-/// recorded. Below it, evidence for what is not as
-/// declared or not known.
+/// recorded. Below it, evidence for what is not as declared or not known.
 pub fn render_markdown(summary: &Summary) -> String {
     let all = rounds(&summary.result.cells);
-    let mut kernels: Vec<String> = Vec::new();
-    let mut rows: Vec<(&str, &str)> = Vec::new();
-    for cell in &summary.planned {
-        if !kernels.contains(&cell.kernels()) {
-            kernels.push(cell.kernels());
-        }
-        if !rows.contains(&(&cell.scenario, &cell.variant)) {
-            rows.push((&cell.scenario, &cell.variant));
-        }
-    }
     let mut text = format!("## coldcut run {}\n\n", code(&summary.run));
     text.push_str(&totals_text(summary.result.totals));
-    let unfinished = summary.unfinished().count();
-    if unfinished > 0 {
-        let _ = write!(text, "; **{unfinished} not finished**");
+    let unfinished: HashSet<Place<'_>> = summary.unfinished().map(place).collect();
+    let count = summary.unfinished().count();
+    if count > 0 {
+        let _ = write!(text, "; **{count} not finished**");
     }
     text.push_str("\n\n");
-    if rows.is_empty() {
+    if summary.planned.is_empty() {
         return text;
     }
-    let _ = writeln!(
-        text,
-        "| scenario | variant | declared | {} |",
-        kernels
-            .iter()
-            .map(|kernel| plain(kernel))
-            .collect::<Vec<_>>()
-            .join(" | ")
-    );
+    grid(&mut text, summary, &all, &unfinished);
+    details(&mut text, &summary.run, &all);
+    text
+}
+
+fn grid(text: &mut String, summary: &Summary, all: &[Rounds<'_>], unfinished: &HashSet<Place<'_>>) {
+    let of: HashMap<Place<'_>, &Rounds<'_>> = all.iter().map(|r| (place(&r.cells[0].cell), r)).collect();
+    let planned = summary.planned.iter();
+    let kernels = each_once(planned.clone().map(CellRef::kernels));
+    let rows = each_once(planned.map(|cell| (cell.scenario.as_str(), cell.variant.as_str())));
+    let names: Vec<String> = kernels.iter().map(|kernel| plain(kernel)).collect();
+    let _ = writeln!(text, "| scenario | variant | declared | {} |", names.join(" | "));
     let _ = writeln!(text, "|---|---|---|{}", "---|".repeat(kernels.len()));
     for (scenario, variant) in rows {
-        let of = |kernel: &str| {
-            all.iter()
-                .find(|rounds| is(&rounds.cells[0].cell, scenario, variant, kernel))
-        };
-        let mut declared: Vec<String> = kernels
-            .iter()
-            .filter_map(|kernel| of(kernel))
-            .map(|rounds| outcome_text(&rounds.cells[0].declared))
-            .collect();
-        declared.dedup();
-        let cells: Vec<String> = kernels
-            .iter()
-            .map(|kernel| {
-                if let Some(rounds) = of(kernel) {
-                    return shown(rounds);
+        let mut declared: Vec<String> = Vec::new();
+        let mut cells: Vec<String> = Vec::new();
+        for kernel in &kernels {
+            let place = (scenario, variant, kernel.clone());
+            cells.push(match of.get(&place) {
+                Some(rounds) => {
+                    declared.push(outcome_text(&rounds.cells[0].declared));
+                    shown(rounds)
                 }
-                let waited = summary
-                    .unfinished()
-                    .any(|cell| is(cell, scenario, variant, kernel));
-                if waited { "**not finished**" } else { "" }.to_owned()
-            })
-            .collect();
+                None if unfinished.contains(&place) => "**not finished**".to_owned(),
+                None => String::new(),
+            });
+        }
+        declared.dedup();
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} |",
@@ -80,13 +81,12 @@ pub fn render_markdown(summary: &Summary) -> String {
             cells.join(" | ")
         );
     }
-    details(&mut text, &summary.run, &all);
-    text
 }
 
-/// Whether it is the cell in this row and column.
-fn is(cell: &CellRef, scenario: &str, variant: &str, kernels: &str) -> bool {
-    cell.scenario == scenario && cell.variant == variant && cell.kernels() == kernels
+/// Things in the order in which they first come.
+fn each_once<T: Clone + Eq + Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    all.filter(|thing| seen.insert(thing.clone())).collect()
 }
 
 fn shown(rounds: &Rounds<'_>) -> String {

@@ -1,21 +1,35 @@
-//! Reporters: everything that a user sees comes from the one stream of events.
+//! Reporters: everything that a user sees of a run comes from the one stream of events.
+//!
+//! [`Reporter`] takes events one by one. What shows a run as a whole ([`FileReport`], [`ScreenReport`]) gathers them
+//! into a [`Summary`], and differs only in how that is rendered; the kinds of files are listed in [`formats`].
 
+mod cell;
 mod elsewhere;
 mod file;
+pub mod formats;
 mod grid;
 mod json;
 mod junit;
 mod markdown;
+mod phrases;
 mod progress;
+mod recovery;
+mod screen;
 mod sink;
+pub mod stdout;
+mod summary;
 mod table;
-mod words;
 
-pub use file::{FileReport, Render, Summary, write_text};
+pub use cell::render_cell;
+pub use file::{FileFormat, FileReport};
 pub use grid::render_grid;
-pub use json::JsonLines;
+pub use json::{Failure, JsonLines};
 pub use junit::render_junit;
 pub use markdown::render_markdown;
+pub use phrases::verdict_text;
 pub use progress::Progress;
+pub use recovery::{mark_text, render_recovery};
+pub use screen::ScreenReport;
 pub use sink::{EventSink, Reporter};
-pub use table::{render_cell, render_run, verdict_text};
+pub use summary::{Gathered, Render, Summary};
+pub use table::render_run;

@@ -9,7 +9,8 @@ use coldcut_core::outcome::verdict::Standing;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Reporter;
-use super::table::verdict_text;
+use super::phrases::verdict_text;
+use crate::report::stdout::errln;
 
 /// Shows what is going on.
 pub struct Progress {
@@ -38,7 +39,7 @@ impl Progress {
         if self.terminal {
             let _ = self.bars.println(text);
         } else {
-            eprintln!("{text}");
+            errln!("{text}");
         }
     }
 

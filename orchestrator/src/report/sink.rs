@@ -9,6 +9,9 @@ use coldcut_core::outcome::event::{Event, Phase, Stamped};
 pub trait Reporter: Send {
     /// Takes the next event.
     fn event(&mut self, event: &Stamped);
+
+    /// No event comes any more. Not called where coldcut is interrupted.
+    fn end(&mut self) {}
 }
 
 /// Where events go.
@@ -53,6 +56,12 @@ impl EventSink {
             cell: cell.to_owned(),
             phase,
         });
+    }
+
+    /// Tells every reporter that no event comes any more.
+    pub fn end(&self) {
+        let mut reporters = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        reporters.iter_mut().for_each(|reporter| reporter.end());
     }
 
     /// Seconds since the sink was made.

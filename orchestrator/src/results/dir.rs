@@ -204,6 +204,15 @@ impl RunDir {
         Ok(RunResult::new(&self.id, self.cells.clone()))
     }
 
+    /// Adds every cell's result at once and writes `result.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish_all(&mut self, mut results: Vec<CellResult>) -> io::Result<RunResult> {
+        self.cells.append(&mut results);
+        self.finish()
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         self.synced = Instant::now();
         self.events.as_ref().map_or(Ok(()), File::sync_data)

@@ -1,11 +1,11 @@
 //! Several runs as one: the parts of a run that several machines shared, or runs that have no cell in common.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use coldcut_core::outcome::result::{CellRef, CellResult, RunResult, format_of};
 
-use super::{ResultsError, RunInfo, load_result, load_run};
+use super::{ResultsError, RunInfo, ShardInfo, load_result, load_run};
 
 /// A run to be merged.
 #[derive(Clone, Debug)]
@@ -109,153 +109,205 @@ impl Part {
 /// [`MergeError`]: which runs do not fit, and why.
 pub fn merge(parts: &[Part]) -> Result<Merged, MergeError> {
     let first = &parts.first().ok_or(MergeError::Nothing)?.info;
-    let mut info = RunInfo {
-        kernels: Vec::new(),
-        scenarios: Vec::new(),
-        shard: None,
-        ..first.clone()
-    };
     let order = whole(parts)?;
-    let mut cells: BTreeMap<String, (usize, CellRef)> = BTreeMap::new();
-    for (place, part) in parts.iter().enumerate() {
-        let contradiction = |earlier: usize, what: String| MergeError::Contradiction {
-            one: parts[earlier].info.run.clone(),
-            other: part.info.run.clone(),
+    let mut merger = Merger {
+        parts,
+        info: RunInfo {
+            kernels: Vec::new(),
+            scenarios: Vec::new(),
+            shard: None,
+            ..first.clone()
+        },
+        cells: HashMap::new(),
+    };
+    for place in 0..parts.len() {
+        merger.add_kernels(place)?;
+        merger.add_scenarios(place)?;
+        merger.add_cells(place)?;
+    }
+    let in_order = match order {
+        Some(plan) => plan,
+        None => parts.iter().flat_map(|part| part.info.cells.clone()).collect(),
+    };
+    Ok(merger.finish(in_order))
+}
+
+/// Runs being put together.
+struct Merger<'p> {
+    parts: &'p [Part],
+    info: RunInfo,
+    /// The part that each cell is in.
+    cells: HashMap<String, usize>,
+}
+
+impl Merger<'_> {
+    /// Says that a part contradicts an earlier one: the first that `has` what is contradicted.
+    fn contradiction(&self, place: usize, has: impl Fn(&RunInfo) -> bool, what: String) -> MergeError {
+        let earlier = self.parts[..place].iter().position(|part| has(&part.info));
+        MergeError::Contradiction {
+            one: self.parts[earlier.unwrap_or(0)].info.run.clone(),
+            other: self.parts[place].info.run.clone(),
             what,
-        };
-        let earlier = |has: &dyn Fn(&RunInfo) -> bool| {
-            parts[..place]
-                .iter()
-                .position(|part| has(&part.info))
-                .unwrap_or(0)
-        };
-        for kernel in &part.info.kernels {
-            match info.kernels.iter().find(|known| known.name == kernel.name) {
+        }
+    }
+
+    fn add_kernels(&mut self, place: usize) -> Result<(), MergeError> {
+        for kernel in &self.parts[place].info.kernels {
+            match self.info.kernels.iter().find(|known| known.name == kernel.name) {
                 Some(known) if known == kernel => {}
                 Some(known) => {
-                    let who = earlier(&|run| run.kernels.contains(known));
                     let what = format!(
                         "kernel {} is {} ({}) in one and {} ({}) in the other",
                         kernel.name, known.release, known.digest, kernel.release, kernel.digest
                     );
-                    return Err(contradiction(who, what));
+                    return Err(self.contradiction(place, |run| run.kernels.contains(known), what));
                 }
-                None => info.kernels.push(kernel.clone()),
+                None => self.info.kernels.push(kernel.clone()),
             }
         }
-        for scenario in &part.info.scenarios {
-            match info.scenarios.iter().find(|known| known.name == scenario.name) {
+        Ok(())
+    }
+
+    fn add_scenarios(&mut self, place: usize) -> Result<(), MergeError> {
+        for scenario in &self.parts[place].info.scenarios {
+            let mut known = self.info.scenarios.iter();
+            match known.find(|known| known.name == scenario.name) {
                 Some(known) if known.digest == scenario.digest => {}
                 Some(known) => {
-                    let who = earlier(&|run| run.scenarios.contains(known));
                     let what = format!("scenario {} says different things in the two", scenario.name);
-                    return Err(contradiction(who, what));
+                    return Err(self.contradiction(place, |run| run.scenarios.contains(known), what));
                 }
-                None => info.scenarios.push(scenario.clone()),
+                None => self.info.scenarios.push(scenario.clone()),
             }
         }
-        if part.info.seed != info.seed {
-            return Err(contradiction(0, "they have different seeds".to_owned()));
+        Ok(())
+    }
+
+    fn add_cells(&mut self, place: usize) -> Result<(), MergeError> {
+        let info = &self.parts[place].info;
+        if info.seed != self.info.seed {
+            return Err(self.contradiction(place, |_| true, "they have different seeds".to_owned()));
         }
-        for cell in &part.info.cells {
-            if let Some((who, _)) = cells.insert(cell.id.clone(), (place, cell.clone())) {
+        for cell in &info.cells {
+            if self.cells.insert(cell.id.clone(), place).is_some() {
                 let what = format!(
                     "cell {} is in both (to run a cell several times, use --repeat)",
                     cell.id
                 );
-                return Err(contradiction(who, what));
+                let has = |run: &RunInfo| run.cells.iter().any(|known| known.id == cell.id);
+                return Err(self.contradiction(place, has, what));
             }
         }
+        Ok(())
     }
-    let in_order: Vec<String> = match order {
-        Some(plan) => plan.into_iter().map(|cell| cell.id).collect(),
-        None => parts
-            .iter()
-            .flat_map(|part| part.info.cells.iter().map(|cell| cell.id.clone()))
-            .collect(),
-    };
-    let merged: Vec<(CellRef, usize, Option<CellResult>)> = in_order
-        .iter()
-        .filter_map(|id| cells.remove(id))
-        .map(|(place, cell)| {
-            let results = parts[place].result.iter().flat_map(|result| &result.cells);
-            let found = results.into_iter().find(|result| result.cell == cell).cloned();
-            (cell, place, found)
-        })
-        .collect();
-    info.cells = merged.iter().map(|(cell, ..)| cell.clone()).collect();
-    info.format = format_of(&info.cells);
-    Ok(Merged { info, cells: merged })
+
+    /// The whole, its cells in this order.
+    fn finish(mut self, in_order: Vec<CellRef>) -> Merged {
+        let results = self.parts.iter().flat_map(|part| &part.result);
+        let results = results.flat_map(|result| &result.cells);
+        let results: HashMap<&CellRef, &CellResult> = results.map(|result| (&result.cell, result)).collect();
+        let cells: Vec<(CellRef, usize, Option<CellResult>)> = in_order
+            .into_iter()
+            .filter_map(|cell| Some((self.cells.remove(&cell.id)?, cell)))
+            .map(|(place, cell)| {
+                let result = results.get(&cell).map(|result| (*result).clone());
+                (cell, place, result)
+            })
+            .collect();
+        self.info.cells = cells.iter().map(|(cell, ..)| cell.clone()).collect();
+        self.info.format = format_of(&self.info.cells);
+        Merged {
+            info: self.info,
+            cells,
+        }
+    }
 }
 
 /// The plan of the run whose parts these are; `None` when they are runs of their own.
 fn whole(parts: &[Part]) -> Result<Option<Vec<CellRef>>, MergeError> {
-    let of = |sharded: bool| parts.iter().find(|part| part.info.shard.is_some() == sharded);
-    let (Some(first), None) = (of(true), of(false)) else {
-        return match (of(true), of(false)) {
-            (Some(part), Some(whole)) => Err(MergeError::Mixed {
-                part: part.info.run.clone(),
-                whole: whole.info.run.clone(),
-            }),
-            _ => Ok(None),
+    let sharded = |part: &Part| part.info.shard.is_some();
+    let (Some(part), Some(whole)) = (
+        parts.iter().find(|part| sharded(part)),
+        parts.iter().find(|part| !sharded(part)),
+    ) else {
+        let shards: Vec<(&str, &ShardInfo)> = parts
+            .iter()
+            .filter_map(|part| Some((part.info.run.as_str(), part.info.shard.as_ref()?)))
+            .collect();
+        return match shards.first() {
+            None => Ok(None),
+            Some((_, first)) => {
+                same_plan(&shards)?;
+                every_part(&shards)?;
+                every_cell(parts, &first.plan)?;
+                Ok(Some(first.plan.clone()))
+            }
         };
     };
-    let mut known: Option<(&str, &super::ShardInfo)> = None;
-    let mut seen: BTreeMap<u32, &str> = BTreeMap::new();
-    for part in parts {
-        let Some(shard) = &part.info.shard else { continue };
-        let run = part.info.run.as_str();
-        if let Some((one, first)) = known {
-            let differs = |what: &str| {
-                Err(MergeError::Plans {
-                    one: one.to_owned(),
-                    other: run.to_owned(),
-                    what: what.to_owned(),
-                })
-            };
-            if shard.part.of != first.part.of {
-                return differs(&format!(
-                    "one is of {} parts, the other of {}",
-                    first.part.of, shard.part.of
-                ));
-            }
-            if shard.plan != first.plan {
-                return differs("they have different cells in all");
-            }
-        }
-        known = known.or(Some((run, shard)));
-        if let Some(one) = seen.insert(shard.part.index, run) {
+    Err(MergeError::Mixed {
+        part: part.info.run.clone(),
+        whole: whole.info.run.clone(),
+    })
+}
+
+/// Makes sure that all are parts of one run, and none is there twice.
+fn same_plan(shards: &[(&str, &ShardInfo)]) -> Result<(), MergeError> {
+    let mut seen: HashMap<u32, &str> = HashMap::new();
+    let (one, first) = shards[0];
+    for (run, shard) in shards {
+        let what = if shard.part.of != first.part.of {
+            format!(
+                "one is of {} parts, the other of {}",
+                first.part.of, shard.part.of
+            )
+        } else if shard.plan != first.plan {
+            "they have different cells in all".to_owned()
+        } else if let Some(one) = seen.insert(shard.part.index, run) {
             return Err(MergeError::Twice {
                 one: one.to_owned(),
-                other: run.to_owned(),
+                other: (*run).to_owned(),
                 part: shard.part.to_string(),
             });
-        }
+        } else {
+            continue;
+        };
+        return Err(MergeError::Plans {
+            one: one.to_owned(),
+            other: (*run).to_owned(),
+            what,
+        });
     }
-    let Some(shard) = &first.info.shard else {
-        return Ok(None);
-    };
-    let missing: Vec<String> = (1..=shard.part.of)
-        .filter(|index| !seen.contains_key(index))
+    Ok(())
+}
+
+/// Makes sure that no part is missing.
+fn every_part(shards: &[(&str, &ShardInfo)]) -> Result<(), MergeError> {
+    let of = shards[0].1.part.of;
+    let there: HashSet<u32> = shards.iter().map(|(_, shard)| shard.part.index).collect();
+    let missing: Vec<String> = (1..=of)
+        .filter(|index| !there.contains(index))
         .take(100)
         .map(|index| index.to_string())
         .collect();
-    if !missing.is_empty() {
-        return Err(MergeError::Missing {
-            missing: missing.join(", "),
-            of: shard.part.of,
-        });
+    if missing.is_empty() {
+        return Ok(());
     }
-    let ran: BTreeSet<&str> = parts
-        .iter()
-        .flat_map(|part| part.info.cells.iter().map(|cell| cell.id.as_str()))
-        .collect();
-    if let Some(cell) = shard.plan.iter().find(|cell| !ran.contains(cell.id.as_str())) {
-        return Err(MergeError::Plans {
-            one: first.info.run.clone(),
+    Err(MergeError::Missing {
+        missing: missing.join(", "),
+        of,
+    })
+}
+
+/// Makes sure that every cell of the plan is in a part.
+fn every_cell(parts: &[Part], plan: &[CellRef]) -> Result<(), MergeError> {
+    let cells = parts.iter().flat_map(|part| &part.info.cells);
+    let ran: HashSet<&str> = cells.map(|cell| cell.id.as_str()).collect();
+    match plan.iter().find(|cell| !ran.contains(cell.id.as_str())) {
+        None => Ok(()),
+        Some(cell) => Err(MergeError::Plans {
+            one: parts[0].info.run.clone(),
             other: "the others".to_owned(),
             what: format!("cell {} of their plan is in none", cell.id),
-        });
+        }),
     }
-    Ok(Some(shard.plan.clone()))
 }

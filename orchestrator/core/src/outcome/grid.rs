@@ -2,6 +2,9 @@
 //!
 //! What runs of one cell make together is judged as its rounds are (see [`crate::outcome::rounds`]).
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use crate::outcome::result::{CellResult, RunResult, Totals};
 use crate::outcome::rounds::{Rounds, rounds};
 
@@ -37,31 +40,32 @@ pub struct Square<'a> {
 impl<'a> Grid<'a> {
     /// Puts runs together, in their order.
     pub fn new(runs: &'a [RunResult]) -> Self {
-        let mut kernels: Vec<String> = Vec::new();
-        let mut rows: Vec<Row<'a>> = Vec::new();
+        // By place in memory: another run may have a result that is equal.
+        let run_of: HashMap<*const CellResult, &'a str> = runs
+            .iter()
+            .flat_map(|run| {
+                run.cells
+                    .iter()
+                    .map(|cell| (std::ptr::from_ref(cell), run.run.as_str()))
+            })
+            .collect();
+        let (mut kernels, mut rows) = (Places::default(), Places::default());
         let mut squares: Vec<([usize; 2], Square<'a>)> = Vec::new();
         for rounds in rounds(runs.iter().flat_map(|run| &run.cells)) {
             let cell = &rounds.cells[0].cell;
-            let kernel = cell.kernels();
-            let column = kernels.iter().position(|k| *k == kernel).unwrap_or_else(|| {
-                kernels.push(kernel);
-                kernels.len() - 1
-            });
-            let is_row = |row: &Row<'_>| row.scenario == cell.scenario && row.variant == cell.variant;
-            let row = rows.iter().position(is_row).unwrap_or_else(|| {
-                rows.push(Row {
-                    scenario: &cell.scenario,
-                    variant: &cell.variant,
-                    cells: Vec::new(),
-                });
-                rows.len() - 1
-            });
-            let run = run_of(runs, rounds.shown());
+            let column = kernels.place(cell.kernels());
+            let row = rows.place((cell.scenario.as_str(), cell.variant.as_str()));
+            let run = run_of.get(&std::ptr::from_ref(rounds.shown()));
+            let run = run.copied().unwrap_or_default();
             squares.push(([row, column], Square { rounds, run }));
         }
-        for row in &mut rows {
-            row.cells = kernels.iter().map(|_| None).collect();
-        }
+        let kernels = kernels.in_order;
+        let row = |(scenario, variant)| Row {
+            scenario,
+            variant,
+            cells: kernels.iter().map(|_| None).collect(),
+        };
+        let mut rows: Vec<Row<'a>> = rows.in_order.into_iter().map(row).collect();
         for ([row, column], square) in squares {
             rows[row].cells[column] = Some(square);
         }
@@ -82,12 +86,30 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// The run that a result is of: this very one, since another may have its like.
-fn run_of<'a>(runs: &'a [RunResult], result: &CellResult) -> &'a str {
-    let mut holding = runs
-        .iter()
-        .filter(|run| run.cells.iter().any(|cell| std::ptr::eq(cell, result)));
-    holding.next().map_or("", |run| &run.run)
+/// Things in the order in which they first came, and the place of each.
+#[derive(Debug)]
+struct Places<T> {
+    in_order: Vec<T>,
+    places: HashMap<T, usize>,
+}
+
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self {
+            in_order: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Places<T> {
+    /// The place of a thing, which may be new.
+    fn place(&mut self, thing: T) -> usize {
+        *self.places.entry(thing).or_insert_with_key(|thing| {
+            self.in_order.push(thing.clone());
+            self.in_order.len() - 1
+        })
+    }
 }
 
 #[cfg(test)]

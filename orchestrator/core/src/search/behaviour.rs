@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Seen;
-use crate::outcome::diff::Recording;
+use super::Observation;
+use crate::outcome::diff::IoProfile;
 use crate::outcome::result::CellResult;
 use crate::outcome::verdict::{Standing, Verdict, ViolationKind};
 
@@ -17,7 +17,7 @@ pub struct Behaviour {
     /// Whether something remained unknown: then violations of other kinds may have been missed.
     pub partial: bool,
     /// What the kernel sent to the disk, where it is known.
-    pub recording: Option<Recording>,
+    pub recording: Option<IoProfile>,
 }
 
 /// What is called good, and what bad.
@@ -91,7 +91,7 @@ pub enum Aim {
 
 impl Behaviour {
     /// The behaviour that a cell's result shows.
-    pub fn of(result: &CellResult, recording: Option<Recording>) -> Self {
+    pub fn of(result: &CellResult, recording: Option<IoProfile>) -> Self {
         Self {
             verdict: result.verdict.clone(),
             standing: result.standing,
@@ -117,18 +117,18 @@ impl Behaviour {
     }
 
     /// What this means to a search; `old` is the behaviour that counts as the old one where differences are sought.
-    pub fn seen(&self, aim: Aim, by: By, old: Option<&Self>) -> Seen {
+    pub fn seen(&self, aim: Aim, by: By, old: Option<&Self>) -> Observation {
         match (aim, self.quality(by)) {
             (Aim::FirstDifferent(aspect), _) => {
                 match (self.aspect(aspect), old.map_or(self, |o| o).aspect(aspect)) {
-                    (Some(this), Some(old)) if this == old => Seen::Old,
-                    (Some(_), Some(_)) => Seen::New,
-                    _ => Seen::Untestable,
+                    (Some(this), Some(old)) if this == old => Observation::Old,
+                    (Some(_), Some(_)) => Observation::New,
+                    _ => Observation::Untestable,
                 }
             }
-            (_, Quality::Untestable) => Seen::Untestable,
-            (Aim::FirstBad, Quality::Good) | (Aim::FirstGood, Quality::Bad) => Seen::Old,
-            (Aim::FirstBad, Quality::Bad) | (Aim::FirstGood, Quality::Good) => Seen::New,
+            (_, Quality::Untestable) => Observation::Untestable,
+            (Aim::FirstBad, Quality::Good) | (Aim::FirstGood, Quality::Bad) => Observation::Old,
+            (Aim::FirstBad, Quality::Bad) | (Aim::FirstGood, Quality::Good) => Observation::New,
         }
     }
 
@@ -191,7 +191,7 @@ mod tests {
                 Aim::FirstGood,
                 Aim::FirstDifferent(Aspect::Verdict),
             ] {
-                assert_eq!(nothing.seen(aim, by, None), Seen::Untestable);
+                assert_eq!(nothing.seen(aim, by, None), Observation::Untestable);
             }
             let holds_as_far_as_seen = behaviour(Verdict::Pass, Standing::Inconclusive, true);
             assert_eq!(holds_as_far_as_seen.quality(by), Quality::Untestable);
@@ -229,10 +229,10 @@ mod tests {
         let hazard = behaviour(violates(&[ViolationKind::Content]), Standing::AsDeclared, false);
         assert_eq!(hazard.quality(By::Verdict), Quality::Bad);
         assert_eq!(hazard.quality(By::Declared), Quality::Good);
-        assert_eq!(hazard.seen(Aim::FirstGood, By::Verdict, None), Seen::Old);
+        assert_eq!(hazard.seen(Aim::FirstGood, By::Verdict, None), Observation::Old);
         let holds = behaviour(Verdict::Pass, Standing::NotAsDeclared, false);
         assert_eq!(holds.quality(By::Declared), Quality::Bad);
-        assert_eq!(holds.seen(Aim::FirstGood, By::Verdict, None), Seen::New);
+        assert_eq!(holds.seen(Aim::FirstGood, By::Verdict, None), Observation::New);
     }
 
     #[test]
@@ -244,12 +244,12 @@ mod tests {
         );
         let new = behaviour(violates(&[ViolationKind::Zeros]), Standing::NotAsDeclared, false);
         let seen = |b: &Behaviour, aspect| b.seen(Aim::FirstDifferent(aspect), By::Verdict, Some(&old));
-        assert_eq!(seen(&new, Aspect::Verdict), Seen::Old);
-        assert_eq!(seen(&new, Aspect::Kinds), Seen::New);
-        assert_eq!(seen(&old, Aspect::Kinds), Seen::Old);
+        assert_eq!(seen(&new, Aspect::Verdict), Observation::Old);
+        assert_eq!(seen(&new, Aspect::Kinds), Observation::New);
+        assert_eq!(seen(&old, Aspect::Kinds), Observation::Old);
         assert_eq!(
             seen(&new, Aspect::Barriers),
-            Seen::Untestable,
+            Observation::Untestable,
             "there is no recording"
         );
     }

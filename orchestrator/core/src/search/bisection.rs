@@ -1,6 +1,6 @@
 //! Which kernel to run next, and what the answer is.
 
-use super::{Decision, Runs, Seen, Sequential, Side};
+use super::{Decision, Observation, Runs, Sequential, Side};
 
 /// How far from the middle a kernel is its neighbour.
 const NEIGHBOURS: usize = 1;
@@ -90,7 +90,7 @@ impl Search {
     }
 
     /// Takes what a run of a kernel showed. A place outside the line is ignored.
-    pub fn observe(&mut self, place: usize, seen: Seen) {
+    pub fn observe(&mut self, place: usize, seen: Observation) {
         if let Some(runs) = self.kernels.get_mut(place) {
             runs.add(seen);
         }

@@ -34,7 +34,7 @@ pub enum Side {
 /// What one run of a kernel showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Seen {
+pub enum Observation {
     /// It is as on the old side.
     Old,
     /// It is as on the new side.

@@ -1,6 +1,6 @@
 //! How often a kernel must be run: Wald's sequential probability ratio test.
 
-use super::{Seen, Side};
+use super::{Observation, Side};
 
 /// How often runs lie, at most. Both are probabilities, and together less than 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,11 +59,11 @@ pub struct Runs {
 
 impl Runs {
     /// Counts one more.
-    pub fn add(&mut self, seen: Seen) {
+    pub fn add(&mut self, seen: Observation) {
         match seen {
-            Seen::Old => self.old += 1,
-            Seen::New => self.new += 1,
-            Seen::Untestable => self.untestable += 1,
+            Observation::Old => self.old += 1,
+            Observation::New => self.new += 1,
+            Observation::Untestable => self.untestable += 1,
         }
     }
 

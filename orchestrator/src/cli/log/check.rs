@@ -5,20 +5,23 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use coldcut_core::crash::index::{Digest, DigestCursor};
+use coldcut_core::crash::index::{BlockIndex, Digest, DigestCursor};
+use coldcut_core::crash::plan::States;
 use coldcut_core::crash::state::{CrashState, StateId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::checker::{Answer, Checker, Said, Via};
 use super::list::summary;
-use super::opened::{BaseArg, LogArgs};
+use super::opened::{BaseArg, LogArgs, Opened};
 use super::spec::SpecArgs;
 use crate::host::scratch::Scratch;
+use crate::report::stdout::{OutputError, outln};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CheckArgs {
@@ -72,93 +75,31 @@ struct Tally {
 pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let opened = args.log.open(args.base.base.as_deref())?;
     let states = args.spec.spec().states(&opened.log)?;
-    let index = opened.index();
-    let mut cursor = DigestCursor::new(Arc::clone(&index), opened.sources().clone())?;
-    let jobs = args.jobs.map_or_else(
-        || std::thread::available_parallelism().map_or(1, NonZero::get),
-        usize::from,
-    );
     let scratch = Scratch::new()?;
-    let checker = Arc::new(Checker {
-        exec: args.exec.clone(),
-        via: args.via,
-        seconds: args.timeout,
-    });
+    let mut checking = Checking::new(&args, &opened, states.clone(), &scratch)?;
     let mut tally = Tally::default();
-    // Places for checkers to work in, each a directory of its own.
-    let mut places: Vec<_> = (0..jobs)
-        .map(|job| scratch.path().join(format!("j{job}")))
-        .collect();
-    for place in &places {
-        std::fs::create_dir(place).with_context(|| place.display().to_string())?;
-    }
-    // Dropped before the directory, which ends the checkers that still run.
-    let mut running = JoinSet::new();
-    let (mut left, mut exhausted) = (states.clone(), false);
-    let mut ready: Option<(CrashState, Next)> = None;
-    let mut waiting: VecDeque<Next> = VecDeque::new();
-    // By content: `None` while it is checked.
-    let mut answers: HashMap<Digest, Option<anyhow::Result<Said>>> = HashMap::new();
     'all: loop {
-        while waiting.len() < AHEAD {
-            let (state, next) = if let Some(ready) = ready.take() {
-                ready
-            } else {
-                let Some(state) = left.next() else {
-                    exhausted = true;
-                    break;
-                };
-                let digest = cursor.digest(&state)?;
-                let again = answers.contains_key(&digest);
-                let id = state.id();
-                (state, Next { id, digest, again })
-            };
-            if !next.again {
-                let Some(place) = places.pop() else {
-                    ready = Some((state, next));
-                    break;
-                };
-                let image = index.image(&state, opened.sources())?;
-                let (checker, digest, id) = (Arc::clone(&checker), next.digest, next.id.to_string());
-                answers.insert(digest, None);
-                running.spawn(async move {
-                    let said = checker.ask(&place, image, &id).await;
-                    (place, digest, said)
-                });
-            }
-            waiting.push_back(next);
-        }
-        while let Some(Some(said)) = waiting.front().and_then(|next| answers.get_mut(&next.digest)) {
-            let Some(next) = waiting.pop_front() else { break };
-            match said {
-                Ok(said) => report(&args, &mut tally, &next, said),
-                Err(error) => return Err(std::mem::replace(error, anyhow::anyhow!("reported"))),
-            }
+        checking.start()?;
+        while let Some((next, said)) = checking.answered() {
+            report(&args, &mut tally, &next, &said?)?;
             if args.first && tally.bad > 0 {
                 break 'all;
             }
         }
-        if waiting.is_empty() && ready.is_none() && exhausted {
+        if !checking.wait().await? {
             break;
         }
-        match running.join_next().await {
-            Some(Ok((place, digest, said))) => {
-                places.push(place);
-                answers.insert(digest, Some(said));
-            }
-            Some(Err(error)) => {
-                return Err(error).context("a checker's task died; this is a defect of coldcut");
-            }
-            None => {}
-        }
     }
-    running.shutdown().await;
+    checking.running.shutdown().await;
     if !args.json {
         summary(&states);
-        println!(
+        outln!(
             "{} good, {} bad, {} inconclusive; {} distinct contents",
-            tally.good, tally.bad, tally.unknown, tally.distinct
-        );
+            tally.good,
+            tally.bad,
+            tally.unknown,
+            tally.distinct
+        )?;
     }
     Ok(ExitCode::from(match (tally.bad, tally.unknown, tally.good) {
         (1.., _, _) => 1,
@@ -167,7 +108,131 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn report(args: &CheckArgs, tally: &mut Tally, next: &Next, said: &Said) {
+/// Checkers at work on the states of a plan.
+struct Checking<'a> {
+    opened: &'a Opened,
+    index: Arc<BlockIndex>,
+    cursor: DigestCursor,
+    checker: Arc<Checker>,
+    /// States that were not looked at yet.
+    left: States<'a>,
+    exhausted: bool,
+    /// A state that waits for a checker.
+    ready: Option<(CrashState, Next)>,
+    /// States whose answers are awaited, in order.
+    waiting: VecDeque<Next>,
+    /// By content: `None` while it is checked.
+    answers: HashMap<Digest, Option<Result<Said, Failed>>>,
+    /// Places for checkers to work in, each a directory of its own.
+    places: Vec<PathBuf>,
+    running: JoinSet<(PathBuf, Digest, anyhow::Result<Said>)>,
+}
+
+impl<'a> Checking<'a> {
+    fn new(
+        args: &CheckArgs,
+        opened: &'a Opened,
+        left: States<'a>,
+        scratch: &Scratch,
+    ) -> anyhow::Result<Self> {
+        let jobs = args.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, NonZero::get),
+            usize::from,
+        );
+        let places: Vec<PathBuf> = (0..jobs)
+            .map(|job| scratch.path().join(format!("j{job}")))
+            .collect();
+        for place in &places {
+            std::fs::create_dir(place).with_context(|| place.display().to_string())?;
+        }
+        let index = opened.index();
+        Ok(Self {
+            cursor: DigestCursor::new(Arc::clone(&index), opened.sources().clone())?,
+            checker: Arc::new(Checker {
+                exec: args.exec.clone(),
+                via: args.via,
+                seconds: args.timeout,
+            }),
+            opened,
+            index,
+            left,
+            exhausted: false,
+            ready: None,
+            waiting: VecDeque::new(),
+            answers: HashMap::new(),
+            places,
+            running: JoinSet::new(),
+        })
+    }
+
+    /// Gives states to checkers, as long as there are places.
+    fn start(&mut self) -> anyhow::Result<()> {
+        while self.waiting.len() < AHEAD {
+            let Some((state, next)) = self.next()? else {
+                return Ok(());
+            };
+            if !next.again {
+                let Some(place) = self.places.pop() else {
+                    self.ready = Some((state, next));
+                    return Ok(());
+                };
+                let image = self.index.image(&state, self.opened.sources())?;
+                let (checker, digest, id) = (Arc::clone(&self.checker), next.digest, next.id.to_string());
+                self.answers.insert(digest, None);
+                self.running.spawn(async move {
+                    let said = checker.ask(&place, image, &id).await;
+                    (place, digest, said)
+                });
+            }
+            self.waiting.push_back(next);
+        }
+        Ok(())
+    }
+
+    /// The next state of the plan that is given to a checker, or has the content of an earlier one.
+    fn next(&mut self) -> anyhow::Result<Option<(CrashState, Next)>> {
+        if let Some(ready) = self.ready.take() {
+            return Ok(Some(ready));
+        }
+        let Some(state) = self.left.next() else {
+            self.exhausted = true;
+            return Ok(None);
+        };
+        let digest = self.cursor.digest(&state)?;
+        let again = self.answers.contains_key(&digest);
+        let id = state.id();
+        Ok(Some((state, Next { id, digest, again })))
+    }
+
+    /// The first state that is waiting, once its answer is there.
+    fn answered(&mut self) -> Option<(Next, Result<Said, Failed>)> {
+        let first = self.waiting.front()?;
+        let said = self.answers.get(&first.digest)?.clone()?;
+        Some((self.waiting.pop_front()?, said))
+    }
+
+    /// Waits for an answer; `false` when none is to come.
+    async fn wait(&mut self) -> anyhow::Result<bool> {
+        if self.waiting.is_empty() && self.ready.is_none() && self.exhausted {
+            return Ok(false);
+        }
+        if let Some(joined) = self.running.join_next().await {
+            let (place, digest, said) =
+                joined.context("a checker's task died; this is a defect of coldcut")?;
+            self.places.push(place);
+            let said = said.map_err(|error| Failed(format!("{error:#}")));
+            self.answers.insert(digest, Some(said));
+        }
+        Ok(true)
+    }
+}
+
+/// A checker could not be asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failed(String);
+
+fn report(args: &CheckArgs, tally: &mut Tally, next: &Next, said: &Said) -> Result<(), OutputError> {
     let Next { id, digest, again } = next;
     let answer = &said.answer;
     match answer {
@@ -181,14 +246,15 @@ fn report(args: &CheckArgs, tally: &mut Tally, next: &Next, said: &Said) {
     if args.json {
         let object =
             json!({"state": id, "digest": digest, "answer": answer, "again": again, "output": output});
-        println!("{object}");
+        outln!("{object}")?;
     } else if !again {
         match answer {
             Answer::Good => {}
-            Answer::Bad { code } => println!("{id}: bad, exit code {code}{}", indented(output)),
-            Answer::Inconclusive { cause } => println!("{id}: inconclusive, {cause}{}", indented(output)),
+            Answer::Bad { code } => outln!("{id}: bad, exit code {code}{}", indented(output))?,
+            Answer::Inconclusive { cause } => outln!("{id}: inconclusive, {cause}{}", indented(output))?,
         }
     }
+    Ok(())
 }
 
 fn indented(text: &str) -> String {

@@ -41,6 +41,7 @@ pub(super) enum Answer {
 }
 
 /// An answer, and the end of what was printed with it.
+#[derive(Clone)]
 pub(super) struct Said {
     pub(super) answer: Answer,
     pub(super) output: String,

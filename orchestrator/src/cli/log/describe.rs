@@ -5,6 +5,7 @@ use coldcut_core::recording::log::{Cut, Event, Request, WriteLog};
 use serde_json::json;
 
 use super::opened::{LogArgs, Opened};
+use crate::report::stdout::outln;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct InfoArgs {
@@ -86,10 +87,10 @@ pub(super) fn info(args: &InfoArgs) -> anyhow::Result<()> {
             "fua": counts.fua, "marks": log.marks().len(), "failed": counts.failed, "in_flight": counts.in_flight,
             "warnings": warnings,
         });
-        println!("{object}");
+        outln!("{object}")?;
         return Ok(());
     }
-    println!(
+    outln!(
         "{} entries in {} order{}",
         log.entry_count(),
         geometry.order,
@@ -98,12 +99,14 @@ pub(super) fn info(args: &InfoArgs) -> anyhow::Result<()> {
         } else {
             ""
         }
-    );
-    println!(
+    )?;
+    outln!(
         "device of {} bytes, log sectors of {}, atomic unit of {}",
-        geometry.device_size, geometry.sector_size, geometry.atomic_unit
-    );
-    println!(
+        geometry.device_size,
+        geometry.sector_size,
+        geometry.atomic_unit
+    )?;
+    outln!(
         "{} writes ({} bytes), {} write-zeroes, {} discards, {} of them with FUA; {} flushes; {} marks",
         counts.writes,
         counts.bytes,
@@ -112,12 +115,13 @@ pub(super) fn info(args: &InfoArgs) -> anyhow::Result<()> {
         counts.fua,
         counts.flushes,
         log.marks().len()
-    );
+    )?;
     if counts.failed + counts.in_flight > 0 {
-        println!(
+        outln!(
             "{} requests failed, {} were in flight at the end",
-            counts.failed, counts.in_flight
-        );
+            counts.failed,
+            counts.in_flight
+        )?;
     }
     Ok(())
 }
@@ -151,27 +155,29 @@ pub(super) fn entries(args: &EntriesArgs) -> anyhow::Result<()> {
                             "entry": entry, "cut": to, "request": id.0, "kind": kind, "offset": io.offset,
                             "len": io.len, "fua": io.fua, "metadata": request.metadata,
                         });
-                        println!("{object}");
+                        outln!("{object}")?;
                     } else if io.kind == IoKind::Flush {
-                        println!("{entry:>8}  flush");
+                        outln!("{entry:>8}  flush")?;
                     } else {
                         let fua = if io.fua { " fua" } else { "" };
                         let metadata = if request.metadata { " metadata" } else { "" };
-                        println!(
+                        outln!(
                             "{entry:>8}  {kind}{fua}{metadata} {}+{} request {}",
-                            io.offset, io.len, id.0
-                        );
+                            io.offset,
+                            io.len,
+                            id.0
+                        )?;
                     }
                 }
                 Event::Mark(mark) => {
                     let text = log.marks()[mark as usize].mark.to_string();
                     if args.json {
-                        println!(
+                        outln!(
                             "{}",
                             json!({"entry": entry, "cut": to, "kind": "mark", "text": text})
-                        );
+                        )?;
                     } else {
-                        println!("{entry:>8}  mark {text}");
+                        outln!("{entry:>8}  mark {text}")?;
                     }
                 }
                 Event::Submit(_) | Event::Fail(_) => {}
@@ -208,11 +214,11 @@ pub(super) fn epochs(args: &EpochsArgs) -> anyhow::Result<()> {
             let object = json!({
                 "epoch": number, "cut": cut.0, "writes": count, "bytes": bytes, "still_volatile": volatile, "marks": marks,
             });
-            println!("{object}");
+            outln!("{object}")?;
         } else {
-            println!(
+            outln!(
                 "{number:>6}  flush completed at cut {cut}: {count} writes ({bytes} bytes) became durable, {volatile} are volatile"
-            );
+            )?;
         }
         number += 1;
         covered = moment.flushed.max(covered);

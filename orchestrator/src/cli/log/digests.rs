@@ -6,6 +6,7 @@ use coldcut_core::crash::state::{CrashState, PlanKind, Set, StateId};
 use serde_json::json;
 
 use super::opened::{BaseArg, LogArgs};
+use crate::report::stdout::outln;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct HashArgs {
@@ -41,12 +42,12 @@ pub(super) fn hash(args: &HashArgs) -> anyhow::Result<()> {
     let mut print = |state: &CrashState, entry: Option<u32>| -> anyhow::Result<()> {
         let digest = cursor.digest(state)?;
         match (args.json, entry) {
-            (true, _) => println!(
+            (true, _) => outln!(
                 "{}",
                 json!({"state": state.id(), "entry": entry, "digest": digest})
-            ),
-            (false, Some(entry)) => println!("{digest} {entry}"),
-            (false, None) => println!("{digest} {state}"),
+            )?,
+            (false, Some(entry)) => outln!("{digest} {entry}")?,
+            (false, None) => outln!("{digest} {state}")?,
         }
         Ok(())
     };

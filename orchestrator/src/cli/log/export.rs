@@ -13,6 +13,7 @@ use serde_json::json;
 use super::digests::after_entry;
 use super::opened::{BaseArg, LogArgs, OrderArg};
 use crate::disk::export_sparse;
+use crate::report::stdout::{OutputError, errln, outln};
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["raw", "qcow2", "to_log"]))]
@@ -81,7 +82,7 @@ pub(super) fn export(args: &ExportArgs) -> anyhow::Result<()> {
         };
         let mut out = create(path)?;
         let entries = export_log(log, opened.sources(), &what, &mut out)?;
-        say_log(path, entries, what.order, args.json);
+        say_log(path, entries, what.order, args.json)?;
         return Ok(());
     }
     let state = match (&args.state, args.at_entry) {
@@ -94,11 +95,11 @@ pub(super) fn export(args: &ExportArgs) -> anyhow::Result<()> {
     let image = opened.index().image(&state, opened.sources())?;
     if let Some(path) = &args.raw {
         let written = export_sparse(&image, path).with_context(|| path.display().to_string())?;
-        say_image(path, &state, written, args.json);
+        say_image(path, &state, written, args.json)?;
     }
     if let Some(path) = &args.qcow2 {
         let written = export_qcow2(&image, &mut create(path)?)?;
-        say_image(path, &state, written, args.json);
+        say_image(path, &state, written, args.json)?;
     }
     Ok(())
 }
@@ -110,27 +111,29 @@ pub(super) fn import(args: &ImportArgs) -> anyhow::Result<()> {
         ..LogExport::default()
     };
     let entries = export_log(&opened.log, opened.sources(), &what, &mut create(&args.out)?)?;
-    say_log(&args.out, entries, what.order, args.json);
+    say_log(&args.out, entries, what.order, args.json)?;
     Ok(())
 }
 
-fn say_log(path: &Path, entries: u64, order: Order, json: bool) {
+fn say_log(path: &Path, entries: u64, order: Order, json: bool) -> Result<(), OutputError> {
     if json {
-        println!("{}", json!({"file": path, "entries": entries, "order": order}));
+        outln!("{}", json!({"file": path, "entries": entries, "order": order}))?;
     } else {
-        eprintln!("{}: {entries} entries in {order} order", path.display());
+        errln!("{}: {entries} entries in {order} order", path.display());
     }
+    Ok(())
 }
 
-fn say_image(path: &Path, state: &CrashState, data: u64, json: bool) {
+fn say_image(path: &Path, state: &CrashState, data: u64, json: bool) -> Result<(), OutputError> {
     if json {
-        println!(
+        outln!(
             "{}",
             json!({"file": path, "state": state.id(), "bytes_of_data": data})
-        );
+        )?;
     } else {
-        eprintln!("{}: state {state}, {data} bytes of data", path.display());
+        errln!("{}: state {state}, {data} bytes of data", path.display());
     }
+    Ok(())
 }
 
 fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {

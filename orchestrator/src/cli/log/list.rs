@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::opened::{BaseArg, LogArgs};
 use super::spec::SpecArgs;
+use crate::report::stdout::{errln, outln};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct StatesArgs {
@@ -42,22 +43,22 @@ pub(super) fn states(args: &StatesArgs) -> anyhow::Result<()> {
         let same = first.filter(|first| **first != id);
         if args.json {
             let marks = opened.log.marks_until(state.cut).len();
-            println!(
+            outln!(
                 "{}",
                 json!({"state": id, "cut": state.cut, "marks": marks, "digest": digest, "same_as": same})
-            );
+            )?;
         } else {
             match (digest, same) {
-                (None, _) => println!("{id}"),
-                (Some(digest), None) => println!("{id} {digest}"),
-                (Some(digest), Some(same)) => println!("{id} {digest} as {same}"),
+                (None, _) => outln!("{id}")?,
+                (Some(digest), None) => outln!("{id} {digest}")?,
+                (Some(digest), Some(same)) => outln!("{id} {digest} as {same}")?,
             }
         }
     }
     if !args.json {
         summary(&states);
         if args.digests {
-            eprintln!("{} distinct contents", seen.len());
+            errln!("{} distinct contents", seen.len());
         }
     }
     Ok(())
@@ -72,7 +73,7 @@ pub(super) fn summary(states: &States<'_>) {
             (_, u64::MAX) => "more left out than can be counted".to_owned(),
             (left_out, _) => format!("{left_out} left out"),
         };
-        eprintln!(
+        errln!(
             "{}: {} states at {} cuts, {left_out}",
             name.as_str().unwrap_or_default(),
             count.visited,

@@ -12,6 +12,7 @@ use coldcut_core::recording::block::{ReadAt, Zeros};
 use coldcut_core::recording::log::{LoadOptions, LoadWarning, Order, PastEnd, WriteLog};
 
 use crate::disk::FileImage;
+use crate::report::stdout::errln;
 
 /// Which log, and what it does not say itself.
 #[derive(Debug, clap::Args)]
@@ -105,7 +106,7 @@ impl LogArgs {
         )
         .with_context(|| self.log.display().to_string())?;
         for warning in &loaded.warnings {
-            eprintln!("{}: {warning}", self.log.display());
+            errln!("{}: {warning}", self.log.display());
         }
         let size = loaded.log.geometry().device_size;
         let base: Arc<dyn ReadAt> = match base {

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::recording::{Counts, Recording};
+use super::profile::{Counts, IoProfile};
 use super::recoveries::Difference;
+use crate::columns::Columns;
 
 /// What two kernels sent to the disk, step by step: the steps that differ, and the sums. Empty when nothing differs.
-pub fn render_recordings(left: &Recording, right: &Recording) -> String {
+pub fn render_profiles(left: &IoProfile, right: &IoProfile) -> String {
     if left == right {
         return String::new();
     }
@@ -33,7 +34,7 @@ pub fn render_recordings(left: &Recording, right: &Recording) -> String {
         ("discards", |c| c.discards),
         ("epochs", |c| c.epochs),
     ];
-    let mut table = vec![
+    let mut table: Vec<Vec<String>> = vec![
         std::iter::once("step".to_owned())
             .chain(columns.iter().map(|c| c.0.to_owned()))
             .collect(),
@@ -49,24 +50,11 @@ pub fn render_recordings(left: &Recording, right: &Recording) -> String {
                 .collect::<Vec<String>>(),
         );
     }
-    let widths: Vec<usize> = (0..=columns.len())
-        .map(|column| {
-            table
-                .iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut text = String::new();
-    for row in table {
-        let mut line = String::from(" ");
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, " {cell:<width$} ");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    let widths = Columns::of(&table);
+    table
+        .iter()
+        .map(|row| format!("  {}", widths.line(row)))
+        .collect()
 }
 
 /// Differences, a line each.

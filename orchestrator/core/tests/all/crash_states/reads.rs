@@ -1,0 +1,311 @@
+//! Covering every state of a cut by what recoveries read: against recovering every state.
+
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use super::naive::{Script, scripts};
+use coldcut_core::crash::index::{BLOCK, BlockIndex, Sources};
+use coldcut_core::crash::plan::CrashSpec;
+use coldcut_core::crash::reads::{
+    BlockDigest, BlockRead, Explorer, LogSpace, ReadIndex, Reads, Region, Space,
+};
+use coldcut_core::crash::state::{CrashState, PlanKind};
+use coldcut_core::recording::block::ReadAt as _;
+use coldcut_core::recording::log::{Cut, LoadOptions, WriteLog};
+use num_bigint::BigUint;
+use proptest::prelude::*;
+
+struct Recorded {
+    index: Arc<BlockIndex>,
+    sources: Sources,
+}
+
+fn recorded(script: &Script) -> Recorded {
+    let (log, sidecar) = script.record(true);
+    let loaded = WriteLog::load(&log, Some(&sidecar), &LoadOptions::default()).unwrap();
+    Recorded {
+        index: Arc::new(BlockIndex::build(Arc::new(loaded.log))),
+        sources: Sources {
+            base: Arc::new(script.base.clone()),
+            log: Arc::new(log),
+            sidecar: Some(Arc::new(sidecar)),
+        },
+    }
+}
+
+impl Recorded {
+    fn content(&self, space: &LogSpace<'_>, region: &Region) -> Vec<u8> {
+        let mut content = vec![0xee; self.sources.base.size() as usize];
+        let view = self.index.selected(space.selection(region));
+        view.read_at(&self.sources, 0, &mut content).unwrap();
+        content
+    }
+}
+
+fn block(content: &[u8], number: u64) -> &[u8] {
+    let start = (number * BLOCK) as usize;
+    &content[start..content.len().min(start + BLOCK as usize)]
+}
+
+/// A recovery that looks where what it has read sends it, rewrites a block now and then, and ends when it has seen
+/// enough. What it says at the end depends on every byte that it read.
+fn recover(content: &[u8]) -> (Reads, u64) {
+    let blocks = (content.len() as u64).div_ceil(BLOCK);
+    let mut disk = content.to_vec();
+    let mut reads = Reads::new();
+    let mut written = HashSet::new();
+    let (mut at, mut seen) = (0, 7_u64);
+    for _ in 0..6 {
+        let here = block(&disk, at);
+        let digest = BlockDigest::of(here);
+        if !written.contains(&at) && reads.iter().all(|read| read.block != at) {
+            reads.push(BlockRead { block: at, digest });
+        }
+        let word = u64::from_le_bytes(digest.0[..8].try_into().unwrap());
+        seen = seen.rotate_left(9) ^ word;
+        if seen.is_multiple_of(5) {
+            break;
+        }
+        if seen.is_multiple_of(3) {
+            let rewritten = seen % blocks;
+            let start = (rewritten * BLOCK) as usize;
+            disk[start] = seen as u8;
+            // The rest of it stands as it was, so that rewriting a part of a block reads it first.
+            if reads.iter().all(|read| read.block != rewritten) && written.insert(rewritten) {
+                reads.push(BlockRead {
+                    block: rewritten,
+                    digest: BlockDigest::of(block(content, rewritten)),
+                });
+            }
+        }
+        at = word % blocks;
+    }
+    (reads, seen)
+}
+
+/// Every assignment of a space.
+fn assignments(space: &LogSpace<'_>) -> Vec<Region> {
+    let mut all = vec![Vec::new()];
+    for (choice, alternatives) in space.alternatives().iter().enumerate() {
+        all = all
+            .into_iter()
+            .flat_map(|decided| {
+                (0..*alternatives).map(move |alternative| {
+                    let mut more = decided.clone();
+                    more.push((choice, alternative));
+                    more
+                })
+            })
+            .collect();
+    }
+    all.into_iter().map(Region::of).collect()
+}
+
+fn holds(class: &Region, assignment: &Region) -> bool {
+    class
+        .decisions()
+        .iter()
+        .all(|(choice, alternative)| assignment.alternative(*choice) == *alternative)
+}
+
+/// Spaces with at most this many assignments are compared with brute force.
+const MOST: u32 = 1 << 9;
+
+/// The cuts of a script that have few enough states, and more than one.
+fn small_spaces(recorded: &Recorded) -> impl Iterator<Item = (Cut, LogSpace<'_>)> {
+    (0..=recorded.index.log().end().0)
+        .step_by(3)
+        .filter_map(|cut| Some((Cut(cut), LogSpace::new(&recorded.index, Cut(cut)).ok()?)))
+        .filter(|(_, space)| {
+            let all = space
+                .alternatives()
+                .iter()
+                .map(|n| u64::from(*n))
+                .product::<u64>();
+            (2..=u64::from(MOST)).contains(&all)
+        })
+}
+
+/// Explores a space; gives the classes with what their recovery said, and how many recoveries ran.
+fn explore(recorded: &Recorded, space: &LogSpace<'_>) -> (Vec<(Region, u64)>, u32) {
+    let mut explorer = Explorer::new(space);
+    let mut index = ReadIndex::new(10_000);
+    let mut known: Vec<(Reads, u64)> = Vec::new();
+    let mut classes = Vec::new();
+    while let Some(region) = explorer.next_region() {
+        let content = recorded.content(space, &region);
+        let found = index
+            .find(|number| Ok::<_, Infallible>(BlockDigest::of(block(&content, number))))
+            .unwrap();
+        let recovery = found.unwrap_or_else(|| {
+            let number = known.len() as u32;
+            let (reads, said) = recover(&content);
+            assert!(index.insert(&reads, number));
+            known.push((reads, said));
+            number
+        });
+        let (reads, said) = &known[recovery as usize];
+        let trace = region.trace(space, reads.iter().map(|read| read.block));
+        classes.push((explorer.cover(&region, &trace), *said));
+    }
+    let coverage = explorer.coverage();
+    assert_eq!(coverage.covered, coverage.states);
+    assert_eq!(coverage.classes, classes.len() as u64);
+    (classes, known.len() as u32)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Each assignment is in exactly one class, and recovers as its class says.
+    #[test]
+    fn no_state_recovers_otherwise_than_its_class(script in scripts(40)) {
+        let recorded = recorded(&script);
+        for (cut, space) in small_spaces(&recorded) {
+            let (classes, recoveries) = explore(&recorded, &space);
+            let mut contents = HashSet::new();
+            let all = assignments(&space);
+            for assignment in &all {
+                let content = recorded.content(&space, assignment);
+                let (_, truth) = recover(&content);
+                contents.insert(content);
+                let mine: Vec<_> = classes.iter().filter(|(class, _)| holds(class, assignment)).collect();
+                prop_assert_eq!(mine.len(), 1, "{:?}", cut);
+                prop_assert_eq!(mine[0].1, truth, "{:?} {:?}", cut, assignment);
+            }
+            prop_assert!(recoveries as usize <= contents.len());
+            let sizes: BigUint = classes.iter().map(|(class, _)| Explorer::new(&space).size(class)).sum();
+            prop_assert_eq!(sizes, BigUint::from(all.len()));
+        }
+    }
+
+    /// A state's name gives the state back, byte for byte.
+    #[test]
+    fn a_region_has_a_name_from_which_it_is_rebuilt(script in scripts(40)) {
+        let recorded = recorded(&script);
+        for (cut, space) in small_spaces(&recorded).take(4) {
+            for assignment in assignments(&space).into_iter().step_by(7) {
+                let state = space.state(&assignment, PlanKind::Reorder);
+                let named: CrashState = state.id().as_str().parse().unwrap();
+                prop_assert_eq!(&named, &state);
+                let image = recorded.index.image(&named, &recorded.sources).unwrap();
+                let mut content = vec![0; image.size() as usize];
+                image.read_at(0, &mut content).unwrap();
+                prop_assert_eq!(content, recorded.content(&space, &assignment), "{:?} {}", cut, state.id());
+            }
+        }
+    }
+
+    /// What is asked for a block decides its bytes.
+    #[test]
+    fn a_block_depends_on_nothing_but_what_is_asked(script in scripts(40)) {
+        let recorded = recorded(&script);
+        let blocks = (script.device as u64).div_ceil(BLOCK);
+        for (_, space) in small_spaces(&recorded).take(3) {
+            for number in 0..blocks {
+                let mut by_answers: HashMap<Vec<(usize, u32)>, Vec<u8>> = HashMap::new();
+                for assignment in assignments(&space) {
+                    let mut asked = Vec::new();
+                    space.depends(number, &mut |choice| {
+                        let alternative = assignment.alternative(choice);
+                        asked.push((choice, alternative));
+                        alternative
+                    });
+                    let content = recorded.content(&space, &assignment);
+                    let bytes = block(&content, number).to_vec();
+                    let known = by_answers.entry(asked).or_insert_with(|| bytes.clone());
+                    prop_assert_eq!(&*known, &bytes);
+                }
+            }
+        }
+    }
+
+    /// The space has the contents that the plan `reorder` enumerates, and no others.
+    #[test]
+    fn a_space_is_what_reorder_enumerates(script in scripts(40)) {
+        let recorded = recorded(&script);
+        let log = recorded.index.log();
+        let spec = CrashSpec { per_cut: MOST, ..CrashSpec::of(PlanKind::Reorder) };
+        let mut enumerated: HashMap<Cut, HashSet<Vec<u8>>> = HashMap::new();
+        let small = |cut| {
+            let space = LogSpace::new(&recorded.index, cut).ok()?;
+            let all = space.alternatives().iter().map(|n| u64::from(*n)).product::<u64>();
+            (all <= u64::from(MOST)).then_some(space)
+        };
+        for state in spec.states(log).unwrap() {
+            if small(state.cut).is_none() {
+                continue;
+            }
+            let image = recorded.index.image(&state, &recorded.sources).unwrap();
+            let mut content = vec![0; image.size() as usize];
+            image.read_at(0, &mut content).unwrap();
+            enumerated.entry(state.cut).or_default().insert(content);
+        }
+        for (cut, contents) in enumerated.into_iter().take(4) {
+            let space = small(cut).unwrap();
+            let mine: HashSet<Vec<u8>> =
+                assignments(&space).iter().map(|one| recorded.content(&space, one)).collect();
+            prop_assert_eq!(mine, contents, "{:?}", cut);
+        }
+    }
+}
+
+/// Sixteen volatile writes of which a recovery looks at two: three classes answer for 65,536 states.
+#[test]
+fn what_is_not_read_is_not_recovered_again() {
+    struct Sixteen([u32; 16]);
+    impl Space for Sixteen {
+        fn alternatives(&self) -> &[u32] {
+            &self.0
+        }
+        fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32) {
+            ask(block as usize);
+        }
+    }
+    let space = Sixteen([2; 16]);
+    let mut explorer = Explorer::new(&space);
+    let mut recoveries = 0;
+    while let Some(region) = explorer.next_region() {
+        recoveries += 1;
+        // The second block is looked at only where the first is new.
+        let read = if region.alternative(3) == 1 {
+            vec![3, 9]
+        } else {
+            vec![3]
+        };
+        let trace = region.trace(&space, read);
+        explorer.cover(&region, &trace);
+    }
+    let coverage = explorer.coverage();
+    assert_eq!((recoveries, coverage.classes), (3, 3));
+    assert_eq!(coverage.covered, BigUint::from(65_536_u32));
+    assert_eq!(coverage.states, BigUint::from(65_536_u32));
+}
+
+/// A recovery that read otherwise than its bytes say (a cached block, a race) leaves the parts disjoint and whole; that
+/// its class is wrong only a recovery of another of its states shows.
+#[test]
+fn the_parts_are_whole_whatever_is_read() {
+    struct Four([u32; 4]);
+    impl Space for Four {
+        fn alternatives(&self) -> &[u32] {
+            &self.0
+        }
+        fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32) {
+            ask(block as usize);
+        }
+    }
+    let space = Four([2, 3, 2, 6]);
+    for seed in 0..50_u64 {
+        let mut explorer = Explorer::new(&space);
+        let mut turn = seed;
+        while let Some(region) = explorer.next_region() {
+            turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let read: Vec<u64> = (0..4).filter(|bit| turn >> (40 + bit) & 1 == 1).collect();
+            let trace = region.trace(&space, read);
+            explorer.cover(&region, &trace);
+        }
+        assert_eq!(explorer.coverage().covered, BigUint::from(72_u32));
+    }
+}

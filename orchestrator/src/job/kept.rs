@@ -1,0 +1,101 @@
+//! A cell of a run that is kept: what is needed to look at it, or to run it, again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use coldcut_core::outcome::result::CellRef;
+use coldcut_core::scenario::Variant;
+
+use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
+use crate::kernel::{Kernel, Store, StoreError};
+use crate::results::{CellDir, RunInfo};
+
+/// A cell of a run.
+#[derive(Debug)]
+pub struct KeptCell {
+    /// Its name.
+    pub cell: CellRef,
+    /// The scenario, as the run keeps it.
+    pub file: Arc<ScenarioFile>,
+    /// The variant.
+    pub variant: Variant,
+    /// The run's directory.
+    pub run: PathBuf,
+}
+
+/// Why a cell cannot be had again.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptCellError {
+    /// The run has no such cell.
+    #[error("run {run} has no cell `{wanted}`; it has {}", known.join(", "))]
+    NoCell {
+        /// The run's id.
+        run: String,
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The run's scenario cannot be read.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioFileError),
+    /// The run's scenario lacks the cell's variant.
+    #[error("the run's own scenario lacks this variant")]
+    NoVariant,
+}
+
+impl KeptCell {
+    /// The cell with this id.
+    ///
+    /// # Errors
+    /// [`KeptCellError`].
+    pub fn find(run: &Path, info: &RunInfo, id: &str) -> Result<Self, KeptCellError> {
+        match info.cells.iter().find(|cell| cell.id == id) {
+            Some(cell) => Self::load(run, cell),
+            None => Err(KeptCellError::NoCell {
+                run: info.run.clone(),
+                wanted: id.to_owned(),
+                known: info.cells.iter().map(|cell| cell.id.clone()).collect(),
+            }),
+        }
+    }
+
+    /// A cell of the run in this directory.
+    ///
+    /// # Errors
+    /// [`KeptCellError`].
+    pub fn load(run: &Path, cell: &CellRef) -> Result<Self, KeptCellError> {
+        let name = format!("{}.yaml", cell.scenario);
+        let file = ScenarioFile::read(&run.join("scenarios").join(name))?;
+        let variant = file.scenario.find_variant(&cell.variant);
+        Ok(Self {
+            variant: variant.ok_or(KeptCellError::NoVariant)?,
+            file: Arc::new(file),
+            cell: cell.clone(),
+            run: run.to_owned(),
+        })
+    }
+
+    /// Where its files are.
+    pub fn path(&self) -> PathBuf {
+        self.run.join("cells").join(&self.cell.id)
+    }
+
+    /// Its directory.
+    ///
+    /// # Errors
+    /// When its folders cannot be made.
+    pub fn dir(&self) -> std::io::Result<CellDir> {
+        CellDir::open(&self.path())
+    }
+}
+
+/// The kernel that had this name in a run, by its digest.
+///
+/// # Errors
+/// When the store has it no more.
+pub fn stored_kernel(store: &Store, info: &RunInfo, name: &str) -> Result<Arc<Kernel>, StoreError> {
+    let known = info.kernels.iter().find(|kernel| kernel.name == name);
+    let digest = known.map_or(name, |kernel| kernel.digest.as_str());
+    store.find(digest).map(Arc::new)
+}

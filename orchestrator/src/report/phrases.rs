@@ -1,0 +1,149 @@
+//! Phrases that several reports share: verdicts, what is declared, how often, and the evidence.
+
+use std::fmt::Write as _;
+
+use coldcut_core::outcome::kernels::KernelRange;
+use coldcut_core::outcome::result::{CellResult, LIVE, Totals, Violation};
+use coldcut_core::outcome::rounds::Rounds;
+use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+
+/// A verdict in a few words.
+pub fn verdict_text(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Pass => "holds".to_owned(),
+        Verdict::Violation { kinds } => format!("violates {}", kind_list(kinds)),
+        Verdict::Inconclusive { cause } => {
+            format!("inconclusive: {}", cause.lines().next().unwrap_or_default())
+        }
+    }
+}
+
+fn kind_list(kinds: &[ViolationKind]) -> String {
+    kinds
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn range_list(list: &[(KernelRange, Outcome)]) -> String {
+    let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
+    ranges.join(", ")
+}
+
+pub(super) fn outcome_text(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Holds => "holds".to_owned(),
+        Outcome::Observed => "nothing".to_owned(),
+        Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
+        Outcome::Kernels(list) => format!("nothing here, only for {}", range_list(list)),
+        Outcome::RecoveredOn(list) => {
+            format!("nothing here, only where recovered on {}", range_list(list))
+        }
+    }
+}
+
+pub(super) fn standing_text(standing: Standing) -> &'static str {
+    match standing {
+        Standing::AsDeclared => "as declared",
+        Standing::NotAsDeclared => "NOT AS DECLARED",
+        Standing::Inconclusive => "INCONCLUSIVE",
+        Standing::NotApplicable => "not applicable",
+        Standing::Observed => "observed",
+    }
+}
+
+/// `3 as declared, 0 not as declared, 1 inconclusive`.
+pub(super) fn totals_text(totals: Totals) -> String {
+    let mut text = format!(
+        "{} as declared, {} not as declared, {} inconclusive",
+        totals.as_declared, totals.not_as_declared, totals.inconclusive
+    );
+    if totals.not_applicable > 0 {
+        let _ = write!(text, ", {} not applicable", totals.not_applicable);
+    }
+    if totals.observed > 0 {
+        let _ = write!(text, ", {} observed", totals.observed);
+    }
+    text
+}
+
+/// `holds 19 of 20, violates size 1 of 20`.
+pub(super) fn rate(rounds: &Rounds<'_>) -> String {
+    let of = rounds.cells.len();
+    let known: Vec<(String, u64)> = rounds
+        .verdicts()
+        .iter()
+        .map(|(verdict, count)| (verdict_text(verdict), *count))
+        .collect();
+    let unknown = of as u64 - known.iter().map(|(_, count)| count).sum::<u64>();
+    let unknown = (unknown > 0).then(|| ("inconclusive".to_owned(), unknown));
+    let all: Vec<String> = known
+        .into_iter()
+        .chain(unknown)
+        .map(|(what, count)| format!("{what} {count} of {of}"))
+        .collect();
+    all.join(", ")
+}
+
+/// Whether a booted kernel showed it too.
+fn confirmation(violation: &Violation) -> &'static str {
+    match violation.confirmed {
+        _ if violation.state == LIVE => "seen while it ran",
+        Some(true) => "confirmed by a cold boot",
+        Some(false) => "NOT CONFIRMED by a cold boot",
+        None => "not confirmed: no kernel could be booted for it",
+    }
+}
+
+/// What was measured, but for what stands there as evidence already.
+pub(super) fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
+    let told = |line: &&String| !cell.violations.iter().any(|v| v.evidence == **line);
+    cell.measured.iter().filter(told)
+}
+
+fn first_of_each_kind(cell: &CellResult) -> impl Iterator<Item = &Violation> {
+    let mut seen = Vec::new();
+    cell.violations.iter().filter(move |v| {
+        let new = !seen.contains(&v.kind);
+        seen.push(v.kind);
+        new
+    })
+}
+
+/// A violation, and the command that replays it.
+pub(super) fn violation_lines(run: &str, cell: &CellResult, violation: &Violation) -> String {
+    format!(
+        "{}: {} ({})\n  coldcut replay {run}/{}/{}\n",
+        violation.kind,
+        violation.evidence,
+        confirmation(violation),
+        cell.cell.id,
+        violation.state
+    )
+}
+
+/// Evidence of a cell, each with the command that replays it, and its notes.
+pub(super) fn evidence(run: &str, cell: &CellResult) -> String {
+    let mut text = String::new();
+    for violation in first_of_each_kind(cell) {
+        text.push_str(&violation_lines(run, cell, violation));
+    }
+    if let Verdict::Inconclusive { cause } = &cell.verdict {
+        let _ = writeln!(text, "{}", cause.trim_end());
+    }
+    for line in shown_measurements(cell) {
+        let _ = writeln!(text, "{line}");
+    }
+    for note in &cell.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    text
+}
+
+/// Adds lines, each after an indent.
+pub(super) fn indent(text: &mut String, by: &str, lines: &str) {
+    for line in lines.lines() {
+        let _ = writeln!(text, "{by}{line}");
+    }
+}

@@ -1,0 +1,73 @@
+//! A run as a whole, gathered from its events.
+
+use std::collections::{HashMap, HashSet};
+
+use coldcut_core::outcome::event::Event;
+use coldcut_core::outcome::result::{CellRef, CellResult, RunResult};
+
+/// What a report is about: a run, what it consists of, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The run's id.
+    pub run: String,
+    /// Every cell, in order.
+    pub planned: Vec<CellRef>,
+    /// What came of those that are done, in the same order.
+    pub result: RunResult,
+}
+
+/// How a report looks.
+pub type Render = fn(&Summary) -> String;
+
+impl Summary {
+    /// Of a run whose cells are these.
+    pub fn new(run: &str, planned: &[CellRef], mut cells: Vec<CellResult>) -> Self {
+        let places: HashMap<&str, usize> = planned.iter().map(|cell| cell.id.as_str()).zip(0..).collect();
+        let place = |result: &CellResult| places.get(result.cell.id.as_str()).copied();
+        cells.sort_by_key(|result| place(result).unwrap_or(usize::MAX));
+        Self {
+            run: run.to_owned(),
+            planned: planned.to_vec(),
+            result: RunResult::new(run, cells),
+        }
+    }
+
+    /// The cells that are not done.
+    pub fn unfinished(&self) -> impl Iterator<Item = &CellRef> {
+        let done: HashSet<&CellRef> = self.result.cells.iter().map(|result| &result.cell).collect();
+        self.planned.iter().filter(move |cell| !done.contains(cell))
+    }
+}
+
+/// Gathers a [`Summary`] from events.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    run: String,
+    planned: Vec<CellRef>,
+    cells: Vec<CellResult>,
+}
+
+impl Gathered {
+    /// Takes the next event; says whether the summary is another now.
+    pub fn take(&mut self, event: &Event) -> bool {
+        match event {
+            Event::RunStarted { run, cells, .. } => {
+                self.run.clone_from(run);
+                self.planned.clone_from(cells);
+            }
+            Event::CellFinished { result } => self.cells.push((**result).clone()),
+            _ => return false,
+        }
+        true
+    }
+
+    /// How many cells are done.
+    pub fn done(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The summary so far.
+    pub fn summary(&self) -> Summary {
+        Summary::new(&self.run, &self.planned, self.cells.clone())
+    }
+}

@@ -1,0 +1,12 @@
+//! The tests that start no guest: the disk over real sockets, the command line on files, reports, the kernel store.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod device;
+mod forgotten;
+mod kernel_store;
+mod log_cli;
+mod nbd_fuzz;
+mod nbd_interop;
+mod reports;
