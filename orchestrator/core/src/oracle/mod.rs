@@ -18,7 +18,7 @@
 mod bytes;
 pub(crate) mod data;
 mod history;
-pub mod live;
+pub mod measured;
 pub(crate) mod origin;
 mod paths;
 mod tally;
@@ -94,7 +94,7 @@ impl<'a> Judge<'a> {
         for (index, expectation) in applying {
             let outcome = match &expectation.check {
                 // Live checks are judged once, from what was measured, not in each crash state.
-                Check::Mounts { .. } | Check::Live(_) => continue,
+                Check::Mounts { .. } | Check::Measured(_) => continue,
                 Check::FsckClean => fsck(recovery, &self.variant.filesystem.fstype.checker),
                 Check::DmesgFree { texts } => dmesg(texts, recovery),
                 check => match &tree {
