@@ -21,6 +21,7 @@ mod expects;
 mod filesystem;
 mod live;
 mod live_doc;
+pub mod measured;
 mod model;
 pub mod modes;
 mod names;

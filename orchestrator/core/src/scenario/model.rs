@@ -326,9 +326,9 @@ impl Variant {
         all
     }
 
-    /// Whether it has no crash states: its verdict comes from live checks alone.
-    pub fn is_live(&self) -> bool {
-        self.crash.is_none()
+    /// Whether it has crash states. Without, its verdict comes from what was measured alone.
+    pub fn has_crash(&self) -> bool {
+        !self.crash.is_none()
     }
 
     /// Whether any of its steps waits for the journal.
