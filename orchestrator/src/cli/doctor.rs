@@ -1,5 +1,6 @@
 //! `coldcut doctor`: what this machine has, and what to do about what it lacks.
 
+use coldcut_core::filesystem::FsType;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -90,14 +91,19 @@ pub(super) async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn tools(findings: &mut Findings) -> Result<(), OutputError> {
-    let tools = [
-        ("mke2fs", "e2fsprogs", "ext4"),
-        ("e2fsck", "e2fsprogs", "ext4"),
-        ("mkfs.xfs", "xfsprogs", "xfs"),
-        ("mkfs.btrfs", "btrfs-progs", "btrfs"),
-        ("mkfs.f2fs", "f2fs-tools", "f2fs"),
-    ];
+    let mut seen: Vec<&str> = Vec::new();
+    let tools = FsType::all().flat_map(|fs| {
+        let (mkfs, checker) = (&fs.mkfs, &fs.checker);
+        [
+            (mkfs.program, mkfs.package, fs),
+            (checker.program, checker.package, fs),
+        ]
+    });
     for (tool, package, fstype) in tools {
+        if seen.contains(&tool) {
+            continue;
+        }
+        seen.push(tool);
         let found = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
             .iter()
             .map(|d| format!("{d}/{tool}"));
@@ -105,7 +111,7 @@ fn tools(findings: &mut Findings) -> Result<(), OutputError> {
             line(tool, path)?;
         } else {
             let remedy = format!("install the Debian package {package}, if you test {fstype}");
-            findings.missing(tool, fstype == "ext4", "missing", &remedy)?;
+            findings.missing(tool, fstype == FsType::first(), "missing", &remedy)?;
         }
     }
     Ok(())

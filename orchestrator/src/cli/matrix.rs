@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use coldcut_core::scenario::FsType;
-use coldcut_core::scenario::modes::{Disk, Mode, modes};
+use coldcut_core::filesystem::{Covers, Disk, FsType, Mode};
 
 use super::USAGE;
 use super::cells::CellArgs;
@@ -17,7 +16,8 @@ use crate::report::stdout::{OutputError, errln, outln};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct MatrixArgs {
-    /// Scenario files; their variants that hold are run, those that declare a hazard are not
+    /// Scenario files; their variants that hold are run. Those that declare a hazard are not run in other modes of the
+    /// same filesystem, and are run in those of another one
     #[arg(required_unless_present = "list", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Kernels of the store: series, release, name or the beginning of a digest; all are run
@@ -29,9 +29,9 @@ pub(super) struct MatrixArgs {
         value_name = "KERNEL"
     )]
     kernel: Vec<String>,
-    /// Whose modes
-    #[arg(long, value_enum)]
-    mounts: Filesystem,
+    /// Whose modes; scenarios of another filesystem are made as this one, no smaller than it can be
+    #[arg(long, value_parser = fstypes())]
+    mounts: String,
     /// Only these modes
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     mode: Vec<String>,
@@ -42,15 +42,15 @@ pub(super) struct MatrixArgs {
     cells: CellArgs,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Filesystem {
-    /// Mount options and mkfs features of ext4
-    Ext4,
+fn fstypes() -> clap::builder::PossibleValuesParser {
+    FsType::all().map(FsType::name).collect::<Vec<_>>().into()
 }
 
 pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
-    let Filesystem::Ext4 = args.mounts;
-    let known = modes(FsType::Ext4);
+    let Some(fstype) = FsType::named(&args.mounts) else {
+        bail!("there is no filesystem `{}`", args.mounts);
+    };
+    let known = fstype.modes;
     if let Some(unknown) = args
         .mode
         .iter()
@@ -74,15 +74,7 @@ pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
     };
     let mut expanded = Vec::new();
     for file in files {
-        if file
-            .scenario
-            .variants()
-            .iter()
-            .any(|v| v.filesystem.fstype != FsType::Ext4)
-        {
-            bail!("{} is not about ext4", file.path.display());
-        }
-        let (scenario, left_out) = file.scenario.in_modes(wanted.iter().copied());
+        let (scenario, left_out) = file.scenario.in_modes(fstype, wanted.iter().copied());
         for left in left_out.iter().filter(|left| !left.is_hazard()) {
             errln!(
                 "not run: {}.{}@{}: {}",
@@ -127,10 +119,10 @@ fn list(mode: &Mode) -> Result<(), OutputError> {
 }
 
 fn covers(mode: &Mode) -> &'static str {
-    use coldcut_core::scenario::modes::Covers::{All, NotFreshBlocks, Nothing};
     match mode.guarantee.covers {
-        All => "everything",
-        NotFreshBlocks => "what was made durable",
-        Nothing => "nothing, and is observed",
+        Covers::All => "everything",
+        Covers::Posix => "what POSIX promises",
+        Covers::NotFreshBlocks => "what was made durable",
+        Covers::Nothing => "nothing, and is observed",
     }
 }

@@ -1,7 +1,9 @@
-//! Asking a filesystem's checker, which must not change anything; and, apart from that, letting it repair.
+//! Asking a filesystem's checker, which must not change anything; and, apart from that, letting it repair. What is run
+//! and how it is read stands in [`coldcut_core::filesystem`].
 
 use std::path::Path;
 
+use coldcut_core::filesystem::{FsType, Reading, Repaired};
 use coldcut_core::outcome::recovery::Fsck;
 
 use super::LIMIT;
@@ -26,6 +28,18 @@ pub enum CheckError {
         /// What it printed.
         output: String,
     },
+    /// No boot repairs a filesystem of this type.
+    #[error("coldcut knows no repair of {0}")]
+    NoRepair(String),
+}
+
+/// What a repair did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// Its report: `clean` says that it changed nothing.
+    pub report: Fsck,
+    /// Errors are left: a boot would end there.
+    pub errors_left: bool,
 }
 
 /// Runs the checker of `kind` on a raw image; `None` when coldcut knows none for that type.
@@ -33,77 +47,70 @@ pub enum CheckError {
 /// # Errors
 /// [`CheckError`].
 pub async fn check(path: &Path, kind: &str) -> Result<Option<Fsck>, CheckError> {
-    // Program, package, arguments, and what each exit code means: damage found, none found, or nothing known.
-    type Recipe = (
-        &'static str,
-        &'static str,
-        &'static [&'static str],
-        fn(i32) -> Option<bool>,
-    );
-    let (program, package, args, found): Recipe = match kind {
-        // 4: errors left uncorrected (always so with -n); 8 and above: it could not work (e2fsck(8)).
-        "ext2" | "ext3" | "ext4" => ("e2fsck", "e2fsprogs", &["-f", "-n"], |code| match code {
-            0 => Some(false),
-            4 | 12 => Some(true),
-            _ => None,
-        }),
-        // 1: corruption found with -n (xfs_repair(8)).
-        "xfs" => ("xfs_repair", "xfsprogs", &["-n", "-f"], |code| match code {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }),
-        "btrfs" => (
-            "btrfs",
-            "btrfs-progs",
-            &["check", "--readonly"],
-            |code| match code {
-                0 => Some(false),
-                1 => Some(true),
-                _ => None,
-            },
-        ),
-        "f2fs" => ("fsck.f2fs", "f2fs-tools", &["--dry-run"], |code| match code {
-            0 => Some(false),
-            255 => Some(true),
-            _ => None,
-        }),
-        _ => return Ok(None),
+    let Some(fstype) = FsType::named(kind) else {
+        return Ok(None);
     };
-    run(path, program, package, args, found).await.map(Some)
+    let checker = &fstype.checker;
+    let ran = run(path, checker.program, checker.package, checker.arguments).await?;
+    match (checker.reads)(ran.code, &ran.output) {
+        Reading::Sound => Ok(Some(ran.report(true))),
+        Reading::Damaged => Ok(Some(ran.report(false))),
+        Reading::Nothing => Err(ran.operational()),
+    }
 }
 
-/// Lets the checker repair a raw image, with every question answered by yes: `clean` says that it changed nothing. Bit
-/// 4 of the exit code: errors are left.
+/// Lets a raw image be repaired as a boot does, with every question answered by yes.
 ///
 /// # Errors
-/// [`CheckError`]; also where `kind` is not ext2, ext3 or ext4.
-pub async fn repair(path: &Path, kind: &str) -> Result<Fsck, CheckError> {
-    let args = &["-f", "-y"];
-    if !matches!(kind, "ext2" | "ext3" | "ext4") {
-        return Err(CheckError::Operational {
-            command: "e2fsck -f -y".to_owned(),
-            code: -1,
-            output: format!("coldcut knows no such repair of {kind}"),
-        });
+/// [`CheckError`]; also where no boot repairs `kind`.
+pub async fn repair(path: &Path, kind: &str) -> Result<Repair, CheckError> {
+    let fstype = FsType::named(kind);
+    let Some(repair) = fstype.as_ref().and_then(|fstype| fstype.repair.as_ref()) else {
+        return Err(CheckError::NoRepair(kind.to_owned()));
+    };
+    let ran = run(path, repair.program, repair.package, repair.arguments).await?;
+    let repaired = (repair.reads)(ran.code);
+    if repaired == Repaired::Nothing {
+        return Err(ran.operational());
     }
-    // 1, 2: errors corrected; 4: errors left; 8 and above: it could not work (e2fsck(8)).
-    run(path, "e2fsck", "e2fsprogs", args, |code| match code {
-        0 => Some(false),
-        1..=7 => Some(true),
-        _ => None,
+    Ok(Repair {
+        report: ran.report(repaired == Repaired::Sound),
+        errors_left: repaired == Repaired::ErrorsLeft,
     })
-    .await
 }
 
-/// Runs a checker. `found` says what an exit code means: damage, none, or nothing known.
+/// A checker that has run.
+struct Ran {
+    command: String,
+    code: i32,
+    output: String,
+}
+
+impl Ran {
+    fn report(self, clean: bool) -> Fsck {
+        Fsck {
+            command: self.command,
+            code: self.code,
+            clean,
+            output: self.output,
+        }
+    }
+
+    fn operational(self) -> CheckError {
+        CheckError::Operational {
+            command: self.command,
+            code: self.code,
+            output: self.output.trim().to_owned(),
+        }
+    }
+}
+
 async fn run(
     path: &Path,
     program: &'static str,
     package: &'static str,
     args: &[&str],
-    found: fn(i32) -> Option<bool>,
-) -> Result<Fsck, CheckError> {
+) -> Result<Ran, CheckError> {
     let configure = |command: &mut std::process::Command| {
         command.args(args).arg(path).env("LC_ALL", "C");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -121,21 +128,11 @@ async fn run(
         }
         text.truncate(end);
     }
-    let command = format!("{program} {}", args.join(" "));
-    let code = output.status.code().unwrap_or(-1);
-    match found(code) {
-        Some(found) => Ok(Fsck {
-            command,
-            code,
-            clean: !found,
-            output: text,
-        }),
-        None => Err(CheckError::Operational {
-            command,
-            code,
-            output: text.trim().to_owned(),
-        }),
-    }
+    Ok(Ran {
+        command: format!("{program} {}", args.join(" ")),
+        code: output.status.code().unwrap_or(-1),
+        output: text,
+    })
 }
 
 #[cfg(test)]
@@ -163,19 +160,81 @@ mod tests {
         );
     }
 
+    /// Damages a new filesystem block by block until its checker says so: it then says it by an exit code that is read.
+    #[tokio::test]
+    async fn damage_to_each_filesystem_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        for fstype in FsType::all() {
+            let path = dir.path().join(fstype.name());
+            super::super::make(&path, fstype.name(), fstype.min_size, &[])
+                .await
+                .unwrap();
+            let sound = check(&path, fstype.name()).await.unwrap().unwrap();
+            assert!(sound.clean, "{sound:?}");
+            let used = used_blocks(&path);
+            let mut found = None;
+            for block in used.into_iter().skip(1) {
+                let damaged = dir.path().join("damaged");
+                std::fs::copy(&path, &damaged).unwrap();
+                invert(&damaged, block);
+                if let Ok(Some(fsck)) = check(&damaged, fstype.name()).await
+                    && !fsck.clean
+                {
+                    found = Some(fsck);
+                    break;
+                }
+            }
+            let fsck = found.unwrap_or_else(|| panic!("{fstype}: no damage is found"));
+            assert_ne!(fsck.code, 0, "{fsck:?}");
+            assert!(
+                fstype.checker.first_words(&fsck.output).is_some(),
+                "{fstype}: {fsck:?}"
+            );
+        }
+    }
+
+    const BLOCK: u64 = 4096;
+
+    /// The first blocks that are not all zeros.
+    fn used_blocks(path: &Path) -> Vec<u64> {
+        use std::os::unix::fs::FileExt as _;
+        let file = std::fs::File::open(path).unwrap();
+        let blocks = file.metadata().unwrap().len() / BLOCK;
+        let used = |block: &u64| {
+            let mut bytes = [0; BLOCK as usize];
+            file.read_exact_at(&mut bytes, block * BLOCK).unwrap();
+            bytes.iter().any(|byte| *byte != 0)
+        };
+        (0..blocks).filter(used).take(40).collect()
+    }
+
+    fn invert(path: &Path, block: u64) {
+        use std::os::unix::fs::FileExt as _;
+        let file = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .unwrap();
+        let mut bytes = [0; 192];
+        file.read_exact_at(&mut bytes, block * BLOCK + 64).unwrap();
+        let inverted = bytes.map(|byte| !byte);
+        file.write_all_at(&inverted, block * BLOCK + 64).unwrap();
+    }
+
     #[tokio::test]
     async fn a_damaged_image_is_repaired() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.img");
         super::super::make(&path, "ext4", 16 << 20, &[]).await.unwrap();
         let sound = repair(&path, "ext4").await.unwrap();
-        assert!(sound.clean && sound.code == 0, "{sound:?}");
+        assert!(sound.report.clean && sound.report.code == 0, "{sound:?}");
         let mut damaged = std::fs::read(&path).unwrap();
         let root = damaged.windows(4).position(|w| w == b"lost").unwrap();
         damaged[root..root + 4].copy_from_slice(b"l\0st");
         std::fs::write(&path, &damaged).unwrap();
-        let fsck = repair(&path, "ext4").await.unwrap();
-        assert!(!fsck.clean && fsck.code == 1, "{fsck:?}");
+        let mended = repair(&path, "ext4").await.unwrap();
+        assert!(!mended.report.clean && mended.report.code == 1, "{mended:?}");
+        assert!(!mended.errors_left);
         assert!(check(&path, "ext4").await.unwrap().unwrap().clean);
         assert!(repair(&path, "xfs").await.is_err());
     }
@@ -189,6 +248,15 @@ mod tests {
             check(&path, "ext4").await,
             Err(CheckError::Operational { code: 8, .. })
         ));
+        for other in ["xfs", "btrfs", "f2fs"] {
+            let path = dir.path().join(other);
+            std::fs::write(&path, vec![0; 64 << 20]).unwrap();
+            let error = check(&path, other).await.unwrap_err();
+            assert!(
+                matches!(error, CheckError::Operational { .. }),
+                "{other}: {error}"
+            );
+        }
         assert!(check(&path, "minix").await.unwrap().is_none());
     }
 }

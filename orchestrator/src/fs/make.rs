@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::path::Path;
 
+use coldcut_core::filesystem::FsType;
+
 use super::LIMIT;
 use crate::host::process::{ToolError, last_words, run_tool};
 
-const UUID: &str = "c01dc07c-c01d-4c01-8c01-c01dc07c01dc";
-/// 2026-01-01, as every image's time.
+/// 2026-01-01, as every image's time, where a program heeds the convention.
 const TIME: &str = "1767225600";
-const MKE2FS_CONF: &str = include_str!("mke2fs.conf");
 
 /// Why there is no filesystem.
 #[derive(Debug, thiserror::Error)]
@@ -29,70 +29,10 @@ pub enum MakeError {
     },
     /// No mkfs is known.
     #[error(
-        "coldcut does not know how to make a `{0}` filesystem; use ext4, ext3, ext2, xfs, btrfs or f2fs, or `image:`"
+        "coldcut does not know how to make a `{0}` filesystem; use {known}, or `image:`",
+        known = coldcut_core::filesystem::listed(|_| true)
     )]
     Unknown(String),
-}
-
-/// The program, its package and its arguments before the image's path.
-struct Recipe {
-    program: &'static str,
-    package: &'static str,
-    args: Vec<String>,
-}
-
-fn recipe(kind: &str, options: &[String]) -> Result<Recipe, MakeError> {
-    let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-    Ok(match kind {
-        "ext2" | "ext3" | "ext4" => {
-            let (extended, rest) = split_extended(options);
-            let mut args = words(&["-F", "-q", "-t", kind, "-U", UUID]);
-            // mke2fs heeds only the last -E, so the user's go into ours.
-            let ours = format!("hash_seed={UUID},lazy_itable_init=0,lazy_journal_init=0,nodiscard");
-            let all: Vec<String> = [ours].into_iter().chain(extended).collect();
-            args.extend(["-E".to_owned(), all.join(",")]);
-            args.extend(rest);
-            Recipe {
-                program: "mke2fs",
-                package: "e2fsprogs",
-                args,
-            }
-        }
-        "xfs" => Recipe {
-            program: "mkfs.xfs",
-            package: "xfsprogs",
-            args: [
-                words(&["-f", "-q", "-K", "-m", &format!("uuid={UUID}")]),
-                options.to_vec(),
-            ]
-            .concat(),
-        },
-        "btrfs" => Recipe {
-            program: "mkfs.btrfs",
-            package: "btrfs-progs",
-            args: [words(&["-f", "-q", "-K", "-U", UUID]), options.to_vec()].concat(),
-        },
-        "f2fs" => Recipe {
-            program: "mkfs.f2fs",
-            package: "f2fs-tools",
-            args: [words(&["-f", "-q", "-t", "0"]), options.to_vec()].concat(),
-        },
-        other => return Err(MakeError::Unknown(other.to_owned())),
-    })
-}
-
-/// Takes the arguments of `-E` out of a list of options.
-fn split_extended(options: &[String]) -> (Vec<String>, Vec<String>) {
-    let (mut extended, mut rest) = (Vec::new(), Vec::new());
-    let mut words = options.iter();
-    while let Some(word) = words.next() {
-        if word == "-E" {
-            extended.extend(words.next().cloned());
-        } else {
-            rest.push(word.clone());
-        }
-    }
-    (extended, rest)
 }
 
 /// Makes a filesystem of type `kind` in a new sparse file of `size` bytes. `options` are mkfs's own.
@@ -100,7 +40,9 @@ fn split_extended(options: &[String]) -> (Vec<String>, Vec<String>) {
 /// # Errors
 /// [`MakeError`], with mkfs's own words when it refuses.
 pub async fn make(path: &Path, kind: &str, size: u64, options: &[String]) -> Result<(), MakeError> {
-    let recipe = recipe(kind, options)?;
+    let fstype = FsType::named(kind).ok_or_else(|| MakeError::Unknown(kind.to_owned()))?;
+    let mkfs = &fstype.mkfs;
+    let arguments = mkfs.arguments(options);
     let at = |source| MakeError::File {
         path: path.display().to_string(),
         size,
@@ -109,27 +51,33 @@ pub async fn make(path: &Path, kind: &str, size: u64, options: &[String]) -> Res
     let file = File::create(path).map_err(at)?;
     file.set_len(size).map_err(at)?;
     drop(file);
-    let conf = path.with_extension("mke2fs.conf");
-    std::fs::write(&conf, MKE2FS_CONF).map_err(at)?;
+    let config_path = path.with_extension("conf");
+    if let Some(config) = &mkfs.config {
+        std::fs::write(&config_path, config.text).map_err(at)?;
+    }
     let configure = |command: &mut std::process::Command| {
         command
-            .args(&recipe.args)
+            .args(&arguments)
             .arg(path)
-            .env("MKE2FS_CONFIG", &conf)
-            .env("E2FSPROGS_FAKE_TIME", TIME)
+            .envs(mkfs.environment.iter().copied())
             .env("SOURCE_DATE_EPOCH", TIME)
             .env("LC_ALL", "C");
+        if let Some(config) = &mkfs.config {
+            command.env(config.variable, &config_path);
+        }
         // Debian keeps mkfs in sbin, which a user's path may lack.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
     };
-    let output = run_tool(recipe.program, recipe.package, configure, LIMIT).await;
-    let _ = std::fs::remove_file(&conf);
+    let output = run_tool(mkfs.program, mkfs.package, configure, LIMIT).await;
+    if mkfs.config.is_some() {
+        let _ = std::fs::remove_file(&config_path);
+    }
     let output = output?;
     if output.status.success() {
         return Ok(());
     }
-    let command = format!("{} {} IMAGE", recipe.program, recipe.args.join(" "));
+    let command = format!("{} {} IMAGE", mkfs.program, arguments.join(" "));
     Err(ToolError::Failed {
         command,
         status: output.status,
@@ -177,16 +125,5 @@ mod tests {
             "{error}"
         );
         assert!(make(&dir.path().join("x"), "ntfs", SIZE, &[]).await.is_err());
-    }
-
-    #[test]
-    fn extended_options_are_merged() {
-        let options: Vec<String> = ["-b", "1024", "-E", "stride=4", "-m", "0"]
-            .map(str::to_owned)
-            .to_vec();
-        let args = recipe("ext4", &options).unwrap().args;
-        assert_eq!(args.iter().filter(|a| *a == "-E").count(), 1);
-        assert!(args.iter().any(|a| a.ends_with(",stride=4")));
-        assert!(args.ends_with(&["-b", "1024", "-m", "0"].map(str::to_owned)));
     }
 }

@@ -3,7 +3,7 @@
 mod check;
 mod make;
 
-pub use check::{CheckError, check, repair};
+pub use check::{CheckError, Repair, check, repair};
 pub use make::{MakeError, make};
 
 /// How long a tool may take before it is killed.

@@ -259,7 +259,7 @@ impl<'s> Planner<'s> {
         if wanted.is_empty() {
             return &variant.recover_on;
         }
-        if !variant.is_live() {
+        if variant.has_crash() {
             return wanted;
         }
         if wanted.iter().any(|spec| spec != SAME) {

@@ -3,16 +3,24 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use coldcut_core::filesystem::{ALL, FsType};
+
 /// What every guest needs.
 const GUEST: &str = include_str!("../../../images/config/guest.config");
-/// What each filesystem needs besides.
-const FILESYSTEMS: [(&str, &str); 5] = [
-    ("ext4", include_str!("../../../images/config/ext4.config")),
-    ("xfs", include_str!("../../../images/config/xfs.config")),
-    ("btrfs", include_str!("../../../images/config/btrfs.config")),
-    ("f2fs", include_str!("../../../images/config/f2fs.config")),
-    ("vfat", include_str!("../../../images/config/vfat.config")),
-];
+/// What filesystems need that are never under test.
+const OTHERS: [(&str, &str); 1] = [("vfat", include_str!("../../../images/config/vfat.config"))];
+
+/// What each filesystem needs besides: its driver's name, and settings.
+fn fragments() -> Vec<(&'static str, &'static str)> {
+    let mut all: Vec<(&str, &str)> = Vec::new();
+    let tested = ALL.iter().map(|fs| (fs.driver.name, fs.driver.kconfig));
+    for fragment in tested.chain(OTHERS) {
+        if !all.contains(&fragment) {
+            all.push(fragment);
+        }
+    }
+    all
+}
 
 /// A fragment that cannot be used, or that a tree did not take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,12 +73,10 @@ impl Fragment {
     pub fn guest(filesystems: &[String]) -> Result<Self, FragmentError> {
         let mut fragment = Self::parse("guest.config", GUEST)?;
         for wanted in filesystems {
-            let name = match wanted.as_str() {
-                "ext2" | "ext3" => "ext4",
-                other => other,
-            };
-            let Some((name, text)) = FILESYSTEMS.iter().find(|(known, _)| *known == name) else {
-                let known: Vec<&str> = FILESYSTEMS.iter().map(|(name, _)| *name).collect();
+            let name = FsType::named(wanted).map_or(wanted.as_str(), |fs| fs.driver.name);
+            let all = fragments();
+            let Some((name, text)) = all.iter().find(|(known, _)| *known == name) else {
+                let known: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
                 return Err(FragmentError::Filesystem(wanted.clone(), known.join(", ")));
             };
             fragment.add(Self::parse(&format!("{name}.config"), text)?);
@@ -154,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_fragments_are_valid_and_everything_is_built_in() {
-        let all: Vec<String> = FILESYSTEMS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let all: Vec<String> = fragments().iter().map(|(name, _)| (*name).to_owned()).collect();
         let fragment = Fragment::guest(&all).unwrap();
         assert!(fragment.settings.values().flatten().all(|value| value == "y"));
         assert_eq!(fragment.settings.get("MODULES"), Some(&None));

@@ -56,9 +56,21 @@ pub struct SetRecipe {
 }
 
 impl Recipe {
-    /// The recipe that this coldcut was built with.
+    /// The recipe that this coldcut was built with, and a set for each filesystem that can be under test.
     pub fn built_in() -> Result<Self, StoreError> {
-        Self::parse(BUILT_IN)
+        let mut recipe = Self::parse(BUILT_IN)?;
+        for driver in coldcut_core::filesystem::ALL.iter().map(|fs| fs.driver) {
+            let words = |list: &[&str]| list.iter().map(|&word| word.to_owned()).collect();
+            recipe.modules.insert(
+                driver.set(),
+                SetRecipe {
+                    need: words(driver.need),
+                    want: words(driver.want),
+                    required: false,
+                },
+            );
+        }
+        Ok(recipe)
     }
 
     /// Replaces named sets of kernels by their specs, each once.

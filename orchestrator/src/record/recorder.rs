@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coldcut_core::oracle::live::Measurements;
+use coldcut_core::oracle::measured::Measurements;
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::words;
 use coldcut_core::recording::block::ReadAt as _;
@@ -193,7 +193,7 @@ async fn run_in(
 
     phase(Phase::Record);
     let start = Instant::now();
-    if variant.is_live() {
+    if !variant.has_crash() {
         let control = disk::control(variant.device);
         handle.set_gate(Some(control.gate()));
         let steps = Steps {

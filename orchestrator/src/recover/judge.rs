@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use coldcut_core::crash::state::CrashState;
-use coldcut_core::oracle::live;
+use coldcut_core::oracle::measured;
 use coldcut_core::oracle::{History, Judge, Tally};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::outcome::result::{LIVE, StateCounts, Violation};
@@ -94,7 +94,7 @@ pub(crate) fn judge_all(
     variant: &Variant,
     judged: &StateJudge<'_>,
     recoveries: &[Result<Recovery, Unknown>],
-    live: &live::Judged,
+    live: &measured::Judged,
     seen: &mut Seen,
 ) -> Verdict {
     let unclean = recoveries
@@ -142,7 +142,7 @@ pub(crate) fn judge_all(
 }
 
 /// Keeps what was found while the workload ran: it belongs to no crash state.
-pub(crate) fn keep_live(seen: &mut Seen, judged: &live::Judged) {
+pub(crate) fn keep_live(seen: &mut Seen, judged: &measured::Judged) {
     for finding in &judged.judgement.findings {
         seen.broken += 1;
         let violation = Violation {

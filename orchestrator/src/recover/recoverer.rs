@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coldcut_core::outcome::recovery::{CallError, Fsck, Recovery, Trust};
+use coldcut_core::outcome::recovery::{CallError, Recovery, Trust};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::PatternName;
 
 use crate::disk::{Device, DeviceHandle, FileImage, export_sparse};
-use crate::fs;
+use crate::fs::{self, Repair};
 use crate::kernel::Kernel;
 use crate::record::recorder::ATOMIC_UNIT;
 use crate::vm::client::{Examined, GuestClient, Mount};
@@ -107,14 +107,14 @@ pub(crate) async fn recover_cold_with(
 struct AtBoot {
     image: Arc<dyn ReadAt>,
     /// What the checker did to it.
-    repaired: Option<Fsck>,
+    repaired: Option<Repair>,
 }
 
 impl AtBoot {
     /// The recovery of what the checker could not repair: a boot ends there, and nothing is mounted.
     fn hopeless(&self, trust: Trust) -> Option<Recovery> {
-        // 4: errors left uncorrected (e2fsck(8)).
-        let fsck = self.repaired.as_ref().filter(|fsck| fsck.code & 4 != 0)?;
+        let repair = self.repaired.as_ref().filter(|repair| repair.errors_left)?;
+        let fsck = &repair.report;
         Some(Recovery {
             trust,
             mount_error: Some(CallError {
@@ -129,14 +129,14 @@ impl AtBoot {
             dmesg: Vec::new(),
             fsck: None,
             panic: None,
-            repaired: self.repaired.clone(),
+            repaired: Some(fsck.clone()),
         })
     }
 
     /// Adds what the checker did.
     fn told(self, recovery: Recovery) -> Recovery {
         Recovery {
-            repaired: self.repaired,
+            repaired: self.repaired.map(|repair| repair.report),
             ..recovery
         }
     }
@@ -162,7 +162,7 @@ async fn at_boot(pool: &Pool, job: &RecoverJob) -> Result<AtBoot, Unknown> {
     })
 }
 
-async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<Fsck, Unknown> {
+async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<Repair, Unknown> {
     let target = path.to_owned();
     tokio::task::spawn_blocking(move || export_sparse(&*image, &target))
         .await

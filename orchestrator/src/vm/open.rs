@@ -55,7 +55,12 @@ impl Pool {
         // Only `auto` boots the probe, and remembers what came of it.
         let (accel, initrd, cache) = if auto {
             let initrd = scratch.path().join("probe.initrd");
-            write_initrd(kernel, "ext4", None, &initrd)?;
+            write_initrd(
+                kernel,
+                coldcut_core::filesystem::FsType::first().name(),
+                None,
+                &initrd,
+            )?;
             (Accel::Kvm, initrd, Store::default_root()?)
         } else {
             (Accel::Tcg, PathBuf::new(), scratch.path().to_owned())

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::Trust;
 
 use crate::fs::{self, MakeError};
@@ -324,13 +325,8 @@ pub fn write_initrd(
     programs: Option<&Path>,
     path: &Path,
 ) -> Result<(), InitrdError> {
-    // One driver serves the three.
-    let driver = if matches!(filesystem, "ext2" | "ext3") {
-        "ext4"
-    } else {
-        filesystem
-    };
-    let set = format!("fs:{driver}");
+    // A filesystem that a workload only mounts besides may be none that can be under test.
+    let set = FsType::named(filesystem).map_or_else(|| format!("fs:{filesystem}"), |fs| fs.driver.set());
     let sets = ["base", set.as_str()];
     let modules = kernel.modules(&sets).map_err(|e| InitrdError(e.to_string()))?;
     let bytes = initramfs::build(AGENT, &modules, programs).map_err(|e| InitrdError(e.to_string()))?;

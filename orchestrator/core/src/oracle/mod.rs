@@ -15,7 +15,7 @@
 mod bytes;
 pub(crate) mod data;
 mod history;
-pub mod live;
+pub mod measured;
 pub(crate) mod origin;
 mod paths;
 mod tally;
@@ -24,6 +24,7 @@ mod tree;
 pub use history::History;
 pub use tally::{Tally, verdict};
 
+use crate::filesystem::Checker;
 use crate::outcome::recovery::{Recovery, words};
 use crate::outcome::verdict::{Finding, Judgement, ViolationKind};
 use crate::scenario::{Check, Expectation, Moment, Variant};
@@ -90,8 +91,8 @@ impl<'a> Judge<'a> {
         for (index, expectation) in applying {
             let outcome = match &expectation.check {
                 // Live checks are judged once, from what was measured, not in each crash state.
-                Check::Mounts { .. } | Check::Live(_) => continue,
-                Check::FsckClean => fsck(recovery),
+                Check::Mounts { .. } | Check::Measured(_) => continue,
+                Check::FsckClean => fsck(recovery, &self.variant.filesystem.fstype.checker),
                 Check::DmesgFree { texts } => dmesg(texts, recovery),
                 check => match &tree {
                     Some(tree) => paths::check(check, tree, &self.origins),
@@ -169,17 +170,12 @@ fn mounts(
     recovery.mount_error.is_none()
 }
 
-fn fsck(recovery: &Recovery) -> Outcome {
+fn fsck(recovery: &Recovery, checker: &Checker) -> Outcome {
     match &recovery.fsck {
         None => Outcome::Doubt("`fsck: clean` is expected, and no checker ran".to_owned()),
         Some(fsck) if fsck.clean => Outcome::Holds,
         Some(fsck) => {
-            let first = fsck
-                .output
-                .lines()
-                .map(str::trim)
-                .find(|l| speaks(l))
-                .unwrap_or("no output");
+            let first = checker.first_words(&fsck.output).unwrap_or("no output");
             let first = printable(first.as_bytes());
             Outcome::Broken(
                 ViolationKind::Fsck,
@@ -187,11 +183,6 @@ fn fsck(recovery: &Recovery) -> Outcome {
             )
         }
     }
-}
-
-/// Whether a line of a checker's output says more than which checker and pass it is.
-fn speaks(line: &str) -> bool {
-    !line.is_empty() && !line.starts_with("e2fsck ") && !line.starts_with("Pass ")
 }
 
 fn dmesg(texts: &[String], recovery: &Recovery) -> Outcome {

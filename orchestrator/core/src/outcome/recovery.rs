@@ -3,6 +3,8 @@
 use coldcut_wire::{DmesgLine, TreeEntry};
 use serde::{Deserialize, Serialize};
 
+use crate::filesystem::is_about;
+
 /// How much a recovery can be trusted to be what a freshly started kernel does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -79,7 +81,7 @@ impl Recovery {
 
 /// What a kernel said of a filesystem of this type, in one line; `None` when nothing.
 pub fn words(dmesg: &[DmesgLine], fstype: &str) -> Option<String> {
-    let about = |text: &&str| text.to_lowercase().contains(fstype);
+    let about = |text: &&str| is_about(text, fstype);
     let said: Vec<&str> = dmesg.iter().map(|line| line.text.trim()).filter(about).collect();
     (!said.is_empty()).then(|| said.join("; "))
 }

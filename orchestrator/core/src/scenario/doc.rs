@@ -91,7 +91,7 @@ pub(crate) struct VariantDoc {
 #[serde(deny_unknown_fields)]
 pub(crate) struct FilesystemDoc {
     /// Type, as mount(8) names it.
-    #[schemars(with = "Option<super::model::FsType>")]
+    #[schemars(with = "Option<crate::filesystem::FsType>")]
     pub(crate) r#type: Option<At<String>>,
     /// Size of the disk.
     pub(crate) size: Option<At<Size>>,

@@ -3,8 +3,9 @@
 use super::at::At;
 use super::doc::FilesystemDoc;
 use super::error::{Problem, Sink, Span};
-use super::model::{Filesystem, FsSource, FsType, MountFlag};
+use super::model::{Filesystem, FsSource, MountFlag};
 use super::units::show_size;
+use crate::filesystem::{self, FsType};
 
 /// Largest disk, in bytes.
 const MAX_SIZE: u64 = 1 << 42;
@@ -34,9 +35,11 @@ pub(crate) fn lower(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<Files
     let flags = flags(doc, sink);
     let mount = doc.mount.as_ref().map_or(Some(String::new()), |m| mount(m, sink));
     let repair = doc.repair.as_ref().filter(|repair| repair.value);
-    if let (Some(repair), Some(FsType::Xfs | FsType::Btrfs | FsType::F2fs)) = (repair, fstype) {
-        let message =
-            "`repair` is for ext2, ext3 and ext4: others recover by themselves when they are mounted";
+    if let (Some(repair), Some(fstype)) = (repair, fstype)
+        && fstype.repair.is_none()
+    {
+        let repaired = filesystem::listed(|fs| fs.repair.is_some());
+        let message = format!("`repair` is for {repaired}: {fstype} recovers by itself when it is mounted");
         sink.push(Problem::new(&repair.span, message));
         return None;
     }
@@ -50,13 +53,13 @@ pub(crate) fn lower(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<Files
 }
 
 fn fstype(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<FsType> {
-    let names = || FsType::ALL.iter().map(|t| t.name());
+    let names = || FsType::all().map(FsType::name);
     let Some(given) = &doc.r#type else {
         let help = format!("one of {}", names().collect::<Vec<_>>().join(", "));
         sink.push(Problem::new(at, "the filesystem has no `type`").help(help));
         return None;
     };
-    let found = FsType::ALL.into_iter().find(|t| t.name() == given.value);
+    let found = FsType::named(&given.value);
     if found.is_none() {
         let message = format!("unknown filesystem type `{}`", given.value);
         sink.push(Problem::new(&given.span, message).nearest(&given.value, names()));
@@ -91,9 +94,9 @@ fn source(doc: &FilesystemDoc, fstype: Option<FsType>, at: &Span, sink: &Sink) -
         return None;
     }
     let fstype = fstype?;
-    if bytes < fstype.min_size() {
+    if bytes < fstype.min_size {
         let message = format!("{} is too small for {}", show_size(bytes), fstype.name());
-        let label = format!("at least {}", show_size(fstype.min_size()));
+        let label = format!("at least {}", show_size(fstype.min_size));
         sink.push(Problem::new(&size.span, message).label(label));
         return None;
     }

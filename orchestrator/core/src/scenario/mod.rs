@@ -21,6 +21,7 @@ mod expects;
 mod filesystem;
 mod live;
 mod live_doc;
+pub mod measured;
 mod model;
 pub mod modes;
 mod names;
@@ -36,9 +37,10 @@ mod tagged;
 mod tasks;
 mod units;
 
+pub use crate::filesystem::FsType;
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, FsType, Moment,
+    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, Moment,
     MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::{SAME, parse_path};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::check_model::{Accept, Check, SizeRule, Wanted};
 pub use super::device_model::{DeviceAction, DeviceSpec};
+use crate::filesystem::FsType;
 use crate::outcome::verdict::Outcome;
 use crate::recording::mark::StepName;
 
@@ -84,58 +85,6 @@ pub enum FsSource {
     },
     /// A copy of a host file, named relative to the scenario's file.
     Image(String),
-}
-
-/// A filesystem that coldcut can make and mount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum FsType {
-    Ext4,
-    Ext3,
-    Ext2,
-    Xfs,
-    Btrfs,
-    F2fs,
-}
-
-impl FsType {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Ext4,
-        Self::Ext3,
-        Self::Ext2,
-        Self::Xfs,
-        Self::Btrfs,
-        Self::F2fs,
-    ];
-
-    /// As mount(8) names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ext4 => "ext4",
-            Self::Ext3 => "ext3",
-            Self::Ext2 => "ext2",
-            Self::Xfs => "xfs",
-            Self::Btrfs => "btrfs",
-            Self::F2fs => "f2fs",
-        }
-    }
-
-    /// The smallest disk that scenarios may ask for, in bytes.
-    ///
-    /// ext3 and ext4: mke2fs makes no journal below 2048 blocks (`ext2fs_default_journal_size`), 8 MiB with 4 KiB
-    /// blocks. xfs: mkfs.xfs refuses less than 300 MiB since xfsprogs 5.19. btrfs: 109 MiB, what mkfs.btrfs asks for
-    /// with its defaults (114294784 bytes). ext2 and f2fs: room for the metadata and some data.
-    pub fn min_size(self) -> u64 {
-        match self {
-            Self::Ext4 | Self::Ext3 => 8 << 20,
-            Self::Ext2 => 1 << 20,
-            Self::Xfs => 300 << 20,
-            Self::Btrfs => 109 << 20,
-            Self::F2fs => 64 << 20,
-        }
-    }
 }
 
 /// A generic mount flag, by its mount(8) name.
@@ -365,9 +314,9 @@ impl Variant {
         all
     }
 
-    /// Whether it has no crash states: its verdict comes from live checks alone.
-    pub fn is_live(&self) -> bool {
-        self.crash.is_none()
+    /// Whether it has crash states. Without, its verdict comes from what was measured alone.
+    pub fn has_crash(&self) -> bool {
+        !self.crash.is_none()
     }
 
     /// Whether any of its steps waits for the journal.

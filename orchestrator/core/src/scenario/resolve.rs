@@ -7,7 +7,7 @@ use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
 use super::entry::{ExpectEntry, StepEntry, read};
 use super::error::{Problem, Sink, Span};
 use super::filesystem;
-use super::model::{End, FsType, Programs, Scenario, Variant};
+use super::model::{End, Programs, Scenario, Variant};
 use super::names::{KernelSpec, Label};
 use super::node::{Node, Value};
 use super::outcome;
@@ -265,7 +265,7 @@ impl Whole<'_> {
         // Expectations are checked against the other parts even when those have problems of their own: a variant
         // with a stand-in filesystem is never returned.
         let stand_in = || model::Filesystem {
-            fstype: FsType::Ext4,
+            fstype: crate::filesystem::FsType::first(),
             source: model::FsSource::Image(String::new()),
             mount: String::new(),
             flags: Vec::new(),
@@ -296,13 +296,14 @@ impl Whole<'_> {
                 .or_else(|| self.base.outcome.clone())
                 .unwrap_or(Outcome::Holds),
         };
-        let journals = matches!(variant.filesystem.fstype, FsType::Ext4 | FsType::Ext3);
+        let journals = variant.filesystem.fstype.jbd2;
         if let (true, Some(part)) = (
             variant.waits_for_commits() && !journals && complete,
             workload_part,
         ) {
             let fs = variant.filesystem.fstype.name();
-            let message = format!("`commit` waits for the journal of ext3 and ext4, which {fs} has not");
+            let journals = crate::filesystem::listed(|fs| fs.jbd2);
+            let message = format!("`commit` waits for the journal of {journals}, which {fs} has not");
             sink.push(Problem::new(&part.span, message));
         }
         let recover_on = own.recover_on.as_ref().or(self.base.recover_on.as_ref());
@@ -322,9 +323,10 @@ impl Whole<'_> {
             if whole {
                 variant.expect = expects::lower(self.text, sink, &variant, &part.value);
             }
-            let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_live() == variant.is_live();
+            let judged =
+                |e: &model::Expectation| e.check.on_path() && e.check.is_measured() != variant.has_crash();
             if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(judged) {
-                let (message, help) = if variant.is_live() {
+                let (message, help) = if !variant.has_crash() {
                     (
                         "nothing is expected of what happens, so this could not fail",
                         "add a check such as `measure`, `contrast` or `returned`",
@@ -384,7 +386,7 @@ fn recovering(variant: &Variant, part: &Part<Vec<At<KernelSpec>>>, sink: &Sink) 
             all.push(name.clone());
         }
     }
-    if variant.is_live() && !all.is_empty() {
+    if !variant.has_crash() && !all.is_empty() {
         sink.push(
             Problem::new(&part.span, "without a crash there is nothing to recover")
                 .help("give the variants with `crash: none` an empty list, `recover_on: []`"),

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use coldcut_core::filesystem::{self, Covers, FsType, Mode};
 use coldcut_core::outcome::verdict::Outcome;
-use coldcut_core::scenario::modes::{Covers, Mode, NotCovered, modes};
-use coldcut_core::scenario::{Check, FsSource, FsType, Scenario, Variant};
+use coldcut_core::scenario::modes::NotCovered;
+use coldcut_core::scenario::{Check, FsSource, Scenario, Variant};
 
 const TEXT: &str = r#"
 format: 1
@@ -37,11 +38,14 @@ fn scenario() -> Scenario {
 }
 
 fn mode(name: &str) -> &'static Mode {
-    modes(FsType::Ext4).iter().find(|mode| mode.name == name).unwrap()
+    filesystem::mode(name).unwrap().1
 }
 
 fn kept(name: &str) -> Result<Variant, NotCovered> {
-    scenario().variant("kept").unwrap().in_mode(mode(name))
+    scenario()
+        .variant("kept")
+        .unwrap()
+        .in_mode(FsType::first(), mode(name))
 }
 
 fn mkfs(variant: &Variant) -> String {
@@ -53,7 +57,7 @@ fn mkfs(variant: &Variant) -> String {
 
 #[test]
 fn the_table_names_what_each_mode_promises_and_who_says_so() {
-    let all = modes(FsType::Ext4);
+    let all = FsType::first().modes;
     let names: BTreeSet<&str> = all.iter().map(|mode| mode.name).collect();
     assert_eq!(names.len(), all.len());
     let file_name = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
@@ -97,9 +101,10 @@ fn options_are_put_together() {
 #[test]
 fn a_mode_is_held_to_what_it_promises() {
     let own = scenario().variant("kept").unwrap().clone();
-    for known in modes(FsType::Ext4) {
-        match (known.guarantee.covers, own.in_mode(known)) {
+    for known in FsType::first().modes {
+        match (known.guarantee.covers, own.in_mode(FsType::first(), known)) {
             (Covers::All, variant) => assert_eq!(variant.unwrap().expect, own.expect, "{}", known.name),
+            (Covers::Posix, _) => panic!("{} is not POSIX only", known.name),
             (covers @ (Covers::NotFreshBlocks | Covers::Nothing), variant) => {
                 let variant = variant.unwrap();
                 let expect = &variant.expect;
@@ -131,7 +136,7 @@ fn a_mode_is_held_to_what_it_promises() {
 fn variants_in_modes_are_found_by_name() {
     let scenario = scenario();
     let some = [mode("journal"), mode("nobarrier")];
-    let (expanded, left_out) = scenario.in_modes(some);
+    let (expanded, left_out) = scenario.in_modes(FsType::first(), some);
     let names: Vec<&str> = expanded.variants().iter().map(|v| v.name.as_str()).collect();
     assert_eq!(names, ["kept@journal", "kept@nobarrier"]);
     let left: Vec<(&str, &str)> = left_out.iter().map(|l| (l.variant.as_str(), l.mode)).collect();
@@ -145,4 +150,53 @@ fn variants_in_modes_are_found_by_name() {
         assert_eq!(scenario.find_variant(unknown), None, "{unknown}");
     }
     assert_ne!(expanded.digest(), scenario.digest());
+}
+
+#[test]
+fn a_scenario_of_one_filesystem_is_made_as_another() {
+    let text = TEXT
+        .replace(", \"-O\", \"^dir_index\"", "")
+        .replace("  mount: \"errors=remount-ro\"\n", "");
+    let scenario = Scenario::parse("growing.yaml", &text).unwrap_or_else(|e| panic!("{e}"));
+    let (fstype, xfs) = filesystem::mode("xfs").unwrap();
+    let (expanded, left_out) = scenario.in_modes(fstype, [xfs]);
+    assert_eq!(left_out, []);
+    let names: Vec<&str> = expanded.variants().iter().map(|v| v.name.as_str()).collect();
+    assert_eq!(names, ["kept@xfs", "hazard@xfs"], "a control is run as well");
+    for variant in expanded.variants() {
+        assert_eq!(variant.filesystem.fstype, fstype);
+        let made = FsSource::Make {
+            size: 300 << 20,
+            mkfs: Vec::new(),
+        };
+        assert_eq!(variant.filesystem.source, made);
+        assert!(!variant.filesystem.repair);
+        let own = scenario.variant(variant.name.split('@').next().unwrap()).unwrap();
+        assert_eq!((&variant.expect, &variant.outcome), (&own.expect, &own.outcome));
+        assert_eq!(scenario.find_variant(&variant.name).as_ref(), Some(variant));
+    }
+    // ext2 has no journal: e2fsck comes before the mount, and only what was synced is promised.
+    let (fstype, ext2) = filesystem::mode("ext2").unwrap();
+    let kept = scenario.variant("kept").unwrap().in_mode(fstype, ext2).unwrap();
+    assert!(kept.filesystem.repair && kept.expect.len() == 2);
+    // The new file's own fsync promises its name on xfs and not by POSIX.
+    let (fstype, posix) = filesystem::mode("f2fs").unwrap();
+    let strict = fstype.mode("f2fs-strict").unwrap();
+    for (mode, outcome) in [(posix, Outcome::Observed), (strict, Outcome::Holds)] {
+        let kept = scenario.variant("kept").unwrap().in_mode(fstype, mode).unwrap();
+        assert_eq!(kept.outcome, outcome, "{}", mode.name);
+    }
+}
+
+#[test]
+fn what_is_about_options_of_ext4_is_not_run_on_another() {
+    let (fstype, xfs) = filesystem::mode("xfs").unwrap();
+    let of = |text: &str| {
+        let scenario = Scenario::parse("growing.yaml", text).unwrap_or_else(|e| panic!("{e}"));
+        let kept = scenario.variant("kept").unwrap().in_mode(fstype, xfs);
+        kept.map(|v| v.name).map_err(|why| why.to_string())
+    };
+    assert_eq!(of(TEXT), Err("it is about `errors=remount-ro` of ext4".into()));
+    let unmounted = TEXT.replace("  mount: \"errors=remount-ro\"\n", "");
+    assert_eq!(of(&unmounted), Err("it is about `-O` of ext4".into()));
 }

@@ -1,6 +1,7 @@
 //! A scenario in a mode.
 
-use super::{Covers, Disk, Mode, modes};
+use super::names::rests_on_names;
+use crate::filesystem::{Covers, Disk, FsType, Mode, mode};
 use crate::outcome::verdict::Outcome;
 use crate::scenario::{Check, FsSource, Scenario, Variant};
 
@@ -21,6 +22,20 @@ pub enum NotCovered {
     /// It brings a filesystem of its own.
     #[error("its filesystem is an image, which cannot be made in another mode")]
     Image,
+    /// It is about an option of another filesystem.
+    #[error("it is about `{option}` of {fstype}")]
+    OfAnother {
+        /// The option of mount or mkfs.
+        option: String,
+        /// Whose it is.
+        fstype: FsType,
+    },
+    /// What it declares of a hazard depends on the kernel, which says nothing of another filesystem.
+    #[error("it declares a hazard of {0} kernel by kernel")]
+    ByKernel(FsType),
+    /// It waits for commits of a journal that is not there.
+    #[error("it waits for a commit of the journal, and {0} has no such journal")]
+    Commit(FsType),
 }
 
 /// A variant that is not run in a mode.
@@ -45,21 +60,31 @@ impl Variant {
     /// This variant in a mode, named `VARIANT@MODE`: made and mounted so, and expecting what the mode promises. Where it
     /// promises nothing, what was made durable is expected and the outcome is only observed.
     ///
+    /// In a mode of another filesystem than its own, a hazard is run as well: what is lost without fsync is no matter of
+    /// a mode. In one of its own, it is left to the mode that it was written for.
+    ///
     /// # Errors
     /// [`NotCovered`].
-    pub fn in_mode(&self, mode: &Mode) -> Result<Self, NotCovered> {
-        if self.outcome != Outcome::Holds {
-            return Err(NotCovered::Hazard);
-        }
+    pub fn in_mode(&self, fstype: FsType, mode: &Mode) -> Result<Self, NotCovered> {
+        let own = self.filesystem.fstype;
         let FsSource::Make { size, mkfs } = &self.filesystem.source else {
             return Err(NotCovered::Image);
         };
-        let (says, source_of) = (mode.guarantee.says, mode.guarantee.source);
+        let mkfs = if fstype == own {
+            if self.outcome != Outcome::Holds {
+                return Err(NotCovered::Hazard);
+            }
+            mkfs.as_slice()
+        } else {
+            self.fits(fstype, mkfs)?;
+            &[]
+        };
         let mut variant = self.clone();
         variant.name = format!("{}@{}", self.name, mode.name);
+        variant.filesystem.fstype = fstype;
         variant.filesystem.source = FsSource::Make {
-            size: *size,
-            mkfs: options(mkfs, mode),
+            size: fstype.min_size.max(*size),
+            mkfs: fstype.mkfs.in_mode(mkfs, mode),
         };
         let mounts = [self.filesystem.mount.as_str(), mode.mount];
         variant.filesystem.mount = mounts
@@ -71,9 +96,40 @@ impl Variant {
             variant.device.write_cache = false;
         }
         variant.filesystem.repair |= !mode.journal;
-        match mode.guarantee.covers {
+        variant.hold_to(mode)?;
+        Ok(variant)
+    }
+
+    /// Whether it can be run on another filesystem than its own, for which it has these options of mkfs.
+    fn fits(&self, fstype: FsType, mkfs: &[String]) -> Result<(), NotCovered> {
+        let own = self.filesystem.fstype;
+        if self.outcome.is_open() {
+            return Err(NotCovered::ByKernel(own));
+        }
+        if self.waits_for_commits() && !fstype.jbd2 {
+            return Err(NotCovered::Commit(fstype));
+        }
+        let mount = Some(self.filesystem.mount.as_str()).filter(|options| !options.is_empty());
+        match mount.or_else(|| own.mkfs.beyond_geometry(mkfs)) {
+            Some(option) => Err(NotCovered::OfAnother {
+                option: option.to_owned(),
+                fstype: own,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves the expectations that a mode's documentation covers.
+    fn hold_to(&mut self, mode: &Mode) -> Result<(), NotCovered> {
+        let guarantee = &mode.guarantee;
+        match guarantee.covers {
             Covers::All => {}
-            Covers::NotFreshBlocks | Covers::Nothing => variant.expect.retain(|expectation| {
+            Covers::Posix => {
+                if rests_on_names(self) {
+                    self.outcome = Outcome::Observed;
+                }
+            }
+            Covers::NotFreshBlocks | Covers::Nothing => self.expect.retain(|expectation| {
                 // What was acknowledged stays promised. Before that, a file that grows may show anything.
                 expectation.after.is_some()
                     && !matches!(
@@ -83,29 +139,32 @@ impl Variant {
                     || !expectation.check.on_path()
             }),
         }
-        if mode.guarantee.covers == Covers::Nothing {
-            variant.outcome = Outcome::Observed;
+        if guarantee.covers == Covers::Nothing {
+            self.outcome = Outcome::Observed;
         }
-        if variant
-            .expect
-            .iter()
-            .any(|expectation| expectation.check.on_path())
-        {
-            Ok(variant)
+        if self.expect.iter().any(|expectation| expectation.check.on_path()) {
+            Ok(())
         } else {
-            Err(NotCovered::NoExpectation { says, source_of })
+            Err(NotCovered::NoExpectation {
+                says: guarantee.says,
+                source_of: guarantee.source,
+            })
         }
     }
 }
 
 impl Scenario {
-    /// This scenario with its variants in these modes instead of their own, and what is left out.
-    pub fn in_modes<'m>(&self, modes: impl IntoIterator<Item = &'m Mode>) -> (Self, Vec<LeftOut>) {
+    /// This scenario with its variants in these modes of a filesystem instead of their own, and what is left out.
+    pub fn in_modes<'m>(
+        &self,
+        fstype: FsType,
+        modes: impl IntoIterator<Item = &'m Mode>,
+    ) -> (Self, Vec<LeftOut>) {
         let modes: Vec<&Mode> = modes.into_iter().collect();
         let (mut variants, mut left_out) = (Vec::new(), Vec::new());
         for variant in &self.variants {
             for mode in &modes {
-                match variant.in_mode(mode) {
+                match variant.in_mode(fstype, mode) {
                     Ok(variant) => variants.push(variant),
                     Err(why) => left_out.push(LeftOut {
                         variant: variant.name.clone(),
@@ -127,37 +186,8 @@ impl Scenario {
         if let Some(variant) = self.variant(name) {
             return Some(variant.clone());
         }
-        let (variant, mode) = name.rsplit_once('@')?;
-        let variant = self.variant(variant)?;
-        let mode = modes(variant.filesystem.fstype)
-            .iter()
-            .find(|known| known.name == mode)?;
-        variant.in_mode(mode).ok()
+        let (variant, name) = name.rsplit_once('@')?;
+        let (fstype, mode) = mode(name)?;
+        self.variant(variant)?.in_mode(fstype, mode).ok()
     }
-}
-
-/// The scenario's options of mkfs and the mode's: features together, and of other options the mode's.
-fn options(own: &[String], mode: &Mode) -> Vec<String> {
-    let mut options: Vec<String> = Vec::new();
-    let mut features: Vec<&str> = Vec::new();
-    let mut own = own.iter().map(String::as_str).peekable();
-    while let Some(option) = own.next() {
-        let overruled = option != "-O" && mode.mkfs.contains(&option) || option == "-J" && !mode.journal;
-        match option {
-            "-O" => features.extend(own.next()),
-            _ if overruled => drop(own.next()),
-            _ => options.push(option.to_owned()),
-        }
-    }
-    let mut theirs = mode.mkfs.iter();
-    while let Some(option) = theirs.next() {
-        match *option {
-            "-O" => features.extend(theirs.next()),
-            other => options.push(other.to_owned()),
-        }
-    }
-    if !features.is_empty() {
-        options.extend(["-O".to_owned(), features.join(",")]);
-    }
-    options
 }

@@ -1,7 +1,7 @@
 //! The modes of ext4. Sources: the kernel's own tree, and the pages of e2fsprogs 1.47.0. Where the description of a
 //! feature says nothing of what a crash leaves, that of the data mode does, and both are named.
 
-use super::{Covers, Disk, Guarantee, Mode};
+use super::mode::{Covers, Disk, Guarantee, Mode};
 
 /// `Documentation/admin-guide/ext4.rst` of the kernel: mount options, and the section on data modes.
 const EXT4: &str = "Documentation/admin-guide/ext4.rst";

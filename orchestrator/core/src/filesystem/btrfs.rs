@@ -1,0 +1,78 @@
+//! btrfs.
+//!
+//! It remembers every device that it has seen, and of which generation: a guest that mounts one state after another has
+//! it forget them in between (`BTRFS_IOC_FORGET_DEV`), whenever it drops what it cached of the disk. That is the
+//! agent's `flush_device`, which does it on every kernel that has btrfs.
+
+use super::checker::{Checker, Reading};
+use super::mkfs::Mkfs;
+use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::{Driver, Filesystem, uuid};
+
+pub(super) static BTRFS: Filesystem = Filesystem {
+    name: "btrfs",
+    driver: &Driver {
+        name: "btrfs",
+        need: &["btrfs"],
+        want: &[
+            "crc32c_generic",
+            "xxhash_generic",
+            "sha256_generic",
+            "blake2b_generic",
+        ],
+        kconfig: include_str!("../../../../images/config/btrfs.config"),
+    },
+    // What mkfs.btrfs asks for with its defaults, 114294784 bytes: data and metadata apart, metadata twice. Smaller ones
+    // need --mixed, which puts both into the same block groups, as nobody uses it.
+    min_size: 109 << 20,
+    mkfs: Mkfs {
+        program: "mkfs.btrfs",
+        package: "btrfs-progs",
+        always: &["-f", "-q", "-K"],
+        // What mkfs.btrfs of Debian 12 and 13 turns on (extref, skinny-metadata, no-holes, free-space-tree) is mounted by
+        // kernels from 4.9 on (`mkfs.btrfs -O list-all`).
+        defaults: &[("-U", uuid!())],
+        joined: None,
+        features: Some("-O"),
+        journal: &[],
+        geometry: &["-b", "-n", "-s"],
+        environment: &[],
+        config: None,
+    },
+    checker: Checker {
+        program: "btrfs",
+        package: "btrfs-progs",
+        arguments: &["check", "--readonly"],
+        // 1 when something is wrong, and also when there is no filesystem to open, in which case it counts nothing.
+        reads: |code, output| match code {
+            0 => Reading::Sound,
+            1 if output.contains("Checking filesystem") => Reading::Damaged,
+            _ => Reading::Nothing,
+        },
+        preamble: &[
+            "Opening filesystem to check...",
+            "Checking filesystem on ",
+            "UUID: ",
+            "[",
+        ],
+    },
+    repair: None,
+    jbd2: false,
+    log_names: &["btrfs"],
+    modes: &[DEFAULT],
+};
+
+const DEFAULT: Mode = Mode {
+    name: "btrfs",
+    mkfs: &[],
+    journal: true,
+    mount: "",
+    disk: Disk::Any,
+    guarantee: Guarantee {
+        covers: Covers::All,
+        says: "copy on write: a transaction is on the disk as a whole or not at all, and data before the metadata that \
+               points to it; fsync makes a file durable at once, with the name of a new file, through the log tree",
+        source: "btrfs(5); fsync(2); names: Documentation/filesystems/f2fs.rst (fsync_mode: \"in line with xfs, ext4 \
+                 and btrfs\"), fstests generic/342",
+    },
+};

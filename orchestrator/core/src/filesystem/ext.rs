@@ -1,0 +1,141 @@
+//! ext4, ext3 and ext2: one driver, one set of tools.
+
+use super::checker::{Checker, Reading, Repair, Repaired};
+use super::mkfs::{ConfigFile, Mkfs};
+use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::{Driver, Filesystem, ext4_modes, uuid};
+
+const DRIVER: Driver = Driver {
+    name: "ext4",
+    need: &["ext4"],
+    // Without a crc32c driver ext4 does not mount.
+    want: &["crc32c_generic"],
+    kconfig: include_str!("../../../../images/config/ext4.config"),
+};
+
+/// 2026-01-01.
+const TIME: &str = "1767225600";
+
+const MKE2FS: Mkfs = Mkfs {
+    program: "mke2fs",
+    package: "e2fsprogs",
+    always: &["-F", "-q", "-t", "ext4"],
+    defaults: &[
+        ("-U", uuid!()),
+        (
+            "-E",
+            concat!(
+                "hash_seed=",
+                uuid!(),
+                ",lazy_itable_init=0,lazy_journal_init=0,nodiscard"
+            ),
+        ),
+    ],
+    // mke2fs heeds only the last -E.
+    joined: Some("-E"),
+    features: Some("-O"),
+    journal: &["-J"],
+    geometry: &["-b", "-C", "-E", "-g", "-I", "-i", "-J", "-m", "-N"],
+    environment: &[("E2FSPROGS_FAKE_TIME", TIME)],
+    config: Some(ConfigFile {
+        variable: "MKE2FS_CONFIG",
+        text: include_str!("mke2fs.conf"),
+    }),
+};
+
+const E2FSCK: Checker = Checker {
+    program: "e2fsck",
+    package: "e2fsprogs",
+    arguments: &["-f", "-n"],
+    // 4: errors left uncorrected (always so with -n); 8 and above: it could not work (e2fsck(8)).
+    reads: |code, _| match code {
+        0 => Reading::Sound,
+        4 | 12 => Reading::Damaged,
+        _ => Reading::Nothing,
+    },
+    preamble: &["e2fsck ", "Pass "],
+};
+
+const REPAIR: Repair = Repair {
+    program: "e2fsck",
+    package: "e2fsprogs",
+    arguments: &["-f", "-y"],
+    // 1, 2: errors corrected; 4: errors left; 8 and above: it could not work (e2fsck(8)).
+    reads: |code| match code {
+        0 => Repaired::Sound,
+        1..=3 => Repaired::Mended,
+        4..=7 => Repaired::ErrorsLeft,
+        _ => Repaired::Nothing,
+    },
+};
+
+pub(super) static EXT4: Filesystem = Filesystem {
+    name: "ext4",
+    log_names: &["ext4"],
+    modes: ext4_modes::MODES,
+    ..SHARED
+};
+
+pub(super) static EXT3: Filesystem = Filesystem {
+    name: "ext3",
+    mkfs: Mkfs {
+        always: &["-F", "-q", "-t", "ext3"],
+        ..MKE2FS
+    },
+    // The driver of ext4 speaks.
+    log_names: &["ext3", "ext4"],
+    modes: &[Mode {
+        name: "ext3",
+        mkfs: &[],
+        journal: true,
+        mount: "",
+        disk: Disk::Any,
+        guarantee: Guarantee {
+            covers: Covers::All,
+            says: "data reaches the disk before the metadata that points to it is committed",
+            source: "Documentation/filesystems/ext3.rst: the driver of ext4 serves it; data=ordered: \
+                     Documentation/admin-guide/ext4.rst",
+        },
+    }],
+    ..SHARED
+};
+
+pub(super) static EXT2: Filesystem = Filesystem {
+    name: "ext2",
+    // Room for the metadata and some data.
+    min_size: 1 << 20,
+    mkfs: Mkfs {
+        always: &["-F", "-q", "-t", "ext2"],
+        ..MKE2FS
+    },
+    jbd2: false,
+    log_names: &["ext2", "ext4"],
+    modes: &[Mode {
+        name: "ext2",
+        mkfs: &[],
+        journal: false,
+        mount: "",
+        disk: Disk::Any,
+        guarantee: Guarantee {
+            covers: Covers::NotFreshBlocks,
+            says: "no journal keeps metadata consistent over a crash: e2fsck -f -y repairs it before the mount, as a \
+                   boot does. What was synced is on the disk",
+            source: "Documentation/filesystems/ext2.rst (Journaling); e2fsck(8); fsync(2)",
+        },
+    }],
+    ..SHARED
+};
+
+/// What the three share.
+const SHARED: Filesystem = Filesystem {
+    name: "",
+    driver: &DRIVER,
+    // mke2fs makes no journal below 2048 blocks (`ext2fs_default_journal_size`), 8 MiB with 4 KiB blocks.
+    min_size: 8 << 20,
+    mkfs: MKE2FS,
+    checker: E2FSCK,
+    repair: Some(REPAIR),
+    jbd2: true,
+    log_names: &[],
+    modes: &[],
+};

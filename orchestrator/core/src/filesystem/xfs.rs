@@ -1,0 +1,75 @@
+//! xfs.
+
+use super::checker::{Checker, Reading};
+use super::mkfs::Mkfs;
+use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::{Driver, Filesystem, uuid};
+
+pub(super) static XFS: Filesystem = Filesystem {
+    name: "xfs",
+    driver: &Driver {
+        name: "xfs",
+        need: &["xfs"],
+        want: &["crc32c_generic"],
+        kconfig: include_str!("../../../../images/config/xfs.config"),
+    },
+    // mkfs.xfs(8) refuses less since xfsprogs 5.19. (--unsupported makes smaller ones, for tests of xfs itself, with
+    // shapes that no user has.) The file is sparse; the log takes 64 MiB of it.
+    min_size: 300 << 20,
+    mkfs: Mkfs {
+        program: "mkfs.xfs",
+        package: "xfsprogs",
+        always: &["-f", "-q", "-K"],
+        defaults: &[
+            ("-m", concat!("uuid=", uuid!())),
+            // On by default since xfsprogs 6.5; kernels mount it since 5.19 (mkfs.xfs(8), "nrext64"). All else that
+            // mkfs.xfs of Debian 12 and 13 turns on (crc, finobt, sparse inodes, rmapbt, reflink, inobtcount, bigtime)
+            // is mounted by 5.10. Where a later one turns on more, an old kernel refuses the first mount, and says so.
+            ("-i", "nrext64=0"),
+        ],
+        joined: None,
+        features: None,
+        journal: &[],
+        geometry: &["-b", "-d", "-l", "-s"],
+        environment: &[],
+        config: None,
+    },
+    checker: Checker {
+        program: "xfs_repair",
+        package: "xfsprogs",
+        arguments: &["-n", "-f"],
+        // 1: corruption found with -n; 2: the log is dirty, and it did not look (xfs_repair(8)).
+        reads: |code, _| match code {
+            0 => Reading::Sound,
+            1 => Reading::Damaged,
+            _ => Reading::Nothing,
+        },
+        preamble: &[
+            "Phase ",
+            "- ",
+            "Cannot get host filesystem geometry.",
+            "Repair may fail if there is a sector size mismatch between",
+            "the image and the host filesystem.",
+            "No modify flag set",
+        ],
+    },
+    repair: None,
+    jbd2: false,
+    log_names: &["xfs"],
+    modes: &[DEFAULT],
+};
+
+const DEFAULT: Mode = Mode {
+    name: "xfs",
+    mkfs: &[],
+    journal: true,
+    mount: "",
+    disk: Disk::Any,
+    guarantee: Guarantee {
+        covers: Covers::All,
+        says: "metadata goes through the log in order; fsync of a new file makes its name durable",
+        source: "fsync(2); Documentation/filesystems/xfs/xfs-delayed-logging-design.rst; names: \
+                 Documentation/filesystems/f2fs.rst (fsync_mode: \"in line with xfs, ext4 and btrfs\"), fstests \
+                 generic/342",
+    },
+};
