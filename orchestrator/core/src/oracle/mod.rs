@@ -11,6 +11,9 @@
 //!   the log may still have lost everything, so these alone do not make a cell pass. See [`Tally`].
 //! - What cannot be so on a healthy tool (a walk with holes, no checker where one was asked for) is a doubt, which
 //!   makes the cell Inconclusive, never a finding.
+//!
+//! A cell's states are judged with one [`Judge`] of the variant and one [`Histories`] of the recording: both are built
+//! once, and [`Histories::at`] gives the history until a state's cut.
 
 mod bytes;
 pub(crate) mod data;
@@ -21,7 +24,7 @@ mod paths;
 mod tally;
 mod tree;
 
-pub use history::History;
+pub use history::{Histories, History};
 pub use tally::{Tally, verdict};
 
 use crate::filesystem::Checker;
