@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use coldcut_wire::{Failure, FallocateMode, Op, SyncRangeFlags};
+use coldcut_wire::{Failure, FallocateMode, Op, SyncRangeFlags, op};
 use rustix::fs::{AtFlags, FallocateFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
@@ -17,16 +17,16 @@ const NANOS: i64 = 1_000_000_000;
 pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) -> Result<(), Failure> {
     let root = target.root();
     match op {
-        Op::Truncate { path, size } => truncate(target, path, *size, watch),
-        Op::Fallocate {
+        Op::Truncate(op::Truncate { path, size }) => truncate(target, path, *size, watch),
+        Op::Fallocate(op::Fallocate {
             path,
             mode,
             offset,
             len,
-        } => target.with_file(path, OFlags::WRONLY, "fallocate", watch, |fd| {
+        }) => target.with_file(path, OFlags::WRONLY, "fallocate", watch, |fd| {
             rustix::fs::fallocate(fd, fallocate_flags(*mode), *offset, *len)
         }),
-        Op::Setxattr { path, name, value } => {
+        Op::Setxattr(op::Setxattr { path, name, value }) => {
             let what = || format!("setxattr {path} {name}");
             match target.place(path)? {
                 Place::Handle(fd) => {
@@ -39,7 +39,7 @@ pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) ->
             }
             .tried(what)
         }
-        Op::Removexattr { path, name } => {
+        Op::Removexattr(op::Removexattr { path, name }) => {
             let what = || format!("removexattr {path} {name}");
             match target.place(path)? {
                 Place::Handle(fd) => watch.time(|| rustix::fs::fremovexattr(fd, name.as_str())),
@@ -50,7 +50,7 @@ pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) ->
             }
             .tried(what)
         }
-        Op::Chmod { path, mode } => {
+        Op::Chmod(op::Chmod { path, mode }) => {
             let bits = Mode::from_raw_mode(*mode);
             match target.place(path)? {
                 Place::Handle(fd) => watch.time(|| rustix::fs::fchmod(fd, bits)),
@@ -58,7 +58,7 @@ pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) ->
             }
             .tried(|| format!("chmod {path}"))
         }
-        Op::Chown { path, uid, gid } => {
+        Op::Chown(op::Chown { path, uid, gid }) => {
             // As in chown(2), -1 leaves one as it is.
             let uid = (*uid != u32::MAX).then(|| Uid::from_raw(*uid));
             let gid = (*gid != u32::MAX).then(|| Gid::from_raw(*gid));
@@ -70,11 +70,11 @@ pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) ->
             }
             .tried(|| format!("chown {path}"))
         }
-        Op::Utimes {
+        Op::Utimes(op::Utimes {
             path,
             atime_ns,
             mtime_ns,
-        } => {
+        }) => {
             let times = Timestamps {
                 last_access: timespec(*atime_ns),
                 last_modification: timespec(*mtime_ns),
@@ -87,19 +87,21 @@ pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) ->
             }
             .tried(|| format!("utimes {path}"))
         }
-        Op::Fsync { path, directory } => fsync(target, path, *directory, watch),
-        Op::Fdatasync { path } => target.with_file(path, OFlags::RDONLY, "fdatasync", watch, |fd| {
-            rustix::fs::fdatasync(fd)
-        }),
+        Op::Fsync(op::Fsync { path, directory }) => fsync(target, path, *directory, watch),
+        Op::Fdatasync(op::Fdatasync { path }) => {
+            target.with_file(path, OFlags::RDONLY, "fdatasync", watch, |fd| {
+                rustix::fs::fdatasync(fd)
+            })
+        }
         Op::Syncfs => watch
             .time(|| rustix::fs::syncfs(root))
             .tried(|| "syncfs".to_owned()),
-        Op::SyncFileRange {
+        Op::SyncFileRange(op::SyncFileRange {
             path,
             offset,
             len,
             flags,
-        } => target.with_file(path, OFlags::RDONLY, "sync_file_range", watch, |fd| {
+        }) => target.with_file(path, OFlags::RDONLY, "sync_file_range", watch, |fd| {
             sync_file_range(fd, *offset, *len, *flags)
         }),
         _ => Err(refuse("not an operation on a file")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coldcut_wire::{Failure, Op};
+use coldcut_wire::{Failure, Op, op};
 
 use super::burst::{Burst, burst};
 use super::pipes::{self, Moving, Pumping};
@@ -20,17 +20,17 @@ pub(super) fn run<'a>(
     found: &mut Found,
 ) -> Option<Result<i64, Failure>> {
     Some(match op {
-        Op::Burst {
+        Op::Burst(op::Burst {
             path,
             offset,
             len,
             chunk,
-            content,
+            pattern: content,
             flags,
             fsync_every,
             pause_ms,
             within_ms,
-        } => {
+        }) => {
             let what = Burst {
                 path,
                 offset: *offset,
@@ -44,7 +44,7 @@ pub(super) fn run<'a>(
             };
             burst(target, &what, watch, found)
         }
-        Op::Read {
+        Op::Read(op::Read {
             path,
             offset,
             len,
@@ -52,9 +52,9 @@ pub(super) fn run<'a>(
             direct,
             times,
             pause_ms,
-            contents,
+            patterns: contents,
             within_ms,
-        } => {
+        }) => {
             let what = Reading {
                 path,
                 offset: *offset,
@@ -68,17 +68,17 @@ pub(super) fn run<'a>(
             };
             read(target, &what, watch, found)
         }
-        Op::Trace {
+        Op::Trace(op::Trace {
             name, event, filter, ..
-        } => watch.time(|| tracing::start(name, event, filter)),
-        Op::Collect { name, fields } => watch.time(|| tracing::collect(name, fields, found)),
-        Op::Observe {
+        }) => watch.time(|| tracing::start(name, event, filter)),
+        Op::Collect(op::Collect { name, fields }) => watch.time(|| tracing::collect(name, fields, found)),
+        Op::Observe(op::Observe {
             lane,
             frames,
             states,
             lasting_ms,
             within_ms,
-        } => {
+        }) => {
             let wanted = observe::Wanted {
                 frames,
                 states,
@@ -87,13 +87,13 @@ pub(super) fn run<'a>(
             observe::observe(target.session, *lane, &wanted, *within_ms, found)
         }
         Op::Bdi => bdi(target, found),
-        Op::Pipe { handle, capacity } => pipes::pipe(target.session, handle, *capacity, found),
-        Op::Socket {
+        Op::Pipe(op::Pipe { handle, capacity }) => pipes::pipe(target.session, handle, *capacity, found),
+        Op::Socket(op::Socket {
             handle,
             sndbuf,
             rcvbuf,
-        } => pipes::socket(target.session, handle, *sndbuf, *rcvbuf, found),
-        Op::Transfer {
+        }) => pipes::socket(target.session, handle, *sndbuf, *rcvbuf, found),
+        Op::Transfer(op::Transfer {
             how,
             from,
             to,
@@ -102,7 +102,7 @@ pub(super) fn run<'a>(
             chunk,
             nonblock,
             within_ms,
-        } => {
+        }) => {
             let what = Moving {
                 how: *how,
                 from,
@@ -115,13 +115,13 @@ pub(super) fn run<'a>(
             };
             pipes::transfer(target, &what, watch, found)
         }
-        Op::Vmsplice {
+        Op::Vmsplice(op::Vmsplice {
             to,
             len,
-            content,
+            pattern: content,
             within_ms,
-        } => pipes::vmsplice(target, to, *len, content, *within_ms, watch, found),
-        Op::Pump {
+        }) => pipes::vmsplice(target, to, *len, content, *within_ms, watch, found),
+        Op::Pump(op::Pump {
             from,
             through,
             to,
@@ -129,7 +129,7 @@ pub(super) fn run<'a>(
             len,
             chunk,
             within_ms,
-        } => {
+        }) => {
             if *chunk == 0 {
                 return Some(Err(refuse("pump: a chunk is more than 0 bytes")));
             }
@@ -144,16 +144,16 @@ pub(super) fn run<'a>(
             };
             pipes::pump(target, &what, watch, found)
         }
-        Op::Consume {
+        Op::Consume(op::Consume {
             from,
             len,
             rate,
             every_ms,
             within_ms,
-        } => pipes::consume(target, from, *len, (*rate, *every_ms), *within_ms, watch, found),
-        Op::Pending { path } => pipes::pending(target, path, watch, found),
+        }) => pipes::consume(target, from, *len, (*rate, *every_ms), *within_ms, watch, found),
+        Op::Pending(op::Pending { path }) => pipes::pending(target, path, watch, found),
         Op::WatchJournal => journal::watch(target.session),
-        Op::Commit { within_ms } => journal::wait(target, *within_ms, found),
+        Op::Commit(op::Commit { within_ms }) => journal::wait(target, *within_ms, found),
         _ => return None,
     })
 }

@@ -18,7 +18,7 @@ use std::collections::btree_map::Entry;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use coldcut_wire::{Done, Failure, Op, WriteFlags};
+use coldcut_wire::{Done, Failure, Op, WriteFlags, op};
 use rustix::fs::{Mode, OFlags};
 
 use crate::clock::Stopwatch;
@@ -38,16 +38,16 @@ const NEW_FILE: u32 = 0o644;
 pub(crate) fn run(session: &Session, op: &Op, found: &mut Found) -> Result<Done, Failure> {
     let mut watch = Stopwatch::default();
     let ret = match op {
-        Op::Open {
+        Op::Open(op::Open {
             path,
             handle,
             flags,
             read_only,
-        } => open_handle(session, path, handle, *flags, *read_only, &mut watch)?,
-        Op::Close { handle } => close_handle(session, handle, &mut watch)?,
-        Op::Sleep { millis } => sys::sleep(*millis, &mut watch)?,
-        Op::DropCaches { what } => sys::drop_caches(*what, &mut watch)?,
-        Op::Sysctl { name, value } => sys::sysctl(name, value, &mut watch)?,
+        }) => open_handle(session, path, handle, *flags, *read_only, &mut watch)?,
+        Op::Close(op::Close { handle }) => close_handle(session, handle, &mut watch)?,
+        Op::Sleep(op::Sleep { millis }) => sys::sleep(*millis, &mut watch)?,
+        Op::DropCaches(op::DropCaches { what }) => sys::drop_caches(*what, &mut watch)?,
+        Op::Sysctl(op::Sysctl { name, value }) => sys::sysctl(name, value, &mut watch)?,
         Op::Sync => {
             watch.time(rustix::fs::sync);
             0
@@ -182,14 +182,14 @@ impl<'a> Target<'a> {
             return result;
         }
         match op {
-            Op::Write {
+            Op::Write(op::Write {
                 path,
                 offset,
                 len,
                 chunk,
-                content,
+                pattern: content,
                 flags,
-            } => {
+            }) => {
                 let span = write::Span {
                     offset: *offset,
                     len: *len,
@@ -197,20 +197,20 @@ impl<'a> Target<'a> {
                 };
                 write::write(self, path, span, content, *flags, watch)
             }
-            Op::MmapStore {
+            Op::MmapStore(op::MmapStore {
                 path,
                 offset,
                 len,
-                content,
+                pattern: content,
                 msync,
-            } => mapped::store(self, path, (*offset, *len), content, *msync, watch),
-            Op::Mkdir { .. }
-            | Op::Create { .. }
-            | Op::Rename { .. }
-            | Op::Link { .. }
-            | Op::Symlink { .. }
-            | Op::Unlink { .. }
-            | Op::Rmdir { .. } => names::run(self, op, watch).map(|()| 0),
+            }) => mapped::store(self, path, (*offset, *len), content, *msync, watch),
+            Op::Mkdir(_)
+            | Op::Create(_)
+            | Op::Rename(_)
+            | Op::Link(_)
+            | Op::Symlink(_)
+            | Op::Unlink(_)
+            | Op::Rmdir(_) => names::run(self, op, watch).map(|()| 0),
             _ => file::run(self, op, watch).map(|()| 0),
         }
     }

@@ -1,6 +1,6 @@
 //! Operations on directory entries.
 
-use coldcut_wire::{Failure, Op, RenameMode};
+use coldcut_wire::{Failure, Op, RenameMode, op};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
@@ -12,12 +12,14 @@ use crate::place::name_only;
 pub(super) fn run(target: &Target<'_>, op: &Op, watch: &mut Stopwatch) -> Result<(), Failure> {
     let root = target.root();
     match op {
-        Op::Mkdir { path, mode, parents } => mkdir(target, name_only(path)?, *mode, *parents, watch),
-        Op::Create {
+        Op::Mkdir(op::Mkdir { path, mode, parents }) => {
+            mkdir(target, name_only(path)?, *mode, *parents, watch)
+        }
+        Op::Create(op::Create {
             path,
             mode,
             exclusive,
-        } => {
+        }) => {
             let path = name_only(path)?;
             let mut flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
             if *exclusive {
@@ -26,7 +28,7 @@ pub(super) fn run(target: &Target<'_>, op: &Op, watch: &mut Stopwatch) -> Result
             let file = watch.time(|| rustix::fs::openat(root, path, flags, Mode::from_raw_mode(*mode)));
             watch.time(|| file.map(drop)).tried(|| format!("create {path}"))
         }
-        Op::Rename { from, to, mode } => {
+        Op::Rename(op::Rename { from, to, mode }) => {
             let (from, to) = (name_only(from)?, name_only(to)?);
             let flags = match mode {
                 RenameMode::Replace => RenameFlags::empty(),
@@ -37,25 +39,25 @@ pub(super) fn run(target: &Target<'_>, op: &Op, watch: &mut Stopwatch) -> Result
                 .time(|| rustix::fs::renameat_with(root, from, root, to, flags))
                 .tried(|| format!("rename {from} {to}"))
         }
-        Op::Link { from, to } => {
+        Op::Link(op::Link { from, to }) => {
             let (from, to) = (name_only(from)?, name_only(to)?);
             watch
                 .time(|| rustix::fs::linkat(root, from, root, to, AtFlags::empty()))
                 .tried(|| format!("link {from} {to}"))
         }
-        Op::Symlink { target: text, path } => {
+        Op::Symlink(op::Symlink { target: text, path }) => {
             let path = name_only(path)?;
             watch
                 .time(|| rustix::fs::symlinkat(text.as_str(), root, path))
                 .tried(|| format!("symlink {text} {path}"))
         }
-        Op::Unlink { path } => {
+        Op::Unlink(op::Unlink { path }) => {
             let path = name_only(path)?;
             watch
                 .time(|| rustix::fs::unlinkat(root, path, AtFlags::empty()))
                 .tried(|| format!("unlink {path}"))
         }
-        Op::Rmdir { path } => {
+        Op::Rmdir(op::Rmdir { path }) => {
             let path = name_only(path)?;
             watch
                 .time(|| rustix::fs::unlinkat(root, path, AtFlags::REMOVEDIR))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_wire::pattern::Content;
-use coldcut_wire::{Failure, PatternName, Transfer};
+use coldcut_wire::{Failure, PatternName, TransferCall};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -88,7 +88,7 @@ pub(super) fn socket(
 
 /// What to move, and how.
 pub(super) struct Moving<'a> {
-    pub(super) how: Transfer,
+    pub(super) how: TransferCall,
     pub(super) from: &'a str,
     pub(super) to: &'a str,
     pub(super) offset: u64,
@@ -129,11 +129,11 @@ pub(super) fn transfer<'a>(
             let mut offset = at;
             let from_offset = (!stream).then_some(&mut offset);
             match moving.how {
-                Transfer::Splice => {
+                TransferCall::Splice => {
                     rustix::pipe::splice(from.as_fd(), from_offset, to.as_fd(), None, count, flags)
                 }
-                Transfer::Tee => rustix::pipe::tee(from.as_fd(), to.as_fd(), count, flags),
-                Transfer::Sendfile => rustix::fs::sendfile(to.as_fd(), from.as_fd(), from_offset, count),
+                TransferCall::Tee => rustix::pipe::tee(from.as_fd(), to.as_fd(), count, flags),
+                TransferCall::Sendfile => rustix::fs::sendfile(to.as_fd(), from.as_fd(), from_offset, count),
             }
         };
         let ended = watch.time(|| alarm.call(what, call))?;
@@ -144,7 +144,7 @@ pub(super) fn transfer<'a>(
                 found.took("calls", start.elapsed())?;
                 moved += count;
                 // tee(2) consumes nothing: a second call would give the same bytes again.
-                if count == 0 || moving.how == Transfer::Tee {
+                if count == 0 || moving.how == TransferCall::Tee {
                     break;
                 }
             }

@@ -13,7 +13,13 @@ fn nothing_works_before_a_mount() {
     let mut agent = Agent::unmounted();
     let text = "nothing is mounted: send a mount request first";
     assert_eq!(agent.op(Op::Syncfs).unwrap_err().what, text);
-    assert_eq!(agent.op(Op::Unlink { path: path("f") }).unwrap_err().what, text);
+    assert_eq!(
+        agent
+            .op(Op::Unlink(coldcut_wire::op::Unlink { path: path("f") }))
+            .unwrap_err()
+            .what,
+        text
+    );
     assert_eq!(agent.ask(Request::Unmount).result.unwrap_err().what, text);
     let walk = WalkSpec {
         contents: Vec::new(),
@@ -69,39 +75,39 @@ fn paths_cannot_leave_the_root() {
     let mut agent = Agent::new();
     for bad in ["/etc/passwd", "../socket", "a/../../socket", "a\0b"] {
         for op in [
-            Op::Create {
+            Op::Create(coldcut_wire::op::Create {
                 path: path(bad),
                 mode: 0o600,
                 exclusive: false,
-            },
-            Op::Truncate {
+            }),
+            Op::Truncate(coldcut_wire::op::Truncate {
                 path: path(bad),
                 size: 0,
-            },
-            Op::Setxattr {
+            }),
+            Op::Setxattr(coldcut_wire::op::Setxattr {
                 path: path(bad),
                 name: path("user.a"),
                 value: Vec::new(),
-            },
-            Op::Rename {
+            }),
+            Op::Rename(coldcut_wire::op::Rename {
                 from: path(bad),
                 to: path("x"),
                 mode: RenameMode::Replace,
-            },
-            Op::Symlink {
+            }),
+            Op::Symlink(coldcut_wire::op::Symlink {
                 target: path("x"),
                 path: path(bad),
-            },
-            Op::Fsync {
+            }),
+            Op::Fsync(coldcut_wire::op::Fsync {
                 path: path(bad),
                 directory: false,
-            },
-            Op::Open {
+            }),
+            Op::Open(coldcut_wire::op::Open {
                 path: path(bad),
                 handle: path("h"),
                 flags: WriteFlags::default(),
                 read_only: true,
-            },
+            }),
         ] {
             let failure = agent.op(op).unwrap_err();
             assert!(
@@ -110,11 +116,11 @@ fn paths_cannot_leave_the_root() {
             );
         }
     }
-    let rename = Op::Rename {
+    let rename = Op::Rename(coldcut_wire::op::Rename {
         from: path("fd:h"),
         to: path("x"),
         mode: RenameMode::Replace,
-    };
+    });
     assert_eq!(
         agent.op(rename).unwrap_err().what,
         "`fd:h` is a handle, but a name is needed here"
@@ -127,67 +133,71 @@ fn the_kernels_refusals_are_passed_on() {
     agent.write("f", 0, 10, &name("f", "0"));
     let cases = [
         (
-            Op::Unlink { path: path("none") },
+            Op::Unlink(coldcut_wire::op::Unlink { path: path("none") }),
             2,
             "unlink none: No such file or directory",
         ),
-        (Op::Rmdir { path: path("f") }, 20, "rmdir f: Not a directory"),
         (
-            Op::Link {
+            Op::Rmdir(coldcut_wire::op::Rmdir { path: path("f") }),
+            20,
+            "rmdir f: Not a directory",
+        ),
+        (
+            Op::Link(coldcut_wire::op::Link {
                 from: path("f"),
                 to: path("f"),
-            },
+            }),
             17,
             "link f f: File exists",
         ),
         (
-            Op::Mkdir {
+            Op::Mkdir(coldcut_wire::op::Mkdir {
                 path: path("f"),
                 mode: 0,
                 parents: true,
-            },
+            }),
             17,
             "mkdir f: File exists",
         ),
         (
-            Op::Mkdir {
+            Op::Mkdir(coldcut_wire::op::Mkdir {
                 path: path("f/g"),
                 mode: 0,
                 parents: true,
-            },
+            }),
             20,
             "mkdir f/g: Not a directory",
         ),
         (
-            Op::Truncate {
+            Op::Truncate(coldcut_wire::op::Truncate {
                 path: path("f"),
                 size: u64::MAX,
-            },
+            }),
             27,
             "truncate f to 18446744073709551615: File too large",
         ),
         (
-            Op::Fdatasync { path: path("none") },
+            Op::Fdatasync(coldcut_wire::op::Fdatasync { path: path("none") }),
             2,
             "open none: No such file or directory",
         ),
         (
-            Op::Fallocate {
+            Op::Fallocate(coldcut_wire::op::Fallocate {
                 path: path("f"),
                 mode: FallocateMode::PunchHole,
                 offset: 0,
                 len: 0,
-            },
+            }),
             22,
             "fallocate f: Invalid argument",
         ),
         (
-            Op::SyncFileRange {
+            Op::SyncFileRange(coldcut_wire::op::SyncFileRange {
                 path: path("f"),
                 offset: u64::MAX,
                 len: 1,
                 flags: SyncRangeFlags::default(),
-            },
+            }),
             22,
             "sync_file_range f: Invalid argument",
         ),
@@ -201,13 +211,15 @@ fn the_kernels_refusals_are_passed_on() {
 #[test]
 fn writes_that_cannot_be() {
     let mut agent = Agent::new();
-    let write = |path: &str, offset, len, chunk| Op::Write {
-        path: path.to_owned(),
-        offset,
-        len,
-        chunk,
-        content: name("f", "0"),
-        flags: WriteFlags::default(),
+    let write = |path: &str, offset, len, chunk| {
+        Op::Write(coldcut_wire::op::Write {
+            path: path.to_owned(),
+            offset,
+            len,
+            chunk,
+            pattern: name("f", "0"),
+            flags: WriteFlags::default(),
+        })
     };
     assert_eq!(
         agent.op(write("f", 0, 1, 0)).unwrap_err().what,
@@ -233,23 +245,26 @@ fn writes_that_cannot_be() {
 fn the_machine_is_out_of_reach_of_wrong_names() {
     let mut agent = Agent::new();
     for name in ["", "vm", "vm..x", "../x.y", "vm/x.y"] {
-        let op = Op::Sysctl {
+        let op = Op::Sysctl(coldcut_wire::op::Sysctl {
             name: path(name),
             value: path("1"),
-        };
+        });
         assert!(agent.op(op).is_err(), "{name:?}");
     }
     // What exists: written, or not ours to write (read-only in many containers).
     let current = std::fs::read_to_string("/proc/sys/vm/swappiness").unwrap();
-    let op = Op::Sysctl {
+    let op = Op::Sysctl(coldcut_wire::op::Sysctl {
         name: path("vm.swappiness"),
         value: current.trim().to_owned(),
-    };
+    });
     if let Err(failure) = agent.op(op) {
         assert!(matches!(failure.errno, Some(1 | 13 | 30)), "{failure:?}");
     }
     assert_eq!(
-        agent.op(Op::DropCaches { what: 9 }).unwrap_err().what,
+        agent
+            .op(Op::DropCaches(coldcut_wire::op::DropCaches { what: 9 }))
+            .unwrap_err()
+            .what,
         "drop_caches takes 1, 2 or 3, not 9"
     );
     let file = agent.root().join("f");

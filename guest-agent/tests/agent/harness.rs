@@ -177,17 +177,17 @@ impl Agent {
 
     /// Writes content in one call, creating the file.
     pub(crate) fn write(&mut self, path: &str, offset: u64, len: u64, content: &PatternName) -> i64 {
-        self.good(Op::Write {
+        self.good(Op::Write(coldcut_wire::op::Write {
             path: path.to_owned(),
             offset,
             len,
             chunk: 0,
-            content: content.clone(),
+            pattern: content.clone(),
             flags: WriteFlags {
                 create: true,
                 ..WriteFlags::default()
             },
-        })
+        }))
     }
 
     /// A walk with data; `contents` are the known ones.

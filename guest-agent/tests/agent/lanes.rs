@@ -16,18 +16,18 @@ fn with_pipe() -> Agent {
 }
 
 fn open(path: &str, handle: &str, read_only: bool) -> Request {
-    Request::Op(Op::Open {
+    Request::Op(Op::Open(coldcut_wire::op::Open {
         path: path.to_owned(),
         handle: handle.to_owned(),
         flags: WriteFlags::default(),
         read_only,
-    })
+    }))
 }
 
 fn close(handle: &str) -> Request {
-    Request::Op(Op::Close {
+    Request::Op(Op::Close(coldcut_wire::op::Close {
         handle: handle.to_owned(),
-    })
+    }))
 }
 
 #[test]
@@ -41,10 +41,10 @@ fn a_blocked_lane_blocks_no_other() {
     let config = name("config", "1");
     agent.write("config", 0, 4096, &config);
     assert!(agent.ask(open("config", "h", false)).result.is_ok());
-    agent.good(Op::Fsync {
+    agent.good(Op::Fsync(coldcut_wire::op::Fsync {
         path: "fd:h".to_owned(),
         directory: false,
-    });
+    }));
     assert_eq!(
         agent.extents("config", std::slice::from_ref(&config)),
         [extent(0, 4096, content(&config, 0))]
@@ -83,7 +83,10 @@ fn a_lane_runs_in_order_and_lanes_run_at_once() {
     let mut ids = Vec::new();
     for lane in 0..LANES {
         for _ in 0..2 {
-            let id = agent.send_in(lane, Request::Op(Op::Sleep { millis: 400 }));
+            let id = agent.send_in(
+                lane,
+                Request::Op(Op::Sleep(coldcut_wire::op::Sleep { millis: 400 })),
+            );
             ids.push((lane, id));
         }
     }

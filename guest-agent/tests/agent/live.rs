@@ -52,12 +52,12 @@ fn text(text: &str) -> String {
 }
 
 fn burst(path: &str, len: u64, fsync_every: u32) -> Op {
-    Op::Burst {
+    Op::Burst(coldcut_wire::op::Burst {
         path: text(path),
         offset: 0,
         len,
         chunk: 4096,
-        content: name("f", "1"),
+        pattern: name("f", "1"),
         flags: WriteFlags {
             create: !path.starts_with("fd:"),
             ..WriteFlags::default()
@@ -65,11 +65,11 @@ fn burst(path: &str, len: u64, fsync_every: u32) -> Op {
         fsync_every,
         pause_ms: 0,
         within_ms: 20_000,
-    }
+    })
 }
 
 fn read(path: &str, offset: u64, len: u64, times: u32) -> Op {
-    Op::Read {
+    Op::Read(coldcut_wire::op::Read {
         path: text(path),
         offset,
         len,
@@ -77,13 +77,13 @@ fn read(path: &str, offset: u64, len: u64, times: u32) -> Op {
         direct: false,
         times,
         pause_ms: 10,
-        contents: vec![name("f", "0"), name("f", "1")],
+        patterns: vec![name("f", "0"), name("f", "1")],
         within_ms: 20_000,
-    }
+    })
 }
 
-fn transfer(how: Transfer, from: &str, to: &str, len: u64, nonblock: bool) -> Op {
-    Op::Transfer {
+fn transfer(how: TransferCall, from: &str, to: &str, len: u64, nonblock: bool) -> Op {
+    Op::Transfer(coldcut_wire::op::Transfer {
         how,
         from: text(from),
         to: text(to),
@@ -92,12 +92,12 @@ fn transfer(how: Transfer, from: &str, to: &str, len: u64, nonblock: bool) -> Op
         chunk: 0,
         nonblock,
         within_ms: 20_000,
-    }
+    })
 }
 
 fn pipe(agent: &mut Agent, handle: &str, capacity: u32) -> i64 {
     let handle = text(handle);
-    good(agent, Op::Pipe { handle, capacity }).figures["capacity"]
+    good(agent, Op::Pipe(coldcut_wire::op::Pipe { handle, capacity })).figures["capacity"]
 }
 
 #[test]
@@ -147,10 +147,19 @@ fn a_pipe_takes_what_it_holds() {
     agent.write("f", 0, 2 << 20, &name("f", "1"));
     for (handle, asked, capacity) in [("p", 0, 65_536), ("q", 1 << 20, 1 << 20)] {
         assert_eq!(pipe(&mut agent, handle, asked), capacity);
-        let fill = transfer(Transfer::Splice, "f", &format!("fd:{handle}.w"), 2 << 20, true);
+        let fill = transfer(
+            TransferCall::Splice,
+            "f",
+            &format!("fd:{handle}.w"),
+            2 << 20,
+            true,
+        );
         assert_eq!(good(&mut agent, fill).figures["bytes"], capacity);
         let path = format!("fd:{handle}.r");
-        let pending = good(&mut agent, Op::Pending { path: path.clone() });
+        let pending = good(
+            &mut agent,
+            Op::Pending(coldcut_wire::op::Pending { path: path.clone() }),
+        );
         assert_eq!(pending.figures["bytes"], capacity);
         // What comes out begins where the splice did.
         let out = good(&mut agent, read(&path, 0, 8192, 1));
@@ -161,10 +170,10 @@ fn a_pipe_takes_what_it_holds() {
     }
     let again = ask(
         &mut agent,
-        Op::Pipe {
+        Op::Pipe(coldcut_wire::op::Pipe {
             handle: text("p"),
             capacity: 0,
-        },
+        }),
     );
     assert!(again.1.unwrap_err().what.contains("open already"));
 }
@@ -175,17 +184,17 @@ fn tee_sendfile_vmsplice_and_pump_move_bytes() {
     agent.write("f", 0, 256 << 10, &name("f", "1"));
     pipe(&mut agent, "p", 0);
     pipe(&mut agent, "q", 0);
-    let vmsplice = Op::Vmsplice {
+    let vmsplice = Op::Vmsplice(coldcut_wire::op::Vmsplice {
         to: text("fd:p.w"),
         len: 8192,
-        content: name("f", "0"),
+        pattern: name("f", "0"),
         within_ms: 20_000,
-    };
+    });
     assert_eq!(good(&mut agent, vmsplice).figures["bytes"], 8192);
     assert_eq!(
         good(
             &mut agent,
-            transfer(Transfer::Tee, "fd:p.r", "fd:q.w", 8192, false)
+            transfer(TransferCall::Tee, "fd:p.r", "fd:q.w", 8192, false)
         )
         .figures["bytes"],
         8192
@@ -200,21 +209,21 @@ fn tee_sendfile_vmsplice_and_pump_move_bytes() {
     }
     good(
         &mut agent,
-        Op::Socket {
+        Op::Socket(coldcut_wire::op::Socket {
             handle: text("s"),
             sndbuf: 65_536,
             rcvbuf: 0,
-        },
+        }),
     );
-    let consume = Op::Consume {
+    let consume = Op::Consume(coldcut_wire::op::Consume {
         from: text("fd:s.b"),
         len: 512 << 10,
         rate: 65_536,
         every_ms: 5,
         within_ms: 20_000,
-    };
+    });
     let consumer = agent.send_in(1, Request::Op(consume));
-    let pump = Op::Pump {
+    let pump = Op::Pump(coldcut_wire::op::Pump {
         from: text("f"),
         through: text("p"),
         to: text("fd:s.a"),
@@ -222,9 +231,9 @@ fn tee_sendfile_vmsplice_and_pump_move_bytes() {
         len: 256 << 10,
         chunk: 1 << 20,
         within_ms: 20_000,
-    };
+    });
     let pump = agent.send_in(2, Request::Op(pump));
-    let sendfile = transfer(Transfer::Sendfile, "f", "fd:s.a", 256 << 10, false);
+    let sendfile = transfer(TransferCall::Sendfile, "f", "fd:s.a", 256 << 10, false);
     let sendfile = agent.send_in(2, Request::Op(sendfile));
     let mut answers = agent.answers(&[consumer, pump, sendfile]);
     let (pumped, _) = seen(answers.remove(&pump).unwrap());
@@ -242,17 +251,19 @@ fn a_blocked_lane_is_seen_and_a_deadline_ends_it() {
     let mut agent = Agent::new();
     pipe(&mut agent, "p", 0);
     let mut blocked = read("fd:p.r", 0, 4096, 1);
-    if let Op::Read { within_ms, .. } = &mut blocked {
+    if let Op::Read(coldcut_wire::op::Read { within_ms, .. }) = &mut blocked {
         *within_ms = 600;
     }
     let start = Instant::now();
     let id = agent.send_in(3, Request::Op(blocked));
-    let observe = |frames: &[&str], states: &str, within_ms| Op::Observe {
-        lane: 3,
-        frames: frames.iter().map(|f| text(f)).collect(),
-        states: text(states),
-        lasting_ms: 50,
-        within_ms,
+    let observe = |frames: &[&str], states: &str, within_ms| {
+        Op::Observe(coldcut_wire::op::Observe {
+            lane: 3,
+            frames: frames.iter().map(|f| text(f)).collect(),
+            states: text(states),
+            lasting_ms: 50,
+            within_ms,
+        })
     };
     let watch = agent.send(Request::Op(observe(&[], "S", 10_000)));
     let mut answers = agent.answers(&[id, watch]);
@@ -280,7 +291,7 @@ fn what_makes_no_sense_is_refused() {
     let mut agent = Agent::new();
     agent.write("f", 0, 4096, &name("f", "0"));
     let mut no_chunk = burst("f", 4096, 0);
-    if let Op::Burst { chunk, .. } = &mut no_chunk {
+    if let Op::Burst(coldcut_wire::op::Burst { chunk, .. }) = &mut no_chunk {
         *chunk = 0;
     }
     for op in [
@@ -288,20 +299,20 @@ fn what_makes_no_sense_is_refused() {
         read("f", 100, 512, 1),
         read("f", 0, 512, 0),
         read("f", 0, u64::MAX, 1),
-        transfer(Transfer::Splice, "f", "fd:nowhere", 4096, false),
-        Op::Trace {
+        transfer(TransferCall::Splice, "f", "fd:nowhere", 4096, false),
+        Op::Trace(coldcut_wire::op::Trace {
             name: text("../x"),
             event: text("a:b"),
             filter: String::new(),
             fields: Vec::new(),
-        },
-        Op::Consume {
+        }),
+        Op::Consume(coldcut_wire::op::Consume {
             from: text("f"),
             len: 1,
             rate: 0,
             every_ms: 0,
             within_ms: 1000,
-        },
+        }),
     ] {
         let words = format!("{op:?}");
         assert!(ask(&mut agent, op).1.is_err(), "{words}");

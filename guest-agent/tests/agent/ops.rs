@@ -21,16 +21,16 @@ pub(crate) fn path(text: &str) -> String {
 fn directories_and_names() {
     let mut agent = Agent::new();
     let root = agent.root();
-    agent.good(Op::Mkdir {
+    agent.good(Op::Mkdir(coldcut_wire::op::Mkdir {
         path: path("a/b/c"),
         mode: 0o1733,
         parents: true,
-    });
-    agent.good(Op::Mkdir {
+    }));
+    agent.good(Op::Mkdir(coldcut_wire::op::Mkdir {
         path: path("a/b/c"),
         mode: 0o700,
         parents: true,
-    });
+    }));
     let mode = std::fs::metadata(root.join("a/b/c"))
         .unwrap()
         .permissions()
@@ -42,40 +42,40 @@ fn directories_and_names() {
     );
     assert_eq!(std::fs::metadata(root.join("a")).unwrap().mode() & 0o777, 0o755);
 
-    agent.good(Op::Create {
+    agent.good(Op::Create(coldcut_wire::op::Create {
         path: path("a/f"),
         mode: 0o666,
         exclusive: true,
-    });
+    }));
     assert_eq!(std::fs::metadata(root.join("a/f")).unwrap().mode() & 0o777, 0o666);
-    let again = agent.op(Op::Create {
+    let again = agent.op(Op::Create(coldcut_wire::op::Create {
         path: path("a/f"),
         mode: 0o666,
         exclusive: true,
-    });
+    }));
     assert_eq!(again.unwrap_err().errno, Some(17));
-    agent.good(Op::Create {
+    agent.good(Op::Create(coldcut_wire::op::Create {
         path: path("a/f"),
         mode: 0o600,
         exclusive: false,
-    });
+    }));
 
-    agent.good(Op::Link {
+    agent.good(Op::Link(coldcut_wire::op::Link {
         from: path("a/f"),
         to: path("a/g"),
-    });
+    }));
     assert_eq!(std::fs::metadata(root.join("a/g")).unwrap().nlink(), 2);
-    agent.good(Op::Symlink {
+    agent.good(Op::Symlink(coldcut_wire::op::Symlink {
         target: path("../nowhere"),
         path: path("a/s"),
-    });
+    }));
     assert_eq!(
         std::fs::read_link(root.join("a/s")).unwrap().to_str(),
         Some("../nowhere")
     );
-    agent.good(Op::Unlink { path: path("a/g") });
+    agent.good(Op::Unlink(coldcut_wire::op::Unlink { path: path("a/g") }));
     assert!(!root.join("a/g").exists());
-    agent.good(Op::Rmdir { path: path("a/b/c") });
+    agent.good(Op::Rmdir(coldcut_wire::op::Rmdir { path: path("a/b/c") }));
     assert!(!root.join("a/b/c").exists());
 }
 
@@ -83,10 +83,12 @@ fn directories_and_names() {
 fn rename_modes() {
     let mut agent = Agent::new();
     let root = agent.root();
-    let rename = |from: &str, to: &str, mode| Op::Rename {
-        from: path(from),
-        to: path(to),
-        mode,
+    let rename = |from: &str, to: &str, mode| {
+        Op::Rename(coldcut_wire::op::Rename {
+            from: path(from),
+            to: path(to),
+            mode,
+        })
     };
     for file in ["one", "two"] {
         agent.write(file, 0, 16, &name(file, "0"));
@@ -118,13 +120,15 @@ fn writes_land_where_they_say() {
     let mut agent = Agent::new();
     let root = agent.root();
     let (old, new) = (name("f", "0"), name("f", "1"));
-    let write = |offset, len, chunk, content: &PatternName, flags| Op::Write {
-        path: path("f"),
-        offset,
-        len,
-        chunk,
-        content: content.clone(),
-        flags,
+    let write = |offset, len, chunk, content: &PatternName, flags| {
+        Op::Write(coldcut_wire::op::Write {
+            path: path("f"),
+            offset,
+            len,
+            chunk,
+            pattern: content.clone(),
+            flags,
+        })
     };
     let create = WriteFlags {
         create: true,
@@ -172,13 +176,15 @@ fn direct_writes_work_or_are_refused_by_the_filesystem() {
         direct: true,
         ..WriteFlags::default()
     };
-    let write = |offset, len| Op::Write {
-        path: path("f"),
-        offset,
-        len,
-        chunk: 8192,
-        content: name("f", "1"),
-        flags,
+    let write = |offset, len| {
+        Op::Write(coldcut_wire::op::Write {
+            path: path("f"),
+            offset,
+            len,
+            chunk: 8192,
+            pattern: name("f", "1"),
+            flags,
+        })
     };
     match agent.op(write(4096, 40_960)) {
         Ok(written) => {
@@ -195,7 +201,7 @@ fn handles() {
     let mut agent = Agent::new();
     let root = agent.root();
     let content = name("log", "0");
-    agent.good(Op::Open {
+    agent.good(Op::Open(coldcut_wire::op::Open {
         path: path("log"),
         handle: path("h"),
         flags: WriteFlags {
@@ -204,14 +210,16 @@ fn handles() {
             ..WriteFlags::default()
         },
         read_only: false,
-    });
-    let write = |flags| Op::Write {
-        path: path("fd:h"),
-        offset: 0,
-        len: 700,
-        chunk: 300,
-        content: name("log", "0"),
-        flags,
+    }));
+    let write = |flags| {
+        Op::Write(coldcut_wire::op::Write {
+            path: path("fd:h"),
+            offset: 0,
+            len: 700,
+            chunk: 300,
+            pattern: name("log", "0"),
+            flags,
+        })
     };
     agent.good(write(WriteFlags::default()));
     agent.good(write(WriteFlags {
@@ -228,38 +236,38 @@ fn handles() {
     assert!(failure.what.contains("keeps the flags"), "{failure:?}");
 
     for op in [
-        Op::Fsync {
+        Op::Fsync(coldcut_wire::op::Fsync {
             path: path("fd:h"),
             directory: false,
-        },
-        Op::Fdatasync { path: path("fd:h") },
-        Op::Truncate {
+        }),
+        Op::Fdatasync(coldcut_wire::op::Fdatasync { path: path("fd:h") }),
+        Op::Truncate(coldcut_wire::op::Truncate {
             path: path("fd:h"),
             size: 10,
-        },
-        Op::Chmod {
+        }),
+        Op::Chmod(coldcut_wire::op::Chmod {
             path: path("fd:h"),
             mode: 0o640,
-        },
-        Op::Utimes {
+        }),
+        Op::Utimes(coldcut_wire::op::Utimes {
             path: path("fd:h"),
             atime_ns: 1,
             mtime_ns: 5_000_000_007,
-        },
+        }),
     ] {
         agent.good(op);
     }
     let meta = std::fs::metadata(root.join("log")).unwrap();
     assert_eq!((meta.len(), meta.mode() & 0o7777), (10, 0o640));
     assert_eq!((meta.mtime(), meta.mtime_nsec()), (5, 7));
-    let not_a_directory = agent.op(Op::Fsync {
+    let not_a_directory = agent.op(Op::Fsync(coldcut_wire::op::Fsync {
         path: path("fd:h"),
         directory: true,
-    });
+    }));
     assert_eq!(not_a_directory.unwrap_err().errno, Some(20));
 
     // A handle outlives its name, and unmounting closes it.
-    agent.good(Op::Unlink { path: path("log") });
+    agent.good(Op::Unlink(coldcut_wire::op::Unlink { path: path("log") }));
     agent.good(write(WriteFlags::default()));
     let open = || {
         std::fs::read_dir(format!("/proc/{}/fd", agent.pid()))
@@ -277,20 +285,24 @@ fn handles() {
 #[test]
 fn close_forgets_the_handle() {
     let mut agent = Agent::new();
-    let open = || Op::Open {
-        path: path(""),
-        handle: path("dir"),
-        flags: WriteFlags::default(),
-        read_only: true,
+    let open = || {
+        Op::Open(coldcut_wire::op::Open {
+            path: path(""),
+            handle: path("dir"),
+            flags: WriteFlags::default(),
+            read_only: true,
+        })
     };
     agent.good(open());
     assert!(agent.op(open()).unwrap_err().what.contains("open already"));
-    agent.good(Op::Fsync {
+    agent.good(Op::Fsync(coldcut_wire::op::Fsync {
         path: path("fd:dir"),
         directory: true,
-    });
-    agent.good(Op::Close { handle: path("dir") });
-    let failure = agent.op(Op::Close { handle: path("dir") }).unwrap_err();
+    }));
+    agent.good(Op::Close(coldcut_wire::op::Close { handle: path("dir") }));
+    let failure = agent
+        .op(Op::Close(coldcut_wire::op::Close { handle: path("dir") }))
+        .unwrap_err();
     assert_eq!(failure.what, "no handle `dir` is open (open are: none)");
 }
 
@@ -299,41 +311,41 @@ fn attributes() {
     let mut agent = Agent::new();
     let root = agent.root();
     agent.write("f", 0, 10, &name("f", "0"));
-    agent.good(Op::Symlink {
+    agent.good(Op::Symlink(coldcut_wire::op::Symlink {
         target: path("f"),
         path: path("s"),
-    });
-    agent.good(Op::Chmod {
+    }));
+    agent.good(Op::Chmod(coldcut_wire::op::Chmod {
         path: path("f"),
         mode: 0o4751,
-    });
+    }));
     let meta = std::fs::metadata(root.join("f")).unwrap();
     assert_eq!(meta.mode() & 0o7777, 0o4751);
-    agent.good(Op::Utimes {
+    agent.good(Op::Utimes(coldcut_wire::op::Utimes {
         path: path("f"),
         atime_ns: 1_500_000_000,
         mtime_ns: -1,
-    });
+    }));
     let meta = std::fs::metadata(root.join("f")).unwrap();
     assert_eq!((meta.atime(), meta.atime_nsec()), (1, 500_000_000));
     assert_eq!((meta.mtime(), meta.mtime_nsec()), (-1, 999_999_999));
     // A link's own owner changes, not its target's; -1 changes nothing.
     let (uid, gid) = (meta.uid(), meta.gid());
-    agent.good(Op::Chown {
+    agent.good(Op::Chown(coldcut_wire::op::Chown {
         path: path("s"),
         uid,
         gid,
-    });
-    agent.good(Op::Chown {
+    }));
+    agent.good(Op::Chown(coldcut_wire::op::Chown {
         path: path("s"),
         uid: u32::MAX,
         gid: u32::MAX,
-    });
-    match agent.op(Op::Chown {
+    }));
+    match agent.op(Op::Chown(coldcut_wire::op::Chown {
         path: path("s"),
         uid: 1234,
         gid: 4321,
-    }) {
+    })) {
         Ok(_) => {
             let link = std::fs::symlink_metadata(root.join("s")).unwrap();
             assert_eq!((link.uid(), link.gid()), (1234, 4321));
@@ -341,11 +353,11 @@ fn attributes() {
         }
         Err(failure) => assert_eq!(failure.errno, Some(1), "{failure:?}"),
     }
-    let set = Op::Setxattr {
+    let set = Op::Setxattr(coldcut_wire::op::Setxattr {
         path: path("f"),
         name: path("user.note"),
         value: b"\0raw".to_vec(),
-    };
+    });
     match agent.op(set) {
         Ok(_) => {
             let entries = agent.walk(&[]);
@@ -355,14 +367,14 @@ fn attributes() {
                 "{:?}",
                 file.xattrs
             );
-            agent.good(Op::Removexattr {
+            agent.good(Op::Removexattr(coldcut_wire::op::Removexattr {
                 path: path("f"),
                 name: path("user.note"),
-            });
-            let gone = agent.op(Op::Removexattr {
+            }));
+            let gone = agent.op(Op::Removexattr(coldcut_wire::op::Removexattr {
                 path: path("f"),
                 name: path("user.note"),
-            });
+            }));
             assert_eq!(gone.unwrap_err().errno, Some(61));
         }
         Err(failure) => assert_eq!(failure.errno, Some(95), "{failure:?}"),
@@ -374,22 +386,22 @@ fn durability_calls_answer() {
     let mut agent = Agent::new();
     agent.write("f", 0, 4096, &name("f", "0"));
     for op in [
-        Op::Fsync {
+        Op::Fsync(coldcut_wire::op::Fsync {
             path: path("f"),
             directory: false,
-        },
-        Op::Fsync {
+        }),
+        Op::Fsync(coldcut_wire::op::Fsync {
             path: path(""),
             directory: true,
-        },
-        Op::Fsync {
+        }),
+        Op::Fsync(coldcut_wire::op::Fsync {
             path: path("."),
             directory: false,
-        },
-        Op::Fdatasync { path: path("f") },
+        }),
+        Op::Fdatasync(coldcut_wire::op::Fdatasync { path: path("f") }),
         Op::Syncfs,
         Op::Sync,
-        Op::SyncFileRange {
+        Op::SyncFileRange(coldcut_wire::op::SyncFileRange {
             path: path("f"),
             offset: 0,
             len: 4096,
@@ -398,16 +410,16 @@ fn durability_calls_answer() {
                 write: true,
                 wait_after: true,
             },
-        },
-        Op::Sleep { millis: 1 },
+        }),
+        Op::Sleep(coldcut_wire::op::Sleep { millis: 1 }),
     ] {
         assert_eq!(agent.good(op), 0);
     }
     let failure = agent
-        .op(Op::Fsync {
+        .op(Op::Fsync(coldcut_wire::op::Fsync {
             path: path("f"),
             directory: true,
-        })
+        }))
         .unwrap_err();
     assert_eq!(failure.errno, Some(20), "{failure:?}");
 }
@@ -415,7 +427,10 @@ fn durability_calls_answer() {
 #[test]
 fn sleep_is_timed() {
     let mut agent = Agent::new();
-    let done = agent.ask(Request::Op(Op::Sleep { millis: 30 })).result.unwrap();
+    let done = agent
+        .ask(Request::Op(Op::Sleep(coldcut_wire::op::Sleep { millis: 30 })))
+        .result
+        .unwrap();
     let Done::Op { nanos, .. } = done else {
         panic!("{done:?}")
     };

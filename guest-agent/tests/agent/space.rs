@@ -13,15 +13,15 @@ fn truncation_and_space() {
     let original = bytes(&content, 0, 16_384);
     let len = |agent: &Agent| std::fs::metadata(agent.root().join("f")).unwrap().len();
     agent.write("f", 0, 16_384, &content);
-    agent.good(Op::Truncate {
+    agent.good(Op::Truncate(coldcut_wire::op::Truncate {
         path: path("f"),
         size: 20_000,
-    });
+    }));
     assert_eq!(len(&agent), 20_000);
-    agent.good(Op::Truncate {
+    agent.good(Op::Truncate(coldcut_wire::op::Truncate {
         path: path("f"),
         size: 16_384,
-    });
+    }));
     for mode in [
         FallocateMode::Allocate,
         FallocateMode::KeepSize,
@@ -37,12 +37,12 @@ fn truncation_and_space() {
             FallocateMode::Allocate | FallocateMode::KeepSize => (16_384, 4096),
             _ => (4096, 4096),
         };
-        let done = agent.op(Op::Fallocate {
+        let done = agent.op(Op::Fallocate(coldcut_wire::op::Fallocate {
             path: path("f"),
             mode,
             offset,
             len: span,
-        });
+        }));
         if let Err(failure) = done {
             assert_eq!(failure.errno, Some(95), "{mode:?}: {failure:?}");
             continue;
@@ -70,12 +70,14 @@ fn mapped_stores() {
     let len = 3 << 20;
     agent.write("f", 0, len, &old);
     let mut expected = bytes(&old, 0, len as usize);
-    let store = |offset, len, msync| Op::MmapStore {
-        path: path("f"),
-        offset,
-        len,
-        content: name("f", "1"),
-        msync,
+    let store = |offset, len, msync| {
+        Op::MmapStore(coldcut_wire::op::MmapStore {
+            path: path("f"),
+            offset,
+            len,
+            pattern: name("f", "1"),
+            msync,
+        })
     };
     for (offset, len, msync) in [
         (0, 1, MsyncMode::None),

@@ -74,10 +74,10 @@ fn provenance_of_what_was_written() {
     let known = [old.clone(), new.clone(), other.clone()];
     agent.write("f", 0, 8192, &old);
     agent.write("f", 4096, 1024, &new);
-    agent.good(Op::Truncate {
+    agent.good(Op::Truncate(coldcut_wire::op::Truncate {
         path: "f".to_owned(),
         size: 10_000,
-    });
+    }));
     assert_eq!(
         agent.extents("f", &known),
         [
@@ -115,13 +115,13 @@ fn unaligned_overwrites_and_mapped_stores() {
     let known = [old.clone(), new.clone()];
     agent.write("f", 0, 3000, &old);
     agent.write("f", 777, 1111, &new);
-    agent.good(Op::MmapStore {
+    agent.good(Op::MmapStore(coldcut_wire::op::MmapStore {
         path: "f".to_owned(),
         offset: 2990,
         len: 10,
-        content: new.clone(),
+        pattern: new.clone(),
         msync: MsyncMode::None,
-    });
+    }));
     // A border may lie where the two happen to have the same bytes.
     let borders = [777, 777 + 1111, 2990];
     let found = agent.extents("f", &known);
@@ -176,12 +176,12 @@ fn punched_holes_are_zeros() {
     let mut agent = Agent::new();
     let old = name("f", "0");
     agent.write("f", 0, 3 * 4096, &old);
-    let punched = agent.op(Op::Fallocate {
+    let punched = agent.op(Op::Fallocate(coldcut_wire::op::Fallocate {
         path: "f".to_owned(),
         mode: FallocateMode::PunchHole,
         offset: 4096,
         len: 4096,
-    });
+    }));
     match punched {
         Ok(_) => assert_eq!(
             agent.extents("f", &[]),

@@ -18,6 +18,6 @@ pub use message::{
     WalkSummary,
 };
 pub use op::{
-    ExecSpec, FallocateMode, MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, Transfer, WriteFlags,
+    ExecSpec, FallocateMode, MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, TransferCall, WriteFlags,
 };
 pub use tree::{EntryKind, Extent, Source, TreeEntry};

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use coldcut_core::scenario::Action;
-use coldcut_wire::{Op, RenameMode};
+use coldcut_wire::{Op, RenameMode, op};
 use rustix::io::Errno;
 
 /// The first step of a recording that the kernel refused in such a way, in words; empty when there was none.
@@ -24,13 +24,13 @@ pub(crate) fn unsupported(action: &Action, errno: Option<i32>) -> bool {
     };
     let Action::Op(op) = action else { return false };
     match op {
-        Op::Fallocate { .. } => matches!(errno, Errno::OPNOTSUPP | Errno::INVAL),
-        Op::Setxattr { .. } | Op::Removexattr { .. } => errno == Errno::OPNOTSUPP,
-        Op::Rename { mode, .. } => *mode != RenameMode::Replace && errno == Errno::INVAL,
-        Op::Open { flags, .. } | Op::Write { flags, .. } | Op::Burst { flags, .. } => {
-            flags.direct && errno == Errno::INVAL
-        }
-        Op::Read { direct, .. } => *direct && errno == Errno::INVAL,
+        Op::Fallocate(_) => matches!(errno, Errno::OPNOTSUPP | Errno::INVAL),
+        Op::Setxattr(_) | Op::Removexattr(_) => errno == Errno::OPNOTSUPP,
+        Op::Rename(op::Rename { mode, .. }) => *mode != RenameMode::Replace && errno == Errno::INVAL,
+        Op::Open(op::Open { flags, .. })
+        | Op::Write(op::Write { flags, .. })
+        | Op::Burst(op::Burst { flags, .. }) => flags.direct && errno == Errno::INVAL,
+        Op::Read(op::Read { direct, .. }) => *direct && errno == Errno::INVAL,
         _ => false,
     }
 }
@@ -43,26 +43,26 @@ mod tests {
     #[test]
     fn only_what_is_documented_as_unsupported_is() {
         let path = || "f".to_owned();
-        let collapse = Action::Op(Op::Fallocate {
+        let collapse = Action::Op(Op::Fallocate(op::Fallocate {
             path: path(),
             mode: FallocateMode::CollapseRange,
             offset: 0,
             len: 4096,
-        });
+        }));
         let rename = |mode| {
-            Action::Op(Op::Rename {
+            Action::Op(Op::Rename(op::Rename {
                 from: path(),
                 to: path(),
                 mode,
-            })
+            }))
         };
         let write = |direct| {
-            Action::Op(Op::Write {
+            Action::Op(Op::Write(op::Write {
                 path: path(),
                 offset: 0,
                 len: 1,
                 chunk: 0,
-                content: PatternName {
+                pattern: PatternName {
                     file: path(),
                     generation: "0".into(),
                 },
@@ -70,12 +70,12 @@ mod tests {
                     direct,
                     ..WriteFlags::default()
                 },
-            })
+            }))
         };
-        let fsync = Action::Op(Op::Fsync {
+        let fsync = Action::Op(Op::Fsync(op::Fsync {
             path: path(),
             directory: false,
-        });
+        }));
         let is = |action: &Action, errno: Errno| unsupported(action, Some(errno.raw_os_error()));
         assert!(is(&collapse, Errno::INVAL) && is(&collapse, Errno::OPNOTSUPP));
         assert!(!is(&collapse, Errno::NOSPC) && !is(&collapse, Errno::IO) && !unsupported(&collapse, None));

@@ -8,7 +8,7 @@ use coldcut_core::oracle::Tally;
 use coldcut_core::oracle::measured::{Judged, Measurements};
 use coldcut_core::outcome::verdict::Verdict;
 use coldcut_core::scenario::{Action, Check, Step, Variant};
-use coldcut_wire::{DmesgFrom, Op};
+use coldcut_wire::{DmesgFrom, Op, op};
 
 use crate::results::CellDir;
 use crate::vm::client::{GuestClient, Measured};
@@ -24,7 +24,7 @@ impl Witness {
         let name = &step.name.name;
         // What a trace saw is the trace's, whichever step collects it.
         let of = match &step.action {
-            Action::Op(Op::Collect { name, .. }) => Some(name),
+            Action::Op(Op::Collect(op::Collect { name, .. })) => Some(name),
             _ => step.labelled.then_some(name),
         };
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);

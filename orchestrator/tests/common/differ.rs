@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use coldcut_core::scenario::{Action, FsSource, Scenario, Step, Variant};
-use coldcut_wire::Op;
+use coldcut_wire::{Op, op};
 
 /// Reads one of the project's scenarios.
 pub fn scenario(file: &str) -> Scenario {
@@ -101,7 +101,10 @@ fn what(step: &Step) -> String {
         Action::Op(op) => {
             let mut op = op.clone();
             // What a read may find follows from the other steps.
-            if let Op::Read { contents, .. } = &mut op {
+            if let Op::Read(op::Read {
+                patterns: contents, ..
+            }) = &mut op
+            {
                 contents.clear();
             }
             format!("{op:?} {:?}", step.expected_errno)

@@ -12,7 +12,7 @@ use coldcut::vm::pool::{Limits, machine_spec, write_initrd};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::io::IoKind;
 use coldcut_core::recording::log::{DataRef, LoadOptions, Recorder, Request, WriteLog};
-use coldcut_wire::{Op, PatternName, WriteFlags};
+use coldcut_wire::{Op, PatternName, WriteFlags, op};
 
 const SIZE: u64 = 64 << 20;
 
@@ -140,28 +140,32 @@ async fn work(machine: &Machine) {
             ..WriteFlags::default()
         };
         let len = 5000 * (i + 1);
-        let write = Op::Write {
+        let write = Op::Write(op::Write {
             path: path.clone(),
             offset: 0,
             len,
             chunk: 0,
-            content,
+            pattern: content,
             flags,
-        };
+        });
         client.op("write", write).await.unwrap().unwrap();
         client
             .op(
                 "fsync",
-                Op::Fsync {
+                Op::Fsync(op::Fsync {
                     path: path.clone(),
                     directory: false,
-                },
+                }),
             )
             .await
             .unwrap()
             .unwrap();
         if i % 3 == 2 {
-            client.op("unlink", Op::Unlink { path }).await.unwrap().unwrap();
+            client
+                .op("unlink", Op::Unlink(op::Unlink { path }))
+                .await
+                .unwrap()
+                .unwrap();
         }
     }
     client.op("sync", Op::Sync).await.unwrap().unwrap();

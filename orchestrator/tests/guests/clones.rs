@@ -191,11 +191,11 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
         let (machine, device) = clone_with(&pool, &kernel, &image, dir.path()).await;
         let client = GuestClient::new(&machine, pool.limits);
         client.mount(&ext4()).await.unwrap().unwrap();
-        let create = coldcut_wire::Op::Create {
+        let create = coldcut_wire::Op::Create(coldcut_wire::op::Create {
             path: "new".into(),
             mode: 0o644,
             exclusive: false,
-        };
+        });
         client.op("create", create).await.unwrap().unwrap();
         client.unmount().await.unwrap().unwrap();
         machine.kill().await;

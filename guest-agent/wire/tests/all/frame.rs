@@ -6,11 +6,8 @@ use proptest::prelude::*;
 fn op() -> impl Strategy<Value = Op> {
     let text = "[a-z:/.]{0,12}";
     prop_oneof![
-        (text, any::<u32>(), any::<bool>()).prop_map(|(path, mode, parents)| Op::Mkdir {
-            path,
-            mode,
-            parents
-        }),
+        (text, any::<u32>(), any::<bool>())
+            .prop_map(|(path, mode, parents)| Op::Mkdir(coldcut_wire::op::Mkdir { path, mode, parents })),
         (
             text,
             any::<u64>(),
@@ -30,12 +27,12 @@ fn op() -> impl Strategy<Value = Op> {
                     generation,
                     [create, truncate, append, sync, dsync, direct, aio],
                 )| {
-                    Op::Write {
+                    Op::Write(coldcut_wire::op::Write {
                         path,
                         offset,
                         len,
                         chunk,
-                        content: PatternName { file, generation },
+                        pattern: PatternName { file, generation },
                         flags: WriteFlags {
                             create,
                             truncate,
@@ -45,16 +42,18 @@ fn op() -> impl Strategy<Value = Op> {
                             direct,
                             aio,
                         },
-                    }
+                    })
                 }
             ),
         (text, text, proptest::collection::vec(any::<u8>(), 0..200))
-            .prop_map(|(path, name, value)| Op::Setxattr { path, name, value }),
-        (text, any::<i64>(), any::<i64>()).prop_map(|(path, atime_ns, mtime_ns)| Op::Utimes {
-            path,
-            atime_ns,
-            mtime_ns
-        }),
+            .prop_map(|(path, name, value)| Op::Setxattr(coldcut_wire::op::Setxattr { path, name, value })),
+        (text, any::<i64>(), any::<i64>()).prop_map(|(path, atime_ns, mtime_ns)| Op::Utimes(
+            coldcut_wire::op::Utimes {
+                path,
+                atime_ns,
+                mtime_ns
+            }
+        )),
         Just(Op::Syncfs),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use coldcut_wire::{Op, PatternName, pattern};
+use coldcut_wire::{Op, PatternName, op, pattern};
 
 use crate::scenario::{Action, Variant, flatten};
 
@@ -51,12 +51,24 @@ impl Origins {
             for step in flatten(steps) {
                 let Action::Op(op) = &step.action else { continue };
                 match op {
-                    Op::Open { path, handle, .. } => {
+                    Op::Open(op::Open { path, handle, .. }) => {
                         handles.insert(handle, path);
                     }
-                    Op::Write { path, content, .. }
-                    | Op::MmapStore { path, content, .. }
-                    | Op::Burst { path, content, .. } => {
+                    Op::Write(op::Write {
+                        path,
+                        pattern: content,
+                        ..
+                    })
+                    | Op::MmapStore(op::MmapStore {
+                        path,
+                        pattern: content,
+                        ..
+                    })
+                    | Op::Burst(op::Burst {
+                        path,
+                        pattern: content,
+                        ..
+                    }) => {
                         let handle = path.strip_prefix("fd:").and_then(|h| handles.get(h).copied());
                         let file = handle.unwrap_or(path).to_owned();
                         origins
@@ -65,17 +77,17 @@ impl Origins {
                             .or_default()
                             .insert(content.file.clone());
                     }
-                    Op::Rename { from, to, .. } | Op::Link { from, to } => {
+                    Op::Rename(op::Rename { from, to, .. }) | Op::Link(op::Link { from, to }) => {
                         origins.connected.push((from.clone(), to.clone()));
                     }
-                    Op::Unlink { path } => {
+                    Op::Unlink(op::Unlink { path }) => {
                         let files = origins.written.get(path).into_iter().flatten().cloned();
                         let gone: Vec<String> = files.collect();
                         origins
                             .deleted
                             .extend(gone.into_iter().map(|f| (f, path.clone())));
                     }
-                    Op::Fallocate { mode, .. } => {
+                    Op::Fallocate(op::Fallocate { mode, .. }) => {
                         use coldcut_wire::FallocateMode::{CollapseRange, InsertRange};
                         origins.shifts |= matches!(mode, CollapseRange | InsertRange);
                     }

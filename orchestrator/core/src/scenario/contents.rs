@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use coldcut_wire::{Op, PatternName, pattern};
+use coldcut_wire::{Op, PatternName, op, pattern};
 
 use super::at::At;
 use super::entry::ExpectEntry;
@@ -52,26 +52,26 @@ fn written(variant: &Variant) -> Written {
     for step in flatten(&variant.setup).chain(variant.steps()) {
         let Action::Op(op) = &step.action else { continue };
         let (content, range, append) = match op {
-            Op::Open { handle, flags, .. } => {
+            Op::Open(op::Open { handle, flags, .. }) => {
                 appending.insert(handle.as_str(), flags.append);
                 continue;
             }
-            Op::Write {
+            Op::Write(op::Write {
                 path,
                 offset,
                 len,
-                content,
+                pattern: content,
                 flags,
                 ..
-            }
-            | Op::Burst {
+            })
+            | Op::Burst(op::Burst {
                 path,
                 offset,
                 len,
-                content,
+                pattern: content,
                 flags,
                 ..
-            } => {
+            }) => {
                 let handle = path.strip_prefix(HANDLE).and_then(|h| appending.get(h));
                 (
                     content,
@@ -79,10 +79,17 @@ fn written(variant: &Variant) -> Written {
                     flags.append || handle == Some(&true),
                 )
             }
-            Op::Vmsplice { len, content, .. } => (content, 0..*len, false),
-            Op::MmapStore {
-                offset, len, content, ..
-            } => (content, *offset..offset + len, false),
+            Op::Vmsplice(op::Vmsplice {
+                len,
+                pattern: content,
+                ..
+            }) => (content, 0..*len, false),
+            Op::MmapStore(op::MmapStore {
+                offset,
+                len,
+                pattern: content,
+                ..
+            }) => (content, *offset..offset + len, false),
             _ => continue,
         };
         let ranges = all.entry(content.clone()).or_default();

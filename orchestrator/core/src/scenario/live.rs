@@ -1,6 +1,6 @@
 //! Live checks lowered, against what the steps measure.
 
-use coldcut_wire::{Op, PatternName};
+use coldcut_wire::{Op, PatternName, op};
 
 use super::at::At;
 use super::contents::Contents;
@@ -156,7 +156,9 @@ impl Live<'_> {
     fn returned(&self, doc: &ReturnedDoc) -> Lowered<MeasuredCheck> {
         let step = self.step(&doc.step, "data", Shape::Data)?;
         let whole = self.variant.steps().find_map(|s| match &s.action {
-            Action::Op(Op::Read { offset, len, .. }) if s.name.name == step => Some((*offset, *len)),
+            Action::Op(Op::Read(op::Read { offset, len, .. })) if s.name.name == step => {
+                Some((*offset, *len))
+            }
             _ => None,
         });
         let Some((start, len)) = whole else {

@@ -1,6 +1,6 @@
 //! What a valid scenario means: everything resolved, checked and ready to run.
 
-use coldcut_wire::{ExecSpec, Op, PatternName};
+use coldcut_wire::{ExecSpec, Op, PatternName, op};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -313,10 +313,10 @@ impl Variant {
         let mut all: Vec<PatternName> = Vec::new();
         for step in flatten(&self.setup).chain(self.steps()) {
             if let Action::Op(
-                Op::Write { content, .. }
-                | Op::MmapStore { content, .. }
-                | Op::Burst { content, .. }
-                | Op::Vmsplice { content, .. },
+                Op::Write(op::Write { pattern: content, .. })
+                | Op::MmapStore(op::MmapStore { pattern: content, .. })
+                | Op::Burst(op::Burst { pattern: content, .. })
+                | Op::Vmsplice(op::Vmsplice { pattern: content, .. }),
             ) = &step.action
                 && !all.contains(content)
             {
@@ -334,7 +334,7 @@ impl Variant {
     /// Whether any of its steps waits for the journal.
     pub fn waits_for_commits(&self) -> bool {
         self.steps()
-            .any(|step| matches!(step.action, Action::Op(Op::Commit { .. })))
+            .any(|step| matches!(step.action, Action::Op(Op::Commit(_))))
     }
 
     /// Whether any expectation asks for the filesystem checker.

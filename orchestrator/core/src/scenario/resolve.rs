@@ -369,7 +369,9 @@ impl Whole<'_> {
 fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::PatternName]) {
     for step in steps {
         match &mut step.action {
-            model::Action::Op(coldcut_wire::Op::Read { contents, .. }) => *contents = known.to_vec(),
+            model::Action::Op(coldcut_wire::Op::Read(coldcut_wire::op::Read {
+                patterns: contents, ..
+            })) => *contents = known.to_vec(),
             model::Action::Start(task) => name_contents(&mut task.steps, known),
             _ => {}
         }

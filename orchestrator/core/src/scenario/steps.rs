@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coldcut_wire::{MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, Transfer, WriteFlags};
+use coldcut_wire::{MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, TransferCall, WriteFlags, op};
 
 use super::args::{fallocate_mode, xattr_name};
 use super::at::At;
@@ -153,31 +153,31 @@ impl<'a> Lowering<'a> {
                 if self.handles.remove(name).is_none() {
                     return Err(self.unknown_handle(name, &handle.span));
                 }
-                Op::Close { handle: name.clone() }
+                Op::Close(op::Close { handle: name.clone() })
             }
             StepDoc::Write(doc) => self.write(doc, entry.errno.is_some())?,
             StepDoc::MmapStore(doc) => self.mmap(doc)?,
-            StepDoc::Mkdir(d) => Op::Mkdir {
+            StepDoc::Mkdir(d) => Op::Mkdir(op::Mkdir {
                 path: path(&d.path),
                 mode: d.mode.map_or(0o755, |m| m.0),
                 parents: d.parents,
-            },
-            StepDoc::Create(d) => Op::Create {
+            }),
+            StepDoc::Create(d) => Op::Create(op::Create {
                 path: path(&d.path),
                 mode: d.mode.map_or(0o644, |m| m.0),
                 exclusive: d.exclusive,
-            },
-            StepDoc::Truncate(d) => Op::Truncate {
+            }),
+            StepDoc::Truncate(d) => Op::Truncate(op::Truncate {
                 path: self.target(&d.path)?,
                 size: d.size.0,
-            },
-            StepDoc::Fallocate(d) => Op::Fallocate {
+            }),
+            StepDoc::Fallocate(d) => Op::Fallocate(op::Fallocate {
                 path: self.target(&d.path)?,
                 mode: fallocate_mode(d.mode),
                 offset: d.offset.map_or(0, |o| o.0),
                 len: nonzero(&d.len)?,
-            },
-            StepDoc::Rename(d) => Op::Rename {
+            }),
+            StepDoc::Rename(d) => Op::Rename(op::Rename {
                 from: path(&d.from),
                 to: path(&d.to),
                 mode: match d.mode {
@@ -185,56 +185,56 @@ impl<'a> Lowering<'a> {
                     Some(RenameModeDoc::Noreplace) => RenameMode::NoReplace,
                     Some(RenameModeDoc::Exchange) => RenameMode::Exchange,
                 },
-            },
-            StepDoc::Link(d) => Op::Link {
+            }),
+            StepDoc::Link(d) => Op::Link(op::Link {
                 from: path(&d.from),
                 to: path(&d.to),
-            },
-            StepDoc::Symlink(d) => Op::Symlink {
+            }),
+            StepDoc::Symlink(d) => Op::Symlink(op::Symlink {
                 target: d.target.clone(),
                 path: path(&d.path),
-            },
-            StepDoc::Unlink(d) => Op::Unlink { path: path(&d.path) },
-            StepDoc::Rmdir(d) => Op::Rmdir { path: path(&d.path) },
-            StepDoc::Setxattr(d) => Op::Setxattr {
+            }),
+            StepDoc::Unlink(d) => Op::Unlink(op::Unlink { path: path(&d.path) }),
+            StepDoc::Rmdir(d) => Op::Rmdir(op::Rmdir { path: path(&d.path) }),
+            StepDoc::Setxattr(d) => Op::Setxattr(op::Setxattr {
                 path: path(&d.path),
                 name: xattr_name(&d.name)?,
                 value: d.value.clone().into_bytes(),
-            },
-            StepDoc::Removexattr(d) => Op::Removexattr {
+            }),
+            StepDoc::Removexattr(d) => Op::Removexattr(op::Removexattr {
                 path: path(&d.path),
                 name: xattr_name(&d.name)?,
-            },
-            StepDoc::Chmod(d) => Op::Chmod {
+            }),
+            StepDoc::Chmod(d) => Op::Chmod(op::Chmod {
                 path: path(&d.path),
                 mode: d.mode.0,
-            },
-            StepDoc::Chown(d) => Op::Chown {
+            }),
+            StepDoc::Chown(d) => Op::Chown(op::Chown {
                 path: path(&d.path),
                 uid: d.uid,
                 gid: d.gid,
-            },
-            StepDoc::Utimes(d) => Op::Utimes {
+            }),
+            StepDoc::Utimes(d) => Op::Utimes(op::Utimes {
                 path: path(&d.path),
                 atime_ns: d.atime_ns,
                 mtime_ns: d.mtime_ns,
-            },
-            StepDoc::Fsync(d) => Op::Fsync {
+            }),
+            StepDoc::Fsync(d) => Op::Fsync(op::Fsync {
                 path: self.target(&d.path)?,
                 directory: false,
-            },
-            StepDoc::Fdatasync(d) => Op::Fdatasync {
+            }),
+            StepDoc::Fdatasync(d) => Op::Fdatasync(op::Fdatasync {
                 path: self.target(&d.path)?,
-            },
-            StepDoc::FsyncDir(d) => Op::Fsync {
+            }),
+            StepDoc::FsyncDir(d) => Op::Fsync(op::Fsync {
                 path: path(&d.path),
                 directory: true,
-            },
+            }),
             StepDoc::Sync => Op::Sync,
             StepDoc::Syncfs => Op::Syncfs,
             StepDoc::SyncFileRange(d) => {
                 let has = |flag| d.flags.as_ref().is_none_or(|f| f.contains(&flag));
-                Op::SyncFileRange {
+                Op::SyncFileRange(op::SyncFileRange {
                     path: self.target(&d.path)?,
                     offset: d.offset.map_or(0, |o| o.0),
                     len: d.len.map_or(0, |l| l.0),
@@ -243,7 +243,7 @@ impl<'a> Lowering<'a> {
                         write: has(SyncRangeFlagDoc::Write),
                         wait_after: has(SyncRangeFlagDoc::WaitAfter),
                     },
-                }
+                })
             }
             StepDoc::Burst(d) => self.burst(d)?,
             StepDoc::Read(d) => self.read(d)?,
@@ -253,21 +253,21 @@ impl<'a> Lowering<'a> {
             StepDoc::Bdi => Op::Bdi,
             StepDoc::Pipe(d) => self.pipe(d)?,
             StepDoc::Socket(d) => self.socket(d)?,
-            StepDoc::Splice(d) => self.transfer(d, Transfer::Splice)?,
-            StepDoc::Tee(d) => self.transfer(d, Transfer::Tee)?,
-            StepDoc::Sendfile(d) => self.transfer(d, Transfer::Sendfile)?,
+            StepDoc::Splice(d) => self.transfer(d, TransferCall::Splice)?,
+            StepDoc::Tee(d) => self.transfer(d, TransferCall::Tee)?,
+            StepDoc::Sendfile(d) => self.transfer(d, TransferCall::Sendfile)?,
             StepDoc::Vmsplice(d) => self.vmsplice(d)?,
             StepDoc::Pump(d) => self.pump(d)?,
             StepDoc::Consume(d) => self.consume(d)?,
-            StepDoc::Pending(d) => Op::Pending {
+            StepDoc::Pending(d) => Op::Pending(op::Pending {
                 path: self.stream(&d.path)?,
-            },
-            StepDoc::Sleep(millis) => Op::Sleep {
+            }),
+            StepDoc::Sleep(millis) => Op::Sleep(op::Sleep {
                 millis: bounded(millis)?,
-            },
+            }),
             StepDoc::Commit(within) => self.commit(within, &entry.key.span)?,
             StepDoc::DropCaches(what) => match what.value {
-                1..=3 => Op::DropCaches { what: what.value },
+                1..=3 => Op::DropCaches(op::DropCaches { what: what.value }),
                 other => {
                     let message = format!("expected 1 (page cache), 2 (slab) or 3 (both), found {other}");
                     return Err(Problem::new(&what.span, message).into());
@@ -280,10 +280,10 @@ impl<'a> Lowering<'a> {
                     let message = format!("expected a parameter such as `vm.dirty_bytes`, found `{name}`");
                     return Err(Problem::new(&d.name.span, message).into());
                 }
-                Op::Sysctl {
+                Op::Sysctl(op::Sysctl {
                     name: name.clone(),
                     value: d.value.clone(),
-                }
+                })
             }
         };
         Ok(Action::Op(op))
@@ -365,28 +365,28 @@ impl<'a> Lowering<'a> {
             Some(chunk) => u32::try_from(chunk.value.0)
                 .map_err(|_| Problem::new(&chunk.span, "a chunk is less than 4GiB"))?,
         };
-        Ok(Op::Write {
+        Ok(Op::Write(op::Write {
             path,
             offset: offset(doc.offset.as_ref())?,
             len: nonzero(&doc.len)?,
             chunk,
-            content: self.content(doc.content.as_ref(), &doc.path),
+            pattern: self.content(doc.content.as_ref(), &doc.path),
             flags,
-        })
+        }))
     }
 
     fn mmap(&self, doc: &MmapDoc) -> Result<Op, Box<Problem>> {
-        Ok(Op::MmapStore {
+        Ok(Op::MmapStore(op::MmapStore {
             path: self.target(&doc.path)?,
             offset: offset(doc.offset.as_ref())?,
             len: nonzero(&doc.len)?,
-            content: self.content(doc.content.as_ref(), &doc.path),
+            pattern: self.content(doc.content.as_ref(), &doc.path),
             msync: match doc.msync {
                 None | Some(MsyncDoc::None) => MsyncMode::None,
                 Some(MsyncDoc::Async) => MsyncMode::Async,
                 Some(MsyncDoc::Sync) => MsyncMode::Sync,
             },
-        })
+        }))
     }
 
     fn open(&mut self, doc: &OpenDoc) -> Result<Op, Box<Problem>> {
@@ -400,12 +400,12 @@ impl<'a> Lowering<'a> {
         only_writes(&doc.flags, &doc.path.span)?;
         self.handles.insert(handle.clone(), doc.path.value.0.clone());
         let create = doc.create.unwrap_or(!doc.read_only);
-        Ok(Op::Open {
+        Ok(Op::Open(op::Open {
             path: guest(&doc.path.value.0),
             handle,
             flags: flags(&doc.flags, create),
             read_only: doc.read_only,
-        })
+        }))
     }
 }
 

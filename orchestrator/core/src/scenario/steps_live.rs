@@ -1,6 +1,6 @@
 //! Steps that measure, lowered to what the agent does.
 
-use coldcut_wire::{Op, Transfer};
+use coldcut_wire::{Op, TransferCall, op};
 
 use super::at::At;
 use super::entry::StepEntry;
@@ -28,17 +28,17 @@ impl Lowering<'_> {
             let message = format!("`{path}` is open already: flags belong to its `open` step");
             return Err(Problem::new(&doc.path.span, message).into());
         }
-        Ok(Op::Burst {
+        Ok(Op::Burst(op::Burst {
             path,
             offset: offset(doc.offset.as_ref())?,
             len: nonzero(&doc.len)?,
             chunk: call(&doc.chunk)?,
-            content: self.content(doc.content.as_ref(), &doc.path),
+            pattern: self.content(doc.content.as_ref(), &doc.path),
             flags: flags(&doc.flags, !handle),
             fsync_every: doc.fsync_every.as_ref().map_or(0, |n| n.value),
             pause_ms: pause(doc.pause.as_ref())?,
             within_ms: within(doc.within.as_ref())?,
-        })
+        }))
     }
 
     pub(super) fn read(&self, doc: &ReadDoc) -> Lowered<Op> {
@@ -54,7 +54,7 @@ impl Lowering<'_> {
         if let Some(given) = doc.times.as_ref().filter(|n| n.value == 0) {
             return Err(Problem::new(&given.span, "reading zero times shows nothing").into());
         }
-        Ok(Op::Read {
+        Ok(Op::Read(op::Read {
             path: self.target(&doc.path)?,
             offset,
             len,
@@ -62,9 +62,9 @@ impl Lowering<'_> {
             direct: doc.direct,
             times,
             pause_ms: pause(doc.pause.as_ref())?,
-            contents: Vec::new(), // all of the variant's: `resolve` knows them
+            patterns: Vec::new(), // all of the variant's: `resolve` knows them
             within_ms: within(doc.within.as_ref())?,
-        })
+        }))
     }
 }
 
@@ -103,21 +103,21 @@ impl Lowering<'_> {
         let fields: Vec<String> = fields;
         self.traces
             .insert(name.clone(), (fields.clone(), label.span.clone()));
-        Ok(Op::Trace {
+        Ok(Op::Trace(op::Trace {
             name,
             fields,
             event: event.clone(),
             filter: doc.filter.as_ref().map(|f| f.value.clone()).unwrap_or_default(),
-        })
+        }))
     }
 
     pub(super) fn collect(&mut self, doc: &CollectDoc) -> Lowered<Op> {
         let name = &doc.label.value.0;
         if let Some((fields, _)) = self.traces.remove(name) {
-            return Ok(Op::Collect {
+            return Ok(Op::Collect(op::Collect {
                 name: name.clone(),
                 fields,
-            });
+            }));
         }
         let problem = Problem::new(&doc.label.span, format!("no trace `{name}` is under way here"));
         Err(problem
@@ -139,9 +139,9 @@ impl Lowering<'_> {
             let message = "`commit` belongs into `workload`: the setup ends with an unmount, which commits";
             return Err(Problem::new(key, message).into());
         }
-        Ok(Op::Commit {
+        Ok(Op::Commit(op::Commit {
             within_ms: bounded(within)?,
-        })
+        }))
     }
 
     pub(super) fn observe(&self, doc: &ObserveDoc) -> Lowered<Op> {
@@ -155,13 +155,13 @@ impl Lowering<'_> {
             let message = format!("expected letters of states (R, S, D), found `{states}`");
             return Err(Problem::new(&state.span, message).into());
         }
-        Ok(Op::Observe {
+        Ok(Op::Observe(op::Observe {
             lane: self.tasks.lane(&doc.task)?,
             frames: doc.stack.iter().map(|f| f.value.0.clone()).collect(),
             states,
             lasting_ms: doc.lasting.as_ref().map_or(Ok(0), bounded)?,
             within_ms: doc.within.as_ref().map_or(Ok(60_000), bounded)?,
-        })
+        }))
     }
 
     /// Takes the names of two ends.
@@ -178,18 +178,18 @@ impl Lowering<'_> {
     }
 
     pub(super) fn pipe(&mut self, doc: &PipeDoc) -> Lowered<Op> {
-        Ok(Op::Pipe {
+        Ok(Op::Pipe(op::Pipe {
             capacity: doc.capacity.as_ref().map_or(Ok(0), call)?,
             handle: self.ends(&doc.handle, ["r", "w"])?,
-        })
+        }))
     }
 
     pub(super) fn socket(&mut self, doc: &SocketDoc) -> Lowered<Op> {
-        Ok(Op::Socket {
+        Ok(Op::Socket(op::Socket {
             sndbuf: doc.sndbuf.as_ref().map_or(Ok(0), call)?,
             rcvbuf: doc.rcvbuf.as_ref().map_or(Ok(0), call)?,
             handle: self.ends(&doc.handle, ["a", "b"])?,
-        })
+        }))
     }
 
     /// A handle, not a file.
@@ -202,12 +202,12 @@ impl Lowering<'_> {
         Err(Problem::new(&target.span, message).into())
     }
 
-    pub(super) fn transfer(&self, doc: &TransferDoc, how: Transfer) -> Lowered<Op> {
+    pub(super) fn transfer(&self, doc: &TransferDoc, how: TransferCall) -> Lowered<Op> {
         let (from, to) = (self.target(&doc.from)?, self.target(&doc.to)?);
-        if how != Transfer::Sendfile && !from.starts_with(HANDLE) && !to.starts_with(HANDLE) {
+        if how != TransferCall::Sendfile && !from.starts_with(HANDLE) && !to.starts_with(HANDLE) {
             return Err(Problem::new(&doc.to.span, "one of the two must be a pipe").into());
         }
-        Ok(Op::Transfer {
+        Ok(Op::Transfer(op::Transfer {
             how,
             from,
             to,
@@ -216,16 +216,16 @@ impl Lowering<'_> {
             chunk: doc.chunk.as_ref().map_or(Ok(0), call)?,
             nonblock: doc.nonblock,
             within_ms: within(doc.within.as_ref())?,
-        })
+        }))
     }
 
     pub(super) fn vmsplice(&self, doc: &VmspliceDoc) -> Lowered<Op> {
-        Ok(Op::Vmsplice {
+        Ok(Op::Vmsplice(op::Vmsplice {
             to: self.stream(&doc.to)?,
             len: call(&doc.len)?.into(),
-            content: doc.content.value.0.clone(),
+            pattern: doc.content.value.0.clone(),
             within_ms: within(doc.within.as_ref())?,
-        })
+        }))
     }
 
     pub(super) fn pump(&self, doc: &PumpDoc) -> Lowered<Op> {
@@ -236,7 +236,7 @@ impl Lowering<'_> {
                 .help(format!("make it first: `- pipe: {{handle: {through}}}`"))
                 .into());
         }
-        Ok(Op::Pump {
+        Ok(Op::Pump(op::Pump {
             from: self.target(&doc.from)?,
             through: through.clone(),
             to: self.stream(&doc.to)?,
@@ -244,17 +244,17 @@ impl Lowering<'_> {
             len: nonzero(&doc.len)?,
             chunk: doc.chunk.as_ref().map_or(Ok(1 << 20), call)?,
             within_ms: within(doc.within.as_ref())?,
-        })
+        }))
     }
 
     pub(super) fn consume(&self, doc: &ConsumeDoc) -> Lowered<Op> {
-        Ok(Op::Consume {
+        Ok(Op::Consume(op::Consume {
             from: self.stream(&doc.from)?,
             len: nonzero(&doc.len)?,
             rate: call(&doc.rate)?,
             every_ms: pause(doc.every.as_ref())?,
             within_ms: within(doc.within.as_ref())?,
-        })
+        }))
     }
 }
 

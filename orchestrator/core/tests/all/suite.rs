@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use coldcut_core::outcome::verdict::Outcome;
 use coldcut_core::scenario::{Action, Scenario, Variant};
-use coldcut_wire::{MsyncMode, Op};
+use coldcut_wire::{MsyncMode, Op, op};
 
 fn suite() -> Vec<(String, Scenario)> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/suite");
@@ -31,17 +31,17 @@ fn bare(variant: &Variant) -> Vec<String> {
         .workload
         .iter()
         .filter_map(|step| match &step.action {
-            Action::Op(Op::Fsync { .. } | Op::Fdatasync { .. } | Op::Sync | Op::Syncfs) => None,
-            Action::Op(Op::Write { .. }) => {
+            Action::Op(Op::Fsync(_) | Op::Fdatasync(_) | Op::Sync | Op::Syncfs) => None,
+            Action::Op(Op::Write(_)) => {
                 let mut op = step.action.clone();
-                if let Action::Op(Op::Write { flags, .. }) = &mut op {
+                if let Action::Op(Op::Write(op::Write { flags, .. })) = &mut op {
                     (flags.sync, flags.dsync) = (false, false);
                 }
                 Some(format!("{op:?}"))
             }
-            Action::Op(Op::MmapStore { .. }) => {
+            Action::Op(Op::MmapStore(_)) => {
                 let mut op = step.action.clone();
-                if let Action::Op(Op::MmapStore { msync, .. }) = &mut op {
+                if let Action::Op(Op::MmapStore(op::MmapStore { msync, .. })) = &mut op {
                     *msync = MsyncMode::None;
                 }
                 Some(format!("{op:?}"))

@@ -1,6 +1,6 @@
 //! What each step measures.
 
-use coldcut_wire::Op;
+use coldcut_wire::{Op, op};
 
 use super::metric::Unit;
 use crate::scenario::Action;
@@ -42,38 +42,38 @@ pub fn items(action: &Action) -> Vec<(String, Shape)> {
     ];
     if let Action::Op(op) = action {
         match op {
-            Op::Burst { fsync_every, .. } => {
+            Op::Burst(op::Burst { fsync_every, .. }) => {
                 items.extend([bytes, ("writes", Series(Unit::Nanos))]);
                 if *fsync_every > 0 {
                     items.push(("fsyncs", Series(Unit::Nanos)));
                 }
             }
-            Op::Read { .. } => items.extend([bytes, ("reads", Series(Unit::Nanos)), ("data", Data)]),
-            Op::Trace { fields: wanted, .. } => {
+            Op::Read(_) => items.extend([bytes, ("reads", Series(Unit::Nanos)), ("data", Data)]),
+            Op::Trace(op::Trace { fields: wanted, .. }) => {
                 items.push(("events", Figure(Unit::Count)));
                 fields.extend(wanted.iter().map(|field| (field.clone(), Series(Unit::Count))));
             }
-            Op::Observe { .. } => items.extend([
+            Op::Observe(_) => items.extend([
                 ("found", Figure(Unit::Count)),
                 ("waited", Figure(Unit::Nanos)),
                 ("stack", Text),
                 ("state", Text),
             ]),
             Op::Bdi => items.extend(BDI),
-            Op::Pipe { .. } => items.push(("capacity", Figure(Unit::Bytes))),
-            Op::Socket { .. } => {
+            Op::Pipe(_) => items.push(("capacity", Figure(Unit::Bytes))),
+            Op::Socket(_) => {
                 items.extend([("sndbuf", Figure(Unit::Bytes)), ("rcvbuf", Figure(Unit::Bytes))]);
             }
-            Op::Transfer { .. } | Op::Vmsplice { .. } => {
+            Op::Transfer(_) | Op::Vmsplice(_) => {
                 items.extend([bytes, ("calls", Series(Unit::Nanos))]);
             }
-            Op::Pump { .. } => items.extend([
+            Op::Pump(_) => items.extend([
                 bytes,
                 ("fills", Series(Unit::Nanos)),
                 ("drains", Series(Unit::Nanos)),
             ]),
-            Op::Consume { .. } | Op::Pending { .. } => items.push(bytes),
-            Op::Commit { .. } => items.push(("waited", Figure(Unit::Nanos))),
+            Op::Consume(_) | Op::Pending(_) => items.push(bytes),
+            Op::Commit(_) => items.push(("waited", Figure(Unit::Nanos))),
             _ => {}
         }
     }

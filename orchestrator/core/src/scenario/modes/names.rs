@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use coldcut_wire::Op;
+use coldcut_wire::{Op, op};
 
 use crate::scenario::names::HANDLE;
 use crate::scenario::{Action, Check, Expectation, Moment, Variant, flatten};
@@ -71,28 +71,30 @@ impl Names {
     fn take(&mut self, action: &Action) {
         let Action::Op(op) = action else { return };
         match op {
-            Op::Create { path, .. } | Op::Write { path, .. } | Op::Burst { path, .. } => self.make(path),
-            Op::Open {
+            Op::Create(op::Create { path, .. })
+            | Op::Write(op::Write { path, .. })
+            | Op::Burst(op::Burst { path, .. }) => self.make(path),
+            Op::Open(op::Open {
                 path,
                 read_only: false,
                 ..
-            }
-            | Op::Transfer { to: path, .. }
-            | Op::Pump { to: path, .. } => self.make(path),
-            Op::Mkdir { path, .. } | Op::Symlink { path, .. } => self.make(path),
-            Op::Link { to, .. } => self.make(to),
-            Op::Rename { from, to, .. } => {
+            })
+            | Op::Transfer(op::Transfer { to: path, .. })
+            | Op::Pump(op::Pump { to: path, .. }) => self.make(path),
+            Op::Mkdir(op::Mkdir { path, .. }) | Op::Symlink(op::Symlink { path, .. }) => self.make(path),
+            Op::Link(op::Link { to, .. }) => self.make(to),
+            Op::Rename(op::Rename { from, to, .. }) => {
                 self.change(from);
                 self.change(to);
             }
-            Op::Unlink { path } | Op::Rmdir { path } => {
+            Op::Unlink(op::Unlink { path }) | Op::Rmdir(op::Rmdir { path }) => {
                 self.change(path);
                 self.there.remove(path);
             }
-            Op::Fsync {
+            Op::Fsync(op::Fsync {
                 path,
                 directory: true,
-            } => {
+            }) => {
                 let directory = if matches!(path.as_str(), "." | "/") {
                     ""
                 } else {

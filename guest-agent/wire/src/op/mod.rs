@@ -1,0 +1,122 @@
+//! Workload operations: one each per scenario step that runs in the guest.
+//!
+//! `path` is relative to the mounted root, or `fd:NAME` for a handle opened with [`Op::Open`].
+
+mod args;
+mod facts;
+mod kinds;
+
+use serde::{Deserialize, Serialize};
+
+pub use args::{
+    Burst, Chmod, Chown, Close, Collect, Commit, Consume, Create, DropCaches, Fallocate, Fdatasync, Fsync,
+    Link, Mkdir, MmapStore, Observe, Open, Pending, Pipe, Pump, Read, Removexattr, Rename, Rmdir, Setxattr,
+    Sleep, Socket, Symlink, SyncFileRange, Sysctl, Trace, Transfer, Truncate, Unlink, Utimes, Vmsplice,
+    Write,
+};
+pub use kinds::{
+    FallocateMode, MsyncMode, PatternName, RenameMode, SyncRangeFlags, TransferCall, WriteFlags,
+};
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// See [`Open`].
+    Open(Open),
+    /// See [`Close`].
+    Close(Close),
+    /// See [`Mkdir`].
+    Mkdir(Mkdir),
+    /// See [`Create`].
+    Create(Create),
+    /// See [`Write`].
+    Write(Write),
+    /// See [`Truncate`].
+    Truncate(Truncate),
+    /// See [`Fallocate`].
+    Fallocate(Fallocate),
+    /// See [`Rename`].
+    Rename(Rename),
+    /// See [`Link`].
+    Link(Link),
+    /// See [`Symlink`].
+    Symlink(Symlink),
+    /// See [`Unlink`].
+    Unlink(Unlink),
+    /// See [`Rmdir`].
+    Rmdir(Rmdir),
+    /// See [`Setxattr`].
+    Setxattr(Setxattr),
+    /// See [`Removexattr`].
+    Removexattr(Removexattr),
+    /// See [`Chmod`].
+    Chmod(Chmod),
+    /// See [`Chown`].
+    Chown(Chown),
+    /// See [`Utimes`].
+    Utimes(Utimes),
+    /// See [`Fsync`].
+    Fsync(Fsync),
+    /// See [`Fdatasync`].
+    Fdatasync(Fdatasync),
+    /// sync(2).
+    Sync,
+    /// syncfs(2) of the mounted filesystem.
+    Syncfs,
+    /// See [`SyncFileRange`].
+    SyncFileRange(SyncFileRange),
+    /// See [`MmapStore`].
+    MmapStore(MmapStore),
+    /// See [`Sleep`].
+    Sleep(Sleep),
+    /// See [`DropCaches`].
+    DropCaches(DropCaches),
+    /// See [`Sysctl`].
+    Sysctl(Sysctl),
+    /// See [`Burst`].
+    Burst(Burst),
+    /// See [`Read`].
+    Read(Read),
+    /// See [`Trace`].
+    Trace(Trace),
+    /// See [`Collect`].
+    Collect(Collect),
+    /// See [`Observe`].
+    Observe(Observe),
+    /// The statistics of the mounted device's writeback, from debugfs: figures by name.
+    Bdi,
+    /// See [`Pipe`].
+    Pipe(Pipe),
+    /// See [`Socket`].
+    Socket(Socket),
+    /// See [`Transfer`].
+    Transfer(Transfer),
+    /// See [`Vmsplice`].
+    Vmsplice(Vmsplice),
+    /// See [`Pump`].
+    Pump(Pump),
+    /// See [`Consume`].
+    Consume(Consume),
+    /// See [`Pending`].
+    Pending(Pending),
+    /// From here on, see when the journal (jbd2) of the mounted filesystem commits, for [`Op::Commit`].
+    WatchJournal,
+    /// See [`Commit`].
+    Commit(Commit),
+}
+
+/// A program to run in the guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecSpec {
+    /// Program and arguments; the program is looked up in the scenario's programs directory (`/programs`) when
+    /// it is not an absolute path.
+    pub argv: Vec<String>,
+    /// Extra environment.
+    pub env: Vec<(String, String)>,
+    /// Working directory, relative to the mounted root.
+    pub cwd: String,
+    /// Directory to chroot into (a rootfs), if any.
+    pub root: Option<String>,
+    /// Kill it after so long.
+    pub timeout_ms: u64,
+}
