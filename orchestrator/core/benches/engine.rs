@@ -1,4 +1,5 @@
-//! The engine's speed on a log of a million entries, beside a replay of the log from its start.
+//! The engine's speed on a log of a million entries, beside a replay of the log from its start; and that of the
+//! histories which judging needs.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -6,13 +7,17 @@ use std::sync::Arc;
 use coldcut_core::crash::index::{BlockIndex, DigestCursor, Sources, replay};
 use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::state::{CrashState, PlanKind, Set};
+use coldcut_core::oracle::{Histories, History};
 use coldcut_core::recording::block::Zeros;
-use coldcut_core::recording::log::{Cut, LoadOptions, WriteLog};
+use coldcut_core::recording::io::{Io, IoKind};
+use coldcut_core::recording::log::{Cut, DataRef, Geometry, LoadOptions, LogBuilder, Order, WriteLog};
+use coldcut_core::recording::mark::{Mark, StepName};
 use coldcut_core::recording::synthetic::SyntheticLog;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 const ENTRIES: u32 = 1_000_000;
 const DEVICE: u64 = 1 << 30;
+const STEPS: u32 = 10_000;
 
 fn engine(c: &mut Criterion) {
     let source = Arc::new(SyntheticLog::new(ENTRIES, DEVICE));
@@ -79,5 +84,60 @@ fn engine(c: &mut Criterion) {
     fast.finish();
 }
 
-criterion_group!(benches, engine);
+/// A recording of 10,000 steps, each with its two marks and a write between them.
+fn many_steps() -> WriteLog {
+    let mut log = LogBuilder::new(Geometry {
+        device_size: DEVICE,
+        sector_size: 512,
+        atomic_unit: 4096,
+        order: Order::Completion,
+    });
+    let write = Io {
+        kind: IoKind::Write,
+        offset: 0,
+        len: 4096,
+        fua: false,
+    };
+    for index in 0..STEPS {
+        let name = format!("write#{index}");
+        let step = StepName { index, name };
+        log.mark(Mark::Begin(step.clone())).expect("there is room");
+        let number = log.submit(write, DataRef::Lost).expect("there is room");
+        log.complete(number).expect("it was submitted");
+        log.mark(Mark::Done(step)).expect("there is room");
+    }
+    log.build()
+}
+
+/// What judging needs of the marks: the history at one cut after each step, and whether the step's promise applies.
+fn histories(c: &mut Criterion) {
+    let log = many_steps();
+    let cuts: Vec<(Cut, String)> = (0..STEPS)
+        .map(|i| (Cut(i * 4 + 4), format!("write#{i}")))
+        .collect();
+    let mut group = c.benchmark_group("10,000 cuts of 20,000 marks");
+    group.sample_size(10);
+    group.bench_function("histories from one index", |b| {
+        b.iter(|| {
+            let histories = Histories::new(&log);
+            cuts.iter()
+                .filter(|(cut, step)| histories.at(*cut).done(step))
+                .count()
+        });
+    });
+    group.bench_function("a hundred of them from their marks, one by one", |b| {
+        b.iter(|| {
+            let every = cuts.iter().step_by(100);
+            every
+                .filter(|(cut, step)| {
+                    let marks = log.marks_until(*cut).iter().map(|placed| &placed.mark);
+                    History::from_marks(marks).done(step)
+                })
+                .count()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, histories, engine);
 criterion_main!(benches);

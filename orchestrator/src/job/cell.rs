@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use coldcut_core::oracle::live;
+use coldcut_core::oracle::measured;
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::{Recovery, Trust, words};
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef};
@@ -55,7 +55,7 @@ pub struct CellJob {
 
 /// What the workload left: the same for every cell.
 struct Made {
-    live: live::Judged,
+    live: measured::Judged,
     notes: Vec<String>,
     /// `None` without a crash.
     recorded: Option<(LoadedRecording, Planned)>,
@@ -223,9 +223,9 @@ async fn make(
         cold: job.strategy == Strategy::Cold,
     };
     let (found, mut notes) = record(pool, &to_record, timings).await?;
-    let live = live::judge(&job.variant, &found);
+    let live = measured::judge(&job.variant, &found);
     let mut recorded = None;
-    if !job.variant.is_live() {
+    if job.variant.has_crash() {
         pool.events.phase(cell, Phase::Plan);
         let start = Instant::now();
         let recording = LoadedRecording::load(&first.dir)?;

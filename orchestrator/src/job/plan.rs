@@ -79,7 +79,7 @@ pub enum PlanError {
         /// Scenario and variant.
         variant: String,
         /// Why not.
-        source: StoreError,
+        source: Box<StoreError>,
     },
 }
 
@@ -224,7 +224,7 @@ impl<'s> Planner<'s> {
                 .recovering(wanted, kernel)
                 .map_err(|source| PlanError::Recovering {
                     variant: name.clone(),
-                    source,
+                    source: Box::new(source),
                 })?;
             for round in 1..=selection.repeat {
                 let cell = |(other, kernel): &Recovering| {
@@ -259,7 +259,7 @@ impl<'s> Planner<'s> {
         if wanted.is_empty() {
             return &variant.recover_on;
         }
-        if !variant.is_live() {
+        if variant.has_crash() {
             return wanted;
         }
         if wanted.iter().any(|spec| spec != SAME) {

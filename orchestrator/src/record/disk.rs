@@ -6,18 +6,18 @@ use coldcut_core::faults::Pace;
 use coldcut_core::scenario::{DeviceAction, DeviceSpec};
 use coldcut_wire::PatternName;
 
-use crate::disk::{Control, Resume};
+use crate::disk::{Faults, Resume};
 use crate::vm::Unknown;
 
 /// A disk as a scenario wants it.
-pub(crate) fn control(spec: DeviceSpec) -> Control {
+pub(crate) fn control(spec: DeviceSpec) -> Faults {
     let latency = spec.latency_ms.saturating_mul(1_000_000);
-    Control::new(Pace::new(spec.bandwidth, latency))
+    Faults::new(Pace::new(spec.bandwidth, latency))
 }
 
 /// Does a step; an error says why the recording is not what the scenario describes.
 pub(crate) async fn act(
-    control: &Control,
+    control: &Faults,
     action: &DeviceAction,
     contents: &[PatternName],
 ) -> Result<(), String> {
@@ -65,7 +65,7 @@ pub(crate) async fn act(
 }
 
 /// Releases everything, and says what was held: an unmount would wait for it.
-pub(crate) fn release_all(control: &Control) -> Vec<String> {
+pub(crate) fn release_all(control: &Faults) -> Vec<String> {
     let held = control.rules().into_iter().filter(|(.., held)| *held > 0);
     held.map(|(name, _, held)| {
         control.release(&name, Resume::Proceed);
@@ -81,7 +81,7 @@ pub(crate) fn release_all(control: &Control) -> Vec<String> {
 ///
 /// # Errors
 /// A rule that applied to no request: the recording is not what the scenario describes.
-pub(crate) fn at_the_end(control: &Control) -> Result<Vec<String>, Unknown> {
+pub(crate) fn at_the_end(control: &Faults) -> Result<Vec<String>, Unknown> {
     let mut notes = Vec::new();
     for (name, hits, held) in control.rules() {
         if hits == 0 {

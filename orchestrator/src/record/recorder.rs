@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coldcut_core::oracle::live::Measurements;
+use coldcut_core::oracle::measured::Measurements;
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::words;
 use coldcut_core::recording::block::ReadAt as _;
@@ -14,7 +14,7 @@ use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{End, FsSource, Variant};
 use coldcut_wire::{DmesgFrom, Op};
 
-use crate::disk::{Control, Device, DeviceHandle, FileImage, Recording, export_sparse};
+use crate::disk::{ActiveRecording, Device, DeviceHandle, Faults, FileImage, export_sparse};
 use crate::job::panics::Panicked;
 use crate::kernel::Kernel;
 use crate::record::disk;
@@ -193,9 +193,9 @@ async fn run_in(
 
     phase(Phase::Record);
     let start = Instant::now();
-    if variant.is_live() {
+    if !variant.has_crash() {
         let control = disk::control(variant.device);
-        handle.set_gate(Some(control.gate()));
+        handle.set_injector(Some(control.injector()));
         let steps = Steps {
             control: Some(&control),
             ..steps
@@ -227,7 +227,7 @@ async fn run_in(
     keep_base(&recording, job.dir).await?;
 
     let control = disk::control(variant.device);
-    handle.set_gate(Some(control.gate()));
+    handle.set_injector(Some(control.injector()));
     let steps = Steps {
         device: Some(handle),
         control: Some(&control),
@@ -262,7 +262,7 @@ async fn run_in(
 }
 
 /// Keeps the base image beside the log: together they rebuild every crash state.
-async fn keep_base(recording: &Recording<FileRecorder>, dir: &CellDir) -> Result<(), Unknown> {
+async fn keep_base(recording: &ActiveRecording<FileRecorder>, dir: &CellDir) -> Result<(), Unknown> {
     let (base, path) = (recording.base().clone(), dir.base());
     tokio::task::spawn_blocking(move || export_sparse(&*base, &path))
         .await
@@ -287,7 +287,7 @@ async fn workload(
     job: &RecordJob<'_>,
     steps: &Steps<'_>,
     mount: &Mount,
-    control: &Control,
+    control: &Faults,
 ) -> Result<Vec<String>, Unknown> {
     let (pool, client) = (steps.pool, steps.client);
     let variant = job.variant;

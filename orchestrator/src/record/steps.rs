@@ -8,7 +8,7 @@ use coldcut_core::scenario::{Action, Step};
 use coldcut_wire::{Done, ExecSpec, Output, PatternName, Request, Stream};
 use rustix::io::Errno;
 
-use crate::disk::{Control, DeviceHandle};
+use crate::disk::{DeviceHandle, Faults};
 use crate::record::disk;
 use crate::record::refused::{Refused, unsupported};
 use crate::record::witness::Witness;
@@ -32,7 +32,7 @@ pub(crate) struct Steps<'a> {
     /// Where marks go; the setup has none.
     pub(crate) device: Option<&'a DeviceHandle>,
     /// What holds, fails and slows requests; the setup has none.
-    pub(crate) control: Option<&'a Control>,
+    pub(crate) control: Option<&'a Faults>,
     /// Every content that the scenario writes.
     pub(crate) contents: &'a [PatternName],
     /// Where measurements go.

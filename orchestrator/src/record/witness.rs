@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use coldcut_core::oracle::Tally;
-use coldcut_core::oracle::live::{Judged, Measurements};
+use coldcut_core::oracle::measured::{Judged, Measurements};
 use coldcut_core::outcome::verdict::Verdict;
 use coldcut_core::scenario::{Action, Check, Step, Variant};
 use coldcut_wire::{DmesgFrom, Op};
@@ -85,7 +85,10 @@ fn wrong_clock(step: &str, nanos: u64, waited: Duration) -> Option<String> {
 
 /// Whether anything that is judged needs what the workload measures.
 fn wanted(variant: &Variant) -> bool {
-    variant.expect.iter().any(|e| matches!(e.check, Check::Live(_)))
+    variant
+        .expect
+        .iter()
+        .any(|e| matches!(e.check, Check::Measured(_)))
 }
 
 /// Runs `work` and keeps the kernel's log of it, where it is judged.

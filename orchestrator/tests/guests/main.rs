@@ -13,6 +13,7 @@ mod diff_cli;
 mod every_step;
 mod exec;
 mod filesystems;
+mod job;
 mod kernel_build;
 mod kernel_log;
 mod live;

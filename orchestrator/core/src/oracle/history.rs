@@ -1,56 +1,112 @@
 //! What is known to have happened before a cut, from the marks in the log.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::recording::log::{Cut, WriteLog};
 use crate::recording::mark::Mark;
 use crate::scenario::{Expectation, Moment};
 
 /// Which steps had begun, succeeded or failed, and what programs had acknowledged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// It is cheap to make and to clone: the histories of one recording share what its marks say, and each looks at them
+/// up to its own cut.
+#[derive(Clone, Debug)]
 pub struct History {
-    begun: HashSet<String>,
-    done: HashSet<String>,
-    failed: HashSet<String>,
-    lines: HashSet<String>,
+    firsts: Arc<Firsts>,
+    /// How many marks have happened.
+    until: usize,
 }
 
-impl History {
-    /// The history that these marks tell: those of the log up to the cut.
-    pub fn from_marks<'a>(marks: impl IntoIterator<Item = &'a Mark>) -> Self {
-        let mut history = Self::default();
-        for mark in marks {
-            history.push(mark);
-        }
-        history
-    }
+/// The histories of one recording, one for every cut.
+///
+/// Building it reads each mark once; [`Histories::at`] then takes a binary search among the marks, however many there
+/// are.
+#[derive(Clone, Debug)]
+pub struct Histories {
+    firsts: Arc<Firsts>,
+    /// For each mark, the first cut at which it has happened. It never falls.
+    happened: Vec<Cut>,
+}
 
-    /// Adds the next mark.
-    pub fn push(&mut self, mark: &Mark) {
-        let (set, text) = match mark {
+/// For each step and each line of a program, the index of the first mark that says so.
+#[derive(Debug, Default)]
+struct Firsts {
+    begun: HashMap<String, usize>,
+    done: HashMap<String, usize>,
+    failed: HashMap<String, usize>,
+    lines: HashMap<String, usize>,
+}
+
+impl Firsts {
+    fn add(&mut self, index: usize, mark: &Mark) {
+        let (firsts, text) = match mark {
             Mark::Begin(step) => (&mut self.begun, &step.name),
             Mark::Done(step) => (&mut self.done, &step.name),
             Mark::Failed(step, _) => (&mut self.failed, &step.name),
             Mark::Line { text, .. } => (&mut self.lines, text),
             Mark::End | Mark::Other(_) => return,
         };
-        set.insert(text.clone());
+        if !firsts.contains_key(text) {
+            firsts.insert(text.clone(), index);
+        }
+    }
+}
+
+impl Histories {
+    /// The histories of a recording.
+    pub fn new(log: &WriteLog) -> Self {
+        let mut firsts = Firsts::default();
+        for (index, placed) in log.marks().iter().enumerate() {
+            firsts.add(index, &placed.mark);
+        }
+        Self {
+            firsts: Arc::new(firsts),
+            happened: log.marks().iter().map(|placed| placed.after()).collect(),
+        }
+    }
+
+    /// The history at a cut: what every mark until then tells.
+    pub fn at(&self, cut: Cut) -> History {
+        History {
+            firsts: Arc::clone(&self.firsts),
+            until: self.happened.partition_point(|happened| *happened <= cut),
+        }
+    }
+}
+
+impl History {
+    /// The history that these marks tell. For the cuts of a recording, use [`Histories`].
+    pub fn from_marks<'a>(marks: impl IntoIterator<Item = &'a Mark>) -> Self {
+        let mut firsts = Firsts::default();
+        for (index, mark) in marks.into_iter().enumerate() {
+            firsts.add(index, mark);
+        }
+        Self {
+            firsts: Arc::new(firsts),
+            until: usize::MAX,
+        }
+    }
+
+    fn has(&self, firsts: &HashMap<String, usize>, text: &str) -> bool {
+        firsts.get(text).is_some_and(|first| *first < self.until)
     }
 
     /// Whether the step's success was acknowledged.
     pub fn done(&self, step: &str) -> bool {
-        self.done.contains(step) && !self.failed.contains(step)
+        self.has(&self.firsts.done, step) && !self.has(&self.firsts.failed, step)
     }
 
     /// Whether the step may have had an effect: it was begun, however it ended.
     pub fn begun(&self, step: &str) -> bool {
-        [&self.begun, &self.done, &self.failed]
+        [&self.firsts.begun, &self.firsts.done, &self.firsts.failed]
             .iter()
-            .any(|set| set.contains(step))
+            .any(|firsts| self.has(firsts, step))
     }
 
     /// Whether a program acknowledged something with this line.
     pub fn line(&self, text: &str) -> bool {
-        self.lines.contains(text)
+        self.has(&self.firsts.lines, text)
     }
 
     /// Whether an expectation is a promise at this cut.

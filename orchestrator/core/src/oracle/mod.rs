@@ -11,17 +11,20 @@
 //!   the log may still have lost everything, so these alone do not make a cell pass. See [`Tally`].
 //! - What cannot be so on a healthy tool (a walk with holes, no checker where one was asked for) is a doubt, which
 //!   makes the cell Inconclusive, never a finding.
+//!
+//! A cell's states are judged with one [`Judge`] of the variant and one [`Histories`] of the recording: both are built
+//! once, and [`Histories::at`] gives the history until a state's cut.
 
 mod bytes;
 pub(crate) mod data;
 mod history;
-pub mod live;
+pub mod measured;
 pub(crate) mod origin;
 mod paths;
 mod tally;
 mod tree;
 
-pub use history::History;
+pub use history::{Histories, History};
 pub use tally::{Tally, verdict};
 
 use crate::filesystem::Checker;
@@ -91,7 +94,7 @@ impl<'a> Judge<'a> {
         for (index, expectation) in applying {
             let outcome = match &expectation.check {
                 // Live checks are judged once, from what was measured, not in each crash state.
-                Check::Mounts { .. } | Check::Live(_) => continue,
+                Check::Mounts { .. } | Check::Measured(_) => continue,
                 Check::FsckClean => fsck(recovery, &self.variant.filesystem.fstype.checker),
                 Check::DmesgFree { texts } => dmesg(texts, recovery),
                 check => match &tree {

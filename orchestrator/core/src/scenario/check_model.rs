@@ -3,7 +3,7 @@
 use coldcut_wire::{EntryKind, PatternName};
 use serde::Serialize;
 
-use crate::oracle::live::LiveCheck;
+use crate::scenario::measured::MeasuredCheck;
 
 /// What must hold. Paths are relative to the root, without a leading slash; the root is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,7 +64,9 @@ pub enum Check {
         texts: Vec<String>,
     },
     /// About what happened while the workload ran, whatever was found after a crash.
-    Live(LiveCheck),
+    // The name in a scenario's digest.
+    #[serde(rename = "live")]
+    Measured(MeasuredCheck),
 }
 
 impl Check {
@@ -76,13 +78,13 @@ impl Check {
             Self::Mounts { .. }
                 | Self::FsckClean
                 | Self::DmesgFree { .. }
-                | Self::Live(LiveCheck::Assume { .. })
+                | Self::Measured(MeasuredCheck::Assume { .. })
         )
     }
 
     /// Whether it is judged once, from what was measured while the workload ran.
-    pub fn is_live(&self) -> bool {
-        matches!(self, Self::Live(_))
+    pub fn is_measured(&self) -> bool {
+        matches!(self, Self::Measured(_))
     }
 }
 

@@ -41,9 +41,9 @@ pub(crate) type Lowered<T> = Result<T, Box<Problem>>;
 impl Lowering<'_> {
     fn expectation(&self, entry: &ExpectEntry) -> Lowered<(Check, Option<Moment>, Option<String>)> {
         if let Some(check) = super::live::check(self.variant, &self.contents, entry)? {
-            return Ok((Check::Live(check), None, None));
+            return Ok((Check::Measured(check), None, None));
         }
-        if self.variant.is_live() {
+        if !self.variant.has_crash() {
             let message = format!(
                 "`{}` is about what is found after a crash, and here is none",
                 entry.key.value

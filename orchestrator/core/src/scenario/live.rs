@@ -11,8 +11,8 @@ use super::expects::{Lowered, needs};
 use super::live_doc::{LimitDoc, LoggedDoc, ReturnedDoc, ShowsDoc};
 use super::model::{Action, Variant};
 use super::names::Label;
-use crate::oracle::live::{Bound, Limit, LiveCheck, Metric, Shape, Unit, Versions, items};
 use crate::outcome::verdict::ViolationKind;
+use crate::scenario::measured::{Bound, Limit, MeasuredCheck, Metric, Shape, Unit, Versions, items};
 
 /// What each labelled step yields.
 type Yields = Vec<(String, Vec<(String, Shape)>)>;
@@ -22,7 +22,7 @@ pub(crate) fn check(
     variant: &Variant,
     contents: &Contents<'_>,
     entry: &ExpectEntry,
-) -> Lowered<Option<LiveCheck>> {
+) -> Lowered<Option<MeasuredCheck>> {
     let labelled = variant.steps().filter(|step| step.labelled);
     let yields: Yields = labelled
         .map(|step| (step.name.name.clone(), items(&step.action)))
@@ -38,12 +38,12 @@ pub(crate) fn check(
             let (metric, bound) =
                 live.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
             let kind = d.kind.unwrap_or(ViolationKind::Measure);
-            LiveCheck::Measure { metric, bound, kind }
+            MeasuredCheck::Measure { metric, bound, kind }
         }
         ExpectDoc::Assume(d) => {
             let (metric, bound) =
                 live.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
-            LiveCheck::Assume { metric, bound }
+            MeasuredCheck::Assume { metric, bound }
         }
         ExpectDoc::Contrast(d) => {
             let [hazard, control] = [&d.hazard, &d.control].map(|arm| {
@@ -58,7 +58,7 @@ pub(crate) fn check(
                 return Err(Problem::new(&d.control.of.span, "both arms are the same number").into());
             }
             let kind = d.kind.unwrap_or(ViolationKind::Stall);
-            LiveCheck::Contrast {
+            MeasuredCheck::Contrast {
                 hazard,
                 control,
                 kind,
@@ -153,7 +153,7 @@ impl Live<'_> {
         Err(problem.nearest(name, fitting).into())
     }
 
-    fn returned(&self, doc: &ReturnedDoc) -> Lowered<LiveCheck> {
+    fn returned(&self, doc: &ReturnedDoc) -> Lowered<MeasuredCheck> {
         let step = self.step(&doc.step, "data", Shape::Data)?;
         let whole = self.variant.steps().find_map(|s| match &s.action {
             Action::Op(Op::Read { offset, len, .. }) if s.name.name == step => Some((*offset, *len)),
@@ -184,7 +184,7 @@ impl Live<'_> {
             (None, None, Some(list)) if !list.value.is_empty() => Versions::MixOf(wanted(list)?),
             _ => return Err(needs(self.entry, "one of `is`, `one_of` and `mix_of`")),
         };
-        Ok(LiveCheck::Returned {
+        Ok(MeasuredCheck::Returned {
             step,
             range,
             accept,
@@ -209,10 +209,10 @@ impl Live<'_> {
         Ok((list(any_of), list(none_of)))
     }
 
-    fn shows(&self, doc: &ShowsDoc) -> Lowered<LiveCheck> {
+    fn shows(&self, doc: &ShowsDoc) -> Lowered<MeasuredCheck> {
         let step = self.step(&doc.step, &doc.text.value, Shape::Text)?;
         let (any_of, none_of) = self.words(doc.any_of.as_ref(), doc.none_of.as_ref())?;
-        Ok(LiveCheck::Shows {
+        Ok(MeasuredCheck::Shows {
             step,
             text: doc.text.value.clone(),
             any_of,
@@ -221,9 +221,9 @@ impl Live<'_> {
         })
     }
 
-    fn logged(&self, doc: &LoggedDoc) -> Lowered<LiveCheck> {
+    fn logged(&self, doc: &LoggedDoc) -> Lowered<MeasuredCheck> {
         let (any_of, none_of) = self.words(doc.any_of.as_ref(), doc.none_of.as_ref())?;
-        Ok(LiveCheck::Logged {
+        Ok(MeasuredCheck::Logged {
             any_of,
             none_of,
             kind: doc.kind.unwrap_or(ViolationKind::Dmesg),

@@ -21,6 +21,7 @@ mod expects;
 mod filesystem;
 mod live;
 mod live_doc;
+pub mod measured;
 mod model;
 pub mod modes;
 mod names;
@@ -39,8 +40,8 @@ mod units;
 pub use crate::filesystem::FsType;
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, Moment,
-    MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
+    Accept, Action, AppliedMode, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource,
+    Moment, MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::{SAME, parse_path};
 pub use schema::schema;

@@ -276,6 +276,7 @@ impl Whole<'_> {
         let crash = own.crash.as_ref().or(self.base.crash.as_ref());
         let mut variant = Variant {
             name: name.to_owned(),
+            mode: None,
             summary,
             filesystem: filesystem.unwrap_or_else(stand_in),
             device: device(
@@ -323,9 +324,10 @@ impl Whole<'_> {
             if whole {
                 variant.expect = expects::lower(self.text, sink, &variant, &part.value);
             }
-            let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_live() == variant.is_live();
+            let judged =
+                |e: &model::Expectation| e.check.on_path() && e.check.is_measured() != variant.has_crash();
             if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(judged) {
-                let (message, help) = if variant.is_live() {
+                let (message, help) = if !variant.has_crash() {
                     (
                         "nothing is expected of what happens, so this could not fail",
                         "add a check such as `measure`, `contrast` or `returned`",
@@ -385,7 +387,7 @@ fn recovering(variant: &Variant, part: &Part<Vec<At<KernelSpec>>>, sink: &Sink) 
             all.push(name.clone());
         }
     }
-    if variant.is_live() && !all.is_empty() {
+    if !variant.has_crash() && !all.is_empty() {
         sink.push(
             Problem::new(&part.span, "without a crash there is nothing to recover")
                 .help("give the variants with `crash: none` an empty list, `recover_on: []`"),

@@ -1,7 +1,7 @@
 //! Live checks: what was measured against what was promised.
 
 use coldcut_core::oracle::Tally;
-use coldcut_core::oracle::live::{Judged, Measurements, judge};
+use coldcut_core::oracle::measured::{Judged, Measurements, judge};
 use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
 use coldcut_core::scenario::Scenario;
 use coldcut_wire::{Extent, Measured, PatternName, Source, pattern};
@@ -33,7 +33,7 @@ fn scenario(expect: &str) -> Result<Scenario, String> {
 fn judged(expect: &str, found: &Measurements) -> (Judged, Verdict) {
     let scenario = scenario(expect).unwrap_or_else(|e| panic!("{e}"));
     let variant = &scenario.variants()[0];
-    assert!(variant.is_live());
+    assert!(!variant.has_crash());
     let judged = judge(variant, found);
     let mut tally = Tally::new(variant);
     tally.add(&judged.judgement);

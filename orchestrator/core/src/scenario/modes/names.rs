@@ -54,7 +54,7 @@ fn path_of(check: &Check) -> Option<&str> {
         | Check::Mounts { .. }
         | Check::FsckClean
         | Check::DmesgFree { .. }
-        | Check::Live(_) => None,
+        | Check::Measured(_) => None,
     }
 }
 

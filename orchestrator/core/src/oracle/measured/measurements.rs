@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use coldcut_wire::{DmesgLine, Extent, MAX_LINES, MAX_VALUES, Measured};
 use serde::{Deserialize, Serialize};
 
-use super::metric::{Item, Metric, Stat};
+use crate::scenario::measured::{Item, Metric, Stat};
 
 /// Most rounds of data that are kept of a step.
 const MAX_ROUNDS: usize = 1024;
@@ -137,7 +137,7 @@ fn quantile(values: &[i64], quantile: f64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oracle::live::Unit;
+    use crate::scenario::measured::Unit;
     use proptest::prelude::*;
 
     fn series(values: &[i64]) -> Measurements {

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use coldcut_wire::{EntryKind, Extent, PatternName, TreeEntry, pattern};
 
-use super::check::{Bound, Limit, LiveCheck, Versions};
 use super::measurements::Measurements;
-use super::metric::Metric;
 use crate::oracle::data::{describe, distance, printable};
 use crate::oracle::origin::Origins;
 use crate::outcome::verdict::{Finding, Judgement, ViolationKind};
+use crate::scenario::measured::{Bound, Limit, MeasuredCheck, Metric, Versions};
 use crate::scenario::{Check, Variant};
 
 /// What judging a run's measurements gave.
@@ -35,11 +34,11 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
     let origins = Origins::new(variant);
     let mut judged = Judged::default();
     for (index, expectation) in variant.expect.iter().enumerate() {
-        let Check::Live(check) = &expectation.check else {
+        let Check::Measured(check) = &expectation.check else {
             continue;
         };
         let judgement = &mut judged.judgement;
-        if let LiveCheck::Assume { metric, bound } = check {
+        if let MeasuredCheck::Assume { metric, bound } = check {
             match compare(metric, bound, measurements) {
                 Ok((true, value)) => judged.lines.push(format!(
                     "{metric} is {value} ({}), as assumed",
@@ -74,7 +73,7 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
     }
     let unmet = judged.unmet.iter().map(|why| format!("not as assumed: {why}"));
     judged.judgement.doubts.extend(unmet);
-    let judges = variant.expect.iter().any(|e| e.check.is_live());
+    let judges = variant.expect.iter().any(|e| e.check.is_measured());
     judged
         .judgement
         .doubts
@@ -82,9 +81,9 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
     judged
 }
 
-fn check_one(check: &LiveCheck, found: &Measurements, origins: &Origins) -> Seen {
+fn check_one(check: &MeasuredCheck, found: &Measurements, origins: &Origins) -> Seen {
     match check {
-        LiveCheck::Measure { metric, bound, kind } => match compare(metric, bound, found) {
+        MeasuredCheck::Measure { metric, bound, kind } => match compare(metric, bound, found) {
             Err(why) => Seen::Unknown(why),
             Ok((true, value)) => Seen::Holds(format!("{metric} is {value} ({})", told(bound, found))),
             Ok((false, value)) => {
@@ -93,19 +92,19 @@ fn check_one(check: &LiveCheck, found: &Measurements, origins: &Origins) -> Seen
             }
         },
         // Judged apart.
-        LiveCheck::Assume { .. } => Seen::Unknown("an assumption is no promise".to_owned()),
-        LiveCheck::Contrast {
+        MeasuredCheck::Assume { .. } => Seen::Unknown("an assumption is no promise".to_owned()),
+        MeasuredCheck::Contrast {
             hazard,
             control,
             kind,
         } => contrast(hazard, control, *kind, found),
-        LiveCheck::Returned {
+        MeasuredCheck::Returned {
             step,
             range,
             accept,
             kind,
         } => returned(step, *range, accept, *kind, found, origins),
-        LiveCheck::Shows {
+        MeasuredCheck::Shows {
             step,
             text,
             any_of,
@@ -115,7 +114,7 @@ fn check_one(check: &LiveCheck, found: &Measurements, origins: &Origins) -> Seen
             None => Seen::Unknown(format!("{step}.{text} was not seen")),
             Some(lines) => words(&format!("{step}.{text}"), lines.iter(), any_of, none_of, *kind),
         },
-        LiveCheck::Logged {
+        MeasuredCheck::Logged {
             any_of,
             none_of,
             kind,

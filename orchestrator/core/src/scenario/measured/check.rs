@@ -9,7 +9,7 @@ use crate::outcome::verdict::ViolationKind;
 /// A promise about what happened while the kernel ran.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum LiveCheck {
+pub enum MeasuredCheck {
     /// A number lies within bounds.
     Measure {
         /// Which number.
