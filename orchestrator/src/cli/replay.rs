@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use coldcut_core::crash::state::{CrashState, StateId};
 use coldcut_core::oracle::{self, History};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
-use coldcut_core::outcome::result::{LIVE, Totals};
+use coldcut_core::outcome::result::{Place, Totals};
 use coldcut_core::recording::log::PlacedMark;
 
 use super::ResultsArg;
@@ -53,7 +53,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         Some(wanted) => Arc::new(store.find(wanted)?),
         None => stored_kernel(&store, &info, cell.recovered_on.as_ref().unwrap_or(&cell.kernel))?,
     };
-    if state_id == LIVE {
+    if Place::from(state_id.to_owned()) == Place::WithoutCrash {
         // The workload ran on the kernel that recorded.
         let recorded = match (&args.kernel, &cell.recovered_on) {
             (None, Some(_)) => stored_kernel(&store, &info, &cell.kernel)?,

@@ -23,7 +23,7 @@ pub(crate) async fn judge(
     failed: Unknown,
     refused: &Refused,
 ) -> (Unknown, bool) {
-    let Some((own, _)) = job.variant.name.rsplit_once('@') else {
+    let Some(mode) = &job.variant.mode else {
         // Only where a mode was asked for is it no defect of the scenario.
         return (failed, false);
     };
@@ -36,7 +36,7 @@ pub(crate) async fn judge(
     {
         return (failed, false);
     }
-    match does_it(pool, job, cell, own, timings).await {
+    match does_it(pool, job, cell, &mode.own, timings).await {
         Ok(()) => {
             let told = format!("{failed}; in the scenario's own mode this kernel does it");
             (Unknown(told), true)

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use coldcut_core::outcome::result::{LIVE, Violation};
+use coldcut_core::outcome::result::{Place, Violation};
 use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
 
 use crate::job::cell::ResolvedJob;
@@ -58,7 +58,7 @@ pub(crate) fn verdict(seen: &mut Seen, evidence: &str) -> Verdict {
     seen.broken = 1;
     let violation = Violation {
         kind: ViolationKind::Panic,
-        state: LIVE.to_owned(),
+        state: Place::WithoutCrash,
         expectation: None,
         evidence: evidence.to_owned(),
         confirmed: Some(true),

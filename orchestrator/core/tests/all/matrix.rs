@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use coldcut_core::filesystem::{self, Covers, FsType, Mode};
 use coldcut_core::outcome::verdict::Outcome;
 use coldcut_core::scenario::modes::NotCovered;
-use coldcut_core::scenario::{Check, FsSource, Scenario, Variant};
+use coldcut_core::scenario::{AppliedMode, Check, FsSource, Scenario, Variant};
 
 const TEXT: &str = r#"
 format: 1
@@ -146,6 +146,16 @@ fn variants_in_modes_are_found_by_name() {
         expanded.variants().first()
     );
     assert_eq!(scenario.find_variant("kept").unwrap().name, "kept");
+    let modes: Vec<_> = expanded.variants().iter().map(|v| v.mode.as_ref()).collect();
+    let put = |mode: Option<&AppliedMode>| mode.map(|m| (m.name, m.own.clone()));
+    assert_eq!(
+        modes.into_iter().map(put).collect::<Vec<_>>(),
+        [
+            Some(("journal", "kept".to_owned())),
+            Some(("nobarrier", "kept".to_owned()))
+        ]
+    );
+    assert_eq!(scenario.find_variant("kept").unwrap().mode, None);
     for unknown in ["kept@nothing", "hazard@journal", "other@journal"] {
         assert_eq!(scenario.find_variant(unknown), None, "{unknown}");
     }

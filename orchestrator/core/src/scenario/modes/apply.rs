@@ -3,7 +3,7 @@
 use super::names::rests_on_names;
 use crate::filesystem::{Covers, Disk, FsType, Mode, mode};
 use crate::outcome::verdict::Outcome;
-use crate::scenario::{Check, FsSource, Scenario, Variant};
+use crate::scenario::{AppliedMode, Check, FsSource, Scenario, Variant};
 
 /// Why a variant is not run in a mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,10 @@ impl Variant {
         };
         let mut variant = self.clone();
         variant.name = format!("{}@{}", self.name, mode.name);
+        variant.mode = Some(AppliedMode {
+            name: mode.name,
+            own: self.name.clone(),
+        });
         variant.filesystem.fstype = fstype;
         variant.filesystem.source = FsSource::Make {
             size: fstype.min_size.max(*size),
