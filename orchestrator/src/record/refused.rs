@@ -2,35 +2,15 @@
 
 use std::sync::OnceLock;
 
-use coldcut_core::scenario::Action;
-use coldcut_wire::{Op, RenameMode, op};
-use rustix::io::Errno;
+use coldcut_core::scenario::{Action, facts};
 
 /// The first step of a recording that the kernel refused in such a way, in words; empty when there was none.
 pub(crate) type Refused = OnceLock<String>;
 
-/// Whether this errno of this step says that the filesystem does not support it:
-///
-/// - fallocate(2): EOPNOTSUPP for a mode that the filesystem does not support, EINVAL for a range that is none of its
-///   units (with bigalloc, clusters);
-/// - renameat2(2): EINVAL for a flag that it does not support;
-/// - setxattr(2), removexattr(2): EOPNOTSUPP for a namespace that it does not support;
-/// - open(2), read(2), write(2): EINVAL for `O_DIRECT` that it does not support, or not so aligned.
-///
-/// ENOSPC, EIO and the rest are never a matter of what is supported.
+/// Whether this errno of this step says that the filesystem does not support it: see [`facts::unsupported`].
 pub(crate) fn unsupported(action: &Action, errno: Option<i32>) -> bool {
-    let Some(errno) = errno.map(Errno::from_raw_os_error) else {
-        return false;
-    };
-    let Action::Op(op) = action else { return false };
-    match op {
-        Op::Fallocate(_) => matches!(errno, Errno::OPNOTSUPP | Errno::INVAL),
-        Op::Setxattr(_) | Op::Removexattr(_) => errno == Errno::OPNOTSUPP,
-        Op::Rename(op::Rename { mode, .. }) => *mode != RenameMode::Replace && errno == Errno::INVAL,
-        Op::Open(op::Open { flags, .. })
-        | Op::Write(op::Write { flags, .. })
-        | Op::Burst(op::Burst { flags, .. }) => flags.direct && errno == Errno::INVAL,
-        Op::Read(op::Read { direct, .. }) => *direct && errno == Errno::INVAL,
+    match (action, errno) {
+        (Action::Op(op), Some(errno)) => facts::unsupported(op, errno),
         _ => false,
     }
 }
@@ -38,7 +18,8 @@ pub(crate) fn unsupported(action: &Action, errno: Option<i32>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldcut_wire::{FallocateMode, PatternName, WriteFlags};
+    use coldcut_wire::{FallocateMode, Op, PatternName, RenameMode, WriteFlags, op};
+    use rustix::io::Errno;
 
     #[test]
     fn only_what_is_documented_as_unsupported_is() {

@@ -1,10 +1,10 @@
 //! Whose data a file may hold: identities of contents, and which names the steps connect.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use coldcut_wire::{Op, PatternName, op, pattern};
+use coldcut_wire::{Op, PatternName, pattern};
 
-use crate::scenario::{Action, Variant, flatten};
+use crate::scenario::{Action, Variant, facts, flatten};
 
 /// The contents and names of one variant.
 #[derive(Clone, Debug)]
@@ -16,14 +16,37 @@ pub(crate) struct Origins {
     deleted: HashMap<String, String>,
     /// Pairs of paths that a rename or a link connects.
     connected: Vec<(String, String)>,
-    /// Contents' files by the path that they were written to.
+    /// Data that steps move from one place to another.
+    moves: Vec<Move>,
+    /// Contents' files by the place that they were written to: a path, or `fd:NAME` of a pipe or a pair of sockets.
     written: HashMap<String, BTreeSet<String>>,
     /// Whether a step moves data within a file.
     pub(crate) shifts: bool,
 }
 
+/// Data moved between two places.
+#[derive(Clone, Debug)]
+struct Move {
+    from: String,
+    to: String,
+    /// It may be at other offsets than it was.
+    displaced: bool,
+}
+
+/// What a file may rightly hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held {
+    /// The contents' files.
+    pub(crate) files: BTreeSet<String>,
+    /// Some of it may be at other offsets than its own.
+    pub(crate) displaced: bool,
+}
+
 /// Most names of one file that are followed.
 const MAX_NAMES: usize = 4096;
+
+/// What marks a handle.
+const HANDLE: &str = "fd:";
 
 impl Origins {
     pub(crate) fn new(variant: &Variant) -> Self {
@@ -43,59 +66,58 @@ impl Origins {
             order,
             deleted: HashMap::new(),
             connected: Vec::new(),
+            moves: Vec::new(),
             written: HashMap::new(),
             shifts: false,
         };
         for steps in [&variant.setup, &variant.workload] {
-            let mut handles: HashMap<&str, &str> = HashMap::new();
+            let mut handles = BTreeMap::new();
             for step in flatten(steps) {
-                let Action::Op(op) = &step.action else { continue };
-                match op {
-                    Op::Open(op::Open { path, handle, .. }) => {
-                        handles.insert(handle, path);
-                    }
-                    Op::Write(op::Write {
-                        path,
-                        pattern: content,
-                        ..
-                    })
-                    | Op::MmapStore(op::MmapStore {
-                        path,
-                        pattern: content,
-                        ..
-                    })
-                    | Op::Burst(op::Burst {
-                        path,
-                        pattern: content,
-                        ..
-                    }) => {
-                        let handle = path.strip_prefix("fd:").and_then(|h| handles.get(h).copied());
-                        let file = handle.unwrap_or(path).to_owned();
-                        origins
-                            .written
-                            .entry(file)
-                            .or_default()
-                            .insert(content.file.clone());
-                    }
-                    Op::Rename(op::Rename { from, to, .. }) | Op::Link(op::Link { from, to }) => {
-                        origins.connected.push((from.clone(), to.clone()));
-                    }
-                    Op::Unlink(op::Unlink { path }) => {
-                        let files = origins.written.get(path).into_iter().flatten().cloned();
-                        let gone: Vec<String> = files.collect();
-                        origins
-                            .deleted
-                            .extend(gone.into_iter().map(|f| (f, path.clone())));
-                    }
-                    Op::Fallocate(op::Fallocate { mode, .. }) => {
-                        use coldcut_wire::FallocateMode::{CollapseRange, InsertRange};
-                        origins.shifts |= matches!(mode, CollapseRange | InsertRange);
-                    }
-                    _ => {}
+                if let Action::Op(op) = &step.action {
+                    origins.take(op, &mut handles);
                 }
             }
         }
         origins
+    }
+
+    /// What one operation does with data and names. `handles`: files by the handles that were opened on them.
+    fn take<'a>(&mut self, op: &'a Op, handles: &mut BTreeMap<&'a str, &'a str>) {
+        if let Some(opened) = facts::opens(op) {
+            handles.insert(opened.handle, opened.path);
+        }
+        if let Some(handle) = facts::closes(op) {
+            handles.remove(handle);
+        }
+        if let Some(written) = facts::writes(op) {
+            self.written
+                .entry(place(written.path, handles))
+                .or_default()
+                .insert(written.pattern.file.clone());
+        }
+        if let Some(moved) = facts::moves(op) {
+            let (from, to) = (place(moved.from, handles), place(moved.to, handles));
+            // A file opened by its path is written from its beginning; a handle has a position, a pipe no offsets.
+            let displaced = moved.offset != 0 || moved.to.starts_with(HANDLE) || from.starts_with(HANDLE);
+            let mut stations = vec![from];
+            stations.extend(moved.through.map(|pipe| format!("{HANDLE}{pipe}")));
+            stations.push(to);
+            self.moves.extend(stations.windows(2).map(|pair| Move {
+                from: pair[0].clone(),
+                to: pair[1].clone(),
+                displaced,
+            }));
+        }
+        if let Some((from, to)) = facts::connects(op) {
+            self.connected.push((from.to_owned(), to.to_owned()));
+        }
+        if let Some(path) = facts::removes(op) {
+            let files = self.written.get(path).into_iter().flatten().cloned();
+            let gone: Vec<String> = files.collect();
+            self.deleted
+                .extend(gone.into_iter().map(|f| (f, path.to_owned())));
+        }
+        self.shifts |= facts::shifts(op);
     }
 
     /// The content with this identity, if this variant writes it.
@@ -129,29 +151,59 @@ impl Origins {
     /// The contents' files that are a path's own: named after it or written to it, under any of the names that
     /// renames and links (of it or of a directory above it) connect with it.
     pub(crate) fn own(&self, path: &str) -> BTreeSet<String> {
-        let mut names = BTreeSet::from([path.to_owned()]);
+        self.follow(path, false).files
+    }
+
+    /// What a path may rightly hold: its own, and what the steps move to it from elsewhere.
+    pub(crate) fn held(&self, path: &str) -> Held {
+        self.follow(path, true)
+    }
+
+    /// Names connected with `path` and, where `moved`, those that data came from.
+    fn follow(&self, path: &str, moved: bool) -> Held {
+        let mut held = Held::default();
+        held.files.insert(path.to_owned());
         let mut queue = vec![path.to_owned()];
         while let Some(name) = queue.pop() {
             let pairs = self.connected.iter().flat_map(|(a, b)| [(a, b), (b, a)]);
-            for other in pairs.filter_map(|(a, b)| moved(&name, a, b)) {
-                if names.len() < MAX_NAMES && names.insert(other.clone()) {
+            let mut next: Vec<String> = pairs.filter_map(|(a, b)| renamed(&name, a, b)).collect();
+            for step in self.moves.iter().filter(|step| moved && step.to == name) {
+                held.displaced |= step.displaced;
+                next.push(step.from.clone());
+            }
+            for other in next {
+                if held.files.len() < MAX_NAMES && held.files.insert(other.clone()) {
                     queue.push(other);
                 }
             }
         }
-        let written = names
+        let written = held
+            .files
             .iter()
             .filter_map(|n| self.written.get(n))
             .flatten()
             .cloned()
             .collect::<Vec<_>>();
-        names.extend(written);
-        names
+        held.files.extend(written);
+        held
     }
 }
 
+/// Where data of `path` is: the file of a handle; both ends of a pipe, and both of a pair of sockets, are one place.
+fn place(path: &str, handles: &BTreeMap<&str, &str>) -> String {
+    let Some(handle) = path.strip_prefix(HANDLE) else {
+        return path.to_owned();
+    };
+    if let Some(file) = handles.get(handle) {
+        return (*file).to_owned();
+    }
+    let ends = [".r", ".w", ".a", ".b"];
+    let both = ends.iter().find_map(|end| handle.strip_suffix(end));
+    format!("{HANDLE}{}", both.unwrap_or(handle))
+}
+
 /// `name` with `from` at its beginning replaced by `to`.
-fn moved(name: &str, from: &str, to: &str) -> Option<String> {
+fn renamed(name: &str, from: &str, to: &str) -> Option<String> {
     let rest = name.strip_prefix(from)?;
     (rest.is_empty() || rest.starts_with('/')).then(|| format!("{to}{rest}"))
 }

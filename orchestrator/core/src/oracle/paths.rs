@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use coldcut_wire::pattern::SECTOR;
 use coldcut_wire::{EntryKind, PatternName, Source, TreeEntry, pattern};
 
 use super::Outcome;
@@ -162,7 +163,7 @@ fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origin
         return Ok(());
     };
     reported(entry)?;
-    let mut own = origins.own(path);
+    let mut own = origins.held(path).files;
     // Each way to be right: range, whether the file ends with it, contents that may be mixed, and its name.
     let mut ways: Vec<Way<'_>> = Vec::new();
     match accept {
@@ -406,15 +407,17 @@ fn foreign(path: Option<&str>, tree: &Tree<'_>, origins: &Origins) -> Checked<()
 /// Whether the file has data, all of it its own.
 fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
     reported(entry)?;
-    let own = origins.own(&String::from_utf8_lossy(&entry.path));
-    let accepted: Vec<Option<&PatternName>> = origins.contents_of(&own).map(Some).chain([None]).collect();
+    let held = origins.held(&String::from_utf8_lossy(&entry.path));
+    let own = &held.files;
+    let moved = held.displaced || origins.shifts;
+    let accepted: Vec<Option<&PatternName>> = origins.contents_of(own).map(Some).chain([None]).collect();
     for extent in &entry.extents {
         let kind = match &extent.source {
             Source::Zeros => continue,
             Source::Garbage => ViolationKind::Garbage,
             Source::Unreadable { .. } => ViolationKind::Unreadable,
             Source::Content { id, at, .. } => match origins.content(*id) {
-                Some(c) if own.contains(&c.file) && (*at == extent.offset || origins.shifts) => continue,
+                Some(c) if own.contains(&c.file) && (*at == extent.offset || moved) => continue,
                 Some(c) if own.contains(&c.file) => ViolationKind::Content,
                 _ => ViolationKind::StaleData,
             },
@@ -422,6 +425,16 @@ fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
         let end = extent.offset.saturating_add(extent.len);
         if bytes::wrong(extent, extent.offset, end, &accepted, origins) == 0 {
             continue;
+        }
+        // Sectors prove themselves wherever they are, but only if they begin where a sector does.
+        let part = kind == ViolationKind::Garbage
+            || (kind == ViolationKind::StaleData && extent.len < SECTOR as u64);
+        if held.displaced && part {
+            return Err(Outcome::Doubt(format!(
+                "{} holds {}: data was moved to it, and parts of displaced sectors cannot be told from others' data",
+                shown(&entry.path),
+                describe(entry, origins)
+            )));
         }
         let (path, held) = (shown(&entry.path), describe(entry, origins));
         return broken(kind, format!("{path} holds {held}, expected only its own data"));

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use coldcut_wire::{Op, PatternName, op, pattern};
+use coldcut_wire::{PatternName, pattern};
 
 use super::at::At;
 use super::entry::ExpectEntry;
 use super::error::Problem;
 use super::expect_doc::{ContentDoc, WantedDoc};
 use super::expects::{Lowered, needs};
+use super::facts;
 use super::model::{Accept, Action, Check, FsSource, Variant, Wanted, flatten};
 use super::names::{Content, HANDLE};
 
@@ -51,52 +52,20 @@ fn written(variant: &Variant) -> Written {
     let mut appending = HashMap::new();
     for step in flatten(&variant.setup).chain(variant.steps()) {
         let Action::Op(op) = &step.action else { continue };
-        let (content, range, append) = match op {
-            Op::Open(op::Open { handle, flags, .. }) => {
-                appending.insert(handle.as_str(), flags.append);
-                continue;
-            }
-            Op::Write(op::Write {
-                path,
-                offset,
-                len,
-                pattern: content,
-                flags,
-                ..
-            })
-            | Op::Burst(op::Burst {
-                path,
-                offset,
-                len,
-                pattern: content,
-                flags,
-                ..
-            }) => {
-                let handle = path.strip_prefix(HANDLE).and_then(|h| appending.get(h));
-                (
-                    content,
-                    *offset..offset + len,
-                    flags.append || handle == Some(&true),
-                )
-            }
-            Op::Vmsplice(op::Vmsplice {
-                len,
-                pattern: content,
-                ..
-            }) => (content, 0..*len, false),
-            Op::MmapStore(op::MmapStore {
-                offset,
-                len,
-                pattern: content,
-                ..
-            }) => (content, *offset..offset + len, false),
-            _ => continue,
+        if let Some(opened) = facts::opens(op) {
+            appending.insert(opened.handle, opened.append);
+        }
+        let Some(written) = facts::writes(op) else {
+            continue;
         };
-        let ranges = all.entry(content.clone()).or_default();
-        if append {
+        let handle = written.path.strip_prefix(HANDLE).and_then(|h| appending.get(h));
+        let ranges = all.entry(written.pattern.clone()).or_default();
+        if written.append || handle == Some(&true) {
             ranges.unknown = true;
         } else {
-            ranges.list.push(range);
+            ranges
+                .list
+                .push(written.offset..written.offset.saturating_add(written.len));
         }
     }
     all

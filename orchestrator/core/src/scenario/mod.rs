@@ -18,6 +18,7 @@ mod error;
 mod exec_step;
 mod expect_doc;
 mod expects;
+pub mod facts;
 mod filesystem;
 mod live;
 mod live_doc;

@@ -1,11 +1,12 @@
 //! What a valid scenario means: everything resolved, checked and ready to run.
 
-use coldcut_wire::{ExecSpec, Op, PatternName, op};
+use coldcut_wire::{ExecSpec, Op, PatternName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::check_model::{Accept, Check, SizeRule, Wanted};
 pub use super::device_model::{DeviceAction, DeviceSpec};
+use super::facts;
 use crate::filesystem::FsType;
 use crate::outcome::verdict::Outcome;
 use crate::recording::mark::StepName;
@@ -312,15 +313,11 @@ impl Variant {
     pub fn contents(&self) -> Vec<PatternName> {
         let mut all: Vec<PatternName> = Vec::new();
         for step in flatten(&self.setup).chain(self.steps()) {
-            if let Action::Op(
-                Op::Write(op::Write { pattern: content, .. })
-                | Op::MmapStore(op::MmapStore { pattern: content, .. })
-                | Op::Burst(op::Burst { pattern: content, .. })
-                | Op::Vmsplice(op::Vmsplice { pattern: content, .. }),
-            ) = &step.action
-                && !all.contains(content)
+            let Action::Op(op) = &step.action else { continue };
+            if let Some(written) = facts::writes(op)
+                && !all.contains(written.pattern)
             {
-                all.push(content.clone());
+                all.push(written.pattern.clone());
             }
         }
         all

@@ -600,3 +600,61 @@ fn evidence_is_one_printable_line() {
     let evidence = broken(&judgement).1;
     assert!(!evidence.contains(char::is_control), "{evidence:?}");
 }
+
+/// Judges `no_foreign_data: all` after these steps, which are added to the setup of [`STEPS`].
+fn moved(steps: &str, entries: Vec<TreeEntry>) -> Judgement {
+    let text = STEPS.replace("workload:\n", &format!("{steps}workload:\n"));
+    let text = format!("{text}  - no_foreign_data: all\n");
+    let scenario = Scenario::parse("test.yaml", &text).unwrap_or_else(|e| panic!("{e}"));
+    judge(&scenario.variants()[0], &marks(&[]), &recovery(entries))
+}
+
+#[test]
+fn moved_data_is_the_receivers_own() {
+    let pipe = "  - pipe: {handle: p}\n";
+    let ways = [
+        "  - sendfile: {from: secret, to: b, len: 8KiB}\n".to_owned(),
+        format!(
+            "{pipe}  - splice: {{from: secret, to: 'fd:p.w', len: 8KiB}}\n  - splice: {{from: 'fd:p.r', to: b, len: 8KiB}}\n"
+        ),
+        format!(
+            "{pipe}  - open: {{path: b, handle: h}}\n  - pump: {{from: secret, through: p, to: 'fd:h', len: 8KiB}}\n"
+        ),
+        format!(
+            "{pipe}  - vmsplice: {{to: 'fd:p.w', len: 8KiB, content: secret@0}}\n  - splice: {{from: 'fd:p.r', to: b, len: 8KiB}}\n"
+        ),
+    ];
+    for steps in ways {
+        holds(&moved(&steps, vec![file("b", whole("secret@0", 8192))]));
+        // Data moves one way, and no other file may hold it.
+        let judgement = moved(&steps, vec![file("config", whole("secret@0", 8192))]);
+        assert_eq!(broken(&judgement).0, ViolationKind::StaleData, "{steps}");
+        let judgement = moved(&steps, vec![file("b", whole("config@0", 8192))]);
+        assert_eq!(broken(&judgement).0, ViolationKind::StaleData, "{steps}");
+    }
+}
+
+#[test]
+fn moved_data_may_be_displaced() {
+    let steps = "  - sendfile: {from: secret, to: b, offset: 4KiB, len: 4KiB}\n";
+    let shifted = |id: &str| {
+        let mut extent = content(id, 0, 4096);
+        if let Source::Content { at, .. } = &mut extent.source {
+            *at = 4096;
+        }
+        vec![extent]
+    };
+    holds(&moved(steps, vec![file("b", shifted("secret@0"))]));
+    // A part of a sector that was displaced cannot be told from garbage.
+    let judgement = moved(steps, vec![file("b", vec![at(0, 100, Source::Garbage)])]);
+    assert_eq!(
+        (judgement.findings.len(), judgement.doubts.len()),
+        (0, 1),
+        "{judgement:?}"
+    );
+    let judgement = moved(
+        "  - sendfile: {from: secret, to: b, len: 8KiB}\n",
+        vec![file("b", shifted("secret@0"))],
+    );
+    assert_eq!(broken(&judgement).0, ViolationKind::Content);
+}

@@ -74,7 +74,34 @@ pub fn items(action: &Action) -> Vec<(String, Shape)> {
             ]),
             Op::Consume(_) | Op::Pending(_) => items.push(bytes),
             Op::Commit(_) => items.push(("waited", Figure(Unit::Nanos))),
-            _ => {}
+            Op::Open(_)
+            | Op::Close(_)
+            | Op::Mkdir(_)
+            | Op::Create(_)
+            | Op::Write(_)
+            | Op::Truncate(_)
+            | Op::Fallocate(_)
+            | Op::Rename(_)
+            | Op::Link(_)
+            | Op::Symlink(_)
+            | Op::Unlink(_)
+            | Op::Rmdir(_)
+            | Op::Setxattr(_)
+            | Op::Removexattr(_)
+            | Op::Chmod(_)
+            | Op::Chown(_)
+            | Op::Utimes(_)
+            | Op::Fsync(_)
+            | Op::Fdatasync(_)
+            | Op::Sync
+            | Op::Syncfs
+            | Op::SyncFileRange(_)
+            | Op::MmapStore(_)
+            | Op::Sleep(_)
+            | Op::DropCaches(_)
+            | Op::Sysctl(_)
+            | Op::Collect(_)
+            | Op::WatchJournal => {}
         }
     }
     let named = items.into_iter().map(|(name, shape)| (name.to_owned(), shape));
