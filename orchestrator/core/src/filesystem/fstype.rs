@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -75,6 +76,7 @@ impl<'de> Deserialize<'de> for FsType {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for FsType {
     fn schema_name() -> Cow<'static, str> {
         "FsType".into()

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use coldcut_wire::PatternName;
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer};
 
