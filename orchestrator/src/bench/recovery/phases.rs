@@ -9,7 +9,7 @@ use coldcut_core::recording::log::Recorder;
 use coldcut_core::scenario::Variant;
 
 use super::report::Phases;
-use crate::disk::{Device, FileImage};
+use crate::disk::{ActiveRecording, Device, DeviceHandle, FileImage};
 use crate::kernel::Kernel;
 use crate::record::recorder::{ATOMIC_UNIT, mount_of};
 use crate::recover::recoverer::{RecoverJob, prepare};
@@ -119,19 +119,7 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
     let client = GuestClient::new(&machine, pool.limits);
     client.resume(Some(size)).await.or_unknown("resuming a clone")?;
     let recording = match &device {
-        Some(device) => {
-            let create = |suffix| File::create(pool.fresh_path(suffix)).or_unknown("creating a log");
-            let handle = device.handle();
-            let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
-                .or_unknown("starting the log")?;
-            let within = Duration::from_secs(30);
-            Some(
-                handle
-                    .begin_recording(recorder, within)
-                    .await
-                    .or_unknown("recording")?,
-            )
-        }
+        Some(device) => Some(recorded(pool, &device.handle()).await?),
         None => None,
     };
     client
@@ -155,4 +143,18 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
     machine.kill().await;
     let _ = std::fs::remove_file(&copy);
     Ok(seconds)
+}
+
+/// Begins to record what the disk is asked.
+async fn recorded(
+    pool: &Pool,
+    handle: &DeviceHandle,
+) -> Result<ActiveRecording<Recorder<File, File>>, Unknown> {
+    let create = |suffix| File::create(pool.fresh_path(suffix)).or_unknown("creating a log");
+    let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
+        .or_unknown("starting the log")?;
+    handle
+        .begin_recording(recorder, Duration::from_secs(30))
+        .await
+        .or_unknown("recording")
 }
