@@ -1,5 +1,6 @@
 //! A filesystem's type, as scenarios and reports name it.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 
 #[cfg(feature = "schema")]

@@ -1,5 +1,6 @@
 //! Values that know their place, and values that are read later.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,5 +1,6 @@
 //! Paths, labels and contents: what they may look like.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 
 use coldcut_wire::PatternName;

@@ -1,5 +1,6 @@
 //! Sizes, durations, modes and error names as people write them.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 use std::fmt;
 
