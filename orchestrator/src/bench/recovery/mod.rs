@@ -25,7 +25,7 @@ use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::{RecordJob, mount_of, record};
 use crate::record::refused::Refused;
 use crate::record::timings::Timings;
-use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _, Screener as _};
+use crate::recover::recoverer::{Machines, RecoverJob, Recoverer, Screener as _};
 use crate::recover::strategy::Strategy;
 use crate::report::EventSink;
 use crate::results::CellDir;
@@ -75,6 +75,104 @@ impl Sum {
     }
 }
 
+/// A screening guest.
+type Screener = <Machines as Recoverer>::Screener;
+
+/// What each way took, over all turns.
+#[derive(Default)]
+struct Measured {
+    plain: Sum,
+    ours: Sum,
+    fresh: Sum,
+    two_clones: Sum,
+    clone_mib: u32,
+    screened: Sum,
+    two_screeners: Sum,
+    native: Sum,
+    /// Why there are no loop mounts here.
+    no_native: Option<String>,
+}
+
+impl Measured {
+    /// A turn of cold boots: as a script would do it, and ours.
+    async fn cold(&mut self, bench: &mut Bench, pool: &Pool) -> Result<(), Unknown> {
+        let start = Instant::now();
+        for _ in 0..PLAIN {
+            bench.plain_boot(pool).await?;
+        }
+        self.plain.add(PLAIN, start);
+
+        let start = Instant::now();
+        for _ in 0..COLD {
+            Machines.recover(pool, &bench.job()?, Trust::Cold).await?;
+        }
+        self.ours.add(COLD, start);
+        Ok(())
+    }
+
+    /// A turn of clones: one after the other, then two at once.
+    async fn clones(&mut self, bench: &mut Bench, pool: &Pool) -> Result<(), Unknown> {
+        let start = Instant::now();
+        for _ in 0..FRESH {
+            bench.clone_once(pool).await?;
+        }
+        self.fresh.add(FRESH, start);
+        self.clone_mib = self.clone_mib.max(pool.budget.largest_clone().unwrap_or(0));
+
+        let start = Instant::now();
+        let (first, second) = (bench.jobs(SHARED / 2)?, bench.jobs(SHARED / 2)?);
+        let half = async |jobs: Vec<RecoverJob>| {
+            for job in jobs {
+                Machines.recover(pool, &job, Trust::Fresh).await?;
+            }
+            Ok::<_, Unknown>(())
+        };
+        tokio::try_join!(half(first), half(second))?;
+        self.two_clones.add(SHARED, start);
+        Ok(())
+    }
+
+    /// A turn of screening: by one guest, then by two at once.
+    async fn screening(
+        &mut self,
+        bench: &mut Bench,
+        pool: &Pool,
+        guests: &mut [Screener; 2],
+    ) -> Result<(), Unknown> {
+        let jobs = bench.jobs(SCREENED)?;
+        let start = Instant::now();
+        for job in &jobs {
+            guests[0].recover(pool, job).await?;
+        }
+        self.screened.add(SCREENED, start);
+
+        let jobs = bench.jobs(SCREENED)?;
+        let start = Instant::now();
+        let (first, second) = jobs.split_at(SCREENED / 2);
+        let [one, two] = guests;
+        let half = async |guest: &mut Screener, jobs: &[RecoverJob]| {
+            for job in jobs {
+                guest.recover(pool, job).await?;
+            }
+            Ok::<_, Unknown>(())
+        };
+        tokio::try_join!(half(one, first), half(two, second))?;
+        self.two_screeners.add(SCREENED, start);
+        Ok(())
+    }
+
+    /// A turn of loop mounts, until one fails.
+    async fn native(&mut self, bench: &mut Bench) {
+        if self.no_native.is_none() {
+            let start = Instant::now();
+            match bench.native_loop(NATIVE).await {
+                Ok(()) => self.native.add(NATIVE, start),
+                Err(error) => self.no_native = Some(error.0),
+            }
+        }
+    }
+}
+
 /// Everything that the measurements share.
 struct Bench {
     options: RecoveryOptions,
@@ -120,77 +218,13 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
         next: 0,
     };
 
-    let mut sums = [Sum::default(); 4];
-    let [plain, ours, fresh, screened] = &mut sums;
-    let (mut alone, mut shared) = ([Sum::default(); 2], [Sum::default(); 2]);
-    let mut native = Sum::default();
-    let mut no_native = None;
-    let mut clone_mib = 0;
+    let mut measured = Measured::default();
     let mut guests = [bench.guest(&warm).await?, bench.guest(&warm).await?];
     for _ in 0..options.turns.max(1) {
-        let start = Instant::now();
-        for _ in 0..PLAIN {
-            bench.plain_boot(&cold).await?;
-        }
-        plain.add(PLAIN, start);
-
-        let start = Instant::now();
-        for _ in 0..COLD {
-            Machines.recover(&cold, &bench.job()?, Trust::Cold).await?;
-        }
-        ours.add(COLD, start);
-
-        let start = Instant::now();
-        for _ in 0..FRESH {
-            bench.clone_once(&warm).await?;
-        }
-        fresh.add(FRESH, start);
-        alone[0].add(FRESH, start);
-        clone_mib = clone_mib.max(warm.budget.largest_clone().unwrap_or(0));
-
-        let start = Instant::now();
-        let (a, b): (Vec<RecoverJob>, Vec<RecoverJob>) = (bench.jobs(SHARED / 2)?, bench.jobs(SHARED / 2)?);
-        let half = |jobs: Vec<RecoverJob>| {
-            let warm = &warm;
-            async move {
-                for job in jobs {
-                    Machines.recover(warm, &job, Trust::Fresh).await?;
-                }
-                Ok::<_, Unknown>(())
-            }
-        };
-        tokio::try_join!(half(a), half(b))?;
-        shared[0].add(SHARED, start);
-
-        let jobs = bench.jobs(SCREENED)?;
-        let start = Instant::now();
-        for job in &jobs {
-            guests[0].recover(&warm, job).await?;
-        }
-        screened.add(SCREENED, start);
-        alone[1].add(SCREENED, start);
-
-        let jobs = bench.jobs(SCREENED)?;
-        let start = Instant::now();
-        let (first, second) = jobs.split_at(SCREENED / 2);
-        let [one, two] = &mut guests;
-        let half = async |guest: &mut <Machines as crate::recover::recoverer::Recoverer>::Screener,
-                          jobs: &[RecoverJob]| {
-            for job in jobs {
-                guest.recover(&warm, job).await?;
-            }
-            Ok::<_, Unknown>(())
-        };
-        tokio::try_join!(half(one, first), half(two, second))?;
-        shared[1].add(SCREENED, start);
-
-        if no_native.is_none() {
-            let start = Instant::now();
-            match bench.native_loop(NATIVE).await {
-                Ok(()) => native.add(NATIVE, start),
-                Err(error) => no_native = Some(error.0),
-            }
-        }
+        measured.cold(&mut bench, &cold).await?;
+        measured.clones(&mut bench, &warm).await?;
+        measured.screening(&mut bench, &warm, &mut guests).await?;
+        measured.native(&mut bench).await;
     }
     drop(guests);
 
@@ -201,14 +235,14 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
         kernel: options.kernel.release().to_owned(),
         accel: options.accel.accel.to_string(),
         states: bench.states.len(),
-        plain: plain.rate(),
-        ours: ours.rate(),
-        fresh: fresh.rate(),
-        screened: screened.rate(),
-        native: no_native.map_or_else(|| Ok(native.rate()), Err),
-        two_clones: shared[0].rate() / alone[0].rate(),
-        two_screeners: shared[1].rate() / alone[1].rate(),
-        clone_mib,
+        plain: measured.plain.rate(),
+        ours: measured.ours.rate(),
+        fresh: measured.fresh.rate(),
+        screened: measured.screened.rate(),
+        native: measured.no_native.map_or_else(|| Ok(measured.native.rate()), Err),
+        two_clones: measured.two_clones.rate() / measured.fresh.rate(),
+        two_screeners: measured.two_screeners.rate() / measured.screened.rate(),
+        clone_mib: measured.clone_mib,
         phases,
         first_cold: without,
         first_making: making,
@@ -251,10 +285,7 @@ impl Bench {
         (0..count).map(|_| self.job()).collect()
     }
 
-    async fn guest(
-        &mut self,
-        pool: &Pool,
-    ) -> Result<<Machines as crate::recover::recoverer::Recoverer>::Screener, Unknown> {
+    async fn guest(&mut self, pool: &Pool) -> Result<Screener, Unknown> {
         let job = self.job()?;
         Machines.screener(pool, &job).await
     }
