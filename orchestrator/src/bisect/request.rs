@@ -13,7 +13,7 @@ use crate::job::plan::Selection;
 use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Progress, Store};
-use crate::recover::strategy::Strategy;
+use coldcut_core::oracle::cell::Strategy;
 use crate::report::Reporter;
 use crate::vm::open::MachineSettings;
 

@@ -23,7 +23,7 @@ use super::machines::MachineArgs;
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::record::loaded::LoadedRecording;
-use crate::record::recorder::mount_of;
+use crate::record::job::mount_of;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::report::stdout::{OutputError, errln, out, outln};
 use crate::report::{EventSink, verdict_text};

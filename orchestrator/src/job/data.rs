@@ -12,7 +12,7 @@ use crate::job::cell;
 use crate::job::plan::{PlannedRecording, reference};
 use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
-use crate::recover::strategy::Strategy;
+use coldcut_core::oracle::cell::Strategy;
 use crate::results::CellDir;
 
 /// Version of a job as data. A reader refuses a newer one.

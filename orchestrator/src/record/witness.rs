@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::oracle::Tally;
 use coldcut_core::oracle::measured::{Judged, Measurements};
 use coldcut_core::outcome::verdict::Verdict;
@@ -12,7 +13,6 @@ use coldcut_wire::{DmesgFrom, Op};
 
 use crate::results::CellDir;
 use crate::vm::client::{GuestClient, Measured};
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// Collects what steps measure while they run.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::Trust;
 
@@ -21,7 +22,6 @@ use crate::vm::initramfs;
 use crate::vm::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
 use crate::vm::snapshot::Template;
 use crate::vm::templates::{AtHand, Templates};
-use crate::vm::{MKFS_REFUSES, OrUnknown as _, Unknown};
 
 /// Deadlines. They are generous, because a time-out proves nothing: hosts are shared, and emulation is slow.
 #[derive(Clone, Copy, Debug)]
@@ -154,12 +154,11 @@ impl Pool {
         let path = self.fresh_path(".img");
         fs::make(&path, fstype, size, mkfs).await.map_err(|error| {
             let refused = matches!(error, MakeError::Tool(ToolError::Failed { .. }));
-            let doing = if refused {
-                MKFS_REFUSES
+            if refused {
+                Unknown::mkfs_refuses(error)
             } else {
-                "making the filesystem"
-            };
-            Unknown::while_doing(doing, error)
+                Unknown::while_doing("making the filesystem", error)
+            }
         })?;
         known.insert(key, path.clone());
         Ok(path)
@@ -277,7 +276,7 @@ impl Pool {
             Some(templates) => templates.get(self, spec).await,
             None => None,
         };
-        let template = template.ok_or_else(|| Unknown("there is no template".into()))?;
+        let template = template.ok_or_else(|| Unknown::new("there is no template"))?;
         self.restore(&template, spec, console)
             .await
             .or_unknown("starting a clone")

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 
 use crate::vm::client::GuestClient;
 use crate::vm::machine::{Machine, MachineSpec};
 use crate::vm::pool::Pool;
 use crate::vm::snapshot::{Template, TemplateError, TemplateKey, TemplateStore};
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// Bytes of templates that the cache keeps; what was used last stays.
 const KEEP: u64 = 4 << 30;
@@ -181,7 +181,7 @@ impl Templates {
         blocking(move || building.finish(&saved.hello)).await?;
         self.load(key)
             .await?
-            .ok_or_else(|| Unknown("the template that was just made is gone or damaged".into()))
+            .ok_or_else(|| Unknown::new("the template that was just made is gone or damaged"))
     }
 
     async fn load(&self, key: &TemplateKey) -> Result<Option<Template>, Unknown> {
@@ -196,5 +196,5 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .or_unknown("the template cache")?
-        .map_err(|error| Unknown(error.to_string()))
+        .map_err(|error| Unknown::new(error.to_string()))
 }

@@ -10,7 +10,7 @@ use coldcut::job::plan::Selection;
 use coldcut::job::scenario_file::ScenarioFile;
 use coldcut::kernel::Store;
 use coldcut::recover::recoverer::Machines;
-use coldcut::recover::strategy::Strategy;
+use coldcut_core::oracle::cell::Strategy;
 use coldcut::report::EventSink;
 use coldcut::vm::machine::AccelChoice;
 use coldcut::vm::open::MachineSettings;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::outcome::recovery::Trust;
@@ -19,20 +20,18 @@ pub use report::{Phases, RecoveryBench};
 
 use crate::host::scratch::Scratch;
 use crate::job::cell::{CellJob, CellsJob, run_cell};
-use crate::job::panics::Panicked;
 use crate::kernel::Kernel;
 use crate::record::loaded::LoadedRecording;
-use crate::record::recorder::{RecordJob, mount_of, record};
-use crate::record::refused::Refused;
+use crate::record::job::{RecordJob, mount_of};
+use crate::record::recorder::record;
 use crate::record::timings::Timings;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _, Screener as _};
-use crate::recover::strategy::Strategy;
+use coldcut_core::oracle::cell::Strategy;
 use crate::report::EventSink;
 use crate::results::CellDir;
 use crate::vm::machine::{AccelDecision, BootImage, Qemu};
 use crate::vm::pool::Pool;
 use crate::vm::templates::Templates;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// What to measure with.
 #[derive(Clone, Debug)]
@@ -102,11 +101,11 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
         kernel: &options.kernel,
         home: &dir,
         dir: &cell,
-        refused: &Refused::new(),
-        panicked: &Panicked::new(),
         cold: false,
     };
-    record(&warm, &job, &Timings::default()).await?;
+    record(&warm, &job, &Timings::default())
+        .await
+        .map_err(|failure| failure.why)?;
     let recording = LoadedRecording::load(&cell)?;
     let planned = CrashSpec::default()
         .states(&recording.log)
@@ -188,7 +187,7 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
             let start = Instant::now();
             match bench.native_loop(NATIVE).await {
                 Ok(()) => native.add(NATIVE, start),
-                Err(error) => no_native = Some(error.0),
+                Err(error) => no_native = Some(error.to_string()),
             }
         }
     }
@@ -224,7 +223,7 @@ fn pool(options: &RecoveryOptions, templates: Option<&Path>, jobs: usize) -> Res
     let events = EventSink::new(Vec::new());
     let mut pool = Pool::new(options.qemu.clone(), options.accel.clone(), scratch, events, jobs);
     if let Some(dir) = templates {
-        pool = pool.with_templates(Templates::open(dir).map_err(|e| Unknown(e.to_string()))?);
+        pool = pool.with_templates(Templates::open(dir).map_err(|e| Unknown::new(e.to_string()))?);
     }
     Ok(Arc::new(pool))
 }
@@ -264,16 +263,14 @@ impl Bench {
         if recovery.trust == Trust::Fresh {
             Ok(())
         } else {
-            Err(Unknown(
-                "there was no clone, so nothing can be said of clones".into(),
-            ))
+            Err(Unknown::new("there was no clone, so nothing can be said of clones"))
         }
     }
 
     /// As a script would do it: the packaged kernel image, no trimmed command line.
     async fn plain_boot(&mut self, pool: &Pool) -> Result<(), Unknown> {
         let image = self.options.kernel.bzimage();
-        let image = image.ok_or_else(|| Unknown("this kernel has no bzImage in the store".into()))?;
+        let image = image.ok_or_else(|| Unknown::new("this kernel has no bzImage in the store"))?;
         let job = self.job()?;
         let plain = |spec: &mut crate::vm::machine::MachineSpec| {
             spec.kernel = BootImage { path: image.clone() };
@@ -329,7 +326,7 @@ impl Bench {
             };
             let result = run_cell(pool, Arc::new(Machines), job).await?;
             if result.verdict != coldcut_core::outcome::verdict::Verdict::Pass {
-                return Err(Unknown(format!("the first verdict is {:?}", result.verdict)));
+                return Err(Unknown::new(format!("the first verdict is {:?}", result.verdict)));
             }
             seconds[place] = start.elapsed().as_secs_f64();
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::crash::index::BlockIndex;
 use coldcut_core::crash::reads::{
     BlockDigest, Digests, Explorer, LogSpace, ReadIndex, Reads, Region, Space as _,
@@ -17,7 +18,6 @@ use num_bigint::BigUint;
 use super::Screen;
 use crate::disk::Noted;
 use crate::record::loaded::LoadedRecording;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// Nodes of the index of reads, at most.
 const MOST_NODES: usize = 4 << 20;
