@@ -13,9 +13,9 @@ use crate::job::plan::Selection;
 use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Progress, Store};
-use coldcut_core::oracle::cell::Strategy;
 use crate::report::Reporter;
 use crate::vm::open::MachineSettings;
+use coldcut_core::oracle::cell::Strategy;
 
 /// What is asked of a search.
 #[derive(Clone, Debug)]

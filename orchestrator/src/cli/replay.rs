@@ -16,14 +16,14 @@ use super::machines::MachineArgs;
 use crate::job::cell::{CellJob, CellsJob, run_cell};
 use crate::job::kept::{KeptCell, stored_kernel};
 use crate::kernel::{Kernel, Store};
-use crate::record::loaded::LoadedRecording;
 use crate::record::job::mount_of;
+use crate::record::loaded::LoadedRecording;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
-use coldcut_core::oracle::cell::Strategy;
 use crate::report::stdout::{errln, out, outln};
 use crate::report::{EventSink, Progress, mark_text, render_cell, render_recovery};
 use crate::results::{CellDir, RunInfo, find_run, load_run, state_path};
 use crate::vm::pool::Pool;
+use coldcut_core::oracle::cell::Strategy;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {

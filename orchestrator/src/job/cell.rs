@@ -147,7 +147,13 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
 }
 
 /// How a cell compares with what is declared of it, and what that is.
-fn standing(job: &CellsJob, cell: &CellJob, ending: &Ending, verdict: &Verdict, tally: &CellTally) -> (Outcome, Standing) {
+fn standing(
+    job: &CellsJob,
+    cell: &CellJob,
+    ending: &Ending,
+    verdict: &Verdict,
+    tally: &CellTally,
+) -> (Outcome, Standing) {
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
     let declared = job
         .variant
@@ -168,7 +174,13 @@ fn standing(job: &CellsJob, cell: &CellJob, ending: &Ending, verdict: &Verdict, 
 }
 
 /// A cell's result, from what is known of it.
-fn conclude(job: &CellsJob, cell: &CellJob, ending: Ending, tally: CellTally, timings: &Timings) -> CellResult {
+fn conclude(
+    job: &CellsJob,
+    cell: &CellJob,
+    ending: Ending,
+    tally: CellTally,
+    timings: &Timings,
+) -> CellResult {
     let verdict = match &ending {
         Ending::Judged(verdict) => verdict.clone(),
         Ending::NotApplicable(unknown) | Ending::Unknown(unknown) => Verdict::Inconclusive {
@@ -212,7 +224,12 @@ fn conclude(job: &CellsJob, cell: &CellJob, ending: Ending, tally: CellTally, ti
 ///
 /// # Errors
 /// What is known where there is none.
-async fn make(pool: &Arc<Pool>, job: &CellsJob, first: &CellJob, timings: &Timings) -> Result<Made, Unrecorded> {
+async fn make(
+    pool: &Arc<Pool>,
+    job: &CellsJob,
+    first: &CellJob,
+    timings: &Timings,
+) -> Result<Made, Unrecorded> {
     let cell = &first.cell.id;
     let to_record = RecordJob {
         cell,
@@ -305,7 +322,9 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         planned: &Planned,
         tally: &mut CellTally,
     ) -> Result<Verdict, Unknown> {
-        let Self { pool, recoverer, job, .. } = *self;
+        let Self {
+            pool, recoverer, job, ..
+        } = *self;
         let id = &self.cell.cell.id;
         pool.events.phase(id, Phase::Recover);
         let recovering = Recovering {
@@ -323,7 +342,10 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             &planned.states,
             known.len(),
         );
-        let next = |known: &Recoveries| job.strategy.next(known, |image, found| judge.suspicious(image, found));
+        let next = |known: &Recoveries| {
+            job.strategy
+                .next(known, |image, found| judge.suspicious(image, found))
+        };
         recover_all(pool, recoverer, &work, &mut known, next).await;
         if self.cell.kernel.digest() != job.kernel.digest() && known.none_mounts() {
             self.compatible(recording).await?;

@@ -12,8 +12,8 @@ use crate::job::cell;
 use crate::job::plan::{PlannedRecording, reference};
 use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
-use coldcut_core::oracle::cell::Strategy;
 use crate::results::CellDir;
+use coldcut_core::oracle::cell::Strategy;
 
 /// Version of a job as data. A reader refuses a newer one.
 pub const JOB_FORMAT: u32 = 1;

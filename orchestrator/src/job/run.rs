@@ -11,11 +11,11 @@ use crate::job::data::{CellsJob, ResolveError, Resolver};
 use crate::job::plan::{Plan, PlanError};
 use crate::job::schedule::in_order;
 use crate::kernel::Store;
-use coldcut_core::oracle::cell::Strategy;
 use crate::report::{EventSink, Failure, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
 use crate::vm::open::{MachineSettings, OpenPoolError};
 use crate::vm::pool::Pool;
+use coldcut_core::oracle::cell::Strategy;
 
 /// How a plan is run.
 #[derive(Clone, Copy, Debug)]

@@ -56,7 +56,10 @@ impl Again<'_> {
         let also = match self.record(self.variant, true).await {
             Err(RecordFailure { oops: Some(_), .. }) => return Unrecorded::Panicked(why.to_string()),
             Ok(_) => "a kernel booted for it did not panic".to_owned(),
-            Err(error) => format!("that a kernel booted for it panics too is not known: {}", error.why),
+            Err(error) => format!(
+                "that a kernel booted for it panics too is not known: {}",
+                error.why
+            ),
         };
         Unrecorded::Unknown(why.in_words(|words| format!("{words}; {also}")))
     }
@@ -70,7 +73,8 @@ impl Again<'_> {
                 Unrecorded::NotApplicable(why.in_words(|words| format!("{words}; {also}")))
             }
             Err(RecordFailure { why: error, .. }) => {
-                let also = format!("that this kernel does it in the scenario's own mode is not known: {error}");
+                let also =
+                    format!("that this kernel does it in the scenario's own mode is not known: {error}");
                 Unrecorded::Unknown(why.in_words(|words| format!("{words}; {also}")))
             }
         }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::faults::Pace;
+use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::{DeviceAction, DeviceSpec};
 use coldcut_wire::PatternName;
 
@@ -85,7 +85,9 @@ pub(crate) fn at_the_end(faults: &Faults) -> Result<Vec<String>, Unknown> {
     let mut notes = Vec::new();
     for (name, hits, held) in faults.rules() {
         if hits == 0 {
-            return Err(Unknown::new(format!("`{name}` applied to no request of the workload")));
+            return Err(Unknown::new(format!(
+                "`{name}` applied to no request of the workload"
+            )));
         }
         if held > 0 {
             notes.push(format!(

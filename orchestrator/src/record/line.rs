@@ -9,8 +9,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::outcome::recovery::CallError;
+use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::{Action, Step, Task};
 use rustix::io::Errno;
 
@@ -76,10 +76,9 @@ impl<'a> Line<'a> {
         };
         let work = async move {
             for step in &task.steps {
-                steps
-                    .run(step)
-                    .await
-                    .map_err(|unknown| unknown.in_words(|why| format!("in the task `{}`: {why}", task.name)))?;
+                steps.run(step).await.map_err(|unknown| {
+                    unknown.in_words(|why| format!("in the task `{}`: {why}", task.name))
+                })?;
             }
             Ok(())
         };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use coldcut_core::outcome::unknown::{Cause, OrUnknown as _, RefusedStep, Unknown};
 use coldcut_core::outcome::recovery::CallError;
+use coldcut_core::outcome::unknown::{Cause, OrUnknown as _, RefusedStep, Unknown};
 use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{Action, Step};
 use coldcut_wire::{Done, ExecSpec, Output, PatternName, Request, Stream};
@@ -134,7 +134,9 @@ impl Steps<'_> {
                     .map_err(|why| Unknown::while_doing(&doing, why))?;
                 Ok(Ok(()))
             }
-            other => Err(Unknown::new(format!("{doing}: this coldcut cannot run {other:?}"))),
+            other => Err(Unknown::new(format!(
+                "{doing}: this coldcut cannot run {other:?}"
+            ))),
         }
     }
 

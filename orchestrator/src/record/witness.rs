@@ -4,9 +4,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::oracle::Tally;
 use coldcut_core::oracle::measured::{Judged, Measurements};
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::outcome::verdict::Verdict;
 use coldcut_core::scenario::{Action, Check, Step, Variant};
 use coldcut_wire::{DmesgFrom, Op};

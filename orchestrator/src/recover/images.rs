@@ -3,18 +3,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::crash::index::{Digest, DigestCursor};
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::oracle::cell::StateOf;
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::Recovery;
 use coldcut_core::outcome::result::StateCounts;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::scenario::Variant;
 
 use crate::kernel::Kernel;
-use crate::record::loaded::LoadedRecording;
 use crate::record::job::mount_of;
+use crate::record::loaded::LoadedRecording;
 use crate::record::timings::Timings;
 use crate::recover::recoverer::RecoverJob;
 use crate::recover::rounds::{Purpose, Work};

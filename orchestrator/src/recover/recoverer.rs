@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::outcome::recovery::{CallError, Recovery, Trust};
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::PatternName;
 

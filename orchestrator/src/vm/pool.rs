@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::Trust;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 
 use crate::fs::{self, MakeError};
 use crate::host::process::ToolError;

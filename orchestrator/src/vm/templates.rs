@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OnceCell;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use tokio::sync::OnceCell;
 
 use crate::vm::client::GuestClient;
 use crate::vm::machine::{Machine, MachineSpec};

@@ -66,8 +66,9 @@ impl Unknown {
 
     /// The recovering kernel refused the filesystem before any crash, and said this.
     pub fn recovering_kernel_refuses(said: impl std::fmt::Display) -> Self {
-        let words =
-            format!("the recovering kernel refuses it also as it was before the recording, unmounted: {said}");
+        let words = format!(
+            "the recovering kernel refuses it also as it was before the recording, unmounted: {said}"
+        );
         Self::of(Cause::RecoveringKernelRefuses, words)
     }
 
@@ -137,10 +138,14 @@ mod tests {
 
     #[test]
     fn a_cause_outlives_its_words() {
-        let reworded = |unknown: Unknown| unknown.in_words(|words| format!("in the task `t`: {words}; and so on"));
+        let reworded =
+            |unknown: Unknown| unknown.in_words(|words| format!("in the task `t`: {words}; and so on"));
         let mkfs = reworded(Unknown::mkfs_refuses("no such feature"));
         assert!(mkfs.is_refusal());
-        assert_eq!(mkfs.to_string(), "in the task `t`: mkfs refuses: no such feature; and so on");
+        assert_eq!(
+            mkfs.to_string(),
+            "in the task `t`: mkfs refuses: no such feature; and so on"
+        );
         assert!(reworded(Unknown::kernel_refuses("bad option")).is_refusal());
         assert!(reworded(Unknown::recovering_kernel_refuses("feature 0x10")).is_incompatible());
         for unsupported in [true, false] {

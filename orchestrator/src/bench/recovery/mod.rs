@@ -10,28 +10,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::outcome::recovery::Trust;
 use coldcut_core::outcome::result::CellRef;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 
 pub use report::{Phases, RecoveryBench};
 
 use crate::host::scratch::Scratch;
 use crate::job::cell::{CellJob, CellsJob, run_cell};
 use crate::kernel::Kernel;
-use crate::record::loaded::LoadedRecording;
 use crate::record::job::{RecordJob, mount_of};
+use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::record;
 use crate::record::timings::Timings;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _, Screener as _};
-use coldcut_core::oracle::cell::Strategy;
 use crate::report::EventSink;
 use crate::results::CellDir;
 use crate::vm::machine::{AccelDecision, BootImage, Qemu};
 use crate::vm::pool::Pool;
 use crate::vm::templates::Templates;
+use coldcut_core::oracle::cell::Strategy;
 
 /// What to measure with.
 #[derive(Clone, Debug)]
@@ -263,7 +263,9 @@ impl Bench {
         if recovery.trust == Trust::Fresh {
             Ok(())
         } else {
-            Err(Unknown::new("there was no clone, so nothing can be said of clones"))
+            Err(Unknown::new(
+                "there was no clone, so nothing can be said of clones",
+            ))
         }
     }
 

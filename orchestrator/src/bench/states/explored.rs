@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::crash::index::BlockIndex;
 use coldcut_core::crash::reads::{
     BlockDigest, Digests, Explorer, LogSpace, ReadIndex, Reads, Region, Space as _,
 };
 use coldcut_core::crash::state::Selection;
 use coldcut_core::outcome::recovery::Recovery;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::log::Cut;
 use num_bigint::BigUint;

@@ -46,11 +46,7 @@ impl Round {
 impl Strategy {
     /// What to recover next; `None` once enough is known. `suspicious` says whether a recovery of an image would break
     /// a promise or raise a doubt.
-    pub fn next(
-        self,
-        known: &Recoveries,
-        suspicious: impl Fn(usize, &Recovery) -> bool,
-    ) -> Option<Round> {
+    pub fn next(self, known: &Recoveries, suspicious: impl Fn(usize, &Recovery) -> bool) -> Option<Round> {
         let untried = known.asked_of(None);
         if !untried.is_empty() {
             return Round::of(self.first(), untried);
@@ -58,7 +54,11 @@ impl Strategy {
         let screened = known.asked_of(Some(Trust::Screened));
         if screened.len() < known.len() {
             // Verified before. What is left was screened only, and is believed unless screening was wrong.
-            let rest = if known.disagreed() > 0 { screened } else { BTreeSet::new() };
+            let rest = if known.disagreed() > 0 {
+                screened
+            } else {
+                BTreeSet::new()
+            };
             return Round::of(Trust::Fresh, rest);
         }
         let doubtful = |image: &usize| match known.outcome(*image) {
@@ -149,7 +149,11 @@ mod tests {
         for strategy in [Strategy::Tiered, Strategy::Screen] {
             let fails = |trust, image| (trust != Trust::Screened || image != 3).then_some(7);
             let (rounds, known) = follow(strategy, 5, fails, &[]);
-            let first = if strategy == Strategy::Tiered { vec![0, 3] } else { vec![3] };
+            let first = if strategy == Strategy::Tiered {
+                vec![0, 3]
+            } else {
+                vec![3]
+            };
             assert_eq!(rounds[1], (Trust::Fresh, first));
             assert!(known.outcomes().all(Result::is_ok));
         }
@@ -183,7 +187,12 @@ mod tests {
 
     #[test]
     fn nothing_is_asked_of_no_images() {
-        for strategy in [Strategy::Tiered, Strategy::Screen, Strategy::Fresh, Strategy::Cold] {
+        for strategy in [
+            Strategy::Tiered,
+            Strategy::Screen,
+            Strategy::Fresh,
+            Strategy::Cold,
+        ] {
             assert_eq!(strategy.next(&Recoveries::new(0), |_, _| true), None);
         }
     }
