@@ -268,7 +268,7 @@ fn plan(
         notes: recorded.notes,
         recorded: None,
     };
-    if !job.variant.is_live() {
+    if job.variant.has_crash() {
         pool.events.phase(&first.cell.id, Phase::Plan);
         let start = Instant::now();
         let recording = LoadedRecording::load(&first.dir)?;

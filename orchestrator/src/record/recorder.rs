@@ -7,7 +7,6 @@ use std::time::Instant;
 use coldcut_core::oracle::measured::Measurements;
 use coldcut_core::outcome::event::Phase;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
-use coldcut_core::recording::block::ReadAt as _;
 use coldcut_core::scenario::FsSource;
 
 use crate::disk::{Device, FileImage};

@@ -66,10 +66,10 @@ impl Run<'_> {
 
         self.pool.events.phase(self.job.cell, Phase::Record);
         let start = Instant::now();
-        let outcome = if variant.is_live() {
-            self.measure(&steps).await
-        } else {
+        let outcome = if variant.has_crash() {
             self.record(&steps).await
+        } else {
+            self.measure(&steps).await
         };
         self.timings.add(Phase::Record, start);
         outcome
