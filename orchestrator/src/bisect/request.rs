@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::scenario::SAME;
 use coldcut_core::search::{Aim, By};
 
@@ -15,7 +16,6 @@ use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Progress, Store};
 use crate::report::Reporter;
 use crate::vm::open::MachineSettings;
-use coldcut_core::oracle::cell::Strategy;
 
 /// What is asked of a search.
 #[derive(Clone, Debug)]

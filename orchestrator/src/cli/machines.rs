@@ -1,8 +1,9 @@
 //! Options about machines, and about who recovers crash states.
 
+use coldcut_core::oracle::cell::Strategy;
+
 use crate::vm::machine::AccelChoice;
 use crate::vm::open::MachineSettings;
-use coldcut_core::oracle::cell::Strategy;
 
 /// How machines are run.
 #[derive(Debug, clap::Args)]

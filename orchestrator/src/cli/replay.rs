@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use coldcut_core::crash::state::{CrashState, StateId};
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::oracle::{self, History};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::outcome::result::{Place, Totals};
@@ -23,7 +24,6 @@ use crate::report::stdout::{errln, out, outln};
 use crate::report::{EventSink, Progress, mark_text, render_cell, render_recovery};
 use crate::results::{CellDir, RunInfo, find_run, load_run, state_path};
 use crate::vm::pool::Pool;
-use coldcut_core::oracle::cell::Strategy;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ReplayArgs {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::result::{CellRef, KernelRef};
 use coldcut_core::scenario::Variant;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,6 @@ use crate::job::plan::{PlannedRecording, reference};
 use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
 use crate::results::CellDir;
-use coldcut_core::oracle::cell::Strategy;
 
 /// Version of a job as data. A reader refuses a newer one.
 pub const JOB_FORMAT: u32 = 1;

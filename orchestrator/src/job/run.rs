@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::event::Event;
 use coldcut_core::outcome::result::{CellRef, RunResult, format_of};
 
@@ -15,7 +16,6 @@ use crate::report::{EventSink, Failure, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
 use crate::vm::open::{MachineSettings, OpenPoolError};
 use crate::vm::pool::Pool;
-use coldcut_core::oracle::cell::Strategy;
 
 /// How a plan is run.
 #[derive(Clone, Copy, Debug)]

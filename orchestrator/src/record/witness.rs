@@ -12,7 +12,7 @@ use coldcut_core::scenario::{Action, Check, Step, Variant};
 use coldcut_wire::{DmesgFrom, Op};
 
 use crate::results::CellDir;
-use crate::vm::client::{GuestClient, Measured};
+use crate::vm::client::{GuestClient, OpReport};
 
 /// Collects what steps measure while they run.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Witness(Mutex<Measurements>);
 
 impl Witness {
     /// Keeps what an operation measured, and how it ended.
-    pub(crate) fn keep(&self, step: &Step, measured: &Measured) -> Result<(), Unknown> {
+    pub(crate) fn keep(&self, step: &Step, measured: &OpReport) -> Result<(), Unknown> {
         let name = &step.name.name;
         // What a trace saw is the trace's, whichever step collects it.
         let of = match &step.action {

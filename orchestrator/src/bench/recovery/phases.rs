@@ -10,7 +10,7 @@ use coldcut_core::recording::log::Recorder;
 use coldcut_core::scenario::Variant;
 
 use super::report::Phases;
-use crate::disk::{Device, FileImage};
+use crate::disk::{ActiveRecording, Device, DeviceHandle, FileImage};
 use crate::kernel::Kernel;
 use crate::record::job::{ATOMIC_UNIT, mount_of};
 use crate::recover::recoverer::{RecoverJob, prepare};
@@ -119,19 +119,7 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
     let client = GuestClient::new(&machine, pool.limits);
     client.resume(Some(size)).await.or_unknown("resuming a clone")?;
     let recording = match &device {
-        Some(device) => {
-            let create = |suffix| File::create(pool.fresh_path(suffix)).or_unknown("creating a log");
-            let handle = device.handle();
-            let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
-                .or_unknown("starting the log")?;
-            let within = Duration::from_secs(30);
-            Some(
-                handle
-                    .begin_recording(recorder, within)
-                    .await
-                    .or_unknown("recording")?,
-            )
-        }
+        Some(device) => Some(recorded(pool, &device.handle()).await?),
         None => None,
     };
     client
@@ -140,6 +128,31 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
         .or_unknown("mounting")?
         .or_unknown("mounting")?;
     let start = Instant::now();
+    run(&client, variant).await?;
+    let seconds = start.elapsed().as_secs_f64();
+    drop(recording);
+    machine.kill().await;
+    let _ = std::fs::remove_file(&copy);
+    Ok(seconds)
+}
+
+/// Starts recording to files that nobody reads.
+async fn recorded(
+    pool: &Pool,
+    handle: &DeviceHandle,
+) -> Result<ActiveRecording<Recorder<File, File>>, Unknown> {
+    let create = |suffix| File::create(pool.fresh_path(suffix)).or_unknown("creating a log");
+    let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
+        .or_unknown("starting the log")?;
+    let within = Duration::from_secs(30);
+    handle
+        .begin_recording(recorder, within)
+        .await
+        .or_unknown("recording")
+}
+
+/// Runs the workload's operations.
+async fn run(client: &GuestClient<'_>, variant: &Variant) -> Result<(), Unknown> {
     for step in &variant.workload {
         let coldcut_core::scenario::Action::Op(op) = &step.action else {
             return Err(Unknown::new("the workload has a step that is no operation"));
@@ -150,9 +163,5 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
             .or_unknown("a step")?
             .or_unknown("a step")?;
     }
-    let seconds = start.elapsed().as_secs_f64();
-    drop(recording);
-    machine.kill().await;
-    let _ = std::fs::remove_file(&copy);
-    Ok(seconds)
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Strategies against recoverers that are not machines: leaky, hanging, wrong.
 
 use std::sync::Mutex as StdMutex;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coldcut_core::oracle::cell::Strategy;
