@@ -18,19 +18,19 @@ pub enum Cause {
     KernelRefuses,
     /// The kernel that is to recover what another recorded does not mount it even as it was before any crash.
     RecoveringKernelRefuses,
-    /// The kernel refused a step of the scenario.
+    /// A step of the scenario failed that was to succeed: the kernel refused it, or its program gave up.
     StepRefused(RefusedStep),
     /// Anything else: a time-out, a tool's error, a machine that did not come up.
     #[default]
     Other,
 }
 
-/// A step that the kernel refused.
+/// A step that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedStep {
     /// Its name.
     pub name: String,
-    /// The errno, where it was a system call.
+    /// The kernel's errno; `None` for a program.
     pub errno: Option<i32>,
     /// Whether this errno is documented to mean that the filesystem does not support such a step.
     pub unsupported: bool,
