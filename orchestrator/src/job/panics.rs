@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use coldcut_core::outcome::result::{Place, Violation};
 use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
 
-use crate::job::cell::CellsJob;
+use crate::job::cell::ResolvedJob;
 use crate::record::recorder::{RecordJob, record};
 use crate::record::refused::Refused;
 use crate::record::timings::Timings;
@@ -24,7 +24,7 @@ pub(crate) type Panicked = OnceLock<String>;
 /// [`Unknown`] where that kernel does not panic by an oops too.
 pub(crate) async fn again(
     pool: &Arc<Pool>,
-    job: &CellsJob,
+    job: &ResolvedJob,
     cell: &str,
     timings: &Timings,
     failed: &Unknown,
