@@ -165,17 +165,3 @@ async fn run(client: &GuestClient<'_>, variant: &Variant) -> Result<(), Unknown>
     }
     Ok(())
 }
-
-/// Begins to record what the disk is asked.
-async fn recorded(
-    pool: &Pool,
-    handle: &DeviceHandle,
-) -> Result<ActiveRecording<Recorder<File, File>>, Unknown> {
-    let create = |suffix| File::create(pool.fresh_path(suffix)).or_unknown("creating a log");
-    let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
-        .or_unknown("starting the log")?;
-    handle
-        .begin_recording(recorder, Duration::from_secs(30))
-        .await
-        .or_unknown("recording")
-}
