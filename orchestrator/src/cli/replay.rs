@@ -14,7 +14,7 @@ use coldcut_core::recording::log::PlacedMark;
 
 use super::ResultsArg;
 use super::machines::MachineArgs;
-use crate::job::cell::{CellJob, CellsJob, run_cell};
+use crate::job::cell::{ResolvedCell, ResolvedJob, run_cell};
 use crate::job::kept::{KeptCell, stored_kernel};
 use crate::kernel::{Kernel, Store};
 use crate::record::job::mount_of;
@@ -149,12 +149,12 @@ async fn run_live(
     let events = EventSink::new(vec![Box::new(Progress::new())]);
     let pool = Arc::new(Pool::open(args.machines.settings(), events, &kernel).await?);
     let dir = tempfile::tempdir()?;
-    let cell = CellJob {
+    let cell = ResolvedCell {
         cell: kept.cell,
         kernel: recovers,
         dir: CellDir::open(dir.path())?,
     };
-    let job = CellsJob {
+    let job = ResolvedJob {
         file: kept.file,
         variant: kept.variant,
         kernel,

@@ -26,9 +26,10 @@ use crate::recover::rounds::{recover_all, recover_round};
 use crate::results::{CellDir, share_recording};
 use crate::vm::pool::Pool;
 
-/// A recording to make, and the cells that are made of it.
+/// A recording to make, and the cells that are made of it: a [`CellsJob`](crate::job::data::CellsJob) with all that it
+/// names at hand.
 #[derive(Debug)]
-pub struct CellsJob {
+pub struct ResolvedJob {
     /// The scenario.
     pub file: Arc<ScenarioFile>,
     /// Which of its variants.
@@ -38,12 +39,12 @@ pub struct CellsJob {
     /// Who recovers what.
     pub strategy: Strategy,
     /// The cells. The first keeps the recording, and each of the others has it too.
-    pub cells: Vec<CellJob>,
+    pub cells: Vec<ResolvedCell>,
 }
 
 /// A cell of a recording.
 #[derive(Debug)]
-pub struct CellJob {
+pub struct ResolvedCell {
     /// Its name.
     pub cell: CellRef,
     /// The kernel that recovers.
@@ -86,7 +87,7 @@ impl From<Result<Verdict, Unknown>> for Ending {
 pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
     pool: Arc<Pool>,
     recoverer: Arc<R>,
-    job: CellsJob,
+    job: ResolvedJob,
     done: impl Fn(CellResult) + Send + Sync,
 ) {
     let Some(first) = job.cells.first() else {
@@ -137,7 +138,7 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
 pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
     pool: Arc<Pool>,
     recoverer: Arc<R>,
-    job: CellsJob,
+    job: ResolvedJob,
 ) -> Result<CellResult, Unknown> {
     let last = Mutex::new(None);
     let keep = |result| *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
@@ -148,8 +149,8 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
 
 /// How a cell compares with what is declared of it, and what that is.
 fn standing(
-    job: &CellsJob,
-    cell: &CellJob,
+    job: &ResolvedJob,
+    cell: &ResolvedCell,
     ending: &Ending,
     verdict: &Verdict,
     tally: &CellTally,
@@ -175,8 +176,8 @@ fn standing(
 
 /// A cell's result, from what is known of it.
 fn conclude(
-    job: &CellsJob,
-    cell: &CellJob,
+    job: &ResolvedJob,
+    cell: &ResolvedCell,
     ending: Ending,
     tally: CellTally,
     timings: &Timings,
@@ -226,8 +227,8 @@ fn conclude(
 /// What is known where there is none.
 async fn make(
     pool: &Arc<Pool>,
-    job: &CellsJob,
-    first: &CellJob,
+    job: &ResolvedJob,
+    first: &ResolvedCell,
     timings: &Timings,
 ) -> Result<Made, Unrecorded> {
     let cell = &first.cell.id;
@@ -258,8 +259,8 @@ async fn make(
 /// Judges what was measured, and plans the crash states.
 fn plan(
     pool: &Pool,
-    job: &CellsJob,
-    first: &CellJob,
+    job: &ResolvedJob,
+    first: &ResolvedCell,
     recorded: Recorded,
     timings: &Timings,
 ) -> Result<Made, Unknown> {
@@ -284,8 +285,8 @@ fn plan(
 struct Way<'a, R> {
     pool: &'a Arc<Pool>,
     recoverer: &'a Arc<R>,
-    job: &'a CellsJob,
-    cell: &'a CellJob,
+    job: &'a ResolvedJob,
+    cell: &'a ResolvedCell,
     timings: &'a Arc<Timings>,
 }
 
