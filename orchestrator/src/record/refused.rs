@@ -1,11 +1,6 @@
 //! Steps that a filesystem may do in one mode and refuse in another: what is documented as such, and nothing else.
 
-use std::sync::OnceLock;
-
 use coldcut_core::scenario::{Action, facts};
-
-/// The first step of a recording that the kernel refused in such a way, in words; empty when there was none.
-pub(crate) type Refused = OnceLock<String>;
 
 /// Whether this errno of this step says that the filesystem does not support it: see [`facts::unsupported`].
 pub(crate) fn unsupported(action: &Action, errno: Option<i32>) -> bool {
