@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::At;
-use super::names::Label;
-use super::units::{Count, Millis, Rate, Size};
+use super::yaml::at::At;
+use super::yaml::names::Label;
+use super::yaml::units::{Count, Millis, Rate, Size};
 use crate::faults::Kind;
 
 /// The disk under test while it is recorded. The setup runs at full speed.
@@ -72,7 +72,7 @@ pub(crate) struct FailDoc {
 /// Options of `wait_held`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_name)]
+#[schemars(transform = super::yaml::schema::or_name)]
 pub(crate) struct WaitHeldDoc {
     /// The hold.
     pub(crate) name: At<Label>,
@@ -85,7 +85,7 @@ pub(crate) struct WaitHeldDoc {
 /// Options of `release`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_name)]
+#[schemars(transform = super::yaml::schema::or_name)]
 pub(crate) struct ReleaseDoc {
     /// The hold or the failure to end.
     pub(crate) name: At<Label>,

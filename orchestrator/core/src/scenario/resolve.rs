@@ -1,18 +1,20 @@
 //! From the document to its variants: read every part once, then put each variant together and check it as a whole.
 
-use super::at::{At, Later};
 use super::device_doc::DeviceDoc;
 use super::device_steps::{Rules, device};
-use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
-use super::entry::{ExpectEntry, StepEntry, read};
-use super::error::{Problem, Sink, Span};
+use super::expect::ExpectEntry;
 use super::filesystem;
 use super::model::{End, Programs, Scenario, Variant};
-use super::names::{KernelSpec, Label};
-use super::node::{Node, Value};
 use super::outcome;
+use super::shape::{Document, EndShape, FilesystemShape, OutcomeShape, VariantShape};
+use super::step_entry::StepEntry;
 use super::steps::{Lowering, bounded};
-use super::{expects, model};
+use super::yaml::at::{At, Later};
+use super::yaml::entry::read;
+use super::yaml::error::{Problem, Sink, Span};
+use super::yaml::names::{KernelSpec, Label};
+use super::yaml::node::{Node, Value};
+use super::{expect, model};
 use crate::crash::plan::{At as CutAt, CrashSpec};
 use crate::outcome::verdict::Outcome;
 
@@ -30,7 +32,7 @@ struct Part<T> {
 /// What the base and each variant have of their own.
 #[derive(Default)]
 struct Parts {
-    filesystem: Option<Part<FilesystemDoc>>,
+    filesystem: Option<Part<FilesystemShape>>,
     device: Option<Part<DeviceDoc>>,
     setup: Option<Part<Vec<StepEntry>>>,
     workload: Option<Part<Vec<StepEntry>>>,
@@ -80,11 +82,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn end(&self, later: Option<&Later<EndDoc>>) -> Option<End> {
+    fn end(&self, later: Option<&Later<EndShape>>) -> Option<End> {
         match self.part(later)?.value {
-            EndDoc::Cut => Some(End::Cut),
-            EndDoc::Umount => Some(End::Umount),
-            EndDoc::Settle(millis) => match bounded(&millis) {
+            EndShape::Cut => Some(End::Cut),
+            EndShape::Umount => Some(End::Umount),
+            EndShape::Settle(millis) => match bounded(&millis) {
                 Ok(millis) => Some(End::Settle { millis }),
                 Err(problem) => {
                     self.sink.push(*problem);
@@ -94,7 +96,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn outcome(&self, later: Option<&Later<OutcomeDoc>>) -> Option<Outcome> {
+    fn outcome(&self, later: Option<&Later<OutcomeShape>>) -> Option<Outcome> {
         let part = self.part(later)?;
         outcome::lower(&part.value, &part.span, self.sink)
     }
@@ -134,10 +136,10 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         rootfs: document.rootfs.clone(),
     };
     let at = document.name.span.clone();
-    let named: Vec<(&At<String>, Option<VariantDoc>)> = match &document.variants {
+    let named: Vec<(&At<String>, Option<VariantShape>)> = match &document.variants {
         None => Vec::new(),
         Some(variants) => {
-            let one = |(name, later): &'_ (At<String>, Later<VariantDoc>)| {
+            let one = |(name, later): &'_ (At<String>, Later<VariantShape>)| {
                 reader.node(later).and_then(|node| read(node, &name.span, sink))
             };
             variants.0.iter().map(|entry| (&entry.0, one(entry))).collect()
@@ -321,7 +323,7 @@ impl Whole<'_> {
         if let Some(part) = expect {
             // A step that could not be read may be the one whose label or content an expectation would miss.
             if whole {
-                variant.expect = expects::lower(self.text, sink, &variant, &part.value);
+                variant.expect = expect::lower(self.text, sink, &variant, &part.value);
             }
             let judged =
                 |e: &model::Expectation| e.check.on_path() && e.check.is_measured() != variant.has_crash();

@@ -3,15 +3,15 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::{At, Later, Named};
 use super::device_doc::{FailDoc, HoldDoc, ReleaseDoc, SetDeviceDoc, WaitHeldDoc};
-use super::entry::StepEntry;
-use super::names::{Content, Label, Path, Target};
+use super::step_entry::StepEntry;
 use super::step_live_doc::{
     BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
     TransferDoc, VmspliceDoc,
 };
-use super::units::{Millis, Mode, Size};
+use super::yaml::at::{At, Later, Named};
+use super::yaml::names::{Content, Label, Path, Target};
+use super::yaml::units::{Millis, Mode, Size};
 
 /// A step, by its key.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -141,7 +141,7 @@ pub(crate) struct StartDoc {
 /// Options of `join`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_task)]
+#[schemars(transform = super::yaml::schema::or_task)]
 pub(crate) struct JoinDoc {
     /// The task.
     pub(crate) task: At<Label>,
@@ -153,7 +153,7 @@ pub(crate) struct JoinDoc {
 /// Options of `leave`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_task)]
+#[schemars(transform = super::yaml::schema::or_task)]
 pub(crate) struct LeaveDoc {
     /// The task.
     pub(crate) task: At<Label>,
@@ -162,7 +162,7 @@ pub(crate) struct LeaveDoc {
 /// A name in a directory.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[schemars(transform = super::yaml::schema::or_path)]
 pub(crate) struct NameDoc {
     /// The name.
     pub(crate) path: At<Path>,
@@ -171,7 +171,7 @@ pub(crate) struct NameDoc {
 /// A file or a handle.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[schemars(transform = super::yaml::schema::or_path)]
 pub(crate) struct TargetDoc {
     /// The file, or `fd:HANDLE`.
     pub(crate) path: At<Target>,
@@ -180,7 +180,7 @@ pub(crate) struct TargetDoc {
 /// Options of `mkdir`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[schemars(transform = super::yaml::schema::or_path)]
 pub(crate) struct MkdirDoc {
     /// The directory.
     pub(crate) path: At<Path>,
@@ -194,7 +194,7 @@ pub(crate) struct MkdirDoc {
 /// Options of `create`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[schemars(transform = super::yaml::schema::or_path)]
 pub(crate) struct CreateDoc {
     /// The file.
     pub(crate) path: At<Path>,
@@ -393,7 +393,7 @@ pub(crate) struct UtimesDoc {
 /// Options of `sync_file_range`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[schemars(transform = super::yaml::schema::or_path)]
 pub(crate) struct SyncFileRangeDoc {
     /// The file, or `fd:HANDLE`.
     pub(crate) path: At<Target>,
@@ -470,7 +470,7 @@ pub(crate) struct SysctlDoc {
     /// Name with dots, such as `vm.dirty_bytes`.
     pub(crate) name: At<String>,
     /// Value.
-    #[schemars(with = "super::schema::Scalar")]
+    #[schemars(with = "super::yaml::schema::Scalar")]
     pub(crate) value: String,
 }
 
@@ -479,10 +479,10 @@ pub(crate) struct SysctlDoc {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExecDoc {
     /// Program and arguments; a program without a slash is looked up in `programs`.
-    #[schemars(with = "Vec<super::schema::Scalar>")]
+    #[schemars(with = "Vec<super::yaml::schema::Scalar>")]
     pub(crate) argv: At<Vec<String>>,
     /// Additions to the environment.
-    #[schemars(with = "Option<Named<super::schema::Scalar>>")]
+    #[schemars(with = "Option<Named<super::yaml::schema::Scalar>>")]
     pub(crate) env: Option<Named<String>>,
     /// Working directory below the mounted root; the root when not given.
     pub(crate) cwd: Option<At<Path>>,

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::At;
-use super::names::{Content, Label, Target};
 use super::step_doc::FlagDoc;
-use super::units::{Millis, Size};
+use super::yaml::at::At;
+use super::yaml::names::{Content, Label, Target};
+use super::yaml::units::{Millis, Size};
 
 /// Options of `burst`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -72,7 +72,7 @@ pub(crate) struct TraceDoc {
 /// Options of `collect`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_label)]
+#[schemars(transform = super::yaml::schema::or_label)]
 pub(crate) struct CollectDoc {
     /// The label of the `trace` step.
     pub(crate) label: At<Label>,

@@ -6,6 +6,7 @@ mod crash_states;
 mod diff;
 mod dm_log_writes;
 mod full;
+mod history;
 mod live;
 mod matrix;
 mod oracle;

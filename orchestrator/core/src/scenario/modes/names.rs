@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use coldcut_wire::Op;
 
-use crate::scenario::names::HANDLE;
+use crate::scenario::yaml::names::HANDLE;
 use crate::scenario::{Action, Check, Expectation, Moment, Variant, flatten};
 
 /// Whether any expectation does, of a name that the workload makes, moves or removes.
