@@ -31,9 +31,9 @@ pub fn candidates(
     if !ask {
         return Ok((all, None));
     }
-    match store.session(progress) {
-        Ok(session) => {
-            for offer in session.offers() {
+    match store.puller(progress) {
+        Ok(puller) => {
+            for offer in puller.offers() {
                 if !all.iter().any(|c| c.packages == offer.packages) {
                     all.push(Candidate::offered(offer));
                 }
@@ -61,13 +61,13 @@ pub fn obtain(store: &Store, candidate: &Candidate, progress: &dyn Progress) -> 
     if candidate.packages.is_empty() {
         return Ok(Obtained::Gone("it is not in the store any more".to_owned()));
     }
-    let session = store.session(progress)?;
-    let Some(offer) = session.offers().iter().find(|o| o.packages == candidate.packages) else {
+    let puller = store.puller(progress)?;
+    let Some(offer) = puller.offers().iter().find(|o| o.packages == candidate.packages) else {
         return Ok(Obtained::Gone(
             "the archive does not offer it any more".to_owned(),
         ));
     };
-    match session.pull_offer(offer, progress) {
+    match puller.pull_offer(offer, progress) {
         Ok(kernel) => Ok(Obtained::Kernel(Box::new(kernel))),
         // Of this kernel: a package that is no kernel, or lacks what a guest needs.
         Err(error @ (StoreError::Deb { .. } | StoreError::Image { .. } | StoreError::Modules { .. })) => {

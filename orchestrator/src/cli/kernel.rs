@@ -322,7 +322,7 @@ fn list(store: &Store, json: bool, verify: bool) -> anyhow::Result<()> {
 fn search(store: &Store, spec: Option<&str>) -> anyhow::Result<()> {
     let progress = Terminal::new();
     let wanted = spec.map(crate::kernel::spec::Spec::parse).transpose()?;
-    let session = store.session(&progress)?;
+    let puller = store.puller(&progress)?;
     progress.done();
     let header = ["RELEASE", "VERSION", "FLAVOUR", "SUITE", "DOWNLOAD"].map(str::to_owned);
     let fits = |o: &&crate::kernel::index::Offer| {
@@ -330,7 +330,7 @@ fn search(store: &Store, spec: Option<&str>) -> anyhow::Result<()> {
             .as_ref()
             .is_none_or(|w| w.fits(o.version, &o.release, o.flavour))
     };
-    let rows = session.offers().iter().filter(fits).map(|offer| {
+    let rows = puller.offers().iter().filter(fits).map(|offer| {
         let size = format!("{:.1} MiB", offer.size() as f64 / f64::from(1 << 20));
         [
             offer.release.clone(),

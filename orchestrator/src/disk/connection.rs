@@ -1,4 +1,4 @@
-//! One client's connection: moves bytes between a socket and a [`Session`], and waits for what is held.
+//! One client's connection: moves bytes between a socket and a [`NbdSession`], and waits for what is held.
 
 use std::io;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 use super::disk::Ticket;
-use super::gate::{Admission, Resume};
 use super::handle::Shared;
-use super::session::{Flow, Session, SessionError};
+use super::injector::{Admission, Resume};
+use super::session::{Flow, NbdSession, SessionError};
 
 /// Nothing more is read from a client that has this many requests held or delayed.
 const MAX_WAITING: usize = 256;
@@ -57,7 +57,7 @@ where
 {
     let mut input = BytesMut::with_capacity(BUFFER);
     let mut out = Vec::with_capacity(BUFFER);
-    let mut session = Session::start(shared.with(|disk| disk.size()), &mut out);
+    let mut session = NbdSession::start(shared.with(|disk| disk.size()), &mut out);
     let mut waiting = Waiting {
         shared: Arc::clone(&shared),
         tasks: JoinSet::new(),

@@ -1,4 +1,4 @@
-//! The disk itself, without sockets: content, log, gate and counters under one lock, hence one total order.
+//! The disk itself, without sockets: content, log, injector and counters under one lock, hence one total order.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::io::{IoId, IoKind, IoLog};
 
 use super::error::DeviceError;
-use super::gate::{Admission, Content, Gate, Resume};
 use super::image::Layered;
+use super::injector::{Admission, Injector, Resume, Stored};
 use super::proto::{self, Errno};
 use super::request::Request;
 
@@ -80,7 +80,7 @@ pub(crate) struct Disk {
     image: Layered,
     face: Face,
     era: u64,
-    gate: Option<Box<dyn Gate>>,
+    injector: Option<Box<dyn Injector>>,
     broken: Option<DeviceError>,
     counters: Counters,
 }
@@ -91,7 +91,7 @@ impl Disk {
             image: Layered::new(base),
             face: Face::Open,
             era: 0,
-            gate: None,
+            injector: None,
             broken: None,
             counters: Counters::default(),
         }
@@ -109,8 +109,8 @@ impl Disk {
         self.broken.clone().map_or(Ok(()), Err)
     }
 
-    pub(crate) fn set_gate(&mut self, gate: Option<Box<dyn Gate>>) {
-        self.gate = gate;
+    pub(crate) fn set_injector(&mut self, injector: Option<Box<dyn Injector>>) {
+        self.injector = injector;
     }
 
     pub(crate) fn freeze(&mut self) -> Result<Arc<super::FrozenImage>, DeviceError> {
@@ -176,7 +176,7 @@ impl Disk {
         }
     }
 
-    /// Submits a request; the gate says how it goes on. The reply of one that is done goes to `out`.
+    /// Submits a request; the injector says how it goes on. The reply of one that is done goes to `out`.
     ///
     /// # Errors
     /// The device is broken: nothing may be acknowledged any more.
@@ -199,8 +199,8 @@ impl Disk {
             _ => None,
         };
         self.counters.in_flight += 1;
-        let admission = match &mut self.gate {
-            Some(gate) => gate.admit(&request, &Content(&self.image)),
+        let admission = match &mut self.injector {
+            Some(injector) => injector.admit(&request, &Stored(&self.image)),
             None => Admission::Proceed,
         };
         let ticket = Ticket {

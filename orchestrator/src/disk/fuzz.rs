@@ -9,7 +9,7 @@ use coldcut_core::recording::log::Recorder;
 
 use super::disk::Disk;
 use super::error::DeviceError;
-use super::session::{Flow, Session};
+use super::session::{Flow, NbdSession};
 
 /// What a conversation left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn feed(
     client: &mut dyn FnMut(&[u8]),
 ) -> Result<bool, DeviceError> {
     let (mut buffer, mut out, mut waiting) = (BytesMut::new(), Vec::new(), Vec::new());
-    let mut session = Session::start(disk.size(), &mut out);
+    let mut session = NbdSession::start(disk.size(), &mut out);
     for piece in input.chunks(piece.max(1)) {
         buffer.extend_from_slice(piece);
         loop {

@@ -11,8 +11,8 @@ use tokio::sync::{Notify, watch};
 
 use super::disk::{Counters, Disk};
 use super::error::DeviceError;
-use super::gate::Gate;
 use super::image::FrozenImage;
+use super::injector::Injector;
 
 /// The disk, its lock, and who waits for it.
 pub(crate) struct Shared {
@@ -114,12 +114,12 @@ impl DeviceHandle {
         &self,
         log: L,
         within: Duration,
-    ) -> Result<Recording<L>, DeviceError> {
+    ) -> Result<ActiveRecording<L>, DeviceError> {
         let base = self
             .shared
             .when_idle(within, |disk| disk.begin(Box::new(log)))
             .await??;
-        Ok(Recording {
+        Ok(ActiveRecording {
             handle: self.clone(),
             base,
             log: PhantomData,
@@ -153,8 +153,8 @@ impl DeviceHandle {
     }
 
     /// Installs what can hold, delay or fail requests, or removes it. Requests held before stay held.
-    pub fn set_gate(&self, gate: Option<Box<dyn Gate>>) {
-        self.shared.with(|disk| disk.set_gate(gate));
+    pub fn set_injector(&self, injector: Option<Box<dyn Injector>>) {
+        self.shared.with(|disk| disk.set_injector(injector));
     }
 
     /// What the device has done.
@@ -191,13 +191,13 @@ impl DeviceHandle {
 
 /// A recording under way. Dropping it leaves the device recording.
 #[derive(Debug)]
-pub struct Recording<L> {
+pub struct ActiveRecording<L> {
     handle: DeviceHandle,
     base: Arc<FrozenImage>,
     log: PhantomData<fn() -> L>,
 }
 
-impl<L: IoLog + 'static> Recording<L> {
+impl<L: IoLog + 'static> ActiveRecording<L> {
     /// What the device held when the recording began.
     pub fn base(&self) -> &Arc<FrozenImage> {
         &self.base

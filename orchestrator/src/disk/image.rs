@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use coldcut_core::recording::block::ReadAt;
 
-use super::overlay::{BLOCK, Content, Overlay};
+use super::overlay::{BLOCK, BlockState, Overlay};
 
 /// What the device held at one moment; later writes do not reach it.
 pub struct FrozenImage {
@@ -103,16 +103,16 @@ fn read_layered(below: &dyn ReadAt, overlay: &Overlay, offset: u64, buffer: &mut
         let rest = &mut buffer[(at - offset) as usize..];
         let block = at / BLOCK;
         let stop = match overlay.block(block) {
-            Content::Absent => overlay
+            BlockState::Absent => overlay
                 .next_present(block, end.div_ceil(BLOCK))
                 .map_or(end, |next| end.min(next * BLOCK)),
-            Content::Zero | Content::Data(_) => end.min((block + 1) * BLOCK),
+            BlockState::Zero | BlockState::Data(_) => end.min((block + 1) * BLOCK),
         };
         let rest = &mut rest[..(stop - at) as usize];
         match overlay.block(block) {
-            Content::Absent => below.read_at(at, rest)?,
-            Content::Zero => rest.fill(0),
-            Content::Data(data) => {
+            BlockState::Absent => below.read_at(at, rest)?,
+            BlockState::Zero => rest.fill(0),
+            BlockState::Data(data) => {
                 let within = (at % BLOCK) as usize;
                 rest.copy_from_slice(&data[within..within + rest.len()]);
             }
@@ -129,15 +129,15 @@ fn next_data_layered(below: &dyn ReadAt, overlay: &Overlay, offset: u64) -> io::
         let block = at / BLOCK;
         let block_end = ((block + 1) * BLOCK).min(size);
         match overlay.block(block) {
-            Content::Zero => at = block_end,
-            Content::Data(_) => {
+            BlockState::Zero => at = block_end,
+            BlockState::Data(_) => {
                 let mut end = block_end;
-                while end < size && matches!(overlay.block(end / BLOCK), Content::Data(_)) {
+                while end < size && matches!(overlay.block(end / BLOCK), BlockState::Data(_)) {
                     end = (end + BLOCK).min(size);
                 }
                 return Ok(Some(at..end));
             }
-            Content::Absent => {
+            BlockState::Absent => {
                 let gap = overlay
                     .next_present(block, size.div_ceil(BLOCK))
                     .map_or(size, |next| size.min(next * BLOCK));

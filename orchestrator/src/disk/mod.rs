@@ -4,7 +4,7 @@
 //! face through a [`DeviceHandle`]: it serves, it records every request that changes something into a
 //! [`coldcut_core::recording::io::IoLog`], it is cut off when the recording ends, and it serves the next image.
 //!
-//! The one total order is that of one lock: a request is submitted when it is parsed, then the [`Gate`] decides
+//! The one total order is that of one lock: a request is submitted when it is parsed, then the [`Injector`] decides
 //! whether it is held, delayed or failed, then it is completed in the log and applied to the content in one step, and
 //! only then its reply goes to the buffer that is sent. Marks, freezes and changes of the face take the same lock.
 //!
@@ -16,16 +16,17 @@
 
 pub mod client;
 mod connection;
-mod control;
+
 mod disk;
 mod error;
 mod export;
+mod faults;
 mod file;
 mod fuzz;
-mod gate;
 mod handle;
 mod handshake;
 mod image;
+mod injector;
 mod noted;
 mod overlay;
 pub mod proto;
@@ -33,16 +34,16 @@ mod request;
 mod server;
 mod session;
 
-pub use control::{Control, Overdue};
 pub use disk::Counters;
 pub use error::DeviceError;
 pub use export::export_sparse;
+pub use faults::{Faults, Overdue};
 pub use file::FileImage;
 pub use fuzz::{Conversation, converse, fuzz};
-pub use gate::{Admission, Content, Gate, Resume};
-pub use handle::{DeviceHandle, Recording};
+pub use handle::{ActiveRecording, DeviceHandle};
 pub use handshake::ProtocolError;
 pub use image::FrozenImage;
+pub use injector::{Admission, Injector, Resume, Stored};
 pub use noted::Noted;
 pub use request::Request;
 pub use server::Device;

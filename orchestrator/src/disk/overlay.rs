@@ -31,7 +31,7 @@ enum Group {
 
 /// What an overlay knows of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content<'a> {
+pub(super) enum BlockState<'a> {
     /// Nothing: the image below shows through.
     Absent,
     /// It is all zeros.
@@ -53,15 +53,15 @@ impl Overlay {
     }
 
     /// What is known of block number `block`.
-    pub(super) fn block(&self, block: u64) -> Content<'_> {
-        let (group, slot) = place(block);
+    pub(super) fn block(&self, block: u64) -> BlockState<'_> {
+        let (group, slot) = locate(block);
         match self.groups.get(group) {
-            None | Some(Group::Absent) => Content::Absent,
-            Some(Group::Zero) => Content::Zero,
+            None | Some(Group::Absent) => BlockState::Absent,
+            Some(Group::Zero) => BlockState::Zero,
             Some(Group::Mixed(slots)) => match &slots[slot] {
-                Slot::Absent => Content::Absent,
-                Slot::Zero => Content::Zero,
-                Slot::Data(data) => Content::Data(data),
+                Slot::Absent => BlockState::Absent,
+                Slot::Zero => BlockState::Zero,
+                Slot::Data(data) => BlockState::Data(data),
             },
         }
     }
@@ -69,7 +69,7 @@ impl Overlay {
     /// The first block from `block` on that is not absent; `None` when there is none, or none before `limit` (what
     /// lies beyond that is not always looked at).
     pub(super) fn next_present(&self, block: u64, limit: u64) -> Option<u64> {
-        let (first, mut slot) = place(block);
+        let (first, mut slot) = locate(block);
         let groups = (limit.div_ceil(GROUP as u64) as usize).min(self.groups.len());
         for (index, group) in self.groups[..groups].iter().enumerate().skip(first) {
             match group {
@@ -108,7 +108,7 @@ impl Overlay {
             let start = block * BLOCK;
             let end = (start + BLOCK).min(size);
             let whole = range.start <= start && end <= range.end;
-            if whole || self.block(block) != Content::Absent {
+            if whole || self.block(block) != BlockState::Absent {
                 continue;
             }
             let mut data = zero_block();
@@ -165,7 +165,7 @@ impl Overlay {
     }
 
     fn slot(&mut self, block: u64) -> &mut Slot {
-        let (group, slot) = place(block);
+        let (group, slot) = locate(block);
         let group = self.group(group);
         let fill = match group {
             Group::Absent => Some((|| Slot::Absent) as fn() -> Slot),
@@ -194,7 +194,8 @@ impl Slot {
     }
 }
 
-fn place(block: u64) -> (usize, usize) {
+/// The group that a block lies in, and its slot there.
+fn locate(block: u64) -> (usize, usize) {
     ((block / GROUP as u64) as usize, (block % GROUP as u64) as usize)
 }
 

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 
 use super::disk::{Disk, Started, Ticket};
 use super::error::DeviceError;
-use super::gate::Admission;
 use super::handshake::{Handshake, Next, ProtocolError};
+use super::injector::Admission;
 use super::request::{self, Parsed};
 
 /// How many bytes of replies are gathered before they are sent.
@@ -31,12 +31,12 @@ pub(crate) enum SessionError {
 }
 
 /// The state of one conversation.
-pub(crate) struct Session {
+pub(crate) struct NbdSession {
     handshake: Option<Handshake>,
     size: u64,
 }
 
-impl Session {
+impl NbdSession {
     pub(crate) fn start(size: u64, out: &mut Vec<u8>) -> Self {
         Self {
             handshake: Some(Handshake::start(size, out)),

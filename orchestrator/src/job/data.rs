@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::result::{CellRef, KernelRef};
 use coldcut_core::scenario::Variant;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,6 @@ use crate::job::cell;
 use crate::job::plan::{PlannedRecording, reference};
 use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
-use crate::recover::strategy::Strategy;
 use crate::results::CellDir;
 
 /// Version of a job as data. A reader refuses a newer one.
@@ -147,7 +147,7 @@ impl<'s> Resolver<'s> {
     ///
     /// # Errors
     /// [`ResolveError`].
-    pub fn resolve(&mut self, job: &CellsJob) -> Result<cell::CellsJob, ResolveError> {
+    pub fn resolve(&mut self, job: &CellsJob) -> Result<cell::ResolvedJob, ResolveError> {
         if job.format > JOB_FORMAT {
             return Err(ResolveError::Newer(job.format));
         }
@@ -164,13 +164,13 @@ impl<'s> Resolver<'s> {
         let mut cells = Vec::with_capacity(job.cells.len());
         for cell in &job.cells {
             let path = job.run.join("cells").join(&cell.cell.id);
-            cells.push(cell::CellJob {
+            cells.push(cell::ResolvedCell {
                 cell: cell.cell.clone(),
                 kernel: self.kernel(&cell.kernel)?,
                 dir: CellDir::open(&path).map_err(|source| ResolveError::Directory { path, source })?,
             });
         }
-        Ok(cell::CellsJob {
+        Ok(cell::ResolvedJob {
             file,
             variant,
             kernel: self.kernel(&job.kernel)?,

@@ -4,12 +4,12 @@
 //! of that, [`schedule`] has them run in turn by [`cell`], and [`run`] keeps what came of it.
 
 pub mod cell;
+pub mod compare;
 pub mod data;
 pub mod kept;
 pub mod merge;
-mod own_mode;
-pub(crate) mod panics;
 pub mod plan;
 pub mod run;
 pub mod scenario_file;
 pub mod schedule;
+mod unrecorded;

@@ -21,9 +21,9 @@ use super::staging::Staging;
 use super::store::Store;
 use super::version::KernelVersion;
 
-/// An archive session: apt's state, locked, with the package lists read.
+/// An archive ready to pull from: apt's state, locked, with the package lists read.
 #[derive(Debug)]
-pub struct Session<'s> {
+pub struct Puller<'s> {
     store: &'s Store,
     apt: Apt,
     lists: Lists,
@@ -31,8 +31,8 @@ pub struct Session<'s> {
 }
 
 impl Store {
-    /// Reads the package lists. Other coldcuts that want to pull wait until the session is dropped.
-    pub fn session(&self, progress: &dyn Progress) -> Result<Session<'_>, StoreError> {
+    /// Reads the package lists. Other coldcuts that want to pull wait until the puller is dropped.
+    pub fn puller(&self, progress: &dyn Progress) -> Result<Puller<'_>, StoreError> {
         let archives: Archives = archive::choose(&self.archive, &Recipe::built_in()?)?;
         let lock = self.lock_file("apt.lock", || {
             progress.stage("waiting for another coldcut's downloads");
@@ -47,7 +47,7 @@ impl Store {
                 "suite {suite} could not be read; its kernels are not offered"
             ));
         }
-        Ok(Session {
+        Ok(Puller {
             store: self,
             apt,
             lists,
@@ -85,18 +85,18 @@ impl Store {
         for spec in &specs {
             Spec::parse(spec)?;
         }
-        let mut session: Option<Session> = None;
+        let mut puller: Option<Puller> = None;
         let mut out = Vec::new();
         for spec in specs {
             let stored = self.find_all(&spec);
             let kernels = match &stored {
                 Ok(kernels) if if_missing => kernels.clone(),
                 _ => {
-                    let pulled = match &session {
-                        Some(session) => session.pull(&spec, progress),
+                    let pulled = match &puller {
+                        Some(puller) => puller.pull(&spec, progress),
                         None => self
-                            .session(progress)
-                            .and_then(|s| session.insert(s).pull(&spec, progress)),
+                            .puller(progress)
+                            .and_then(|s| puller.insert(s).pull(&spec, progress)),
                     };
                     match (pulled, stored) {
                         (Err(error), Ok(kernels)) if error.is_archive_failure() => {
@@ -114,7 +114,7 @@ impl Store {
     }
 }
 
-impl Session<'_> {
+impl Puller<'_> {
     /// Every kernel that the archives offer, lowest version first.
     pub fn offers(&self) -> &[Offer] {
         &self.lists.offers

@@ -7,12 +7,9 @@ pub mod agent_binary;
 pub mod budget;
 pub mod client;
 pub mod initramfs;
+pub mod limits;
 pub mod machine;
 pub mod open;
 pub mod pool;
 pub mod snapshot;
 pub mod templates;
-mod unknown;
-
-pub use unknown::Unknown;
-pub(crate) use unknown::{KERNEL_REFUSES, MKFS_REFUSES, OrUnknown, RECOVERING_REFUSES};

@@ -28,8 +28,8 @@ mod yaml;
 
 pub use crate::filesystem::FsType;
 pub use model::{
-    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, Moment,
-    MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
+    Accept, Action, AppliedMode, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource,
+    Moment, MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use schema::schema;
 pub use yaml::error::{Problem, ScenarioErrors};

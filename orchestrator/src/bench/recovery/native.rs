@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 
 use crate::disk::export_sparse;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// Recovers one state on the host's own kernel.
 pub(super) async fn recover(image: Arc<dyn ReadAt>, path: PathBuf, mount: PathBuf) -> Result<(), Unknown> {

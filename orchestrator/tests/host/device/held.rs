@@ -21,7 +21,7 @@ type Held = Arc<Mutex<Vec<Sender<Resume>>>>;
 fn hold(handle: &DeviceHandle, mut choose: impl FnMut(&Request) -> bool + Send + 'static) -> Held {
     let held = Held::default();
     let list = Arc::clone(&held);
-    handle.set_gate(Some(Box::new(move |request: &Request| {
+    handle.set_injector(Some(Box::new(move |request: &Request| {
         if choose(request) {
             let (sender, receiver) = channel();
             list.lock().expect("the list").push(sender);
@@ -128,7 +128,7 @@ async fn failed_requests_are_logged_as_failed_and_not_applied() {
         .expect("a held request");
     assert_eq!(client.next_reply().expect("a reply"), (write, 5));
     rig.handle
-        .set_gate(Some(Box::new(|_: &Request| Admission::Fail(Errno::NoSpc))));
+        .set_injector(Some(Box::new(|_: &Request| Admission::Fail(Errno::NoSpc))));
     assert!(matches!(
         client.write(512, &[1; 512], true),
         Err(ClientError::Server(28))
@@ -153,7 +153,7 @@ fn a_delay_delays_one_request_alone() {
     let rig = Rig::new(Zeros { size: SIZE as u64 });
     let delay = Duration::from_millis(120);
     rig.handle
-        .set_gate(Some(Box::new(move |request: &Request| match request {
+        .set_injector(Some(Box::new(move |request: &Request| match request {
             Request::Read { .. } => Admission::Delay(delay),
             Request::Change { .. } => Admission::Proceed,
         })));

@@ -1,7 +1,7 @@
 //! The disk under test, over real sockets, without QEMU.
 
-mod control;
 mod faces;
+mod faults;
 mod golden;
 mod held;
 mod images;

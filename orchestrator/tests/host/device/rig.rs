@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coldcut::disk::client::Client;
-use coldcut::disk::{Device, DeviceHandle, Recording};
+use coldcut::disk::{ActiveRecording, Device, DeviceHandle};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::io::{Io, IoId, IoKind, IoLog};
 use coldcut_core::recording::mark::Mark;
@@ -40,7 +40,7 @@ impl Rig {
         Client::connect(self.device.path(), wait).expect("a connection")
     }
 
-    pub(crate) async fn record(&self) -> (Recording<MemoryLog>, MemoryLog) {
+    pub(crate) async fn record(&self) -> (ActiveRecording<MemoryLog>, MemoryLog) {
         let log = MemoryLog::default();
         let recording = self
             .handle

@@ -8,13 +8,13 @@ use coldcut_core::faults::{Asked, Effect, Kind, Pace, Rule, Rules, identities};
 use coldcut_core::recording::io::IoKind;
 use tokio::sync::{oneshot, watch};
 
-use super::gate::{Admission, Content, Gate, Resume};
+use super::injector::{Admission, Injector, Resume, Stored};
 use super::proto::Errno;
 use super::request::Request;
 
-/// A device's rules and pace. Clones control the same device; [`Self::gate`] is what the device asks.
+/// A device's rules and pace. Clones control the same device; [`Self::injector`] is what the device asks.
 #[derive(Clone, Debug)]
-pub struct Control {
+pub struct Faults {
     inner: Arc<Mutex<Inner>>,
     /// Counts what was held, so that others can wait for it.
     held: watch::Sender<u64>,
@@ -47,13 +47,13 @@ pub struct Overdue {
     pub within: Duration,
 }
 
-impl Default for Control {
+impl Default for Faults {
     fn default() -> Self {
         Self::new(Pace::default())
     }
 }
 
-impl Control {
+impl Faults {
     /// No rules, and this pace.
     pub fn new(pace: Pace) -> Self {
         let inner = Inner {
@@ -69,7 +69,7 @@ impl Control {
     }
 
     /// What the device asks about each request.
-    pub fn gate(&self) -> Box<dyn Gate> {
+    pub fn injector(&self) -> Box<dyn Injector> {
         Box::new(self.clone())
     }
 
@@ -176,8 +176,8 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl Gate for Control {
-    fn admit(&mut self, request: &Request, content: &Content<'_>) -> Admission {
+impl Injector for Faults {
+    fn admit(&mut self, request: &Request, content: &Stored<'_>) -> Admission {
         let asked = asked(request);
         let mut inner = self.lock();
         let decided = inner.rules.decide(&asked, || carried(request, *content));
@@ -228,7 +228,7 @@ fn asked(request: &Request) -> Asked {
 }
 
 /// Whose data a request carries: what it writes, or what is stored where it reads.
-fn carried(request: &Request, content: Content<'_>) -> BTreeSet<u64> {
+fn carried(request: &Request, content: Stored<'_>) -> BTreeSet<u64> {
     match request {
         Request::Change { data, .. } => identities(data),
         Request::Read { offset, len } => {

@@ -10,28 +10,28 @@ use super::request::Request;
 
 /// Decides about each request right after its submission is logged. It is asked in the order of submission, under
 /// the device's lock: it must not block and must not call the device's handle.
-pub trait Gate: Send {
+pub trait Injector: Send {
     /// What is to happen to `request`. `content` is what is stored now, before it.
-    fn admit(&mut self, request: &Request, content: &Content<'_>) -> Admission;
+    fn admit(&mut self, request: &Request, content: &Stored<'_>) -> Admission;
 }
 
-impl<F: FnMut(&Request) -> Admission + Send> Gate for F {
-    fn admit(&mut self, request: &Request, _: &Content<'_>) -> Admission {
+impl<F: FnMut(&Request) -> Admission + Send> Injector for F {
+    fn admit(&mut self, request: &Request, _: &Stored<'_>) -> Admission {
         self(request)
     }
 }
 
 /// What a device stores.
 #[derive(Clone, Copy)]
-pub struct Content<'a>(pub(super) &'a Layered);
+pub struct Stored<'a>(pub(super) &'a Layered);
 
-impl std::fmt::Debug for Content<'_> {
+impl std::fmt::Debug for Stored<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Content").finish_non_exhaustive()
+        f.debug_struct("Stored").finish_non_exhaustive()
     }
 }
 
-impl Content<'_> {
+impl Stored<'_> {
     /// Reads what is stored from `offset` on.
     ///
     /// # Errors
