@@ -193,7 +193,7 @@ impl Lowering<'_> {
         })
     }
 
-    fn words(
+    fn texts(
         &self,
         any_of: Option<&At<Vec<String>>>,
         none_of: Option<&At<Vec<String>>>,
@@ -212,7 +212,7 @@ impl Lowering<'_> {
 
     fn shows(&self, doc: &ShowsShape) -> Lowered<MeasuredCheck> {
         let step = self.step(&doc.step, &doc.text.value, Yield::Text)?;
-        let (any_of, none_of) = self.words(doc.any_of.as_ref(), doc.none_of.as_ref())?;
+        let (any_of, none_of) = self.texts(doc.any_of.as_ref(), doc.none_of.as_ref())?;
         Ok(MeasuredCheck::Shows {
             step,
             text: doc.text.value.clone(),
@@ -223,7 +223,7 @@ impl Lowering<'_> {
     }
 
     fn logged(&self, doc: &LoggedShape) -> Lowered<MeasuredCheck> {
-        let (any_of, none_of) = self.words(doc.any_of.as_ref(), doc.none_of.as_ref())?;
+        let (any_of, none_of) = self.texts(doc.any_of.as_ref(), doc.none_of.as_ref())?;
         Ok(MeasuredCheck::Logged {
             any_of,
             none_of,

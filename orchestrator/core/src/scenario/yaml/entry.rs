@@ -23,6 +23,19 @@ pub(crate) struct Split<'a> {
 }
 
 impl Split<'_> {
+    /// An entry that is nothing but its key.
+    fn bare(name: &str, span: &Span) -> Self {
+        Self {
+            key: Cow::Owned(Key {
+                name: name.to_owned(),
+                span: span.clone(),
+            }),
+            value: None,
+            modifiers: Vec::new(),
+            sound: true,
+        }
+    }
+
     /// The key that says what the entry is.
     pub(crate) fn key(&self) -> At<String> {
         At {
@@ -72,18 +85,7 @@ pub(crate) fn split<'a>(
     modifiers: &[&str],
 ) -> Option<Split<'a>> {
     let entries = match &node.value {
-        Value::Scalar(name) => {
-            let key = Key {
-                name: name.clone(),
-                span: node.span.clone(),
-            };
-            return Some(Split {
-                key: Cow::Owned(key),
-                value: None,
-                modifiers: Vec::new(),
-                sound: true,
-            });
-        }
+        Value::Scalar(name) => return Some(Split::bare(name, &node.span)),
         Value::Map(entries) => entries,
         _ => {
             let message = format!("expected a mapping with one {what} in it");
@@ -112,32 +114,35 @@ pub(crate) fn split<'a>(
             sound = false;
         }
     }
-    match found.as_slice() {
-        [(key, value)] => {
-            let value = (!matches!(value.value, Value::Null)).then_some(value);
-            Some(Split {
-                key: Cow::Borrowed(key),
-                value,
-                modifiers: beside,
-                sound,
-            })
-        }
-        [] if !sound => None,
-        [] => {
-            let message = format!("this entry has no {what}, only {}", modifiers.join(" and "));
-            sink.push(Problem::new(&node.span, message).help(format!("valid here: {}", names.join(", "))));
-            None
-        }
-        [(first, _), (second, _), ..] => {
-            let message = format!("two {what}s in one entry: `{}` and `{}`", first.name, second.name);
-            sink.push(
-                Problem::new(&second.span, message)
-                    .label("a second one")
-                    .help(format!("start a new list entry: `- {}: …`", second.name)),
-            );
-            None
-        }
+    if let [(key, value)] = found.as_slice() {
+        return Some(Split {
+            key: Cow::Borrowed(key),
+            value: (!matches!(value.value, Value::Null)).then_some(value),
+            modifiers: beside,
+            sound,
+        });
     }
+    if sound || found.len() > 1 {
+        let none = || {
+            let message = format!("this entry has no {what}, only {}", modifiers.join(" and "));
+            Problem::new(&node.span, message).help(format!("valid here: {}", names.join(", ")))
+        };
+        sink.push(two(&found, what).unwrap_or_else(none));
+    }
+    None
+}
+
+/// What is wrong with an entry that has several keys of which it may have one.
+fn two(found: &[&(Key, Node)], what: &str) -> Option<Problem> {
+    let [(first, _), (second, _), ..] = found else {
+        return None;
+    };
+    let message = format!("two {what}s in one entry: `{}` and `{}`", first.name, second.name);
+    Some(
+        Problem::new(&second.span, message)
+            .label("a second one")
+            .help(format!("start a new list entry: `- {}: …`", second.name)),
+    )
 }
 
 /// The variant names of an externally tagged enum, as serde derived them.
