@@ -98,13 +98,9 @@ where
             input.reserve(more.max(READ_AHEAD));
         }
         if !session.in_transmission() {
-            match tokio::time::timeout_at(deadline, stream.read_buf(&mut input)).await {
-                Err(_) => return Err(ConnectionError::Handshake(handshake)),
-                Ok(read) => {
-                    if read? == 0 {
-                        return left(&input);
-                    }
-                }
+            let read = tokio::time::timeout_at(deadline, stream.read_buf(&mut input)).await;
+            if read.map_err(|_| ConnectionError::Handshake(handshake))?? == 0 {
+                return left(&input);
             }
             continue;
         }

@@ -173,26 +173,7 @@ impl Store {
         progress.stage("extracting the kernel");
         let kind = bzimage::kind(image).map_err(image_error)?;
         let release = bzimage::release(image).map_err(image_error)?;
-        let (boot, boot_note) = match kind {
-            ImageKind::Vmlinux => {
-                staging.write(VMLINUX, image)?;
-                (BootKind::Pvh, None)
-            }
-            ImageKind::BzImage => {
-                staging.write("bzImage", image)?;
-                let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
-                match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
-                    Ok(vmlinux) => {
-                        staging.write_derived(VMLINUX, &vmlinux)?;
-                        (BootKind::Pvh, None)
-                    }
-                    Err(why) => {
-                        progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
-                        (BootKind::BzImage, Some(why))
-                    }
-                }
-            }
-        };
+        let (boot, boot_note) = store_image(&mut staging, kind, image, &release, progress)?;
         if let Some(config) = &contents.config {
             staging.write("config", config)?;
         }
@@ -228,10 +209,24 @@ impl Store {
         let kernels = self.kernels_dir();
         let _lock = self.write_lock()?;
         staging.seal(&mut manifest);
+        if let Some(kernel) = self.stored_already(&manifest)? {
+            return Ok(kernel);
+        }
+        staging.commit(&kernels, &manifest)?;
+        let dir = kernels.join(&manifest.digest);
+        unpacked::prune(&kernels, unpacked::KEEP, Some(&dir));
+        Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
+            path: dir,
+            what: "it vanished".to_owned(),
+        })
+    }
+
+    /// The stored kernel that this is, if there is one; an error where one of its name or digest is in the way.
+    fn stored_already(&self, manifest: &Manifest) -> Result<Option<Kernel>, StoreError> {
         for other in self.list()? {
             let same_digest = other.digest() == manifest.digest;
             if same_digest && (other.name() == manifest.name || manifest.flavour != Flavour::Custom) {
-                return Ok(other);
+                return Ok(Some(other));
             }
             let (name, digest) = (other.name().to_owned(), other.digest().to_owned());
             if same_digest {
@@ -241,13 +236,7 @@ impl Store {
                 return Err(StoreError::NameTaken { name, digest });
             }
         }
-        staging.commit(&kernels, &manifest)?;
-        let dir = kernels.join(&manifest.digest);
-        unpacked::prune(&kernels, unpacked::KEEP, Some(&dir));
-        Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
-            path: dir,
-            what: "it vanished".to_owned(),
-        })
+        Ok(None)
     }
 
     fn module_sets(contents: &Contents, release: &str, flavour: Flavour) -> Result<ModuleSets, StoreError> {
@@ -337,4 +326,34 @@ fn add_tree(contents: &mut Contents, dir: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Stages a kernel image as what QEMU boots fastest: how that boots, and why it is no faster.
+fn store_image(
+    staging: &mut Staging,
+    kind: ImageKind,
+    image: &[u8],
+    release: &str,
+    progress: &dyn Progress,
+) -> Result<(BootKind, Option<String>), StoreError> {
+    match kind {
+        ImageKind::Vmlinux => {
+            staging.write(VMLINUX, image)?;
+            Ok((BootKind::Pvh, None))
+        }
+        ImageKind::BzImage => {
+            staging.write("bzImage", image)?;
+            let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
+            match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
+                Ok(vmlinux) => {
+                    staging.write_derived(VMLINUX, &vmlinux)?;
+                    Ok((BootKind::Pvh, None))
+                }
+                Err(why) => {
+                    progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
+                    Ok((BootKind::BzImage, Some(why)))
+                }
+            }
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub mod model;
 pub mod modes;
 mod outcome;
 mod resolve;
+#[cfg(feature = "schema")]
 mod schema;
 mod shape;
 mod step_doc;
@@ -31,6 +32,7 @@ pub use model::{
     Accept, Action, AppliedMode, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource,
     Moment, MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
+#[cfg(feature = "schema")]
 pub use schema::schema;
 pub use yaml::error::{Problem, ScenarioErrors};
 pub use yaml::names::{SAME, parse_path};

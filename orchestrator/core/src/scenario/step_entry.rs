@@ -1,7 +1,9 @@
 //! One entry of a list of steps.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::step_doc::StepDoc;
@@ -10,6 +12,7 @@ use super::yaml::entry::{split, variants};
 use super::yaml::error::{Problem, Sink};
 use super::yaml::names::Label;
 use super::yaml::node::{Node, Value};
+#[cfg(feature = "schema")]
 use super::yaml::schema::exactly_one;
 use super::yaml::units::Ending;
 
@@ -69,6 +72,7 @@ impl StepEntry {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for StepEntry {
     fn schema_name() -> Cow<'static, str> {
         "Step".into()

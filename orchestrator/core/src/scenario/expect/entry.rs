@@ -1,7 +1,9 @@
 //! One entry of a list of expectations.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::shape::{ExpectShape, MomentShape};
@@ -10,6 +12,7 @@ use crate::scenario::yaml::entry::{split, variants};
 use crate::scenario::yaml::error::Sink;
 use crate::scenario::yaml::names::Label;
 use crate::scenario::yaml::node::Node;
+#[cfg(feature = "schema")]
 use crate::scenario::yaml::schema::exactly_one;
 
 /// An expectation and its modifiers.
@@ -45,6 +48,7 @@ impl ExpectEntry {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for ExpectEntry {
     fn schema_name() -> Cow<'static, str> {
         "Expectation".into()

@@ -1,5 +1,6 @@
 //! Live checks as the scenario file writes them.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,7 +11,8 @@ use crate::scenario::yaml::names::Label;
 use crate::scenario::yaml::units::{Factor, Size};
 
 /// Options of `measure`: `of`, and where it must lie.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MeasureShape {
     /// The number: `LABEL.FIGURE` or `LABEL.SERIES.STATISTIC`, such as `burst.writes.max`.
@@ -26,7 +28,8 @@ pub(crate) struct MeasureShape {
 }
 
 /// Options of `assume`: `of`, and where it must lie for the rest to mean anything.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AssumeShape {
     /// The number: `LABEL.FIGURE` or `LABEL.SERIES.STATISTIC`, such as `asleep.found`.
@@ -40,9 +43,10 @@ pub(crate) struct AssumeShape {
 }
 
 /// A number to compare with: a value, or another measured number with a factor.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = crate::scenario::yaml::schema::or_limit)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_limit))]
 pub(crate) struct LimitShape {
     /// A value: a duration, a size, a number, or an errno, as the number that it is compared with.
     pub(crate) limit: Option<At<String>>,
@@ -53,7 +57,8 @@ pub(crate) struct LimitShape {
 }
 
 /// Options of `contrast`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContrastShape {
     /// The arm that may show the hazard: where its number lies when it does.
@@ -65,7 +70,8 @@ pub(crate) struct ContrastShape {
 }
 
 /// One arm of a contrast.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ArmShape {
     /// The number.
@@ -79,9 +85,10 @@ pub(crate) struct ArmShape {
 }
 
 /// Options of `returned`: one of `is`, `one_of` and `mix_of`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = crate::scenario::yaml::schema::one_of_is_one_of_mix_of)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::one_of_is_one_of_mix_of))]
 pub(crate) struct ReturnedShape {
     /// The label of the `read` step.
     pub(crate) step: At<Label>,
@@ -100,7 +107,8 @@ pub(crate) struct ReturnedShape {
 }
 
 /// Options of `shows`: `any_of`, `none_of`, or both.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShowsShape {
     /// The label of the step that found the text.
@@ -116,7 +124,8 @@ pub(crate) struct ShowsShape {
 }
 
 /// Options of `logged`: `any_of`, `none_of`, or both.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoggedShape {
     /// At least one of these is in the log.

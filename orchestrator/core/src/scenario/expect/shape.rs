@@ -1,5 +1,6 @@
 //! Expectations as the scenario file writes them.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,7 +13,8 @@ use crate::scenario::yaml::names::{Content, Label, Path};
 use crate::scenario::yaml::units::{Mode, Size};
 
 /// An expectation, by its key.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ExpectShape {
     /// A file holds one of these contents, whole.
@@ -57,9 +59,10 @@ pub(crate) enum ExpectShape {
 }
 
 /// Options of `content`: one of `is`, `one_of` and `mix_of`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = crate::scenario::yaml::schema::one_of_is_one_of_mix_of)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::one_of_is_one_of_mix_of))]
 pub(crate) struct ContentShape {
     /// The file.
     pub(crate) path: At<Path>,
@@ -80,9 +83,10 @@ pub(crate) struct ContentShape {
 }
 
 /// Options of `exists`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = crate::scenario::yaml::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_path))]
 pub(crate) struct ExistsShape {
     /// The name.
     pub(crate) path: At<Path>,
@@ -93,7 +97,8 @@ pub(crate) struct ExistsShape {
 }
 
 /// A file type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub(crate) enum TypeShape {
@@ -107,16 +112,18 @@ pub(crate) enum TypeShape {
 }
 
 /// Options of `absent`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = crate::scenario::yaml::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_path))]
 pub(crate) struct AbsentShape {
     /// The name.
     pub(crate) path: At<Path>,
 }
 
 /// Options of `size`: `is`, `one_of`, or `min` and `max`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SizeShape {
     /// The file.
@@ -135,7 +142,8 @@ pub(crate) struct SizeShape {
 }
 
 /// Options of `listing`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListingShape {
     /// The directory; the root is `/`.
@@ -149,7 +157,8 @@ pub(crate) struct ListingShape {
 }
 
 /// Options of `attributes`; what is not given is not judged.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AttributesShape {
     /// The file.
@@ -165,7 +174,8 @@ pub(crate) struct AttributesShape {
 }
 
 /// Options of `xattr`: `is` or `absent`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct XattrShape {
     /// The file.
@@ -180,16 +190,18 @@ pub(crate) struct XattrShape {
 }
 
 /// Options of `no_foreign_data`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = crate::scenario::yaml::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_path))]
 pub(crate) struct ForeignShape {
     /// The file, or `all` for every regular file (`/all` is the file of that name).
     pub(crate) path: At<String>,
 }
 
 /// Options of `no_old_data`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OldDataShape {
     /// The file.
@@ -199,7 +211,8 @@ pub(crate) struct OldDataShape {
 }
 
 /// What the checker must say.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FsckShape {
     /// Nothing wrong.
@@ -207,9 +220,10 @@ pub(crate) enum FsckShape {
 }
 
 /// When an expectation is judged from: a step's label, or a line that a program acknowledged something with.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = crate::scenario::yaml::schema::or_label)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_label))]
 pub(crate) struct MomentShape {
     /// The step with this label was acknowledged.
     pub(crate) label: Option<At<Label>>,

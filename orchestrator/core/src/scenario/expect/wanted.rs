@@ -1,5 +1,6 @@
 //! A content that is expected.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -22,6 +23,7 @@ impl<'de> Deserialize<'de> for WantedShape {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for WantedShape {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Wanted".into()

@@ -11,6 +11,7 @@ pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod names;
 pub(crate) mod node;
+#[cfg(feature = "schema")]
 pub(crate) mod schema;
 mod tagged;
 pub(crate) mod units;
