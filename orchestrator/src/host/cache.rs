@@ -189,8 +189,10 @@ impl Cache {
             .tempdir_in(&self.root)
             .map_err(at("remove", &dir))?;
         fs::rename(&dir, aside.path()).map_err(at("remove", &dir))?;
-        aside.close().map_err(at("remove", &dir))?;
-        Ok(true)
+        match aside.close() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", &dir)(error)),
+            _ => Ok(true),
+        }
     }
 
     /// Removes what dead makers left. Says how many there were.
@@ -245,10 +247,7 @@ pub fn lock(path: &Path, waiting: impl FnOnce()) -> Result<File, CacheError> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn replace_file(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<(), CacheError> {
+pub fn replace_file(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), CacheError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let new = path.with_file_name(format!(".{name}"));
     loop {
@@ -284,7 +283,7 @@ pub fn prune(mut all: Vec<Usage>, keep: u64, mut remove: impl FnMut(&Path) -> bo
 
 /// Does something to an entry that nobody uses: `act` says whether it did.
 pub fn if_unused(dir: &Path, act: impl FnOnce() -> bool) -> bool {
-    File::open(dir).is_ok_and(|lock| lock.try_lock().is_ok() && act())
+    File::open(dir).is_ok_and(|lock| lock.try_lock().is_ok() && is_at(&lock, dir) && act())
 }
 
 /// Notes on a file that it was used. Where that cannot be noted, as in a read-only cache, it only goes earlier.

@@ -177,10 +177,18 @@ fn two_processes_at_once_find_whole_entries() {
     let children = [0; 3].map(|_| another(&cache, "many", "").spawn().unwrap());
     for child in children {
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
     }
     cache.sweep();
-    assert!(names(&cache).iter().all(|name| name.len() == 1), "{:?}", names(&cache));
+    assert!(
+        names(&cache).iter().all(|name| name.len() == 1),
+        "{:?}",
+        names(&cache)
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The host: child processes, and the private directory of temporary files.
+//! The host: child processes, the private directory of temporary files, and caches.
 
+pub mod cache;
 pub mod capture;
 mod guard;
 pub mod logged;

@@ -148,7 +148,7 @@ impl Store {
             origin: Origin::File { file },
             label: from.to_owned(),
         };
-        let staging = Staging::new(&self.kernels_dir())?;
+        let staging = Staging::new(self.kernels())?;
         self.ingest(staging, contents, identity, progress)
     }
 
@@ -160,9 +160,8 @@ impl Store {
         identity: Identity,
         progress: &dyn Progress,
     ) -> Result<Kernel, StoreError> {
-        let label = &identity.label;
         let image_error = |cause| StoreError::Image {
-            path: label.clone(),
+            path: identity.label.clone(),
             cause,
         };
         let Some((_, image)) = &contents.boot else {
@@ -173,26 +172,10 @@ impl Store {
         progress.stage("extracting the kernel");
         let kind = bzimage::kind(image).map_err(image_error)?;
         let release = bzimage::release(image).map_err(image_error)?;
-        let (boot, boot_note) = match kind {
-            ImageKind::Vmlinux => {
-                staging.write(VMLINUX, image)?;
-                (BootKind::Pvh, None)
-            }
-            ImageKind::BzImage => {
-                staging.write("bzImage", image)?;
-                let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
-                match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
-                    Ok(vmlinux) => {
-                        staging.write_derived(VMLINUX, &vmlinux)?;
-                        (BootKind::Pvh, None)
-                    }
-                    Err(why) => {
-                        progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
-                        (BootKind::BzImage, Some(why))
-                    }
-                }
-            }
-        };
+        let (boot, boot_note) = stage_image(&mut staging, kind, image)?;
+        if let Some(why) = &boot_note {
+            progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
+        }
         if let Some(config) = &contents.config {
             staging.write("config", config)?;
         }
@@ -225,9 +208,13 @@ impl Store {
             coldcut: env!("CARGO_PKG_VERSION").to_owned(),
         };
         progress.stage("storing");
-        let kernels = self.kernels_dir();
-        let _lock = self.write_lock()?;
         staging.seal(&mut manifest);
+        self.keep(staging, &manifest)
+    }
+
+    /// Puts a kernel in its place, unless it is there already.
+    fn keep(&self, staging: Staging, manifest: &Manifest) -> Result<Kernel, StoreError> {
+        let _lock = self.write_lock()?;
         for other in self.list()? {
             let same_digest = other.digest() == manifest.digest;
             if same_digest && (other.name() == manifest.name || manifest.flavour != Flavour::Custom) {
@@ -241,9 +228,9 @@ impl Store {
                 return Err(StoreError::NameTaken { name, digest });
             }
         }
-        staging.commit(&kernels, &manifest)?;
-        let dir = kernels.join(&manifest.digest);
-        unpacked::prune(&kernels, unpacked::KEEP, Some(&dir));
+        staging.commit(self.kernels(), manifest)?;
+        let dir = self.kernels().entry(&manifest.digest);
+        unpacked::prune(self.kernels_dir(), unpacked::KEEP, Some(&dir));
         Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
             path: dir,
             what: "it vanished".to_owned(),
@@ -268,6 +255,27 @@ impl Store {
                 kernel: release.to_owned(),
                 cause,
             })
+    }
+}
+
+/// Writes the image, and its vmlinux where a machine can boot that; else says why not.
+fn stage_image(
+    staging: &mut Staging,
+    kind: ImageKind,
+    image: &[u8],
+) -> Result<(BootKind, Option<String>), StoreError> {
+    if kind == ImageKind::Vmlinux {
+        staging.write(VMLINUX, image)?;
+        return Ok((BootKind::Pvh, None));
+    }
+    staging.write("bzImage", image)?;
+    let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
+    match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
+        Ok(vmlinux) => {
+            staging.write_derived(VMLINUX, &vmlinux)?;
+            Ok((BootKind::Pvh, None))
+        }
+        Err(why) => Ok((BootKind::BzImage, Some(why))),
     }
 }
 

@@ -8,8 +8,8 @@ use coldcut_wire::{
     WalkSpec,
 };
 
+use crate::vm::limits::Limits;
 use crate::vm::machine::{GuestError, Machine, Next, Reply};
-use crate::vm::pool::Limits;
 
 /// Name of the disk under test.
 const DISK: &str = "vda";

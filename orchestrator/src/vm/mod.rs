@@ -7,6 +7,7 @@ pub mod agent_binary;
 pub mod budget;
 pub mod client;
 pub mod initramfs;
+pub mod limits;
 pub mod machine;
 pub mod open;
 pub mod pool;

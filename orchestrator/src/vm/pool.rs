@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::Trust;
@@ -18,44 +17,11 @@ use crate::vm::agent_binary::AGENT;
 use crate::vm::budget::{Budget, Room};
 use crate::vm::client::GuestClient;
 use crate::vm::initramfs;
+use crate::vm::limits::Limits;
 use crate::vm::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
 use crate::vm::snapshot::Template;
-use crate::vm::templates::{AtHand, Templates};
+use crate::vm::templates::{AtHand, Means, Templates};
 use crate::vm::{MKFS_REFUSES, OrUnknown as _, Unknown};
-
-/// Deadlines. They are generous, because a time-out proves nothing: hosts are shared, and emulation is slow.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// From QEMU's start to the agent's greeting.
-    pub boot: Duration,
-    /// From QEMU's start to a clone that goes on. Then the kernel is booted instead.
-    pub clone: Duration,
-    /// mount(2), with the recovery that it does.
-    pub mount: Duration,
-    /// One step of a workload, beyond what it sleeps.
-    pub step: Duration,
-    /// Walking the tree.
-    pub walk: Duration,
-    /// Unmounting.
-    pub unmount: Duration,
-    /// Anything else.
-    pub answer: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let s = Duration::from_secs;
-        Self {
-            boot: s(180),
-            clone: s(60),
-            mount: s(120),
-            step: s(120),
-            walk: s(180),
-            unmount: s(120),
-            answer: s(60),
-        }
-    }
-}
 
 /// A guest's memory, enough for every kernel with a small ramdisk.
 const MEMORY_MIB: u32 = 256;
@@ -210,7 +176,7 @@ impl Pool {
     /// [`Unknown`].
     pub async fn fresh(&self, spec: &MachineSpec, console: &Path) -> Result<(Machine, Trust), Unknown> {
         let template = match &self.templates {
-            Some(templates) => templates.get(self, spec).await,
+            Some(templates) => templates.get(&self.means(), spec).await,
             None => None,
         };
         self.started(template, spec, console).await
@@ -227,7 +193,7 @@ impl Pool {
         console: &Path,
     ) -> Result<(Machine, Trust), Unknown> {
         let template = match &self.templates {
-            Some(templates) => match templates.at_hand(self, spec).await {
+            Some(templates) => match templates.at_hand(&self.means(), spec).await {
                 AtHand::Here(template) => Some(template),
                 AtHand::NotNow => None,
                 AtHand::Missing => match self.budget.spare(spec.memory_mib) {
@@ -235,18 +201,28 @@ impl Pool {
                         let (pool, spec) = (Arc::clone(self), spec.clone());
                         tokio::spawn(async move {
                             if let Some(templates) = &pool.templates {
-                                templates.get(&pool, &spec).await;
+                                templates.get(&pool.means(), &spec).await;
                             }
                             drop(room);
                         });
                         None
                     }
-                    None => templates.get(self, spec).await,
+                    None => templates.get(&self.means(), spec).await,
                 },
             },
             None => None,
         };
         self.started(template, spec, console).await
+    }
+
+    /// What templates are made with.
+    fn means(&self) -> Means<'_> {
+        Means {
+            qemu: &self.qemu,
+            limits: self.limits,
+            events: &self.events,
+            socket: self.fresh_path(".state"),
+        }
     }
 
     async fn started(
@@ -274,7 +250,7 @@ impl Pool {
     /// [`Unknown`]; also when there is no template.
     pub(crate) async fn restored(&self, spec: &MachineSpec, console: &Path) -> Result<Machine, Unknown> {
         let template = match &self.templates {
-            Some(templates) => templates.get(self, spec).await,
+            Some(templates) => templates.get(&self.means(), spec).await,
             None => None,
         };
         let template = template.ok_or_else(|| Unknown("there is no template".into()))?;

@@ -7,14 +7,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use crate::report::EventSink;
 use crate::vm::client::GuestClient;
-use crate::vm::machine::{Machine, MachineSpec};
-use crate::vm::pool::Pool;
+use crate::vm::limits::Limits;
+use crate::vm::machine::{Machine, MachineSpec, Qemu};
 use crate::vm::snapshot::{Template, TemplateError, TemplateKey, TemplateStore};
 use crate::vm::{OrUnknown as _, Unknown};
 
 /// Bytes of templates that the cache keeps; what was used last stays.
 const KEEP: u64 = 4 << 30;
+
+/// What a template is made with.
+#[derive(Debug)]
+pub struct Means<'a> {
+    /// QEMU.
+    pub qemu: &'a Qemu,
+    /// Deadlines.
+    pub limits: Limits,
+    /// Where it is said that there can be none.
+    pub events: &'a EventSink,
+    /// A path that nobody else uses, for the socket through which the state is saved.
+    pub socket: PathBuf,
+}
 
 /// A template that is wanted.
 #[derive(Debug, Default)]
@@ -58,15 +72,15 @@ impl Templates {
     }
 
     /// The template of machines like `spec`; `None` when there can be none, which was then noticed once.
-    pub async fn get(&self, pool: &Pool, spec: &MachineSpec) -> Option<Arc<Template>> {
-        let (key, slot) = self.slot(pool, spec).await?;
+    pub async fn get(&self, means: &Means<'_>, spec: &MachineSpec) -> Option<Arc<Template>> {
+        let (key, slot) = self.slot(means, spec).await?;
         slot.begun.store(true, Ordering::Relaxed);
         let find_or_make = || async {
-            match self.find_or_make(pool, &key, spec).await {
+            match self.find_or_make(means, &key, spec).await {
                 Ok(template) => Some(Arc::new(template)),
                 Err(error) => {
                     let text = format!("no template, so every machine boots its kernel: {error}");
-                    pool.events.notice(None, text);
+                    means.events.notice(None, text);
                     None
                 }
             }
@@ -76,8 +90,8 @@ impl Templates {
 
     /// The template of machines like `spec`, if it is in the cache. The first who is told that it is missing makes it;
     /// the others are told not to wait.
-    pub async fn at_hand(&self, pool: &Pool, spec: &MachineSpec) -> AtHand {
-        let Some((key, slot)) = self.slot(pool, spec).await else {
+    pub async fn at_hand(&self, means: &Means<'_>, spec: &MachineSpec) -> AtHand {
+        let Some((key, slot)) = self.slot(means, spec).await else {
             return AtHand::NotNow;
         };
         if let Some(made) = slot.made.get() {
@@ -97,24 +111,24 @@ impl Templates {
         }
     }
 
-    async fn slot(&self, pool: &Pool, spec: &MachineSpec) -> Option<(TemplateKey, Arc<Slot>)> {
-        match self.key(pool, spec).await {
+    async fn slot(&self, means: &Means<'_>, spec: &MachineSpec) -> Option<(TemplateKey, Arc<Slot>)> {
+        match self.key(means, spec).await {
             Ok(key) => {
                 let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
                 let slot = Arc::clone(slots.entry(key.as_str().to_owned()).or_default());
                 Some((key, slot))
             }
             Err(error) => {
-                pool.events.notice(None, format!("no template: {error}"));
+                means.events.notice(None, format!("no template: {error}"));
                 None
             }
         }
     }
 
-    async fn key(&self, pool: &Pool, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
+    async fn key(&self, means: &Means<'_>, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
         let kernel = self.digest_of(&spec.kernel.path).await?;
         let initrd = self.digest_of(&spec.initrd).await?;
-        TemplateKey::of(&pool.qemu, spec, &kernel, &initrd).or_unknown("finding QEMU's program")
+        TemplateKey::of(means.qemu, spec, &kernel, &initrd).or_unknown("finding QEMU's program")
     }
 
     /// A file's digest, computed once: nobody changes kernels and ramdisks while we run.
@@ -146,7 +160,7 @@ impl Templates {
 
     async fn find_or_make(
         &self,
-        pool: &Pool,
+        means: &Means<'_>,
         key: &TemplateKey,
         spec: &MachineSpec,
     ) -> Result<Template, Unknown> {
@@ -162,20 +176,20 @@ impl Templates {
         let store = self.store.clone();
         blocking(move || store.prune(KEEP)).await?;
         let machine = Machine::boot(
-            &pool.qemu,
+            means.qemu,
             &building.spec(spec),
             &building.console(),
-            pool.limits.boot,
+            means.limits.boot,
         )
         .await
         .or_unknown("booting a template")?;
-        let client = GuestClient::new(&machine, pool.limits);
+        let client = GuestClient::new(&machine, means.limits);
         client
             .prepare(spec.disk.is_some())
             .await
             .or_unknown("preparing a template")?;
         let saved = machine
-            .save(&building.state(), &pool.fresh_path(".state"), pool.limits.boot)
+            .save(&building.state(), &means.socket, means.limits.boot)
             .await
             .or_unknown("saving a template")?;
         blocking(move || building.finish(&saved.hello)).await?;
