@@ -4,7 +4,7 @@ CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 COLDCUT = $(TARGET)/release/coldcut
 # Kernels that the tests need, by series.
-TEST_KERNELS = 5.10 6.1 6.12
+TEST_KERNELS = 5.10 6.1 6.12 6.12:full
 
 .PHONY: help setup build demo stories test run-tests kernels lint fuzz clean
 

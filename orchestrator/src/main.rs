@@ -7,6 +7,9 @@ use clap::Parser as _;
 use coldcut::cli::{self, Cli};
 use coldcut::report::stdout::{self, OutputError};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The exit code where nobody reads what a command prints: as a shell gives it for SIGPIPE.
 const CLOSED: u8 = 141;
@@ -25,10 +28,7 @@ fn main() -> ExitCode {
             };
         }
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_env("COLDCUT_LOG"))
-        .with_writer(std::io::stderr)
-        .init();
+    log_to_stderr();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -42,6 +42,19 @@ fn main() -> ExitCode {
     // Drops every task, and with them every machine and every temporary file.
     runtime.shutdown_timeout(Duration::from_secs(5));
     code
+}
+
+/// What goes wrong goes to standard error; `COLDCUT_LOG` says more, such as `debug` or `coldcut::disk=trace`.
+fn log_to_stderr() {
+    let wanted = std::env::var("COLDCUT_LOG").ok();
+    let filter = wanted
+        .filter(|text| !text.is_empty())
+        .and_then(|text| text.parse::<Targets>().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::ERROR));
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .with(filter)
+        .init();
 }
 
 async fn until_interrupted(cli: Cli) -> ExitCode {

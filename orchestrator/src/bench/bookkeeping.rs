@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::result::{
-    CellRef, CellResult, KernelRef, RunResult, StateCounts, Violation, format_of,
+    CellRef, CellResult, KernelRef, Place, RunResult, StateCounts, Violation, format_of,
 };
 use coldcut_core::outcome::verdict::{Outcome, Verdict, ViolationKind};
 
@@ -170,7 +170,7 @@ fn cells(count: usize) -> Vec<CellResult> {
         let violated = number % 10 == 7;
         let violation = Violation {
             kind: ViolationKind::Size,
-            state: format!("b{number}-d"),
+            state: Place::CrashState(format!("b{number}-d")),
             expectation: Some(0),
             evidence: format!(
                 "cut {number} of 400: config has size 0, expected 4096 since `saved` was acknowledged"

@@ -88,7 +88,9 @@ pub async fn search(
         tree.path().display(),
         journal.path().display()
     ));
-    caution.iter().for_each(|caution| listener.line(caution));
+    if let Some(caution) = caution {
+        listener.line(&caution);
+    }
 
     let dir = std::path::absolute(journal.path())?;
     let builder = Builder {

@@ -118,7 +118,7 @@ impl Probe {
                 _ => None,
             },
             run: Some((run, id.clone())),
-            violation: first.map(|v| (v.state.clone(), format!("{}: {}", v.kind, v.evidence))),
+            violation: first.map(|v| (v.state.to_string(), format!("{}: {}", v.kind, v.evidence))),
             ..Self::untestable("")
         })
     }

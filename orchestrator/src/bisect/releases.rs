@@ -51,7 +51,9 @@ pub async fn search(
     };
     let (test, caution) = request.care.test(question.line.len(), request.aim)?;
     announce(&question, &journal, every_change, listener);
-    caution.iter().for_each(|caution| listener.line(caution));
+    if let Some(caution) = caution {
+        listener.line(&caution);
+    }
 
     let dir = journal.path().to_owned();
     let mut drive = Drive {

@@ -8,12 +8,12 @@ use anyhow::{Context as _, bail};
 use coldcut_core::crash::state::{CrashState, StateId};
 use coldcut_core::oracle::{self, History};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
-use coldcut_core::outcome::result::{LIVE, Totals};
+use coldcut_core::outcome::result::{Place, Totals};
 use coldcut_core::recording::log::PlacedMark;
 
 use super::ResultsArg;
 use super::machines::MachineArgs;
-use crate::job::cell::{CellJob, CellsJob, run_cell};
+use crate::job::cell::{ResolvedCell, ResolvedJob, run_cell};
 use crate::job::kept::{KeptCell, stored_kernel};
 use crate::kernel::{Kernel, Store};
 use crate::record::loaded::LoadedRecording;
@@ -53,7 +53,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         Some(wanted) => Arc::new(store.find(wanted)?),
         None => stored_kernel(&store, &info, cell.recovered_on.as_ref().unwrap_or(&cell.kernel))?,
     };
-    if state_id == LIVE {
+    if Place::from(state_id.to_owned()) == Place::WithoutCrash {
         // The workload ran on the kernel that recorded.
         let recorded = match (&args.kernel, &cell.recovered_on) {
             (None, Some(_)) => stored_kernel(&store, &info, &cell.kernel)?,
@@ -149,12 +149,12 @@ async fn run_live(
     let events = EventSink::new(vec![Box::new(Progress::new())]);
     let pool = Arc::new(Pool::open(args.machines.settings(), events, &kernel).await?);
     let dir = tempfile::tempdir()?;
-    let cell = CellJob {
+    let cell = ResolvedCell {
         cell: kept.cell,
         kernel: recovers,
         dir: CellDir::open(dir.path())?,
     };
-    let job = CellsJob {
+    let job = ResolvedJob {
         file: kept.file,
         variant: kept.variant,
         kernel,

@@ -160,7 +160,7 @@ mod tests {
         );
     }
 
-    /// Damages a new filesystem block by block until its checker says so: it then says it by an exit code that is read.
+    /// Damages a new filesystem, block after block, until its checker says so: it then says it by an exit code that is read.
     #[tokio::test]
     async fn damage_to_each_filesystem_is_found() {
         let dir = tempfile::tempdir().unwrap();
@@ -171,13 +171,11 @@ mod tests {
                 .unwrap();
             let sound = check(&path, fstype.name()).await.unwrap().unwrap();
             assert!(sound.clean, "{sound:?}");
-            let used = used_blocks(&path);
             let mut found = None;
-            for block in used.into_iter().skip(1) {
-                let damaged = dir.path().join("damaged");
-                std::fs::copy(&path, &damaged).unwrap();
-                invert(&damaged, block);
-                if let Ok(Some(fsck)) = check(&damaged, fstype.name()).await
+            // From the end, and never mended: btrfs has its metadata twice.
+            for block in used_blocks(&path).into_iter().rev() {
+                invert(&path, block);
+                if let Ok(Some(fsck)) = check(&path, fstype.name()).await
                     && !fsck.clean
                 {
                     found = Some(fsck);
@@ -195,7 +193,7 @@ mod tests {
 
     const BLOCK: u64 = 4096;
 
-    /// The first blocks that are not all zeros.
+    /// The blocks that are not all zeros.
     fn used_blocks(path: &Path) -> Vec<u64> {
         use std::os::unix::fs::FileExt as _;
         let file = std::fs::File::open(path).unwrap();
@@ -205,7 +203,7 @@ mod tests {
             file.read_exact_at(&mut bytes, block * BLOCK).unwrap();
             bytes.iter().any(|byte| *byte != 0)
         };
-        (0..blocks).filter(used).take(40).collect()
+        (0..blocks).filter(used).collect()
     }
 
     fn invert(path: &Path, block: u64) {
@@ -248,13 +246,12 @@ mod tests {
             check(&path, "ext4").await,
             Err(CheckError::Operational { code: 8, .. })
         ));
-        for other in ["xfs", "btrfs", "f2fs"] {
-            let path = dir.path().join(other);
-            std::fs::write(&path, vec![0; 64 << 20]).unwrap();
-            let error = check(&path, other).await.unwrap_err();
+        for fstype in FsType::all() {
+            let absent = dir.path().join("absent");
+            let error = check(&absent, fstype.name()).await.unwrap_err();
             assert!(
                 matches!(error, CheckError::Operational { .. }),
-                "{other}: {error}"
+                "{fstype}: {error}"
             );
         }
         assert!(check(&path, "minix").await.unwrap().is_none());

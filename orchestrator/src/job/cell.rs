@@ -27,9 +27,10 @@ use crate::results::{CellDir, share_recording};
 use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, RECOVERING_REFUSES, Unknown};
 
-/// A recording to make, and the cells that are made of it.
+/// A recording to make, and the cells that are made of it: a [`CellsJob`](crate::job::data::CellsJob) with all that it
+/// names at hand.
 #[derive(Debug)]
-pub struct CellsJob {
+pub struct ResolvedJob {
     /// The scenario.
     pub file: Arc<ScenarioFile>,
     /// Which of its variants.
@@ -39,12 +40,12 @@ pub struct CellsJob {
     /// Who recovers what.
     pub strategy: Strategy,
     /// The cells. The first keeps the recording, and each of the others has it too.
-    pub cells: Vec<CellJob>,
+    pub cells: Vec<ResolvedCell>,
 }
 
 /// A cell of a recording.
 #[derive(Debug)]
-pub struct CellJob {
+pub struct ResolvedCell {
     /// Its name.
     pub cell: CellRef,
     /// The kernel that recovers.
@@ -74,7 +75,7 @@ enum NotMade {
 pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
     pool: Arc<Pool>,
     recoverer: Arc<R>,
-    job: CellsJob,
+    job: ResolvedJob,
     done: impl Fn(CellResult) + Send + Sync,
 ) {
     let Some(first) = job.cells.first() else {
@@ -131,7 +132,7 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
 pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
     pool: Arc<Pool>,
     recoverer: Arc<R>,
-    job: CellsJob,
+    job: ResolvedJob,
 ) -> Result<CellResult, Unknown> {
     let last = Mutex::new(None);
     let keep = |result| *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
@@ -142,8 +143,8 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
 
 /// A cell's result, from what is known of it; `refused` says that what it is about is not there in its mode.
 fn conclude(
-    job: &CellsJob,
-    cell: &CellJob,
+    job: &ResolvedJob,
+    cell: &ResolvedCell,
     outcome: Result<Verdict, Unknown>,
     mut refused: bool,
     seen: Seen,
@@ -205,8 +206,8 @@ fn conclude(
 /// Makes the recording and plans its crash states.
 async fn make(
     pool: &Arc<Pool>,
-    job: &CellsJob,
-    first: &CellJob,
+    job: &ResolvedJob,
+    first: &ResolvedCell,
     timings: &Timings,
     refused: &Refused,
     panicked: &Panicked,
@@ -245,8 +246,8 @@ async fn make(
 async fn attempt<R: Recoverer<Job = RecoverJob>>(
     pool: &Arc<Pool>,
     recoverer: &Arc<R>,
-    job: &CellsJob,
-    cell: &CellJob,
+    job: &ResolvedJob,
+    cell: &ResolvedCell,
     made: &Made,
     timings: &Arc<Timings>,
     seen: &mut Seen,
@@ -312,8 +313,8 @@ async fn attempt<R: Recoverer<Job = RecoverJob>>(
 async fn compatible<R: Recoverer<Job = RecoverJob>>(
     pool: &Arc<Pool>,
     recoverer: &R,
-    job: &CellsJob,
-    cell: &CellJob,
+    job: &ResolvedJob,
+    cell: &ResolvedCell,
     recording: &LoadedRecording,
     outcomes: &[Result<Recovery, Unknown>],
 ) -> Result<(), Unknown> {

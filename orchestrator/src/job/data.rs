@@ -147,7 +147,7 @@ impl<'s> Resolver<'s> {
     ///
     /// # Errors
     /// [`ResolveError`].
-    pub fn resolve(&mut self, job: &CellsJob) -> Result<cell::CellsJob, ResolveError> {
+    pub fn resolve(&mut self, job: &CellsJob) -> Result<cell::ResolvedJob, ResolveError> {
         if job.format > JOB_FORMAT {
             return Err(ResolveError::Newer(job.format));
         }
@@ -164,13 +164,13 @@ impl<'s> Resolver<'s> {
         let mut cells = Vec::with_capacity(job.cells.len());
         for cell in &job.cells {
             let path = job.run.join("cells").join(&cell.cell.id);
-            cells.push(cell::CellJob {
+            cells.push(cell::ResolvedCell {
                 cell: cell.cell.clone(),
                 kernel: self.kernel(&cell.kernel)?,
                 dir: CellDir::open(&path).map_err(|source| ResolveError::Directory { path, source })?,
             });
         }
-        Ok(cell::CellsJob {
+        Ok(cell::ResolvedJob {
             file,
             variant,
             kernel: self.kernel(&job.kernel)?,

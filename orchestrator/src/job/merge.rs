@@ -15,7 +15,7 @@ use crate::results::{Merged, Part, RunDir, RunInfo, copy_cell, events_of};
 pub enum KeepError {
     /// The new run cannot be made, or written to.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(#[from] Box<RunError>),
     /// No run has the text of a scenario.
     #[error("no run has the text of scenario {0}")]
     NoText(String),
@@ -47,9 +47,11 @@ pub fn keep(
     results: &Path,
     reporters: Vec<Box<dyn Reporter>>,
 ) -> Result<Ran, KeepError> {
-    let make = |source| RunError::Make {
-        path: results.to_owned(),
-        source,
+    let make = |source| {
+        Box::new(RunError::Make {
+            path: results.to_owned(),
+            source,
+        })
     };
     let mut dir = RunDir::create(results).map_err(make)?;
     let kept = JsonLines::new(dir.events().map_err(make)?);
@@ -62,9 +64,11 @@ pub fn keep(
         ..merged.info
     };
     let path = dir.path().to_owned();
-    let write = |source| RunError::Write {
-        path: path.clone(),
-        source,
+    let write = |source| {
+        Box::new(RunError::Write {
+            path: path.clone(),
+            source,
+        })
     };
     for scenario in &info.scenarios {
         let text = text_of(&scenario.name, parts)?;

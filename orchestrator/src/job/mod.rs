@@ -4,6 +4,7 @@
 //! of that, [`schedule`] has them run in turn by [`cell`], and [`run`] keeps what came of it.
 
 pub mod cell;
+pub mod compare;
 pub mod data;
 pub mod kept;
 pub mod merge;

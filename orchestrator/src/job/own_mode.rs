@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coldcut_core::scenario::{Scenario, Variant};
 
-use crate::job::cell::CellsJob;
+use crate::job::cell::ResolvedJob;
 use crate::job::panics::Panicked;
 use crate::record::recorder::{RecordJob, record};
 use crate::record::refused::Refused;
@@ -17,13 +17,13 @@ use crate::vm::{OrUnknown as _, Unknown};
 /// What is to be said of a recording that failed, and whether the mode is not applicable.
 pub(crate) async fn judge(
     pool: &Arc<Pool>,
-    job: &CellsJob,
+    job: &ResolvedJob,
     cell: &str,
     timings: &Timings,
     failed: Unknown,
     refused: &Refused,
 ) -> (Unknown, bool) {
-    let Some((own, _)) = job.variant.name.rsplit_once('@') else {
+    let Some(mode) = &job.variant.mode else {
         // Only where a mode was asked for is it no defect of the scenario.
         return (failed, false);
     };
@@ -36,7 +36,7 @@ pub(crate) async fn judge(
     {
         return (failed, false);
     }
-    match does_it(pool, job, cell, own, timings).await {
+    match does_it(pool, job, cell, &mode.own, timings).await {
         Ok(()) => {
             let told = format!("{failed}; in the scenario's own mode this kernel does it");
             (Unknown(told), true)
@@ -52,7 +52,7 @@ pub(crate) async fn judge(
 /// Runs the same steps in the scenario's own mode, to their end; nothing of it is kept.
 async fn does_it(
     pool: &Arc<Pool>,
-    job: &CellsJob,
+    job: &ResolvedJob,
     cell: &str,
     own: &str,
     timings: &Timings,

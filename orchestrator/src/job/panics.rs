@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use coldcut_core::outcome::result::{LIVE, Violation};
+use coldcut_core::outcome::result::{Place, Violation};
 use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
 
-use crate::job::cell::CellsJob;
+use crate::job::cell::ResolvedJob;
 use crate::record::recorder::{RecordJob, record};
 use crate::record::refused::Refused;
 use crate::record::timings::Timings;
@@ -24,7 +24,7 @@ pub(crate) type Panicked = OnceLock<String>;
 /// [`Unknown`] where that kernel does not panic by an oops too.
 pub(crate) async fn again(
     pool: &Arc<Pool>,
-    job: &CellsJob,
+    job: &ResolvedJob,
     cell: &str,
     timings: &Timings,
     failed: &Unknown,
@@ -58,7 +58,7 @@ pub(crate) fn verdict(seen: &mut Seen, evidence: &str) -> Verdict {
     seen.broken = 1;
     let violation = Violation {
         kind: ViolationKind::Panic,
-        state: LIVE.to_owned(),
+        state: Place::WithoutCrash,
         expectation: None,
         evidence: evidence.to_owned(),
         confirmed: Some(true),

@@ -79,7 +79,7 @@ pub enum PlanError {
         /// Scenario and variant.
         variant: String,
         /// Why not.
-        source: StoreError,
+        source: Box<StoreError>,
     },
 }
 
@@ -224,7 +224,7 @@ impl<'s> Planner<'s> {
                 .recovering(wanted, kernel)
                 .map_err(|source| PlanError::Recovering {
                     variant: name.clone(),
-                    source,
+                    source: Box::new(source),
                 })?;
             for round in 1..=selection.repeat {
                 let cell = |(other, kernel): &Recovering| {

@@ -6,12 +6,12 @@ use coldcut_core::outcome::result::CellResult;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::job::cell::{CellsJob, run_cells};
+use crate::job::cell::{ResolvedJob, run_cells};
 use crate::recover::recoverer::Machines;
 use crate::vm::pool::Pool;
 
 /// Begins every job; gives cells' results as they come. Jobs stop when the results are dropped and the runtime ends.
-pub fn in_order(jobs: Vec<CellsJob>, pool: &Arc<Pool>) -> mpsc::Receiver<CellResult> {
+pub fn in_order(jobs: Vec<ResolvedJob>, pool: &Arc<Pool>) -> mpsc::Receiver<CellResult> {
     let count: usize = jobs.iter().map(|job| job.cells.len()).sum();
     let (sender, results) = mpsc::channel(count.max(1));
     let pool = Arc::clone(pool);

@@ -15,7 +15,7 @@ use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::mount_of;
 use crate::record::timings::Timings;
 use crate::recover::recoverer::RecoverJob;
-use crate::recover::strategy::{SCREEN, Work};
+use crate::recover::strategy::{Purpose, Work};
 use crate::results::CellDir;
 use crate::vm::pool::Pool;
 use crate::vm::{OrUnknown as _, Unknown};
@@ -100,9 +100,9 @@ impl Recovering<'_> {
             self.variant.wants_fsck(),
         );
         let (recording, dir, all) = (recording.clone(), self.dir.clone(), Arc::clone(contents));
-        let make = move |place: usize, purpose: &str| {
+        let make = move |place: usize, purpose: Purpose| {
             let state = &all[place].1;
-            let screening = purpose == SCREEN;
+            let screening = purpose == Purpose::Screen;
             Ok(RecoverJob {
                 image: Arc::new(recording.image(state)?),
                 kernel: Arc::clone(&kernel),

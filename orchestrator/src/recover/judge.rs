@@ -8,7 +8,7 @@ use coldcut_core::crash::state::CrashState;
 use coldcut_core::oracle::measured;
 use coldcut_core::oracle::{History, Judge, Tally};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
-use coldcut_core::outcome::result::{LIVE, StateCounts, Violation};
+use coldcut_core::outcome::result::{Place, StateCounts, Violation};
 use coldcut_core::outcome::verdict::{Finding, Judgement, Verdict};
 use coldcut_core::scenario::Variant;
 
@@ -147,7 +147,7 @@ pub(crate) fn keep_live(seen: &mut Seen, judged: &measured::Judged) {
         seen.broken += 1;
         let violation = Violation {
             kind: finding.kind,
-            state: LIVE.to_owned(),
+            state: Place::WithoutCrash,
             expectation: finding.expectation,
             evidence: finding.evidence.clone(),
             // The kernel that showed it is the one that is asked about.
@@ -171,7 +171,7 @@ fn keep_findings(seen: &mut Seen, placed: &Placed, findings: Vec<Finding>) {
         if !known {
             let violation = Violation {
                 kind: finding.kind,
-                state: state.id().to_string(),
+                state: Place::CrashState(state.id().to_string()),
                 expectation: finding.expectation,
                 evidence: format!("cut {}: {}", state.cut, finding.evidence),
                 confirmed: None,
@@ -224,7 +224,7 @@ pub(crate) fn confirmed_only(verdict: Verdict, seen: &mut Seen) -> Verdict {
         return verdict;
     };
     // What was seen while the workload ran is no crash state's.
-    let stands = |v: &Violation| v.confirmed == Some(true) || v.state == LIVE;
+    let stands = |v: &Violation| v.confirmed == Some(true) || v.state == Place::WithoutCrash;
     let violations = || seen.violations.iter().map(|kept| &kept.violation);
     for violation in violations().filter(|v| !stands(v)) {
         let why = match violation.confirmed {

@@ -38,11 +38,32 @@ const WORTH_A_SCREENER: usize = 4;
 /// How often a content is given to a fresh kernel before it counts as inconclusive.
 const TRIES: u32 = 2;
 
-/// What a screening guest is for, in [`MakeJob`]'s words.
-pub(crate) const SCREEN: &str = "screen";
+/// What a machine is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To screen one content after another.
+    Screen,
+    /// To recover one as a clone that has done nothing before.
+    Fresh,
+    /// To recover one as a kernel booted for it.
+    Cold,
+    /// To try for the so-manyth time what failed.
+    Again(u32),
+}
 
-/// Makes the job of a content. The text names what the machine is for.
-pub(crate) type MakeJob<Job> = dyn Fn(usize, &str) -> Result<Job, Unknown> + Send + Sync;
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Screen => f.write_str("screen"),
+            Self::Fresh => f.write_str("fresh"),
+            Self::Cold => f.write_str("cold"),
+            Self::Again(attempt) => write!(f, "again-{attempt}"),
+        }
+    }
+}
+
+/// Makes the job of a content.
+pub(crate) type MakeJob<Job> = dyn Fn(usize, Purpose) -> Result<Job, Unknown> + Send + Sync;
 /// Told of each recovery: the content, its outcome, and milliseconds.
 pub(crate) type OnDone = dyn Fn(usize, &Result<Recovery, Unknown>, u64) + Send + Sync;
 
@@ -190,16 +211,16 @@ async fn on_one<R: Recoverer>(
 ) -> Result<Recovery, Unknown> {
     let mut outcome = Err(Unknown("it was not tried".into()));
     for attempt in 1..=TRIES {
-        let name = match (trust, attempt) {
-            (Trust::Cold, 1) => "cold".to_owned(),
-            (_, 1) => "fresh".to_owned(),
-            (_, attempt) => format!("again-{attempt}"),
+        let purpose = match (trust, attempt) {
+            (Trust::Cold, 1) => Purpose::Cold,
+            (_, 1) => Purpose::Fresh,
+            (_, attempt) => Purpose::Again(attempt),
         };
         // A clone that fails is given up for a kernel that boots.
         let trust = if attempt == 1 { trust } else { Trust::Cold };
         let _room = pool.room(trust != Trust::Cold).await?;
         let start = std::time::Instant::now();
-        outcome = match (work.job)(place, &name) {
+        outcome = match (work.job)(place, purpose) {
             Ok(job) => recoverer.recover(pool, &job, trust).await,
             Err(error) => Err(error),
         };
@@ -257,7 +278,7 @@ async fn screen_one<R: Recoverer>(
     place: usize,
     guest: &mut Option<R::Screener>,
 ) -> Result<Recovery, Unknown> {
-    let job = (work.job)(place, SCREEN)?;
+    let job = (work.job)(place, Purpose::Screen)?;
     let guest = match guest {
         Some(guest) => guest,
         none => none.insert(recoverer.screener(pool, &job).await?),

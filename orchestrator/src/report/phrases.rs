@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use coldcut_core::outcome::kernels::KernelRange;
-use coldcut_core::outcome::result::{CellResult, LIVE, Totals, Violation};
+use coldcut_core::outcome::result::{CellResult, Place, Totals, Violation};
 use coldcut_core::outcome::rounds::Rounds;
 use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
 
@@ -89,7 +89,7 @@ pub(super) fn rate(rounds: &Rounds<'_>) -> String {
 /// Whether a booted kernel showed it too.
 fn confirmation(violation: &Violation) -> &'static str {
     match violation.confirmed {
-        _ if violation.state == LIVE => "seen while it ran",
+        _ if violation.state == Place::WithoutCrash => "seen while it ran",
         Some(true) => "confirmed by a cold boot",
         Some(false) => "NOT CONFIRMED by a cold boot",
         None => "not confirmed: no kernel could be booted for it",

@@ -14,7 +14,7 @@ pub fn events_of<'r>(info: &RunInfo, result: &'r RunResult) -> impl Iterator<Ite
         jobs: 0,
         accel: info.accel.clone(),
     };
-    let finished = (result.cells.len() >= info.cells.len()).then(|| Event::RunFinished {
+    let finished = (result.cells.len() >= info.cells.len()).then_some(Event::RunFinished {
         totals: result.totals,
         seconds: 0.0,
     });

@@ -12,6 +12,8 @@ mod closed_pipe;
 mod diff_cli;
 mod every_step;
 mod exec;
+mod filesystems;
+mod job;
 mod kernel_build;
 mod kernel_log;
 mod live;

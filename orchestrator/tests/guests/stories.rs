@@ -227,7 +227,7 @@ fn defects_of_kernels_are_seen() {
         let violation = &common::cell(&run, variant, "6.12").violations[0];
         assert!(violation.evidence.contains(evidence), "{violation:?}");
         assert!(
-            violation.state.starts_with(state) && violation.confirmed == Some(true),
+            violation.state.as_str().starts_with(state) && violation.confirmed == Some(true),
             "{violation:?}"
         );
     }

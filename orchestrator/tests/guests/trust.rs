@@ -1,7 +1,7 @@
 //! Levels of trust on real kernels: results do not depend on who recovers, nor on how many machines run at once.
 
 use crate::common;
-use coldcut_core::outcome::result::{CellResult, RunResult};
+use coldcut_core::outcome::result::{CellResult, Place, RunResult};
 
 const STORY: &str = "scenarios/stories/3-rename-without-dir-fsync.yaml";
 const BOTH: &str = "rename-over,rename-over-fsync-dir";
@@ -19,7 +19,7 @@ fn story(dir: &std::path::Path, variants: &str, args: &[&str]) -> RunResult {
 fn shape(mut cell: CellResult, with_trust: bool) -> CellResult {
     cell.millis.clear();
     for violation in &mut cell.violations {
-        violation.state.clear();
+        violation.state = Place::CrashState(String::new());
         violation.evidence = violation
             .evidence
             .split_once(": ")

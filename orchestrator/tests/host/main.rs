@@ -11,3 +11,4 @@ mod log_cli;
 mod nbd_fuzz;
 mod nbd_interop;
 mod reports;
+mod setup;

@@ -15,7 +15,7 @@ use coldcut::results::{
 };
 use coldcut_core::outcome::event::{Event, Phase, Stamped};
 use coldcut_core::outcome::result::{
-    CellRef, CellResult, KernelRef, RunResult, StateCounts, Violation, format_of,
+    CellRef, CellResult, KernelRef, Place, RunResult, StateCounts, Violation, format_of,
 };
 use coldcut_core::outcome::rounds::round_id;
 use coldcut_core::outcome::shard::Shard;
@@ -65,7 +65,7 @@ fn result(cell: CellRef, declared: &Outcome, verdict: Verdict) -> CellResult {
         violations: violated
             .then(|| Violation {
                 kind: ViolationKind::Size,
-                state: "b28-d".into(),
+                state: Place::CrashState("b28-d".into()),
                 expectation: Some(0),
                 // What a guest can make a path be.
                 evidence: "cut 28: a|b<c>`*_ \u{fffd} has size 0, expected 4096".into(),

@@ -43,10 +43,16 @@ pub(super) static BTRFS: Filesystem = Filesystem {
         program: "btrfs",
         package: "btrfs-progs",
         arguments: &["check", "--readonly"],
-        // 1 when something is wrong, and also when there is no filesystem to open, in which case it counts nothing.
+        // 1 when something is wrong, and as well where it could not begin (btrfs-check(8): non-zero). A tree that it has
+        // to read first and cannot is damage: "checksum verify failed", "parent transid verify failed".
         reads: |code, output| match code {
             0 => Reading::Sound,
-            1 if output.contains("Checking filesystem") => Reading::Damaged,
+            1 if ["Checking filesystem", "verify failed"]
+                .iter()
+                .any(|words| output.contains(words)) =>
+            {
+                Reading::Damaged
+            }
             _ => Reading::Nothing,
         },
         preamble: &[

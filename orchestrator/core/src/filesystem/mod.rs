@@ -147,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn set_up_installs_their_tools() {
+        let setup = include_str!("../../../../scripts/setup");
+        for fs in ALL {
+            let tools = [
+                (fs.mkfs.program, fs.mkfs.package),
+                (fs.checker.program, fs.checker.package),
+            ];
+            for (program, package) in tools {
+                let line = format!("\nneed {program} {package}\n");
+                assert!(setup.contains(&line), "{line}");
+            }
+        }
+    }
+
+    #[test]
     fn the_kernel_names_them() {
         assert!(is_about("EXT4-fs (vda): mounted filesystem", "ext2"));
         assert!(is_about("XFS (vda): Ending clean mount", "xfs"));

@@ -38,10 +38,11 @@ pub(super) static XFS: Filesystem = Filesystem {
         program: "xfs_repair",
         package: "xfsprogs",
         arguments: &["-n", "-f"],
-        // 1: corruption found with -n; 2: the log is dirty, and it did not look (xfs_repair(8)).
-        reads: |code, _| match code {
+        // 1: corruption found with -n; 2: the log is dirty, and it did not look (xfs_repair(8)). 1 as well where it could
+        // not begin.
+        reads: |code, output| match code {
             0 => Reading::Sound,
-            1 => Reading::Damaged,
+            1 if output.contains("Phase 1") => Reading::Damaged,
             _ => Reading::Nothing,
         },
         preamble: &[

@@ -40,8 +40,8 @@ mod units;
 pub use crate::filesystem::FsType;
 pub use error::{Problem, ScenarioErrors};
 pub use model::{
-    Accept, Action, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource, Moment,
-    MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
+    Accept, Action, AppliedMode, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource,
+    Moment, MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::{SAME, parse_path};
 pub use schema::schema;

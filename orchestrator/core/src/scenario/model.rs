@@ -29,6 +29,9 @@ pub struct Scenario {
 pub struct Variant {
     /// Its name; `default` in a scenario without variants.
     pub name: String,
+    /// The mode of its filesystem that it was put in, where that is not its scenario's own.
+    #[serde(skip)]
+    pub mode: Option<AppliedMode>,
     /// What is different here, in one line; may be empty.
     pub summary: String,
     /// The filesystem under test.
@@ -53,6 +56,15 @@ pub struct Variant {
     pub expect: Vec<Expectation>,
     /// What the verdict will be.
     pub outcome: Outcome,
+}
+
+/// A mode in which a variant was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedMode {
+    /// The mode's name.
+    pub name: &'static str,
+    /// The name of the variant in the scenario's own mode.
+    pub own: String,
 }
 
 /// A filesystem to put under test.

@@ -276,6 +276,7 @@ impl Whole<'_> {
         let crash = own.crash.as_ref().or(self.base.crash.as_ref());
         let mut variant = Variant {
             name: name.to_owned(),
+            mode: None,
             summary,
             filesystem: filesystem.unwrap_or_else(stand_in),
             device: device(

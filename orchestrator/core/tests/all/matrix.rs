@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use coldcut_core::filesystem::{self, Covers, FsType, Mode};
 use coldcut_core::outcome::verdict::Outcome;
 use coldcut_core::scenario::modes::NotCovered;
-use coldcut_core::scenario::{Check, FsSource, Scenario, Variant};
+use coldcut_core::scenario::{AppliedMode, Check, FsSource, Scenario, Variant};
 
 const TEXT: &str = r#"
 format: 1
@@ -32,6 +32,12 @@ variants:
       - mark: saved
     outcome: {violates: missing}
 "#;
+
+/// With nothing that is of ext4 only.
+fn text_for_others() -> String {
+    TEXT.replace(", \"-O\", \"^dir_index\"", "")
+        .replace("  mount: \"errors=remount-ro\"\n", "")
+}
 
 fn scenario() -> Scenario {
     Scenario::parse("growing.yaml", TEXT).unwrap_or_else(|e| panic!("{e}"))
@@ -146,6 +152,16 @@ fn variants_in_modes_are_found_by_name() {
         expanded.variants().first()
     );
     assert_eq!(scenario.find_variant("kept").unwrap().name, "kept");
+    let modes: Vec<_> = expanded.variants().iter().map(|v| v.mode.as_ref()).collect();
+    let put = |mode: Option<&AppliedMode>| mode.map(|m| (m.name, m.own.clone()));
+    assert_eq!(
+        modes.into_iter().map(put).collect::<Vec<_>>(),
+        [
+            Some(("journal", "kept".to_owned())),
+            Some(("nobarrier", "kept".to_owned()))
+        ]
+    );
+    assert_eq!(scenario.find_variant("kept").unwrap().mode, None);
     for unknown in ["kept@nothing", "hazard@journal", "other@journal"] {
         assert_eq!(scenario.find_variant(unknown), None, "{unknown}");
     }
@@ -154,9 +170,7 @@ fn variants_in_modes_are_found_by_name() {
 
 #[test]
 fn a_scenario_of_one_filesystem_is_made_as_another() {
-    let text = TEXT
-        .replace(", \"-O\", \"^dir_index\"", "")
-        .replace("  mount: \"errors=remount-ro\"\n", "");
+    let text = text_for_others();
     let scenario = Scenario::parse("growing.yaml", &text).unwrap_or_else(|e| panic!("{e}"));
     let (fstype, xfs) = filesystem::mode("xfs").unwrap();
     let (expanded, left_out) = scenario.in_modes(fstype, [xfs]);
@@ -197,6 +211,15 @@ fn what_is_about_options_of_ext4_is_not_run_on_another() {
         kept.map(|v| v.name).map_err(|why| why.to_string())
     };
     assert_eq!(of(TEXT), Err("it is about `errors=remount-ro` of ext4".into()));
+    let filling = text_for_others().replacen(
+        "workload:\n",
+        "workload:\n  - write: {path: g, len: 80MiB}\n    errno: ENOSPC\n",
+        1,
+    );
+    assert_eq!(
+        of(&filling),
+        Err("it fills a disk of 64MiB, and xfs has none below 300MiB".into())
+    );
     let unmounted = TEXT.replace("  mount: \"errors=remount-ro\"\n", "");
     assert_eq!(of(&unmounted), Err("it is about `-O` of ext4".into()));
 }

@@ -18,7 +18,7 @@ use coldcut_core::outcome::result::CellRef;
 pub use report::{Phases, RecoveryBench};
 
 use crate::host::scratch::Scratch;
-use crate::job::cell::{CellJob, CellsJob, run_cell};
+use crate::job::cell::{ResolvedCell, ResolvedJob, run_cell};
 use crate::job::panics::Panicked;
 use crate::kernel::Kernel;
 use crate::record::loaded::LoadedRecording;
@@ -308,7 +308,7 @@ impl Bench {
             let start = Instant::now();
             let pool = pool(&self.options, templates.map(PathBuf::as_path), 2)?;
             let file = workload::small()?;
-            let cell = CellJob {
+            let cell = ResolvedCell {
                 cell: CellRef {
                     id: "first".into(),
                     scenario: "bench".into(),
@@ -320,7 +320,7 @@ impl Bench {
                 dir: CellDir::open(&self.dir.join(format!("first-{place}")))
                     .or_unknown("making a directory")?,
             };
-            let job = CellsJob {
+            let job = ResolvedJob {
                 variant: workload::variant(&file)?,
                 file,
                 kernel: Arc::clone(&self.options.kernel),

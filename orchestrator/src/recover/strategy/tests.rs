@@ -138,7 +138,7 @@ async fn run(fake: Fake, count: usize, strategy: Strategy, bad: &[usize]) -> (Re
     let fake = Arc::new(fake);
     let work = Work {
         count,
-        job: Arc::new(|place, _: &str| Ok(place)),
+        job: Arc::new(|place, _: Purpose| Ok(place)),
         done: Arc::new(|_, _, _| {}),
     };
     let trees = fake.trees;

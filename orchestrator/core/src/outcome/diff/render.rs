@@ -51,10 +51,12 @@ pub fn render_profiles(left: &IoProfile, right: &IoProfile) -> String {
         );
     }
     let widths = Columns::of(&table);
-    table
-        .iter()
-        .map(|row| format!("  {}", widths.line(row)))
-        .collect()
+    let mut text = String::new();
+    for row in &table {
+        text.push_str("  ");
+        text.push_str(&widths.line(row));
+    }
+    text
 }
 
 /// Differences, a line each.

@@ -3,7 +3,10 @@
 use super::names::rests_on_names;
 use crate::filesystem::{Covers, Disk, FsType, Mode, mode};
 use crate::outcome::verdict::Outcome;
-use crate::scenario::{Check, FsSource, Scenario, Variant};
+use crate::scenario::{AppliedMode, Check, FsSource, Scenario, Step, Variant, flatten, show_size};
+
+/// No space is left.
+const ENOSPC: i32 = 28;
 
 /// Why a variant is not run in a mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +36,14 @@ pub enum NotCovered {
     /// What it declares of a hazard depends on the kernel, which says nothing of another filesystem.
     #[error("it declares a hazard of {0} kernel by kernel")]
     ByKernel(FsType),
+    /// It fills its disk, and the other filesystem has none so small.
+    #[error("it fills a disk of {}, and {fstype} has none below {}", show_size(*.size), show_size(.fstype.min_size))]
+    Fills {
+        /// Bytes of its disk.
+        size: u64,
+        /// The other filesystem.
+        fstype: FsType,
+    },
     /// It waits for commits of a journal that is not there.
     #[error("it waits for a commit of the journal, and {0} has no such journal")]
     Commit(FsType),
@@ -76,11 +87,15 @@ impl Variant {
             }
             mkfs.as_slice()
         } else {
-            self.fits(fstype, mkfs)?;
+            self.fits(fstype, *size, mkfs)?;
             &[]
         };
         let mut variant = self.clone();
         variant.name = format!("{}@{}", self.name, mode.name);
+        variant.mode = Some(AppliedMode {
+            name: mode.name,
+            own: self.name.clone(),
+        });
         variant.filesystem.fstype = fstype;
         variant.filesystem.source = FsSource::Make {
             size: fstype.min_size.max(*size),
@@ -100,14 +115,19 @@ impl Variant {
         Ok(variant)
     }
 
-    /// Whether it can be run on another filesystem than its own, for which it has these options of mkfs.
-    fn fits(&self, fstype: FsType, mkfs: &[String]) -> Result<(), NotCovered> {
+    /// Whether it can be run on another filesystem than its own, for which it has a disk of this size and
+    /// these options of mkfs.
+    fn fits(&self, fstype: FsType, size: u64, mkfs: &[String]) -> Result<(), NotCovered> {
         let own = self.filesystem.fstype;
         if self.outcome.is_open() {
             return Err(NotCovered::ByKernel(own));
         }
         if self.waits_for_commits() && !fstype.jbd2 {
             return Err(NotCovered::Commit(fstype));
+        }
+        let fills = |step: &Step| step.expected_errno == Some(ENOSPC);
+        if size < fstype.min_size && flatten(&self.setup).chain(self.steps()).any(fills) {
+            return Err(NotCovered::Fills { size, fstype });
         }
         let mount = Some(self.filesystem.mount.as_str()).filter(|options| !options.is_empty());
         match mount.or_else(|| own.mkfs.beyond_geometry(mkfs)) {
