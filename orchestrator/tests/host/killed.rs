@@ -74,6 +74,7 @@ fn make() {
 fn git() {
     nothing_is_left_of("git", |coldcut, base| {
         coldcut.args(["bisect", "scenarios/stories/3-rename-without-dir-fsync.yaml"]);
+        coldcut.args(["--variant", "rename-over"]);
         coldcut.args(["--good", "a", "--bad", "b", "--git"]).arg(base);
     });
 }
