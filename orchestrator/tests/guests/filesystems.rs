@@ -90,10 +90,7 @@ fn works(fstype: &str, kernel: &str) {
         let lost: Vec<&CellResult> = result.cells.iter().filter(lost).collect();
         assert!(!lost.is_empty(), "{fstype}: {scenario} loses nothing");
         let declared = |cell: &&CellResult| matches!(cell.declared, Outcome::Violates(_));
-        assert!(
-            lost.iter().any(declared) || fstype == "f2fs",
-            "{fstype}: {scenario}"
-        );
+        assert!(lost.iter().any(declared), "{fstype}: {scenario}");
     }
 }
 

@@ -199,6 +199,9 @@ fn a_scenario_of_one_filesystem_is_made_as_another() {
     for (mode, outcome) in [(posix, Outcome::Observed), (strict, Outcome::Holds)] {
         let kept = scenario.variant("kept").unwrap().in_mode(fstype, mode).unwrap();
         assert_eq!(kept.outcome, outcome, "{}", mode.name);
+        let hazard = scenario.variant("hazard").unwrap();
+        let control = hazard.in_mode(fstype, mode).unwrap();
+        assert_eq!(control.outcome, hazard.outcome, "{}", mode.name);
     }
 }
 
