@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::scenario::SAME;
 use coldcut_core::search::{Aim, By};
 
@@ -13,7 +14,6 @@ use crate::job::plan::Selection;
 use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Progress, Store};
-use crate::recover::strategy::Strategy;
 use crate::report::Reporter;
 use crate::vm::open::MachineSettings;
 

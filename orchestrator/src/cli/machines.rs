@@ -1,6 +1,7 @@
 //! Options about machines, and about who recovers crash states.
 
-use crate::recover::strategy::Strategy;
+use coldcut_core::oracle::cell::Strategy;
+
 use crate::vm::machine::AccelChoice;
 use crate::vm::open::MachineSettings;
 

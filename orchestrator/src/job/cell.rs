@@ -3,29 +3,28 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use coldcut_core::oracle::measured;
+use coldcut_core::oracle::cell::{CellJudge, CellTally, Recoveries, Strategy};
+use coldcut_core::oracle::{Histories, measured};
 use coldcut_core::outcome::event::{Event, Phase};
-use coldcut_core::outcome::recovery::{Recovery, Trust, words};
+use coldcut_core::outcome::recovery::{Trust, words};
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef};
-use coldcut_core::outcome::verdict::{Standing, Verdict};
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict};
 use coldcut_core::scenario::Variant;
 
-use crate::job::own_mode;
-use crate::job::panics::{self, Panicked};
 use crate::job::scenario_file::ScenarioFile;
+use crate::job::unrecorded::{Again, Unrecorded};
 use crate::kernel::Kernel;
+use crate::record::job::{RecordJob, mount_of};
 use crate::record::loaded::LoadedRecording;
-use crate::record::recorder::{RecordJob, mount_of, record};
-use crate::record::refused::Refused;
+use crate::record::recorder::{Recorded, record};
 use crate::record::timings::Timings;
 use crate::record::witness;
-use crate::recover::contents::{Planned, Recovering};
-use crate::recover::judge::{Seen, StateJudge, confirm, confirmed_only, count_trust, judge_all, keep_live};
+use crate::recover::images::{Planned, Recovering};
 use crate::recover::recoverer::{RecoverJob, Recoverer};
-use crate::recover::strategy::{Strategy, recover_all};
+use crate::recover::rounds::{recover_all, recover_round};
 use crate::results::{CellDir, share_recording};
 use crate::vm::pool::Pool;
-use crate::vm::{OrUnknown as _, RECOVERING_REFUSES, Unknown};
 
 /// A recording to make, and the cells that are made of it: a [`CellsJob`](crate::job::data::CellsJob) with all that it
 /// names at hand.
@@ -56,18 +55,31 @@ pub struct ResolvedCell {
 
 /// What the workload left: the same for every cell.
 struct Made {
-    live: measured::Judged,
+    measured: measured::Judged,
     notes: Vec<String>,
     /// `None` without a crash.
     recorded: Option<(LoadedRecording, Planned)>,
 }
 
-/// Why there is no recording.
-enum NotMade {
-    /// The kernel panicked while the workload ran: what is to be said of it.
-    Panicked(String),
-    /// Anything else.
+/// What became of a cell.
+enum Ending {
+    /// It was judged.
+    Judged(Verdict),
+    /// What it is about is not there in its mode: there is nothing to know.
+    NotApplicable(Unknown),
+    /// Nothing is known.
     Unknown(Unknown),
+}
+
+impl From<Result<Verdict, Unknown>> for Ending {
+    fn from(outcome: Result<Verdict, Unknown>) -> Self {
+        match outcome {
+            Ok(verdict) => Self::Judged(verdict),
+            // Where another kernel was asked for, it is no defect of the scenario that it knows no such filesystem.
+            Err(unknown) if unknown.is_incompatible() => Self::NotApplicable(unknown),
+            Err(unknown) => Self::Unknown(unknown),
+        }
+    }
 }
 
 /// Records once, and for each cell cuts, recovers and judges; `done` gets each cell's result as soon as it is there.
@@ -82,42 +94,36 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
         return;
     };
     let mut timings = Arc::new(Timings::default());
-    let (step, panicked) = (Refused::new(), Panicked::new());
-    let mut refused = false;
-    let id = &first.cell.id;
-    let made = match make(&pool, &job, first, &timings, &step, &panicked).await {
-        Ok(made) => Ok(made),
-        Err(failed) if panicked.get().is_some() => {
-            let again = panics::again(&pool, &job, id, &timings, &failed).await;
-            Err(again.map_or_else(NotMade::Unknown, NotMade::Panicked))
+    let made = make(&pool, &job, first, &timings).await;
+    for (index, cell) in job.cells.iter().enumerate() {
+        if index > 0 && made.is_ok() {
+            timings = Arc::default();
         }
-        Err(failed) => {
-            let (unknown, not_here) = own_mode::judge(&pool, &job, id, &timings, failed, &step).await;
-            refused = not_here;
-            Err(NotMade::Unknown(unknown))
-        }
-    };
-    for (place, cell) in job.cells.iter().enumerate() {
-        let mut seen = Seen::default();
-        let outcome = match &made {
+        let mut tally = CellTally::default();
+        let ending = match &made {
             Ok(made) => {
-                if place > 0 {
-                    timings = Arc::default();
-                }
-                let shared = if place == 0 {
+                let shared = if index == 0 {
                     Ok(())
                 } else {
                     share_recording(&first.dir, &cell.dir).or_unknown("sharing the recording")
                 };
+                let way = Way {
+                    pool: &pool,
+                    recoverer: &recoverer,
+                    job: &job,
+                    cell,
+                    timings: &timings,
+                };
                 match shared {
-                    Ok(()) => attempt(&pool, &recoverer, &job, cell, made, &timings, &mut seen).await,
-                    Err(unknown) => Err(unknown),
+                    Ok(()) => way.judged(made, &mut tally).await.into(),
+                    Err(unknown) => Ending::Unknown(unknown),
                 }
             }
-            Err(NotMade::Panicked(evidence)) => Ok(panics::verdict(&mut seen, evidence)),
-            Err(NotMade::Unknown(unknown)) => Err(unknown.clone()),
+            Err(Unrecorded::Panicked(evidence)) => Ending::Judged(tally.add_panic(evidence)),
+            Err(Unrecorded::NotApplicable(unknown)) => Ending::NotApplicable(unknown.clone()),
+            Err(Unrecorded::Unknown(unknown)) => Ending::Unknown(unknown.clone()),
         };
-        let result = conclude(&job, cell, outcome, refused, seen, &timings);
+        let result = conclude(&job, cell, ending, tally, &timings);
         pool.events.send(Event::CellFinished {
             result: Box::new(result.clone()),
         });
@@ -138,39 +144,51 @@ pub async fn run_cell<R: Recoverer<Job = RecoverJob>>(
     let keep = |result| *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     run_cells(pool, recoverer, job, keep).await;
     let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
-    last.ok_or_else(|| Unknown("there is no cell to run".into()))
+    last.ok_or_else(|| Unknown::new("there is no cell to run"))
 }
 
-/// A cell's result, from what is known of it; `refused` says that what it is about is not there in its mode.
-fn conclude(
+/// How a cell compares with what is declared of it, and what that is.
+fn standing(
     job: &ResolvedJob,
     cell: &ResolvedCell,
-    outcome: Result<Verdict, Unknown>,
-    mut refused: bool,
-    seen: Seen,
-    timings: &Timings,
-) -> CellResult {
-    let verdict = outcome.unwrap_or_else(|unknown| {
-        // Where another kernel was asked for, it is no defect of the scenario that it knows no such filesystem.
-        refused |= unknown.is_incompatible();
-        Verdict::Inconclusive { cause: unknown.0 }
-    });
+    ending: &Ending,
+    verdict: &Verdict,
+    tally: &CellTally,
+) -> (Outcome, Standing) {
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
     let declared = job
         .variant
         .outcome
         .on(job.kernel.release(), cell.kernel.release())
         .unwrap_or(&job.variant.outcome);
-    let standing = match declared.standing(&verdict) {
+    let standing = match declared.standing(verdict) {
         // What happened as declared may not be all that happened.
         Standing::AsDeclared | Standing::Observed
-            if seen.states.inconclusive > 0 || !seen.doubts.is_empty() =>
+            if tally.states.inconclusive > 0 || !tally.doubts.is_empty() =>
         {
             Standing::Inconclusive
         }
-        Standing::Inconclusive if refused => Standing::NotApplicable,
+        Standing::Inconclusive if matches!(ending, Ending::NotApplicable(_)) => Standing::NotApplicable,
         standing => standing,
     };
+    (declared.clone(), standing)
+}
+
+/// A cell's result, from what is known of it.
+fn conclude(
+    job: &ResolvedJob,
+    cell: &ResolvedCell,
+    ending: Ending,
+    tally: CellTally,
+    timings: &Timings,
+) -> CellResult {
+    let verdict = match &ending {
+        Ending::Judged(verdict) => verdict.clone(),
+        Ending::NotApplicable(unknown) | Ending::Unknown(unknown) => Verdict::Inconclusive {
+            cause: unknown.to_string(),
+        },
+    };
+    let (declared, standing) = standing(job, cell, &ending, &verdict, &tally);
     let mount = mount_of(&job.variant);
     let options: Vec<String> = mount
         .flags
@@ -189,29 +207,30 @@ fn conclude(
         recovered_on: other.map(|name| kernel(name, &cell.kernel)),
         filesystem: mount.fstype,
         mount: options.join(","),
-        declared: declared.clone(),
+        declared,
         verdict,
         standing,
-        states: seen.states,
-        obligations: seen.obligations,
-        broken: seen.broken,
-        violations: seen.violations.into_iter().map(|kept| kept.violation).collect(),
-        measured: seen.measured,
-        doubted: !seen.doubts.is_empty(),
-        notes: seen.notes.into_iter().chain(seen.doubts).collect(),
+        violations: tally.violations().cloned().collect(),
+        states: tally.states,
+        obligations: tally.obligations,
+        broken: tally.broken,
+        measured: tally.measured,
+        doubted: !tally.doubts.is_empty(),
+        notes: tally.notes.into_iter().chain(tally.doubts).collect(),
         millis: timings.millis(),
     }
 }
 
 /// Makes the recording and plans its crash states.
+///
+/// # Errors
+/// What is known where there is none.
 async fn make(
     pool: &Arc<Pool>,
     job: &ResolvedJob,
     first: &ResolvedCell,
     timings: &Timings,
-    refused: &Refused,
-    panicked: &Panicked,
-) -> Result<Made, Unknown> {
+) -> Result<Made, Unrecorded> {
     let cell = &first.cell.id;
     let to_record = RecordJob {
         cell,
@@ -219,126 +238,154 @@ async fn make(
         kernel: &job.kernel,
         home: job.file.home(),
         dir: &first.dir,
-        refused,
-        panicked,
         cold: job.strategy == Strategy::Cold,
     };
-    let (found, mut notes) = record(pool, &to_record, timings).await?;
-    let live = measured::judge(&job.variant, &found);
-    let mut recorded = None;
+    match record(pool, &to_record, timings).await {
+        Ok(recorded) => plan(pool, job, first, recorded, timings).map_err(Unrecorded::Unknown),
+        Err(failure) => {
+            let again = Again {
+                pool,
+                file: &job.file,
+                variant: &job.variant,
+                kernel: &job.kernel,
+                cell,
+                timings,
+            };
+            Err(again.explain(failure).await)
+        }
+    }
+}
+
+/// Judges what was measured, and plans the crash states.
+fn plan(
+    pool: &Pool,
+    job: &ResolvedJob,
+    first: &ResolvedCell,
+    recorded: Recorded,
+    timings: &Timings,
+) -> Result<Made, Unknown> {
+    let mut made = Made {
+        measured: measured::judge(&job.variant, &recorded.found),
+        notes: recorded.notes,
+        recorded: None,
+    };
     if job.variant.has_crash() {
-        pool.events.phase(cell, Phase::Plan);
+        pool.events.phase(&first.cell.id, Phase::Plan);
         let start = Instant::now();
         let recording = LoadedRecording::load(&first.dir)?;
-        notes.extend(recording.warnings.iter().cloned());
+        made.notes.extend(recording.warnings.iter().cloned());
         let planned = Planned::new(&recording, &job.variant)?;
         timings.add(Phase::Plan, start);
-        recorded = Some((recording, planned));
+        made.recorded = Some((recording, planned));
     }
-    Ok(Made {
-        live,
-        notes,
-        recorded,
-    })
+    Ok(made)
 }
 
-/// Recovers and judges one cell.
-async fn attempt<R: Recoverer<Job = RecoverJob>>(
-    pool: &Arc<Pool>,
-    recoverer: &Arc<R>,
-    job: &ResolvedJob,
-    cell: &ResolvedCell,
-    made: &Made,
-    timings: &Arc<Timings>,
-    seen: &mut Seen,
-) -> Result<Verdict, Unknown> {
-    let id = &cell.cell.id;
-    seen.notes.clone_from(&made.notes);
-    seen.measured.clone_from(&made.live.lines);
-    keep_live(seen, &made.live);
-    if let Some(why) = made.live.unmet.first() {
-        return Err(Unknown(format!(
-            "what the scenario is about did not come to pass: {why}"
-        )));
-    }
-    let Some((recording, planned)) = &made.recorded else {
-        let (verdict, obligations) = witness::verdict(&job.variant, &made.live);
-        seen.obligations = obligations;
-        return Ok(verdict);
-    };
-    seen.states = planned.counts.clone();
-    pool.events.send(Event::Planned {
-        cell: id.clone(),
-        cuts: seen.states.cuts,
-        states: seen.states.total,
-        distinct: seen.states.distinct,
-    });
+/// The way of one cell from its recording to its verdict.
+struct Way<'a, R> {
+    pool: &'a Arc<Pool>,
+    recoverer: &'a Arc<R>,
+    job: &'a ResolvedJob,
+    cell: &'a ResolvedCell,
+    timings: &'a Arc<Timings>,
+}
 
-    pool.events.phase(id, Phase::Recover);
-    let recovering = Recovering {
-        cell: id,
-        variant: &job.variant,
-        kernel: &cell.kernel,
-        dir: &cell.dir,
-        timings,
-    };
-    let work = recovering.work(pool, recording, &planned.contents);
-    let judged = StateJudge::new(&job.variant, recording, planned);
-    let suspicious = |place: usize, recovery: &Recovery| judged.suspicious(place, recovery);
-    let mut results = recover_all(pool, recoverer, &work, job.strategy, suspicious).await;
-    if results.disagreed > 0 {
-        seen.notes.push(format!(
-            "screening was wrong about {} contents, so a fresh kernel recovered all of them",
-            results.disagreed
-        ));
-    }
-    if cell.kernel.digest() != job.kernel.digest() {
-        compatible(pool, &**recoverer, job, cell, recording, &results.outcomes).await?;
+impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
+    /// Recovers and judges the cell.
+    async fn judged(&self, made: &Made, tally: &mut CellTally) -> Result<Verdict, Unknown> {
+        tally.notes.clone_from(&made.notes);
+        tally.add_measured(&made.measured);
+        if let Some(why) = made.measured.unmet.first() {
+            return Err(Unknown::new(format!(
+                "what the scenario is about did not come to pass: {why}"
+            )));
+        }
+        let Some((recording, planned)) = &made.recorded else {
+            let (verdict, obligations) = witness::verdict(&self.job.variant, &made.measured);
+            tally.obligations = obligations;
+            return Ok(verdict);
+        };
+        tally.states = planned.counts.clone();
+        self.pool.events.send(Event::Planned {
+            cell: self.cell.cell.id.clone(),
+            cuts: tally.states.cuts,
+            states: tally.states.total,
+            distinct: tally.states.distinct,
+        });
+        self.recovered(&made.measured, recording, planned, tally).await
     }
 
-    pool.events.phase(id, Phase::Judge);
-    let start = Instant::now();
-    let verdict = judge_all(&job.variant, &judged, &results.outcomes, &made.live, seen);
-    timings.add(Phase::Judge, start);
-    if !seen.violations.is_empty() {
+    /// Recovers images as the strategy asks for them, judges every crash state, and has what is found confirmed.
+    async fn recovered(
+        &self,
+        measured: &measured::Judged,
+        recording: &LoadedRecording,
+        planned: &Planned,
+        tally: &mut CellTally,
+    ) -> Result<Verdict, Unknown> {
+        let Self {
+            pool, recoverer, job, ..
+        } = *self;
+        let id = &self.cell.cell.id;
         pool.events.phase(id, Phase::Recover);
-        confirm(pool, recoverer, &judged, &mut results, &work, seen).await;
-    }
-    count_trust(&results.outcomes, &mut seen.states);
-    Ok(confirmed_only(verdict, seen))
-}
+        let recovering = Recovering {
+            cell: id,
+            variant: &job.variant,
+            kernel: &self.cell.kernel,
+            dir: &self.cell.dir,
+            timings: self.timings,
+        };
+        let work = recovering.work(pool, recording, &planned.images);
+        let mut known = Recoveries::new(planned.images.len());
+        let judge = CellJudge::new(
+            &job.variant,
+            Histories::new(&recording.log),
+            &planned.states,
+            known.len(),
+        );
+        let next = |known: &Recoveries| {
+            job.strategy
+                .next(known, |image, found| judge.suspicious(image, found))
+        };
+        recover_all(pool, recoverer, &work, &mut known, next).await;
+        if self.cell.kernel.digest() != job.kernel.digest() && known.none_mounts() {
+            self.compatible(recording).await?;
+        }
 
-/// Makes sure that a kernel that mounts nothing of what another recorded could mount it at all. If it refuses the disk
-/// also as it was before the recording, whole and unmounted, its refusal says nothing about a crash.
-async fn compatible<R: Recoverer<Job = RecoverJob>>(
-    pool: &Arc<Pool>,
-    recoverer: &R,
-    job: &ResolvedJob,
-    cell: &ResolvedCell,
-    recording: &LoadedRecording,
-    outcomes: &[Result<Recovery, Unknown>],
-) -> Result<(), Unknown> {
-    let mut known = outcomes.iter().flatten().peekable();
-    if known.peek().is_none() || known.any(|recovery| recovery.mount_error.is_none()) {
-        return Ok(());
+        pool.events.phase(id, Phase::Judge);
+        let start = Instant::now();
+        let verdict = judge.judge(&known, measured, tally);
+        self.timings.add(Phase::Judge, start);
+        if tally.violations().next().is_some() {
+            pool.events.phase(id, Phase::Recover);
+        }
+        if let Some(round) = tally.to_confirm(&known) {
+            recover_round(pool, recoverer, &work, &mut known, &round).await;
+        }
+        Ok(tally.conclude(&judge, &known, verdict))
     }
-    let mount = mount_of(&job.variant);
-    let fstype = mount.fstype.clone();
-    let before = RecoverJob {
-        image: Arc::clone(&recording.sources.base),
-        kernel: Arc::clone(&cell.kernel),
-        mount,
-        contents: Arc::new(Vec::new()),
-        console: cell.dir.console("before"),
-        fsck: false,
-    };
-    let _room = pool.room(false).await?;
-    let recovery = recoverer.recover(pool, &before, Trust::Cold).await?;
-    match &recovery.mount_error {
-        None => Ok(()),
-        Some(error) => Err(Unknown::while_doing(
-            RECOVERING_REFUSES,
-            words(&recovery.dmesg, &fstype).unwrap_or_else(|| error.to_string()),
-        )),
+
+    /// Makes sure that a kernel that mounts nothing of what another recorded could mount it at all. If it refuses the
+    /// disk also as it was before the recording, whole and unmounted, its refusal says nothing about a crash.
+    async fn compatible(&self, recording: &LoadedRecording) -> Result<(), Unknown> {
+        let mount = mount_of(&self.job.variant);
+        let fstype = mount.fstype.clone();
+        let before = RecoverJob {
+            image: Arc::clone(&recording.sources.base),
+            kernel: Arc::clone(&self.cell.kernel),
+            mount,
+            contents: Arc::new(Vec::new()),
+            console: self.cell.dir.console("before"),
+            fsck: false,
+        };
+        let _room = self.pool.room(false).await?;
+        let recovery = self.recoverer.recover(self.pool, &before, Trust::Cold).await?;
+        match &recovery.mount_error {
+            None => Ok(()),
+            Some(error) => {
+                let said = words(&recovery.dmesg, &fstype).unwrap_or_else(|| error.to_string());
+                Err(Unknown::recovering_kernel_refuses(said))
+            }
+        }
     }
 }

@@ -16,8 +16,8 @@ use coldcut_core::recording::log::Cut;
 
 use crate::job::kept::KeptCell;
 use crate::kernel::Kernel;
+use crate::record::job::mount_of;
 use crate::record::loaded::LoadedRecording;
-use crate::record::recorder::mount_of;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::results::{CellDir, RunInfo, find_run, load_result, load_run};
 use crate::vm::pool::Pool;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::result::{CellRef, KernelRef};
 use coldcut_core::scenario::Variant;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,6 @@ use crate::job::cell;
 use crate::job::plan::{PlannedRecording, reference};
 use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
-use crate::recover::strategy::Strategy;
 use crate::results::CellDir;
 
 /// Version of a job as data. A reader refuses a newer one.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::event::Event;
 use coldcut_core::outcome::result::{CellRef, RunResult, format_of};
 
@@ -11,7 +12,6 @@ use crate::job::data::{CellsJob, ResolveError, Resolver};
 use crate::job::plan::{Plan, PlanError};
 use crate::job::schedule::in_order;
 use crate::kernel::Store;
-use crate::recover::strategy::Strategy;
 use crate::report::{EventSink, Failure, JsonLines, Reporter};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
 use crate::vm::open::{MachineSettings, OpenPoolError};

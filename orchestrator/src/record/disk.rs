@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use coldcut_core::faults::Pace;
+use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::{DeviceAction, DeviceSpec};
 use coldcut_wire::PatternName;
 
 use crate::disk::{Faults, Resume};
-use crate::vm::Unknown;
 
 /// A disk as a scenario wants it.
-pub(crate) fn control(spec: DeviceSpec) -> Faults {
+pub(crate) fn faults(spec: DeviceSpec) -> Faults {
     let latency = spec.latency_ms.saturating_mul(1_000_000);
     Faults::new(Pace::new(spec.bandwidth, latency))
 }
 
 /// Does a step; an error says why the recording is not what the scenario describes.
 pub(crate) async fn act(
-    control: &Faults,
+    faults: &Faults,
     action: &DeviceAction,
     contents: &[PatternName],
 ) -> Result<(), String> {
@@ -25,7 +25,7 @@ pub(crate) async fn act(
         DeviceAction::Arm { rule, within_ms } => {
             let ids = rule.filter.whose.as_ref().map(|whose| whose.ids(contents));
             let within = Duration::from_millis(within_ms.unwrap_or(0));
-            control.arm(rule.clone(), ids, within);
+            faults.arm(rule.clone(), ids, within);
             Ok(())
         }
         DeviceAction::WaitHeld {
@@ -33,10 +33,10 @@ pub(crate) async fn act(
             count,
             within_ms,
         } => {
-            let held = control.held(name, *count as usize);
+            let held = faults.held(name, *count as usize);
             let within = Duration::from_millis(*within_ms);
             tokio::time::timeout(within, held).await.map_err(|_| {
-                let rules = control.rules();
+                let rules = faults.rules();
                 let now = rules.iter().find(|(rule, ..)| rule == name).map_or(0, |r| r.2);
                 format!("`{name}` held {now} of {count} requests after {within_ms} ms")
             })
@@ -47,7 +47,7 @@ pub(crate) async fn act(
             } else {
                 Resume::Proceed
             };
-            match control.release(name, resume) {
+            match faults.release(name, resume) {
                 // A protection or a hazard that was never there shows nothing.
                 Some((0, _)) => Err(format!("`{name}` had applied to no request")),
                 Some(_) => Ok(()),
@@ -58,17 +58,17 @@ pub(crate) async fn act(
             bandwidth,
             latency_ms,
         } => {
-            control.set_pace(*bandwidth, latency_ms.map(Duration::from_millis));
+            faults.set_pace(*bandwidth, latency_ms.map(Duration::from_millis));
             Ok(())
         }
     }
 }
 
 /// Releases everything, and says what was held: an unmount would wait for it.
-pub(crate) fn release_all(control: &Faults) -> Vec<String> {
-    let held = control.rules().into_iter().filter(|(.., held)| *held > 0);
+pub(crate) fn release_all(faults: &Faults) -> Vec<String> {
+    let held = faults.rules().into_iter().filter(|(.., held)| *held > 0);
     held.map(|(name, _, held)| {
-        control.release(&name, Resume::Proceed);
+        faults.release(&name, Resume::Proceed);
         format!(
             "`{name}` was released at the end of the workload, holding {}",
             requests(held)
@@ -81,11 +81,13 @@ pub(crate) fn release_all(control: &Faults) -> Vec<String> {
 ///
 /// # Errors
 /// A rule that applied to no request: the recording is not what the scenario describes.
-pub(crate) fn at_the_end(control: &Faults) -> Result<Vec<String>, Unknown> {
+pub(crate) fn at_the_end(faults: &Faults) -> Result<Vec<String>, Unknown> {
     let mut notes = Vec::new();
-    for (name, hits, held) in control.rules() {
+    for (name, hits, held) in faults.rules() {
         if hits == 0 {
-            return Err(Unknown(format!("`{name}` applied to no request of the workload")));
+            return Err(Unknown::new(format!(
+                "`{name}` applied to no request of the workload"
+            )));
         }
         if held > 0 {
             notes.push(format!(

@@ -10,11 +10,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use coldcut_core::outcome::recovery::CallError;
+use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::{Action, Step, Task};
 use rustix::io::Errno;
 
 use crate::record::steps::Steps;
-use crate::vm::Unknown;
 
 type Work<'a> = Pin<Box<dyn Future<Output = Result<(), Unknown>> + Send + 'a>>;
 
@@ -76,10 +76,9 @@ impl<'a> Line<'a> {
         };
         let work = async move {
             for step in &task.steps {
-                steps
-                    .run(step)
-                    .await
-                    .map_err(|Unknown(why)| Unknown(format!("in the task `{}`: {why}", task.name)))?;
+                steps.run(step).await.map_err(|unknown| {
+                    unknown.in_words(|why| format!("in the task `{}`: {why}", task.name))
+                })?;
             }
             Ok(())
         };
@@ -150,7 +149,7 @@ impl<'a> Line<'a> {
     pub(crate) fn finished(&self) -> Result<(), Unknown> {
         match self.tasks.iter().find(|t| t.work.is_some() && !t.left) {
             None => Ok(()),
-            Some(task) => Err(Unknown(format!(
+            Some(task) => Err(Unknown::new(format!(
                 "the task `{}` was still running at the end, and nobody had waited for it",
                 task.name
             ))),

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use coldcut_core::crash::index::{BlockIndex, Sources, StateImage};
 use coldcut_core::crash::state::CrashState;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::log::{LoadOptions, WriteLog};
 
 use crate::disk::FileImage;
 use crate::results::CellDir;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// A recording that can be cut anywhere.
 #[derive(Clone)]

@@ -1,13 +1,8 @@
 //! Steps that a filesystem may do in one mode and refuse in another: what is documented as such, and nothing else.
 
-use std::sync::OnceLock;
-
 use coldcut_core::scenario::Action;
 use coldcut_wire::{Op, RenameMode};
 use rustix::io::Errno;
-
-/// The first step of a recording that the kernel refused in such a way, in words; empty when there was none.
-pub(crate) type Refused = OnceLock<String>;
 
 /// Whether this errno of this step says that the filesystem does not support it:
 ///

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use coldcut_core::outcome::recovery::CallError;
+use coldcut_core::outcome::unknown::{Cause, OrUnknown as _, RefusedStep, Unknown};
 use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{Action, Step};
 use coldcut_wire::{Done, ExecSpec, Output, PatternName, Request, Stream};
@@ -10,13 +11,12 @@ use rustix::io::Errno;
 
 use crate::disk::{DeviceHandle, Faults};
 use crate::record::disk;
-use crate::record::refused::{Refused, unsupported};
+use crate::record::refused::unsupported;
 use crate::record::witness::Witness;
 use crate::vm::client::GuestClient;
 use crate::vm::initramfs;
 use crate::vm::machine::{GuestError, Machine, Next};
 use crate::vm::pool::Pool;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// Runs steps in one lane of one guest.
 #[derive(Clone, Copy)]
@@ -32,13 +32,11 @@ pub(crate) struct Steps<'a> {
     /// Where marks go; the setup has none.
     pub(crate) device: Option<&'a DeviceHandle>,
     /// What holds, fails and slows requests; the setup has none.
-    pub(crate) control: Option<&'a Faults>,
+    pub(crate) faults: Option<&'a Faults>,
     /// Every content that the scenario writes.
     pub(crate) contents: &'a [PatternName],
     /// Where measurements go.
     pub(crate) witness: &'a Witness,
-    /// Where it goes that the kernel refused a step.
-    pub(crate) refused: &'a Refused,
 }
 
 /// How a step is named in messages.
@@ -80,24 +78,26 @@ impl Steps<'_> {
                     Some(wanted) if error.errno == Some(wanted) => Ok(()),
                     Some(wanted) => {
                         let wanted = Errno::from_raw_os_error(wanted);
-                        Err(Unknown(format!(
+                        Err(Unknown::new(format!(
                             "{doing} should have failed with {wanted:?}, and failed: {}",
                             error.what
                         )))
                     }
                     None => {
-                        let failed = format!("{doing} failed: {}", error.what);
-                        if unsupported(&step.action, error.errno) {
-                            let _ = self.refused.set(failed.clone());
-                        }
-                        Err(Unknown(failed))
+                        let refused = RefusedStep {
+                            name: step.name.name.clone(),
+                            errno: error.errno,
+                            unsupported: unsupported(&step.action, error.errno),
+                        };
+                        let words = format!("{doing} failed: {}", error.what);
+                        Err(Unknown::of(Cause::StepRefused(refused), words))
                     }
                 }
             }
             (Ok(()), Some(wanted)) => {
                 self.mark(&Mark::Done(step.name.clone()))?;
                 let wanted = Errno::from_raw_os_error(wanted);
-                Err(Unknown(format!(
+                Err(Unknown::new(format!(
                     "{doing} should have failed with {wanted:?}, and succeeded"
                 )))
             }
@@ -126,15 +126,17 @@ impl Steps<'_> {
             }
             Action::Mark => Ok(Ok(())),
             Action::Device(action) => {
-                let control = self
-                    .control
-                    .ok_or_else(|| Unknown(format!("{doing}: the setup's disk is not controlled")))?;
-                disk::act(control, action, self.contents)
+                let faults = self
+                    .faults
+                    .ok_or_else(|| Unknown::new(format!("{doing}: the setup's disk is not controlled")))?;
+                disk::act(faults, action, self.contents)
                     .await
                     .map_err(|why| Unknown::while_doing(&doing, why))?;
                 Ok(Ok(()))
             }
-            other => Err(Unknown(format!("{doing}: this coldcut cannot run {other:?}"))),
+            other => Err(Unknown::new(format!(
+                "{doing}: this coldcut cannot run {other:?}"
+            ))),
         }
     }
 
@@ -169,7 +171,7 @@ impl Steps<'_> {
                     }
                 }
                 Ok(Next::Output(other)) => {
-                    return Err(Unknown(format!("{doing}: unexpected answer {other:.200?}")));
+                    return Err(Unknown::new(format!("{doing}: unexpected answer {other:.200?}")));
                 }
                 Ok(Next::Done(Done::Exec { code: 0 })) => return Ok(Ok(())),
                 Ok(Next::Done(Done::Exec { code })) => {
@@ -177,7 +179,7 @@ impl Steps<'_> {
                     return Ok(Err(CallError { errno: None, what }));
                 }
                 Ok(Next::Done(other)) => {
-                    return Err(Unknown(format!("{doing}: unexpected answer {other:?}")));
+                    return Err(Unknown::new(format!("{doing}: unexpected answer {other:?}")));
                 }
                 Err(GuestError::Failed(failure)) => {
                     return Ok(Err(CallError {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use coldcut_core::oracle::Tally;
 use coldcut_core::oracle::measured::{Judged, Measurements};
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::outcome::verdict::Verdict;
 use coldcut_core::scenario::{Action, Check, Step, Variant};
 use coldcut_wire::{DmesgFrom, Op};
 
 use crate::results::CellDir;
-use crate::vm::client::{GuestClient, Measured};
-use crate::vm::{OrUnknown as _, Unknown};
+use crate::vm::client::{GuestClient, OpReport};
 
 /// Collects what steps measure while they run.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct Witness(Mutex<Measurements>);
 
 impl Witness {
     /// Keeps what an operation measured, and how it ended.
-    pub(crate) fn keep(&self, step: &Step, measured: &Measured) -> Result<(), Unknown> {
+    pub(crate) fn keep(&self, step: &Step, measured: &OpReport) -> Result<(), Unknown> {
         let name = &step.name.name;
         // What a trace saw is the trace's, whichever step collects it.
         let of = match &step.action {

@@ -1,8 +1,8 @@
-//! The second half of a cell: recovering crash states, and judging what is found.
+//! The second half of a cell: recovering crash states.
 //!
-//! `contents` cuts a recording, [`recoverer`] recovers one image, [`strategy`] says who recovers which, `judge` judges all.
+//! `images` cuts a recording, [`recoverer`] recovers one image, `rounds` recovers those that a strategy asks for. What
+//! is asked for, and what is made of it, is [`coldcut_core::oracle::cell`]'s.
 
-pub(crate) mod contents;
-pub(crate) mod judge;
+pub(crate) mod images;
 pub mod recoverer;
-pub mod strategy;
+pub(crate) mod rounds;

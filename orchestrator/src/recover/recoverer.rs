@@ -1,21 +1,21 @@
-//! Recovering one content: where it needs that, the host's checker first; then mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
+//! Recovering one image: where it needs that, the host's checker first; then mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use coldcut_core::outcome::recovery::{CallError, Recovery, Trust};
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::PatternName;
 
 use crate::disk::{Device, DeviceHandle, FileImage, export_sparse};
 use crate::fs::{self, Repair};
 use crate::kernel::Kernel;
-use crate::record::recorder::ATOMIC_UNIT;
+use crate::record::job::ATOMIC_UNIT;
 use crate::vm::client::{Examined, GuestClient, Mount};
 use crate::vm::machine::{DiskSpec, Machine, MachineSpec};
 use crate::vm::pool::Pool;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// How long a disk may take to have nothing in flight when its guest is idle.
 const QUIET: Duration = Duration::from_secs(30);
@@ -23,13 +23,13 @@ const QUIET: Duration = Duration::from_secs(30);
 /// What to recover, and how.
 #[derive(Clone)]
 pub struct RecoverJob {
-    /// The disk's content after the cut.
+    /// The disk after the cut.
     pub image: Arc<dyn ReadAt>,
     /// The kernel that recovers it.
     pub kernel: Arc<Kernel>,
     /// How it is mounted.
     pub mount: Mount,
-    /// Every content that may be found.
+    /// Every pattern that may be found.
     pub contents: Arc<Vec<PatternName>>,
     /// Where the console goes.
     pub console: PathBuf,
@@ -37,14 +37,14 @@ pub struct RecoverJob {
     pub fsck: bool,
 }
 
-/// Recovers contents. Behind a trait so that the levels of trust ([`crate::recover::strategy`]) are tested without machines.
+/// Recovers images. Behind a trait so that rounds of recoveries are tested without machines.
 pub trait Recoverer: Send + Sync + 'static {
     /// What to recover, and how.
     type Job: Send + Sync + 'static;
-    /// A guest that recovers content after content.
+    /// A guest that recovers image after image.
     type Screener: Screener<Self::Job>;
 
-    /// Recovers one content on a kernel that did nothing before: a clone ([`Trust::Fresh`]) or one that is booted for
+    /// Recovers one image on a kernel that did nothing before: a clone ([`Trust::Fresh`]) or one that is booted for
     /// it ([`Trust::Cold`]). The answer says which it was.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ pub trait Recoverer: Send + Sync + 'static {
         trust: Trust,
     ) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
 
-    /// Starts a screening guest for contents like this job's.
+    /// Starts a screening guest for images like this job's.
     ///
     /// # Errors
     /// [`Unknown`].
@@ -67,7 +67,7 @@ pub trait Recoverer: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Screener, Unknown>> + Send;
 }
 
-/// A guest that recovers content after content.
+/// A guest that recovers image after image.
 pub trait Screener<Job>: Send {
     /// Recovers one. After an error, or once it is spoiled, this guest must not be used again.
     ///
@@ -83,7 +83,7 @@ pub trait Screener<Job>: Send {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Machines;
 
-/// Recovers one content on a booted kernel, whose machine is changed first: for comparisons.
+/// Recovers one image on a booted kernel, whose machine is changed first: for comparisons.
 pub(crate) async fn recover_cold_with(
     pool: &Pool,
     job: &RecoverJob,
@@ -103,7 +103,7 @@ pub(crate) async fn recover_cold_with(
     Ok(at_boot.told(recovery))
 }
 
-/// A content as the kernel gets to see it.
+/// An image as the kernel gets to see it.
 struct AtBoot {
     image: Arc<dyn ReadAt>,
     /// What the checker did to it.
@@ -171,7 +171,7 @@ async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<
     fs::repair(path, fstype).await.or_unknown("repairing the disk")
 }
 
-/// Recovers one content in a machine that has just come up, and ends both.
+/// Recovers one image in a machine that has just come up, and ends both.
 async fn in_machine(
     pool: &Pool,
     job: &RecoverJob,
@@ -224,8 +224,8 @@ impl Recoverer for Machines {
     }
 }
 
-/// A screening guest. Between two contents nothing is mounted, the guest's cache of its disk is dropped, and the disk
-/// gets a new content under the same connection.
+/// A screening guest. Between two images nothing is mounted, the guest's cache of its disk is dropped, and the disk
+/// gets a new image under the same connection.
 #[derive(Debug)]
 pub struct Guest {
     // In this order they go: a machine without its disk would wait for it.

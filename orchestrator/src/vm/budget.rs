@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::vm::Unknown;
+use coldcut_core::outcome::unknown::Unknown;
 
 /// QEMU itself, beside its guest's memory.
 const QEMU_MIB: u32 = 96;
@@ -55,7 +55,7 @@ impl Budget {
     /// # Errors
     /// Never, unless the pool was closed.
     pub async fn room(&self, memory_mib: u32, clone: bool) -> Result<Room, Unknown> {
-        let closed = |_| Unknown("the pool is closed".into());
+        let closed = |_| Unknown::new("the pool is closed");
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(closed)?;
         let cost = self.cost(memory_mib, clone);
         let memory = Arc::clone(&self.memory)

@@ -43,7 +43,7 @@ pub struct GuestClient<'a> {
 
 /// How an operation ended, and what it measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measured {
+pub struct OpReport {
     /// What it measured, also where it failed in the end.
     pub parts: Vec<coldcut_wire::Measured>,
     /// What its last system call returned, and the nanoseconds that all of them took.
@@ -131,7 +131,7 @@ impl<'a> GuestClient<'a> {
     ///
     /// # Errors
     /// As [`Self::mount`].
-    pub async fn measure(&self, name: &str, op: Op) -> Result<Measured, GuestError> {
+    pub async fn measure(&self, name: &str, op: Op) -> Result<OpReport, GuestError> {
         let limit = self.limits.step + Duration::from_millis(op.patience_ms());
         self.alive(async {
             let guest = &self.machine.guest;
@@ -153,7 +153,7 @@ impl<'a> GuestClient<'a> {
                     Err(error) => return Err(error),
                 }
             };
-            Ok(Measured {
+            Ok(OpReport {
                 parts,
                 result,
                 waited: asked.elapsed(),

@@ -13,7 +13,3 @@ pub mod open;
 pub mod pool;
 pub mod snapshot;
 pub mod templates;
-mod unknown;
-
-pub use unknown::Unknown;
-pub(crate) use unknown::{KERNEL_REFUSES, MKFS_REFUSES, OrUnknown, RECOVERING_REFUSES};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::Trust;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 
 use crate::fs::{self, MakeError};
 use crate::host::scratch::Scratch;
@@ -21,7 +22,6 @@ use crate::vm::limits::Limits;
 use crate::vm::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
 use crate::vm::snapshot::Template;
 use crate::vm::templates::{AtHand, Means, Templates};
-use crate::vm::{MKFS_REFUSES, OrUnknown as _, Unknown};
 
 /// A guest's memory, enough for every kernel with a small ramdisk.
 const MEMORY_MIB: u32 = 256;
@@ -120,12 +120,11 @@ impl Pool {
         let path = self.fresh_path(".img");
         fs::make(&path, fstype, size, mkfs).await.map_err(|error| {
             let refused = matches!(error, MakeError::Tool(ToolError::Failed { .. }));
-            let doing = if refused {
-                MKFS_REFUSES
+            if refused {
+                Unknown::mkfs_refuses(error)
             } else {
-                "making the filesystem"
-            };
-            Unknown::while_doing(doing, error)
+                Unknown::while_doing("making the filesystem", error)
+            }
         })?;
         known.insert(key, path.clone());
         Ok(path)
@@ -159,6 +158,16 @@ impl Pool {
     /// When the pool was closed.
     pub async fn room_for(&self, spec: &MachineSpec) -> Result<Room, Unknown> {
         self.budget.room(spec.memory_mib, false).await
+    }
+
+    /// What making a template takes.
+    fn means(&self) -> Means<'_> {
+        Means {
+            qemu: &self.qemu,
+            limits: self.limits,
+            events: &self.events,
+            socket: self.fresh_path(".state"),
+        }
     }
 
     /// Boots a machine.
@@ -253,7 +262,7 @@ impl Pool {
             Some(templates) => templates.get(&self.means(), spec).await,
             None => None,
         };
-        let template = template.ok_or_else(|| Unknown("there is no template".into()))?;
+        let template = template.ok_or_else(|| Unknown::new("there is no template"))?;
         self.restore(&template, spec, console)
             .await
             .or_unknown("starting a clone")

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use tokio::sync::OnceCell;
 
 use crate::report::EventSink;
@@ -12,7 +13,6 @@ use crate::vm::client::GuestClient;
 use crate::vm::limits::Limits;
 use crate::vm::machine::{Machine, MachineSpec, Qemu};
 use crate::vm::snapshot::{Template, TemplateError, TemplateKey, TemplateStore};
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// Bytes of templates that the cache keeps; what was used last stays.
 const KEEP: u64 = 4 << 30;
@@ -48,6 +48,19 @@ pub enum AtHand {
     Missing,
     /// Somebody else is making it, or there can be none.
     NotNow,
+}
+
+/// What making a template takes.
+#[derive(Debug)]
+pub struct Means<'a> {
+    /// QEMU.
+    pub qemu: &'a Qemu,
+    /// Deadlines.
+    pub limits: Limits,
+    /// Where notices go.
+    pub events: &'a EventSink,
+    /// Where the socket may be through which the guest is saved.
+    pub socket: PathBuf,
 }
 
 /// The templates of a pool.
@@ -195,7 +208,7 @@ impl Templates {
         blocking(move || building.finish(&saved.hello)).await?;
         self.load(key)
             .await?
-            .ok_or_else(|| Unknown("the template that was just made is gone or damaged".into()))
+            .ok_or_else(|| Unknown::new("the template that was just made is gone or damaged"))
     }
 
     async fn load(&self, key: &TemplateKey) -> Result<Option<Template>, Unknown> {
@@ -210,5 +223,5 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .or_unknown("the template cache")?
-        .map_err(|error| Unknown(error.to_string()))
+        .map_err(|error| Unknown::new(error.to_string()))
 }

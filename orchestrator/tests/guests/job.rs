@@ -10,11 +10,11 @@ use coldcut::job::plan::Selection;
 use coldcut::job::scenario_file::ScenarioFile;
 use coldcut::kernel::Store;
 use coldcut::recover::recoverer::Machines;
-use coldcut::recover::strategy::Strategy;
 use coldcut::report::EventSink;
 use coldcut::vm::machine::AccelChoice;
 use coldcut::vm::open::MachineSettings;
 use coldcut::vm::pool::Pool;
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::result::CellResult;
 
 use crate::common;

@@ -16,6 +16,7 @@
 //! once, and [`Histories::at`] gives the history until a state's cut.
 
 mod bytes;
+pub mod cell;
 pub(crate) mod data;
 mod history;
 pub mod measured;

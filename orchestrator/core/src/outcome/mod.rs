@@ -9,4 +9,5 @@ pub mod result;
 pub mod rewrite;
 pub mod rounds;
 pub mod shard;
+pub mod unknown;
 pub mod verdict;

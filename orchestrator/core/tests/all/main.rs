@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bisect;
+mod cell;
 mod crash_states;
 mod diff;
 mod dm_log_writes;

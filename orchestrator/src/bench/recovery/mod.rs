@@ -12,27 +12,27 @@ use std::time::{Duration, Instant};
 
 use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::state::CrashState;
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::recovery::Trust;
 use coldcut_core::outcome::result::CellRef;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::scenario::Variant;
 
 pub use report::{Phases, RecoveryBench};
 
 use crate::host::scratch::Scratch;
 use crate::job::cell::{ResolvedCell, ResolvedJob, run_cell};
-use crate::job::panics::Panicked;
 use crate::kernel::Kernel;
+use crate::record::job::{RecordJob, mount_of};
 use crate::record::loaded::LoadedRecording;
-use crate::record::recorder::{RecordJob, mount_of, record};
-use crate::record::refused::Refused;
+use crate::record::recorder::record;
 use crate::record::timings::Timings;
-use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _, Screener as _};
-use crate::recover::strategy::Strategy;
+use crate::recover::recoverer::{Guest, Machines, RecoverJob, Recoverer as _, Screener as _};
 use crate::report::EventSink;
 use crate::results::CellDir;
 use crate::vm::machine::{AccelDecision, BootImage, Qemu};
 use crate::vm::pool::Pool;
 use crate::vm::templates::Templates;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// What to measure with.
 #[derive(Clone, Debug)]
@@ -95,120 +95,33 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
     let cold = pool(&options, None, 2)?;
     let file = workload::busy()?;
     let variant = workload::variant(&file)?;
-    let cell = CellDir::open(&dir.join("cell")).or_unknown("making a directory")?;
-    let job = RecordJob {
-        cell: "bench",
-        variant: &variant,
-        kernel: &options.kernel,
-        home: &dir,
-        dir: &cell,
-        refused: &Refused::new(),
-        panicked: &Panicked::new(),
-        cold: false,
-    };
-    record(&warm, &job, &Timings::default()).await?;
-    let recording = LoadedRecording::load(&cell)?;
-    let planned = CrashSpec::default()
-        .states(&recording.log)
-        .or_unknown("planning")?;
-    let states: Vec<CrashState> = planned.collect();
-    let mut bench = Bench {
-        options: options.clone(),
-        dir: dir.clone(),
-        recording,
-        states,
-        next: 0,
-    };
-
-    let mut sums = [Sum::default(); 4];
-    let [plain, ours, fresh, screened] = &mut sums;
-    let (mut alone, mut shared) = ([Sum::default(); 2], [Sum::default(); 2]);
-    let mut native = Sum::default();
-    let mut no_native = None;
-    let mut clone_mib = 0;
+    let mut bench = Bench::of(&options, &dir, &warm, &variant).await?;
+    let turns = options.turns.max(1);
+    let mut rates = Rates::default();
     let mut guests = [bench.guest(&warm).await?, bench.guest(&warm).await?];
-    for _ in 0..options.turns.max(1) {
-        let start = Instant::now();
-        for _ in 0..PLAIN {
-            bench.plain_boot(&cold).await?;
-        }
-        plain.add(PLAIN, start);
-
-        let start = Instant::now();
-        for _ in 0..COLD {
-            Machines.recover(&cold, &bench.job()?, Trust::Cold).await?;
-        }
-        ours.add(COLD, start);
-
-        let start = Instant::now();
-        for _ in 0..FRESH {
-            bench.clone_once(&warm).await?;
-        }
-        fresh.add(FRESH, start);
-        alone[0].add(FRESH, start);
-        clone_mib = clone_mib.max(warm.budget.largest_clone().unwrap_or(0));
-
-        let start = Instant::now();
-        let (a, b): (Vec<RecoverJob>, Vec<RecoverJob>) = (bench.jobs(SHARED / 2)?, bench.jobs(SHARED / 2)?);
-        let half = |jobs: Vec<RecoverJob>| {
-            let warm = &warm;
-            async move {
-                for job in jobs {
-                    Machines.recover(warm, &job, Trust::Fresh).await?;
-                }
-                Ok::<_, Unknown>(())
-            }
-        };
-        tokio::try_join!(half(a), half(b))?;
-        shared[0].add(SHARED, start);
-
-        let jobs = bench.jobs(SCREENED)?;
-        let start = Instant::now();
-        for job in &jobs {
-            guests[0].recover(&warm, job).await?;
-        }
-        screened.add(SCREENED, start);
-        alone[1].add(SCREENED, start);
-
-        let jobs = bench.jobs(SCREENED)?;
-        let start = Instant::now();
-        let (first, second) = jobs.split_at(SCREENED / 2);
-        let [one, two] = &mut guests;
-        let half = async |guest: &mut <Machines as crate::recover::recoverer::Recoverer>::Screener,
-                          jobs: &[RecoverJob]| {
-            for job in jobs {
-                guest.recover(&warm, job).await?;
-            }
-            Ok::<_, Unknown>(())
-        };
-        tokio::try_join!(half(one, first), half(two, second))?;
-        shared[1].add(SCREENED, start);
-
-        if no_native.is_none() {
-            let start = Instant::now();
-            match bench.native_loop(NATIVE).await {
-                Ok(()) => native.add(NATIVE, start),
-                Err(error) => no_native = Some(error.0),
-            }
-        }
+    for _ in 0..turns {
+        rates.boots(&mut bench, &cold).await?;
+        rates.clones(&mut bench, &warm).await?;
+        rates.screening(&mut bench, &warm, &mut guests).await?;
+        rates.native(&mut bench).await;
     }
     drop(guests);
 
-    let phases = phases::of(&warm, &bench.jobs(options.turns.max(1) * 3)?).await?;
-    let (device, raw) = phases::recording(&warm, &options.kernel, &variant, options.turns.max(1)).await?;
+    let phases = phases::of(&warm, &bench.jobs(turns * 3)?).await?;
+    let (device, raw) = phases::recording(&warm, &options.kernel, &variant, turns).await?;
     let [without, making, cached] = bench.first_verdicts().await?;
     Ok(RecoveryBench {
         kernel: options.kernel.release().to_owned(),
         accel: options.accel.accel.to_string(),
         states: bench.states.len(),
-        plain: plain.rate(),
-        ours: ours.rate(),
-        fresh: fresh.rate(),
-        screened: screened.rate(),
-        native: no_native.map_or_else(|| Ok(native.rate()), Err),
-        two_clones: shared[0].rate() / alone[0].rate(),
-        two_screeners: shared[1].rate() / alone[1].rate(),
-        clone_mib,
+        plain: rates.plain.rate(),
+        ours: rates.ours.rate(),
+        fresh: rates.fresh.rate(),
+        screened: rates.screened.rate(),
+        two_clones: rates.two_clones.rate() / rates.fresh.rate(),
+        two_screeners: rates.two_screeners.rate() / rates.screened.rate(),
+        clone_mib: rates.clone_mib,
+        native: rates.no_native.map_or_else(|| Ok(rates.native.rate()), Err),
         phases,
         first_cold: without,
         first_making: making,
@@ -218,18 +131,143 @@ pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown
     })
 }
 
+/// How fast states are recovered, by each way.
+#[derive(Default)]
+struct Rates {
+    plain: Sum,
+    ours: Sum,
+    fresh: Sum,
+    two_clones: Sum,
+    screened: Sum,
+    two_screeners: Sum,
+    native: Sum,
+    no_native: Option<String>,
+    clone_mib: u32,
+}
+
+impl Rates {
+    async fn boots(&mut self, bench: &mut Bench, cold: &Pool) -> Result<(), Unknown> {
+        let start = Instant::now();
+        for _ in 0..PLAIN {
+            bench.plain_boot(cold).await?;
+        }
+        self.plain.add(PLAIN, start);
+
+        let start = Instant::now();
+        for _ in 0..COLD {
+            Machines.recover(cold, &bench.job()?, Trust::Cold).await?;
+        }
+        self.ours.add(COLD, start);
+        Ok(())
+    }
+
+    /// One clone after another, then two at once.
+    async fn clones(&mut self, bench: &mut Bench, warm: &Pool) -> Result<(), Unknown> {
+        let start = Instant::now();
+        for _ in 0..FRESH {
+            bench.clone_once(warm).await?;
+        }
+        self.fresh.add(FRESH, start);
+        self.clone_mib = self.clone_mib.max(warm.budget.largest_clone().unwrap_or(0));
+
+        let start = Instant::now();
+        let (one, two) = (bench.jobs(SHARED / 2)?, bench.jobs(SHARED / 2)?);
+        let half = async |jobs: Vec<RecoverJob>| {
+            for job in jobs {
+                Machines.recover(warm, &job, Trust::Fresh).await?;
+            }
+            Ok::<_, Unknown>(())
+        };
+        tokio::try_join!(half(one), half(two))?;
+        self.two_clones.add(SHARED, start);
+        Ok(())
+    }
+
+    /// One screening guest, then two at once.
+    async fn screening(
+        &mut self,
+        bench: &mut Bench,
+        warm: &Pool,
+        guests: &mut [Guest; 2],
+    ) -> Result<(), Unknown> {
+        let all = async |guest: &mut Guest, jobs: &[RecoverJob]| {
+            for job in jobs {
+                guest.recover(warm, job).await?;
+            }
+            Ok::<_, Unknown>(())
+        };
+        let [one, two] = guests;
+        let jobs = bench.jobs(SCREENED)?;
+        let start = Instant::now();
+        all(one, &jobs).await?;
+        self.screened.add(SCREENED, start);
+
+        let jobs = bench.jobs(SCREENED)?;
+        let start = Instant::now();
+        let (first, second) = jobs.split_at(SCREENED / 2);
+        tokio::try_join!(all(one, first), all(two, second))?;
+        self.two_screeners.add(SCREENED, start);
+        Ok(())
+    }
+
+    /// The host's own kernel, where that can be had.
+    async fn native(&mut self, bench: &mut Bench) {
+        if self.no_native.is_some() {
+            return;
+        }
+        let start = Instant::now();
+        match bench.native_loop(NATIVE).await {
+            Ok(()) => self.native.add(NATIVE, start),
+            Err(error) => self.no_native = Some(error.to_string()),
+        }
+    }
+}
+
 /// A pool that nobody listens to.
 fn pool(options: &RecoveryOptions, templates: Option<&Path>, jobs: usize) -> Result<Arc<Pool>, Unknown> {
     let scratch = Scratch::new().or_unknown("making a private directory")?;
     let events = EventSink::new(Vec::new());
     let mut pool = Pool::new(options.qemu.clone(), options.accel.clone(), scratch, events, jobs);
     if let Some(dir) = templates {
-        pool = pool.with_templates(Templates::open(dir).map_err(|e| Unknown(e.to_string()))?);
+        pool = pool.with_templates(Templates::open(dir).map_err(|e| Unknown::new(e.to_string()))?);
     }
     Ok(Arc::new(pool))
 }
 
 impl Bench {
+    /// Records the workload, and plans its crash states.
+    async fn of(
+        options: &RecoveryOptions,
+        dir: &Path,
+        warm: &Arc<Pool>,
+        variant: &Variant,
+    ) -> Result<Self, Unknown> {
+        let cell = CellDir::open(&dir.join("cell")).or_unknown("making a directory")?;
+        let job = RecordJob {
+            cell: "bench",
+            variant,
+            kernel: &options.kernel,
+            home: dir,
+            dir: &cell,
+            cold: false,
+        };
+        record(warm, &job, &Timings::default())
+            .await
+            .map_err(|failure| failure.why)?;
+        let recording = LoadedRecording::load(&cell)?;
+        let planned = CrashSpec::default()
+            .states(&recording.log)
+            .or_unknown("planning")?;
+        let states: Vec<CrashState> = planned.collect();
+        Ok(Self {
+            options: options.clone(),
+            dir: dir.to_owned(),
+            recording,
+            states,
+            next: 0,
+        })
+    }
+
     /// Another state each time, all over the recording.
     fn job(&mut self) -> Result<RecoverJob, Unknown> {
         // A step without a common divisor with any likely count visits them all.
@@ -264,8 +302,8 @@ impl Bench {
         if recovery.trust == Trust::Fresh {
             Ok(())
         } else {
-            Err(Unknown(
-                "there was no clone, so nothing can be said of clones".into(),
+            Err(Unknown::new(
+                "there was no clone, so nothing can be said of clones",
             ))
         }
     }
@@ -273,7 +311,7 @@ impl Bench {
     /// As a script would do it: the packaged kernel image, no trimmed command line.
     async fn plain_boot(&mut self, pool: &Pool) -> Result<(), Unknown> {
         let image = self.options.kernel.bzimage();
-        let image = image.ok_or_else(|| Unknown("this kernel has no bzImage in the store".into()))?;
+        let image = image.ok_or_else(|| Unknown::new("this kernel has no bzImage in the store"))?;
         let job = self.job()?;
         let plain = |spec: &mut crate::vm::machine::MachineSpec| {
             spec.kernel = BootImage { path: image.clone() };
@@ -329,7 +367,7 @@ impl Bench {
             };
             let result = run_cell(pool, Arc::new(Machines), job).await?;
             if result.verdict != coldcut_core::outcome::verdict::Verdict::Pass {
-                return Err(Unknown(format!("the first verdict is {:?}", result.verdict)));
+                return Err(Unknown::new(format!("the first verdict is {:?}", result.verdict)));
             }
             seconds[place] = start.elapsed().as_secs_f64();
         }

@@ -7,12 +7,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 
 use crate::disk::export_sparse;
 use crate::host::capture::{capture_blocking, within};
 use crate::host::tool::last_words;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// How long a mount or an unmount may take.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -4,19 +4,19 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt as _;
 use coldcut_core::recording::log::Recorder;
 use coldcut_core::scenario::Variant;
 
 use super::report::Phases;
-use crate::disk::{Device, FileImage};
+use crate::disk::{ActiveRecording, Device, DeviceHandle, FileImage};
 use crate::kernel::Kernel;
-use crate::record::recorder::{ATOMIC_UNIT, mount_of};
+use crate::record::job::{ATOMIC_UNIT, mount_of};
 use crate::recover::recoverer::{RecoverJob, prepare};
 use crate::vm::client::GuestClient;
 use crate::vm::machine::{Backend, DiskSpec};
 use crate::vm::pool::Pool;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// Mean milliseconds of each part of a state's recovery on a fresh clone.
 pub(super) async fn of(pool: &Pool, jobs: &[RecoverJob]) -> Result<Phases, Unknown> {
@@ -88,7 +88,7 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
         coldcut_core::scenario::FsSource::Make { size, mkfs } => {
             pool.made(variant.filesystem.fstype.name(), *size, mkfs).await?
         }
-        coldcut_core::scenario::FsSource::Image(_) => return Err(Unknown("no image to make".into())),
+        coldcut_core::scenario::FsSource::Image(_) => return Err(Unknown::new("no image to make")),
     };
     let image = FileImage::open(&made).or_unknown("opening the image")?;
     let size = image.size();
@@ -119,19 +119,7 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
     let client = GuestClient::new(&machine, pool.limits);
     client.resume(Some(size)).await.or_unknown("resuming a clone")?;
     let recording = match &device {
-        Some(device) => {
-            let create = |suffix| File::create(pool.fresh_path(suffix)).or_unknown("creating a log");
-            let handle = device.handle();
-            let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
-                .or_unknown("starting the log")?;
-            let within = Duration::from_secs(30);
-            Some(
-                handle
-                    .begin_recording(recorder, within)
-                    .await
-                    .or_unknown("recording")?,
-            )
-        }
+        Some(device) => Some(recorded(pool, &device.handle()).await?),
         None => None,
     };
     client
@@ -140,9 +128,34 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
         .or_unknown("mounting")?
         .or_unknown("mounting")?;
     let start = Instant::now();
+    run(&client, variant).await?;
+    let seconds = start.elapsed().as_secs_f64();
+    drop(recording);
+    machine.kill().await;
+    let _ = std::fs::remove_file(&copy);
+    Ok(seconds)
+}
+
+/// Starts recording to files that nobody reads.
+async fn recorded(
+    pool: &Pool,
+    handle: &DeviceHandle,
+) -> Result<ActiveRecording<Recorder<File, File>>, Unknown> {
+    let create = |suffix| File::create(pool.fresh_path(suffix)).or_unknown("creating a log");
+    let recorder = Recorder::new(create(".log")?, create(".order")?, handle.size(), ATOMIC_UNIT)
+        .or_unknown("starting the log")?;
+    let within = Duration::from_secs(30);
+    handle
+        .begin_recording(recorder, within)
+        .await
+        .or_unknown("recording")
+}
+
+/// Runs the workload's operations.
+async fn run(client: &GuestClient<'_>, variant: &Variant) -> Result<(), Unknown> {
     for step in &variant.workload {
         let coldcut_core::scenario::Action::Op(op) = &step.action else {
-            return Err(Unknown("the workload has a step that is no operation".into()));
+            return Err(Unknown::new("the workload has a step that is no operation"));
         };
         client
             .op("a step", op.clone())
@@ -150,9 +163,5 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
             .or_unknown("a step")?
             .or_unknown("a step")?;
     }
-    let seconds = start.elapsed().as_secs_f64();
-    drop(recording);
-    machine.kill().await;
-    let _ = std::fs::remove_file(&copy);
-    Ok(seconds)
+    Ok(())
 }

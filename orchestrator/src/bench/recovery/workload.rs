@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::{Scenario, Variant};
 
 use crate::job::scenario_file::ScenarioFile;
-use crate::vm::Unknown;
 
 /// Operations of the workload.
 const OPERATIONS: usize = 200;
@@ -68,7 +68,7 @@ outcome: holds
 }
 
 fn parse(text: String) -> Result<Arc<ScenarioFile>, Unknown> {
-    let scenario = Scenario::parse("bench", &text).map_err(|e| Unknown(e.to_string()))?;
+    let scenario = Scenario::parse("bench", &text).map_err(|e| Unknown::new(e.to_string()))?;
     Ok(Arc::new(ScenarioFile {
         path: PathBuf::from("bench.yaml"),
         text,
@@ -79,7 +79,7 @@ fn parse(text: String) -> Result<Arc<ScenarioFile>, Unknown> {
 /// Its only variant.
 pub(super) fn variant(file: &ScenarioFile) -> Result<Variant, Unknown> {
     let first = file.scenario.variants().first().cloned();
-    first.ok_or_else(|| Unknown("the workload has no variant".into()))
+    first.ok_or_else(|| Unknown::new("the workload has no variant"))
 }
 
 #[cfg(test)]

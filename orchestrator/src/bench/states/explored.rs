@@ -10,6 +10,7 @@ use coldcut_core::crash::reads::{
 };
 use coldcut_core::crash::state::Selection;
 use coldcut_core::outcome::recovery::Recovery;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::log::Cut;
 use num_bigint::BigUint;
@@ -17,7 +18,6 @@ use num_bigint::BigUint;
 use super::Screen;
 use crate::disk::Noted;
 use crate::record::loaded::LoadedRecording;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// Nodes of the index of reads, at most.
 const MOST_NODES: usize = 4 << 20;

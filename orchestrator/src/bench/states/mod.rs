@@ -13,22 +13,21 @@ use coldcut_core::crash::index::DigestCursor;
 use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::state::{CrashState, PlanKind};
 use coldcut_core::outcome::recovery::Recovery;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::log::Cut;
 use coldcut_core::scenario::Variant;
 
 use self::explored::{Explored, explore};
 use self::workload::{WORKLOADS, Workload};
-use crate::job::panics::Panicked;
 use crate::kernel::Kernel;
+use crate::record::job::{RecordJob, mount_of};
 use crate::record::loaded::LoadedRecording;
-use crate::record::recorder::{RecordJob, mount_of, record};
-use crate::record::refused::Refused;
+use crate::record::recorder::record;
 use crate::record::timings::Timings;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer, Screener as _};
 use crate::results::CellDir;
 use crate::vm::pool::Pool;
-use crate::vm::{OrUnknown as _, Unknown};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -125,11 +124,11 @@ async fn measure(
         kernel: &options.kernel,
         home: &dir,
         dir: &cell,
-        refused: &Refused::new(),
-        panicked: &Panicked::new(),
         cold: false,
     };
-    record(pool, &job, &Timings::default()).await?;
+    record(pool, &job, &Timings::default())
+        .await
+        .map_err(|failure| failure.why)?;
     let recording = LoadedRecording::load(&cell)?;
     let mut screen = Screen {
         pool,

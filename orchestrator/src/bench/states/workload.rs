@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::{Scenario, Variant};
 
 use crate::job::scenario_file::ScenarioFile;
-use crate::vm::Unknown;
 
 /// A filesystem and how its history is synced.
 #[derive(Clone, Copy, Debug)]
@@ -99,9 +99,9 @@ impl Workload {
             }
         }
         text.push_str("expect:\n  - no_foreign_data: all\n");
-        let scenario = Scenario::parse("bench", &text).map_err(|e| Unknown(e.to_string()))?;
+        let scenario = Scenario::parse("bench", &text).map_err(|e| Unknown::new(e.to_string()))?;
         let variant = scenario.variants().first().cloned();
-        let variant = variant.ok_or_else(|| Unknown("the workload has no variant".into()))?;
+        let variant = variant.ok_or_else(|| Unknown::new("the workload has no variant"))?;
         let path = PathBuf::from("bench.yaml");
         Ok((Arc::new(ScenarioFile { path, text, scenario }), variant))
     }

@@ -1,7 +1,9 @@
-//! The levels of trust against recoverers that are not machines: leaky, hanging, wrong.
+//! Strategies against recoverers that are not machines: leaky, hanging, wrong.
 
 use std::sync::Mutex as StdMutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use coldcut_core::oracle::cell::Strategy;
 use coldcut_wire::{EntryKind, TreeEntry};
 
 use super::*;
@@ -9,21 +11,21 @@ use crate::host::scratch::Scratch;
 use crate::report::EventSink;
 use crate::vm::machine::{Accel, AccelDecision, Qemu};
 
-/// What the fake machines do. A content's true tree is one file with `content % trees` links.
+/// What the fake machines do. A image's true tree is one file with `image % trees` links.
 #[derive(Debug, Default)]
 struct Fake {
     trees: usize,
-    /// From this screened content on, screening shows the tree of the content before it: a leak.
+    /// From this screened image on, screening shows the tree of the image before it: a leak.
     leaks_from: Option<usize>,
-    /// Screening this content ends the guest.
+    /// Screening this image ends the guest.
     kills: Option<usize>,
-    /// Screening this content spoils the guest without saying so in the answer.
+    /// Screening this image spoils the guest without saying so in the answer.
     spoils: Option<usize>,
-    /// Fresh kernels cannot recover this content; booted ones can.
+    /// Fresh kernels cannot recover this image; booted ones can.
     clones_fail: Option<usize>,
     /// Nobody can.
     hopeless: Option<usize>,
-    /// (content, trust) of everything that was recovered.
+    /// (image, trust) of everything that was recovered.
     log: Arc<StdMutex<Vec<(usize, Trust)>>>,
     guests: Arc<AtomicUsize>,
 }
@@ -78,7 +80,7 @@ impl Recoverer for Fake {
         self.log.lock().unwrap().push((*job, trust));
         let fails = self.hopeless == Some(*job) || self.clones_fail == Some(*job) && trust != Trust::Cold;
         if fails {
-            return Err(Unknown("it does not come up".into()));
+            return Err(Unknown::new("it does not come up"));
         }
         Ok(recovery(*job % self.trees, trust))
     }
@@ -104,7 +106,7 @@ impl Screener<usize> for FakeGuest {
         self.log.lock().unwrap().push((*job, Trust::Screened));
         if self.kills == Some(*job) || self.hopeless == Some(*job) {
             self.spoiled = true;
-            return Err(Unknown("the guest's kernel panicked".into()));
+            return Err(Unknown::new("the guest's kernel panicked"));
         }
         self.spoiled = self.spoils == Some(*job);
         let shown = match (self.leaks_from, self.last) {
@@ -133,36 +135,36 @@ fn pool(jobs: usize) -> Arc<Pool> {
     Arc::new(Pool::new(qemu, accel, scratch, EventSink::new(Vec::new()), jobs))
 }
 
-/// Runs it; `bad` are the contents whose true tree breaks a promise.
-async fn run(fake: Fake, count: usize, strategy: Strategy, bad: &[usize]) -> (Recovered, Arc<Fake>) {
+/// Runs it; `bad` are the images whose true tree breaks a promise.
+async fn run(fake: Fake, count: usize, strategy: Strategy, bad: &[usize]) -> (Recoveries, Arc<Fake>) {
     let fake = Arc::new(fake);
     let work = Work {
-        count,
-        job: Arc::new(|place, _: Purpose| Ok(place)),
+        job: Arc::new(|image, _: Purpose| Ok(image)),
         done: Arc::new(|_, _, _| {}),
     };
     let trees = fake.trees;
     let suspicious = |_: usize, recovery: &Recovery| {
         let tree = recovery.tree[0].nlink as usize;
-        bad.iter().any(|place| place % trees == tree)
+        bad.iter().any(|image| image % trees == tree)
     };
-    let results = recover_all(&pool(2), &fake, &work, strategy, suspicious).await;
+    let mut results = Recoveries::new(count);
+    let next = |known: &Recoveries| strategy.next(known, suspicious);
+    recover_all(&pool(2), &fake, &work, &mut results, next).await;
     (results, fake)
 }
 
-fn trusts(results: &Recovered) -> Vec<Option<Trust>> {
+fn trusts(results: &Recoveries) -> Vec<Option<Trust>> {
     results
-        .outcomes
-        .iter()
+        .outcomes()
         .map(|o| o.as_ref().ok().map(|r| r.trust))
         .collect()
 }
 
-fn right(results: &Recovered, trees: usize) -> bool {
+fn right(results: &Recoveries, trees: usize) -> bool {
     let links = |o: &Result<Recovery, Unknown>| o.as_ref().ok().map(|r| r.tree[0].nlink as usize);
     (0..)
-        .zip(&results.outcomes)
-        .all(|(place, o)| links(o) == Some(place % trees))
+        .zip(results.outcomes())
+        .all(|(image, o)| links(o) == Some(image % trees))
 }
 
 #[tokio::test]
@@ -177,7 +179,7 @@ async fn one_of_each_tree_is_verified_and_the_rest_is_screened() {
         .collect();
     assert_eq!(fresh, [0, 1, 2]);
     assert!(right(&results, 3));
-    assert_eq!(results.disagreed, 0);
+    assert_eq!(results.disagreed(), 0);
 }
 
 #[tokio::test]
@@ -204,7 +206,7 @@ async fn a_leak_is_noticed_and_nothing_screened_is_believed() {
         ..Fake::default()
     };
     let (results, _) = run(fake, 12, Strategy::Tiered, &[]).await;
-    assert!(results.disagreed > 0);
+    assert!(results.disagreed() > 0);
     assert!(trusts(&results).iter().all(|t| *t == Some(Trust::Fresh)));
     assert!(right(&results, 3), "fresh kernels tell the truth");
     // The same without verification is wrong, so this test can fail.
@@ -238,7 +240,7 @@ async fn what_ends_a_guest_costs_that_guest_and_nothing_else() {
     );
     let log = fake.log.lock().unwrap();
     let screened = log.iter().filter(|(_, t)| *t == Trust::Screened).count();
-    assert_eq!(screened, 16, "each content is screened once");
+    assert_eq!(screened, 16, "each image is screened once");
 }
 
 #[tokio::test]

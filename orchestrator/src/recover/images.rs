@@ -1,37 +1,35 @@
-//! The crash states of a recording, and their different contents as work for machines.
+//! The crash states of a recording, and their different images as work for machines.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coldcut_core::crash::index::{Digest, DigestCursor};
 use coldcut_core::crash::state::CrashState;
+use coldcut_core::oracle::cell::StateOf;
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::Recovery;
 use coldcut_core::outcome::result::StateCounts;
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::scenario::Variant;
 
 use crate::kernel::Kernel;
+use crate::record::job::mount_of;
 use crate::record::loaded::LoadedRecording;
-use crate::record::recorder::mount_of;
 use crate::record::timings::Timings;
 use crate::recover::recoverer::RecoverJob;
-use crate::recover::strategy::{Purpose, Work};
+use crate::recover::rounds::{Purpose, Work};
 use crate::results::CellDir;
 use crate::vm::pool::Pool;
-use crate::vm::{OrUnknown as _, Unknown};
 
-/// A crash state and which of the contents it has.
-pub(crate) type Placed = (CrashState, usize);
-
-/// A content and the first crash state that has it.
-pub(crate) type Content = (Digest, CrashState);
+/// An image, by the digest of its bytes and the first crash state that has it.
+pub(crate) type Image = (Digest, CrashState);
 
 /// The crash states that a variant's plan makes of a recording.
 pub(crate) struct Planned {
     /// All of them.
-    pub(crate) states: Vec<Placed>,
-    /// The different contents, each with the first state that has it.
-    pub(crate) contents: Arc<Vec<Content>>,
+    pub(crate) states: Vec<StateOf>,
+    /// The different images.
+    pub(crate) images: Arc<Vec<Image>>,
     /// How many there are.
     pub(crate) counts: StateCounts,
 }
@@ -49,34 +47,34 @@ impl Planned {
             .states(&recording.log)
             .or_unknown("the crash plan")?;
         let left_out = planned.left_out();
-        let mut places: HashMap<Digest, usize> = HashMap::new();
-        let (mut states, mut contents) = (Vec::new(), Vec::new());
+        let mut indices: HashMap<Digest, usize> = HashMap::new();
+        let (mut states, mut images) = (Vec::new(), Vec::new());
         let mut cuts = BTreeSet::new();
         for state in planned {
             let digest = cursor.digest(&state).or_unknown("reading the recording")?;
-            let place = *places.entry(digest).or_insert_with(|| {
-                contents.push((digest, state.clone()));
-                contents.len() - 1
+            let image = *indices.entry(digest).or_insert_with(|| {
+                images.push((digest, state.clone()));
+                images.len() - 1
             });
             cuts.insert(state.cut);
-            states.push((state, place));
+            states.push((state, image));
         }
         let counts = StateCounts {
             cuts: cuts.len() as u64,
             total: states.len() as u64,
-            distinct: contents.len() as u64,
+            distinct: images.len() as u64,
             left_out,
             ..StateCounts::default()
         };
         Ok(Self {
             states,
-            contents: Arc::new(contents),
+            images: Arc::new(images),
             counts,
         })
     }
 }
 
-/// Where contents are recovered, and for which cell.
+/// Where images are recovered, and for which cell.
 pub(crate) struct Recovering<'a> {
     pub(crate) cell: &'a str,
     pub(crate) variant: &'a Variant,
@@ -86,12 +84,12 @@ pub(crate) struct Recovering<'a> {
 }
 
 impl Recovering<'_> {
-    /// The contents of a recording as work for machines with this kernel.
+    /// The images of a recording as work for machines with this kernel.
     pub(crate) fn work(
         &self,
         pool: &Arc<Pool>,
         recording: &LoadedRecording,
-        contents: &Arc<Vec<Content>>,
+        images: &Arc<Vec<Image>>,
     ) -> Work<RecoverJob> {
         let known = Arc::new(self.variant.contents());
         let (kernel, mount, wants_fsck) = (
@@ -99,9 +97,9 @@ impl Recovering<'_> {
             mount_of(self.variant),
             self.variant.wants_fsck(),
         );
-        let (recording, dir, all) = (recording.clone(), self.dir.clone(), Arc::clone(contents));
-        let make = move |place: usize, purpose: Purpose| {
-            let state = &all[place].1;
+        let (recording, dir, all) = (recording.clone(), self.dir.clone(), Arc::clone(images));
+        let make = move |image: usize, purpose: Purpose| {
+            let state = &all[image].1;
             let screening = purpose == Purpose::Screen;
             Ok(RecoverJob {
                 image: Arc::new(recording.image(state)?),
@@ -109,21 +107,21 @@ impl Recovering<'_> {
                 mount: mount.clone(),
                 contents: Arc::clone(&known),
                 console: dir.console(&format!("{}.{purpose}", state.id())),
-                // Screening looks at every content: there the checker runs only where it decides something.
+                // Screening looks at every image: there the checker runs only where it decides something.
                 fsck: wants_fsck || !screening,
             })
         };
         let (pool, cell, dir) = (Arc::clone(pool), self.cell.to_owned(), self.dir.clone());
-        let (all, timings) = (Arc::clone(contents), Arc::clone(self.timings));
+        let (all, timings) = (Arc::clone(images), Arc::clone(self.timings));
         let done = Mutex::new(BTreeSet::new());
-        let on_done = move |place: usize, outcome: &Result<Recovery, Unknown>, millis: u64| {
-            let (digest, state) = &all[place];
+        let on_done = move |image: usize, outcome: &Result<Recovery, Unknown>, millis: u64| {
+            let (digest, state) = &all[image];
             timings.add_millis(Phase::Recover, millis);
             if let Ok(recovery) = outcome {
                 keep(&dir, &digest.to_string(), recovery, &pool, &cell);
             }
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.insert(place);
+            done.insert(image);
             pool.events.send(Event::Recovered {
                 cell: cell.clone(),
                 state: state.id().to_string(),
@@ -131,11 +129,10 @@ impl Recovering<'_> {
                 done: done.len() as u64,
                 of: all.len() as u64,
                 millis,
-                inconclusive: outcome.as_ref().err().map(|u| u.0.clone()),
+                inconclusive: outcome.as_ref().err().map(|u| u.words().to_owned()),
             });
         };
         Work {
-            count: contents.len(),
             job: Arc::new(make),
             done: Arc::new(on_done),
         }

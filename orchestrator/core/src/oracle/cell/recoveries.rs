@@ -1,0 +1,119 @@
+//! What is known of a cell's images.
+
+use std::collections::BTreeSet;
+
+use super::strategy::Round;
+use crate::outcome::recovery::{Recovery, Trust};
+use crate::outcome::result::StateCounts;
+use crate::outcome::unknown::Unknown;
+
+/// The recoveries of a cell's images so far.
+#[derive(Clone, Debug)]
+pub struct Recoveries {
+    images: Vec<Known>,
+    disagreed: usize,
+}
+
+/// What is known of an image.
+#[derive(Clone, Debug)]
+struct Known {
+    /// By whom its recovery was asked for last.
+    asked: Option<Trust>,
+    outcome: Result<Recovery, Unknown>,
+}
+
+impl Recoveries {
+    /// Nothing is known of so many images.
+    pub fn new(images: usize) -> Self {
+        let untried = || Known {
+            asked: None,
+            outcome: Err(Unknown::new("it was not tried")),
+        };
+        Self {
+            images: (0..images).map(|_| untried()).collect(),
+            disagreed: 0,
+        }
+    }
+
+    /// Adds what came of a round: of each image that was recovered, its outcome. An image that was asked for and is
+    /// missing stays as it was. A fresh kernel's outcome takes the place of a screening guest's, whatever it is; that no
+    /// kernel could be booted to confirm what is known takes nothing away.
+    pub fn learn(&mut self, round: &Round, outcomes: Vec<(usize, Result<Recovery, Unknown>)>) {
+        for image in &round.images {
+            self.images[*image].asked = Some(round.trust);
+        }
+        for (image, outcome) in outcomes {
+            let known = &mut self.images[image].outcome;
+            match (&*known, &outcome) {
+                (Ok(_), Err(_)) if round.trust == Trust::Cold => continue,
+                (Ok(before), Ok(now)) if round.trust == Trust::Fresh && !before.same_as(now) => {
+                    self.disagreed += 1;
+                }
+                _ => {}
+            }
+            *known = outcome;
+        }
+    }
+
+    /// How many images there are.
+    pub fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    /// What is known of an image.
+    pub fn outcome(&self, image: usize) -> &Result<Recovery, Unknown> {
+        &self.images[image].outcome
+    }
+
+    /// What is known of each image.
+    pub fn outcomes(&self) -> impl Iterator<Item = &Result<Recovery, Unknown>> {
+        self.images.iter().map(|known| &known.outcome)
+    }
+
+    /// Images that a fresh kernel recovered otherwise than the screening guest.
+    pub fn disagreed(&self) -> usize {
+        self.disagreed
+    }
+
+    /// Whether something is known, and no kernel mounted anything of it.
+    pub fn none_mounts(&self) -> bool {
+        let mut known = self.outcomes().flatten().peekable();
+        known.peek().is_some() && known.all(|recovery| recovery.mount_error.is_some())
+    }
+
+    /// Adds up images by who recovered them last.
+    pub fn count(&self, states: &mut StateCounts) {
+        for outcome in self.outcomes() {
+            let counter = match outcome.as_ref().map(|recovery| recovery.trust) {
+                Ok(Trust::Cold) => &mut states.cold,
+                Ok(Trust::Fresh) => &mut states.fresh,
+                Ok(Trust::Screened) => &mut states.screened,
+                Err(_) => &mut states.inconclusive,
+            };
+            *counter += 1;
+        }
+    }
+
+    /// The images whose recovery was asked for by this last.
+    pub(super) fn asked_of(&self, asked: Option<Trust>) -> BTreeSet<usize> {
+        let all = self.images.iter().enumerate();
+        all.filter(|(_, known)| known.asked == asked)
+            .map(|(image, _)| image)
+            .collect()
+    }
+
+    /// One image of each distinct recovered tree: the first.
+    pub(super) fn representatives(&self) -> BTreeSet<usize> {
+        let mut trees = BTreeSet::new();
+        let first = |(image, outcome): (usize, &Result<Recovery, Unknown>)| {
+            let fingerprint = outcome.as_ref().ok()?.fingerprint();
+            trees.insert(fingerprint).then_some(image)
+        };
+        self.outcomes().enumerate().filter_map(first).collect()
+    }
+}
