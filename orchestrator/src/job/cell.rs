@@ -348,6 +348,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
                 .next(known, |image, found| judge.suspicious(image, found))
         };
         recover_all(pool, recoverer, &work, &mut known, next).await;
+        tally.add_recoveries(&known);
         if self.cell.kernel.digest() != job.kernel.digest() && known.none_mounts() {
             self.compatible(recording).await?;
         }
