@@ -224,16 +224,6 @@ impl Pool {
         self.started(template, spec, console).await
     }
 
-    /// What templates are made with.
-    fn means(&self) -> Means<'_> {
-        Means {
-            qemu: &self.qemu,
-            limits: self.limits,
-            events: &self.events,
-            socket: self.fresh_path(".state"),
-        }
-    }
-
     async fn started(
         &self,
         template: Option<Arc<Template>>,

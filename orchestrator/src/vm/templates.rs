@@ -17,19 +17,6 @@ use crate::vm::snapshot::{Template, TemplateError, TemplateKey, TemplateStore};
 /// Bytes of templates that the cache keeps; what was used last stays.
 const KEEP: u64 = 4 << 30;
 
-/// What a template is made with.
-#[derive(Debug)]
-pub struct Means<'a> {
-    /// QEMU.
-    pub qemu: &'a Qemu,
-    /// Deadlines.
-    pub limits: Limits,
-    /// Where it is said that there can be none.
-    pub events: &'a EventSink,
-    /// A path that nobody else uses, for the socket through which the state is saved.
-    pub socket: PathBuf,
-}
-
 /// A template that is wanted.
 #[derive(Debug, Default)]
 struct Slot {
