@@ -47,8 +47,10 @@ test: kernels
 	$(MAKE) --jobs=2 run-tests lint
 	scripts/fuzz log 5000
 
+# cargo-nextest, where there is one, runs tests of several binaries at once; both start machines for two at a time.
 run-tests:
-	$(CARGO) test --workspace --locked
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then set -- nextest run --no-fail-fast; else set -- test --no-fail-fast; fi; \
+	echo "$(CARGO) $$* --workspace --locked" && $(CARGO) "$$@" --workspace --locked
 
 fuzz: setup
 	scripts/fuzz log 200000

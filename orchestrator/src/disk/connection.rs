@@ -81,9 +81,13 @@ where
                 return Err(error.into());
             }
         };
-        let handshaking = (!session.in_transmission()).then_some((deadline, handshake));
         if !out.is_empty() {
-            timed(handshaking, send(stream, &mut out)).await?;
+            if session.in_transmission() {
+                send(stream, &mut out).await?;
+            } else {
+                let sent = tokio::time::timeout_at(deadline, send(stream, &mut out)).await;
+                sent.map_err(|_| ConnectionError::Handshake(handshake))??;
+            }
         }
         let more = match flow {
             Flow::Close => return Ok(()),
@@ -93,8 +97,15 @@ where
         if input.capacity() - input.len() < more.max(READ_AHEAD) {
             input.reserve(more.max(READ_AHEAD));
         }
-        if waiting.tasks.is_empty() || handshaking.is_some() {
-            if timed(handshaking, stream.read_buf(&mut input)).await? == 0 {
+        if !session.in_transmission() {
+            let read = tokio::time::timeout_at(deadline, stream.read_buf(&mut input)).await;
+            if read.map_err(|_| ConnectionError::Handshake(handshake))?? == 0 {
+                return left(&input);
+            }
+            continue;
+        }
+        if waiting.tasks.is_empty() {
+            if stream.read_buf(&mut input).await? == 0 {
                 return left(&input);
             }
             continue;
@@ -114,20 +125,6 @@ where
                 }
             }
         }
-    }
-}
-
-/// Does something with the socket; during a handshake until its deadline, which is this long after its beginning.
-async fn timed<T>(
-    handshaking: Option<(tokio::time::Instant, Duration)>,
-    work: impl Future<Output = io::Result<T>>,
-) -> Result<T, ConnectionError> {
-    let Some((deadline, handshake)) = handshaking else {
-        return Ok(work.await?);
-    };
-    match tokio::time::timeout_at(deadline, work).await {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(ConnectionError::Handshake(handshake)),
     }
 }
 

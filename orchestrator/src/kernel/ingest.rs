@@ -160,8 +160,9 @@ impl Store {
         identity: Identity,
         progress: &dyn Progress,
     ) -> Result<Kernel, StoreError> {
+        let label = &identity.label;
         let image_error = |cause| StoreError::Image {
-            path: identity.label.clone(),
+            path: label.clone(),
             cause,
         };
         let Some((_, image)) = &contents.boot else {
@@ -172,10 +173,7 @@ impl Store {
         progress.stage("extracting the kernel");
         let kind = bzimage::kind(image).map_err(image_error)?;
         let release = bzimage::release(image).map_err(image_error)?;
-        let (boot, boot_note) = stage_image(&mut staging, kind, image)?;
-        if let Some(why) = &boot_note {
-            progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
-        }
+        let (boot, boot_note) = store_image(&mut staging, kind, image, &release, progress)?;
         if let Some(config) = &contents.config {
             staging.write("config", config)?;
         }
@@ -208,17 +206,27 @@ impl Store {
             coldcut: env!("CARGO_PKG_VERSION").to_owned(),
         };
         progress.stage("storing");
+        let kernels = self.kernels();
+        let _lock = self.write_lock()?;
         staging.seal(&mut manifest);
-        self.keep(staging, &manifest)
+        if let Some(kernel) = self.stored_already(&manifest)? {
+            return Ok(kernel);
+        }
+        staging.commit(kernels, &manifest)?;
+        let dir = kernels.entry(&manifest.digest);
+        unpacked::prune(kernels.root(), unpacked::KEEP, Some(&dir));
+        Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
+            path: dir,
+            what: "it vanished".to_owned(),
+        })
     }
 
-    /// Puts a kernel in its place, unless it is there already.
-    fn keep(&self, staging: Staging, manifest: &Manifest) -> Result<Kernel, StoreError> {
-        let _lock = self.write_lock()?;
+    /// The stored kernel that this is, if there is one; an error where one of its name or digest is in the way.
+    fn stored_already(&self, manifest: &Manifest) -> Result<Option<Kernel>, StoreError> {
         for other in self.list()? {
             let same_digest = other.digest() == manifest.digest;
             if same_digest && (other.name() == manifest.name || manifest.flavour != Flavour::Custom) {
-                return Ok(other);
+                return Ok(Some(other));
             }
             let (name, digest) = (other.name().to_owned(), other.digest().to_owned());
             if same_digest {
@@ -228,13 +236,7 @@ impl Store {
                 return Err(StoreError::NameTaken { name, digest });
             }
         }
-        staging.commit(self.kernels(), manifest)?;
-        let dir = self.kernels().entry(&manifest.digest);
-        unpacked::prune(self.kernels_dir(), unpacked::KEEP, Some(&dir));
-        Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
-            path: dir,
-            what: "it vanished".to_owned(),
-        })
+        Ok(None)
     }
 
     fn module_sets(contents: &Contents, release: &str, flavour: Flavour) -> Result<ModuleSets, StoreError> {
@@ -255,27 +257,6 @@ impl Store {
                 kernel: release.to_owned(),
                 cause,
             })
-    }
-}
-
-/// Writes the image, and its vmlinux where a machine can boot that; else says why not.
-fn stage_image(
-    staging: &mut Staging,
-    kind: ImageKind,
-    image: &[u8],
-) -> Result<(BootKind, Option<String>), StoreError> {
-    if kind == ImageKind::Vmlinux {
-        staging.write(VMLINUX, image)?;
-        return Ok((BootKind::Pvh, None));
-    }
-    staging.write("bzImage", image)?;
-    let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
-    match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
-        Ok(vmlinux) => {
-            staging.write_derived(VMLINUX, &vmlinux)?;
-            Ok((BootKind::Pvh, None))
-        }
-        Err(why) => Ok((BootKind::BzImage, Some(why))),
     }
 }
 
@@ -345,4 +326,34 @@ fn add_tree(contents: &mut Contents, dir: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Stages a kernel image as what QEMU boots fastest: how that boots, and why it is no faster.
+fn store_image(
+    staging: &mut Staging,
+    kind: ImageKind,
+    image: &[u8],
+    release: &str,
+    progress: &dyn Progress,
+) -> Result<(BootKind, Option<String>), StoreError> {
+    match kind {
+        ImageKind::Vmlinux => {
+            staging.write(VMLINUX, image)?;
+            Ok((BootKind::Pvh, None))
+        }
+        ImageKind::BzImage => {
+            staging.write("bzImage", image)?;
+            let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
+            match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
+                Ok(vmlinux) => {
+                    staging.write_derived(VMLINUX, &vmlinux)?;
+                    Ok((BootKind::Pvh, None))
+                }
+                Err(why) => {
+                    progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
+                    Ok((BootKind::BzImage, Some(why)))
+                }
+            }
+        }
+    }
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod differ;
+pub mod scenarios;
+pub mod turn;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -14,8 +16,9 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// The binary under test, with its results in `results`.
+/// The binary under test, with its results in `results`, once this test may start machines.
 pub fn coldcut(results: &Path) -> Command {
+    turn::take();
     let mut command = Command::new(env!("CARGO_BIN_EXE_coldcut"));
     command.current_dir(root()).env("COLDCUT_RESULTS", results);
     command

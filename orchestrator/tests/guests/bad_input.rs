@@ -1,6 +1,6 @@
 //! What a user gets wrong, or a machine lacks, is said clearly: what, where, and what was expected.
 
-use crate::common;
+use crate::common::{self, turn};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -155,6 +155,7 @@ fn idle_program(dir: &Path) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_that_never_answers() {
+    turn::take();
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let kernel = Store::open_default()
@@ -183,6 +184,7 @@ async fn an_agent_that_never_answers() {
 /// A kernel that panics says so, and does not cost a time-out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kernel_that_panics() {
+    turn::take();
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let kernel = Store::open_default()

@@ -1,6 +1,6 @@
 //! `coldcut bisect`: the search over real kernels, its interruption, and its answers in words.
 
-use crate::common;
+use crate::common::{self, scenarios};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -13,30 +13,12 @@ use coldcut::kernel::Flavour;
 use coldcut_core::outcome::verdict::{Standing, Verdict, ViolationKind};
 use coldcut_core::search::{Aim, Aspect, Behaviour, By, Flakiness, Sequential};
 
-/// ext4 says `r/w` when it mounts since 6.3: a real difference between kernels that no timing changes.
-const SCENARIO: &str = "
-format: 1
-name: what-ext4-says
-filesystem: {type: ext4, size: 32MiB}
-workload:
-  - write: {path: data, len: 4KiB, content: data@1}
-  - fsync: data
-    label: synced
-expect:
-  - content: {path: data, is: data@1}
-    after: synced
-  - dmesg_free: [\" r/w with ordered data mode\"]
-crash: {plan: at, at: [synced]}
-end: cut
-outcome: holds
-";
-
 #[test]
 fn real_kernels_are_searched_and_an_interrupted_search_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let results = dir.path().join("results");
     let file = dir.path().join("scenario.yaml");
-    std::fs::write(&file, SCENARIO).unwrap();
+    std::fs::write(&file, scenarios::read_write()).unwrap();
     let command = || {
         let mut command = common::coldcut(&results);
         command.arg("bisect").arg(&file);
@@ -109,7 +91,7 @@ fn probes(results: &Path) -> Vec<Probe> {
 fn ends_that_make_no_search_are_refused_before_anything_runs() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("scenario.yaml");
-    std::fs::write(&file, SCENARIO).unwrap();
+    std::fs::write(&file, scenarios::read_write()).unwrap();
     let refused = |args: &[&str], words: &str| {
         let mut command = common::coldcut(dir.path());
         let output = command

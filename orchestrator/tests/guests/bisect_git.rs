@@ -1,27 +1,10 @@
 //! Searching commits with git: a small repository whose commits select real kernels in place of a build.
 
-use crate::common;
+use crate::common::{self, scenarios};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use coldcut::kernel::Store;
-
-const SCENARIO: &str = "
-format: 1
-name: what-ext4-says
-filesystem: {type: ext4, size: 32MiB}
-workload:
-  - write: {path: data, len: 4KiB, content: data@1}
-  - fsync: data
-    label: synced
-expect:
-  - content: {path: data, is: data@1}
-    after: synced
-  - dmesg_free: [\" r/w with ordered data mode\"]
-crash: {plan: at, at: [synced]}
-end: cut
-outcome: holds
-";
 
 const BUILD: &str = "#!/bin/sh
 set -e
@@ -45,7 +28,7 @@ impl Bench {
             dir: tempfile::tempdir().unwrap(),
         };
         std::fs::create_dir(bench.repo()).unwrap();
-        std::fs::write(bench.scenario(), SCENARIO).unwrap();
+        std::fs::write(bench.scenario(), scenarios::read_write()).unwrap();
         bench.git(&["init", "-q", "-b", "main"]);
         bench.write("build.sh", BUILD);
         bench.write(".gitignore", "out/\n");

@@ -1,5 +1,6 @@
 //! Our log against that of QEMU's own blklogwrites driver, stacked on our device for the same workload.
 
+use crate::common::turn;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,7 @@ fn digest(request: &Request, data: &dyn ReadAt) -> blake3::Hash {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_logs_tell_the_same() {
+    turn::take();
     let dir = tempfile::Builder::new().prefix("cc").tempdir_in("/tmp").unwrap();
     let at = |name: &str| dir.path().join(name);
     let kernel = Store::open_default()

@@ -1,7 +1,7 @@
 //! Clones and screening guests on real kernels: what they recover is what a booted kernel recovers, and nothing of
 //! another disk.
 
-use crate::common;
+use crate::common::{self, turn};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ fn kernel(name: &str) -> Arc<Kernel> {
 
 /// A pool whose templates are in `dir`.
 async fn pool(dir: &Path) -> Pool {
+    turn::take();
     let qemu = Qemu::find().await.unwrap();
     let accel = AccelDecision {
         accel: Accel::Tcg,

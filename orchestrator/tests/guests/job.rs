@@ -17,7 +17,7 @@ use coldcut::vm::pool::Pool;
 use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::result::CellResult;
 
-use crate::common;
+use crate::common::{self, turn};
 
 const SCENARIO: &str = r"
 format: 1
@@ -39,6 +39,7 @@ variants:
 
 /// Runs what was written down, as somebody else would who has only the text, a store and a directory.
 async fn run_written(text: &str) -> Vec<CellResult> {
+    turn::take();
     let jobs: Vec<CellsJob> = serde_json::from_str(text).unwrap();
     let store = Store::open_default().unwrap();
     let mut resolver = Resolver::new(&store);

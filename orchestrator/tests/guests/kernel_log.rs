@@ -1,20 +1,10 @@
 //! What the kernel says during a recovery is read and judged: `dmesg_free` is not a promise about an empty log.
 
-use crate::common;
+use crate::common::{self, scenarios};
 use coldcut_core::outcome::recovery::Recovery;
 use coldcut_core::outcome::verdict::{Verdict, ViolationKind};
 
-const SCENARIO: &str = "
-format: 1
-name: what-ext4-says
-filesystem: {type: ext4, size: 32MiB}
-workload:
-  - write: {path: data, len: 4KiB, content: data@1}
-  - fsync: data
-    label: synced
-crash: {plan: at, at: [synced]}
-end: cut
-variants:
+const VARIANTS: &str = "variants:
   said:
     expect:
       - content: {path: data, is: data@1}
@@ -32,7 +22,11 @@ variants:
 #[test]
 fn the_log_of_the_recovery_is_read_and_judged() {
     let dir = tempfile::tempdir().unwrap();
-    let (code, run) = common::run_text(dir.path(), SCENARIO, &["-k", "6.1", "--jobs", "1"]);
+    let (code, run) = common::run_text(
+        dir.path(),
+        &scenarios::what_ext4_says(VARIANTS),
+        &["-k", "6.1", "--jobs", "1"],
+    );
     assert_eq!(code, 0, "{run:#?}");
     let said = common::cell(&run, "said", "6.1");
     let kinds = vec![ViolationKind::Dmesg];

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dependencies;
 mod device;
 mod forgotten;
 mod kernel_store;

@@ -1,7 +1,9 @@
 //! A filesystem's type, as scenarios and reports name it.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -75,6 +77,7 @@ impl<'de> Deserialize<'de> for FsType {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for FsType {
     fn schema_name() -> Cow<'static, str> {
         "FsType".into()

@@ -5,9 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::kernels::{KernelRange, series};
 
 /// What kind of promise was broken. Scenarios name it in `outcome: {violates: KIND}`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ViolationKind {
     /// A name that must exist does not.

@@ -1,5 +1,6 @@
 //! What the scenario file says of the disk under test, and the steps that control it.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -9,7 +10,8 @@ use super::units::{Count, Millis, Rate, Size};
 use crate::faults::Kind;
 
 /// The disk under test while it is recorded. The setup runs at full speed.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeviceDoc {
     /// Bytes a second, for all requests together; `unlimited` when not given.
@@ -22,7 +24,8 @@ pub(crate) struct DeviceDoc {
 }
 
 /// Options of `set_device`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetDeviceDoc {
     /// Bytes a second from now on, or `unlimited`; as it was when not given.
@@ -32,7 +35,8 @@ pub(crate) struct SetDeviceDoc {
 }
 
 /// Options of `hold`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HoldDoc {
     /// Its name, for `wait_held` and `release`.
@@ -52,7 +56,8 @@ pub(crate) struct HoldDoc {
 }
 
 /// Options of `fail`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FailDoc {
     /// Its name, for `release`.
@@ -70,9 +75,10 @@ pub(crate) struct FailDoc {
 }
 
 /// Options of `wait_held`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_name)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_name))]
 pub(crate) struct WaitHeldDoc {
     /// The hold.
     pub(crate) name: At<Label>,
@@ -83,9 +89,10 @@ pub(crate) struct WaitHeldDoc {
 }
 
 /// Options of `release`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_name)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_name))]
 pub(crate) struct ReleaseDoc {
     /// The hold or the failure to end.
     pub(crate) name: At<Label>,

@@ -1,5 +1,6 @@
 //! The scenario file's own shape. The doc comments here are what editors show from `scenarios/schema.json`.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -11,9 +12,10 @@ use super::units::{Millis, Size};
 use crate::outcome::verdict::ViolationKind;
 
 /// A coldcut scenario: a workload, where to cut the power, and what must have survived.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "coldcut scenario")]
+#[cfg_attr(feature = "schema", schemars(title = "coldcut scenario"))]
 pub(crate) struct Document {
     /// Version of this format: 1.
     pub(crate) format: At<u64>,
@@ -34,30 +36,31 @@ pub(crate) struct Document {
     /// Host directory (relative to this file) into which `exec` steps change their root.
     pub(crate) rootfs: Option<String>,
     /// Steps made durable (by unmounting) before the recording starts.
-    #[schemars(with = "Option<Vec<StepEntry>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) setup: Option<Later<Vec<StepEntry>>>,
     /// Steps that are recorded.
-    #[schemars(with = "Option<Vec<StepEntry>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) workload: Option<Later<Vec<StepEntry>>>,
     /// Where to cut the power; `barriers` when not given.
     pub(crate) crash: Option<Later<crate::crash::plan::CrashSpec>>,
     /// How the recording stops; `cut` when not given.
     pub(crate) end: Option<Later<EndDoc>>,
     /// Kernels that recover what each kernel recorded; that kernel itself when not given.
-    #[schemars(with = "Option<Vec<KernelSpec>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<KernelSpec>>"))]
     pub(crate) recover_on: Option<Later<Vec<At<KernelSpec>>>>,
     /// What must hold after recovery.
-    #[schemars(with = "Option<Vec<ExpectEntry>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<ExpectEntry>>"))]
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
     /// What the verdict will be; `holds` when not given.
     pub(crate) outcome: Option<Later<OutcomeDoc>>,
     /// Versions of this scenario, each overriding parts of it; without any there is one, named `default`.
-    #[schemars(with = "Option<Named<VariantDoc>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Named<VariantDoc>>"))]
     pub(crate) variants: Option<Named<Later<VariantDoc>>>,
 }
 
 /// What a variant overrides. Lists are replaced whole; `filesystem` and `device` are overridden key by key.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VariantDoc {
     /// What is different here, in one line.
@@ -67,31 +70,32 @@ pub(crate) struct VariantDoc {
     /// Keys of the disk to override.
     pub(crate) device: Option<Later<DeviceDoc>>,
     /// Replaces the setup.
-    #[schemars(with = "Option<Vec<StepEntry>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) setup: Option<Later<Vec<StepEntry>>>,
     /// Replaces the workload.
-    #[schemars(with = "Option<Vec<StepEntry>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) workload: Option<Later<Vec<StepEntry>>>,
     /// Replaces the crash plan.
     pub(crate) crash: Option<Later<crate::crash::plan::CrashSpec>>,
     /// Replaces how the recording stops.
     pub(crate) end: Option<Later<EndDoc>>,
     /// Replaces the kernels that recover.
-    #[schemars(with = "Option<Vec<KernelSpec>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<KernelSpec>>"))]
     pub(crate) recover_on: Option<Later<Vec<At<KernelSpec>>>>,
     /// Replaces what must hold.
-    #[schemars(with = "Option<Vec<ExpectEntry>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<ExpectEntry>>"))]
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
     /// Replaces what the verdict will be.
     pub(crate) outcome: Option<Later<OutcomeDoc>>,
 }
 
 /// A filesystem to make, or an image of one.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FilesystemDoc {
     /// Type, as mount(8) names it.
-    #[schemars(with = "Option<crate::filesystem::FsType>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::filesystem::FsType>"))]
     pub(crate) r#type: Option<At<String>>,
     /// Size of the disk.
     pub(crate) size: Option<At<Size>>,
@@ -102,7 +106,7 @@ pub(crate) struct FilesystemDoc {
     /// The filesystem's own mount options, comma-separated, such as `data=ordered,commit=1`.
     pub(crate) mount: Option<At<String>>,
     /// Generic mount flags.
-    #[schemars(with = "Option<Vec<super::model::MountFlag>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<super::model::MountFlag>>"))]
     pub(crate) flags: Option<Vec<At<String>>>,
     /// After the power cut, before the mount, let e2fsck repair it (`e2fsck -f -y`), as a boot does where there is no
     /// journal; false when not given.
@@ -110,9 +114,10 @@ pub(crate) struct FilesystemDoc {
 }
 
 /// How a recording stops.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[schemars(transform = super::schema::or_settle_text)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_settle_text))]
 pub(crate) enum EndDoc {
     /// At the last step's acknowledgement.
     Cut,
@@ -123,7 +128,8 @@ pub(crate) enum EndDoc {
 }
 
 /// What the verdict will be.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OutcomeDoc {
     /// Every expectation holds in every crash state.

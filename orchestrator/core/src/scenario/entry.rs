@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -254,6 +255,7 @@ pub(crate) fn variants<T: for<'de> Deserialize<'de>>() -> &'static [&'static str
     names
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for StepEntry {
     fn schema_name() -> Cow<'static, str> {
         "Step".into()
@@ -275,6 +277,7 @@ impl JsonSchema for StepEntry {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for ExpectEntry {
     fn schema_name() -> Cow<'static, str> {
         "Expectation".into()

@@ -1,5 +1,6 @@
 //! Expectations as the scenario file writes them.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -9,7 +10,8 @@ use super::names::{Content, Label, Path};
 use super::units::{Mode, Size};
 
 /// An expectation, by its key.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ExpectDoc {
     /// A file holds one of these contents, whole.
@@ -54,9 +56,10 @@ pub(crate) enum ExpectDoc {
 }
 
 /// Options of `content`: one of `is`, `one_of` and `mix_of`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::one_of_is_one_of_mix_of)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::one_of_is_one_of_mix_of))]
 pub(crate) struct ContentDoc {
     /// The file.
     pub(crate) path: At<Path>,
@@ -93,6 +96,7 @@ impl<'de> Deserialize<'de> for WantedDoc {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for WantedDoc {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Wanted".into()
@@ -105,9 +109,10 @@ impl JsonSchema for WantedDoc {
 }
 
 /// Options of `exists`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
 pub(crate) struct ExistsDoc {
     /// The name.
     pub(crate) path: At<Path>,
@@ -118,7 +123,8 @@ pub(crate) struct ExistsDoc {
 }
 
 /// A file type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub(crate) enum TypeDoc {
@@ -132,16 +138,18 @@ pub(crate) enum TypeDoc {
 }
 
 /// Options of `absent`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
 pub(crate) struct AbsentDoc {
     /// The name.
     pub(crate) path: At<Path>,
 }
 
 /// Options of `size`: `is`, `one_of`, or `min` and `max`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SizeDoc {
     /// The file.
@@ -160,7 +168,8 @@ pub(crate) struct SizeDoc {
 }
 
 /// Options of `listing`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListingDoc {
     /// The directory; the root is `/`.
@@ -174,7 +183,8 @@ pub(crate) struct ListingDoc {
 }
 
 /// Options of `attributes`; what is not given is not judged.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AttributesDoc {
     /// The file.
@@ -190,7 +200,8 @@ pub(crate) struct AttributesDoc {
 }
 
 /// Options of `xattr`: `is` or `absent`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct XattrDoc {
     /// The file.
@@ -205,16 +216,18 @@ pub(crate) struct XattrDoc {
 }
 
 /// Options of `no_foreign_data`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
 pub(crate) struct ForeignDoc {
     /// The file, or `all` for every regular file (`/all` is the file of that name).
     pub(crate) path: At<String>,
 }
 
 /// Options of `no_old_data`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OldDataDoc {
     /// The file.
@@ -224,7 +237,8 @@ pub(crate) struct OldDataDoc {
 }
 
 /// What the checker must say.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FsckDoc {
     /// Nothing wrong.
@@ -232,9 +246,10 @@ pub(crate) enum FsckDoc {
 }
 
 /// When an expectation is judged from: a step's label, or a line that a program acknowledged something with.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_label)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_label))]
 pub(crate) struct MomentDoc {
     /// The step with this label was acknowledged.
     pub(crate) label: Option<At<Label>>,

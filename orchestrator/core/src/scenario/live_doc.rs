@@ -1,5 +1,6 @@
 //! Live checks as the scenario file writes them.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,7 +11,8 @@ use super::units::{Factor, Size};
 use crate::outcome::verdict::ViolationKind;
 
 /// Options of `measure`: `of`, and where it must lie.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MeasureDoc {
     /// The number: `LABEL.FIGURE` or `LABEL.SERIES.STATISTIC`, such as `burst.writes.max`.
@@ -26,7 +28,8 @@ pub(crate) struct MeasureDoc {
 }
 
 /// Options of `assume`: `of`, and where it must lie for the rest to mean anything.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AssumeDoc {
     /// The number: `LABEL.FIGURE` or `LABEL.SERIES.STATISTIC`, such as `asleep.found`.
@@ -40,9 +43,10 @@ pub(crate) struct AssumeDoc {
 }
 
 /// A number to compare with: a value, or another measured number with a factor.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_limit)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_limit))]
 pub(crate) struct LimitDoc {
     /// A value: a duration, a size, a number, or an errno, as the number that it is compared with.
     pub(crate) limit: Option<At<String>>,
@@ -53,7 +57,8 @@ pub(crate) struct LimitDoc {
 }
 
 /// Options of `contrast`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ContrastDoc {
     /// The arm that may show the hazard: where its number lies when it does.
@@ -65,7 +70,8 @@ pub(crate) struct ContrastDoc {
 }
 
 /// One arm of a contrast.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ArmDoc {
     /// The number.
@@ -79,9 +85,10 @@ pub(crate) struct ArmDoc {
 }
 
 /// Options of `returned`: one of `is`, `one_of` and `mix_of`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::one_of_is_one_of_mix_of)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::one_of_is_one_of_mix_of))]
 pub(crate) struct ReturnedDoc {
     /// The label of the `read` step.
     pub(crate) step: At<Label>,
@@ -100,7 +107,8 @@ pub(crate) struct ReturnedDoc {
 }
 
 /// Options of `shows`: `any_of`, `none_of`, or both.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShowsDoc {
     /// The label of the step that found the text.
@@ -116,7 +124,8 @@ pub(crate) struct ShowsDoc {
 }
 
 /// Options of `logged`: `any_of`, `none_of`, or both.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoggedDoc {
     /// At least one of these is in the log.

@@ -28,6 +28,7 @@ mod names;
 mod node;
 mod outcome;
 mod resolve;
+#[cfg(feature = "schema")]
 mod schema;
 mod step_doc;
 mod step_live_doc;
@@ -44,6 +45,7 @@ pub use model::{
     Moment, MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 pub use names::{SAME, parse_path};
+#[cfg(feature = "schema")]
 pub use schema::schema;
 pub use units::{errno_name, parse_errno, parse_millis, parse_size, show_size};
 

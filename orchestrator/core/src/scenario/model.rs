@@ -1,6 +1,7 @@
 //! What a valid scenario means: everything resolved, checked and ready to run.
 
 use coldcut_wire::{ExecSpec, Op, PatternName};
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +101,8 @@ pub enum FsSource {
 }
 
 /// A generic mount flag, by its mount(8) name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
 pub enum MountFlag {

@@ -1,8 +1,10 @@
 //! Paths, labels and contents: what they may look like.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 
 use coldcut_wire::PatternName;
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer};
 

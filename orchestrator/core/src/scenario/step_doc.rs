@@ -1,5 +1,6 @@
 //! Steps as the scenario file writes them.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,7 +15,8 @@ use super::step_live_doc::{
 use super::units::{Millis, Mode, Size};
 
 /// A step, by its key.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StepDoc {
     /// mkdir(2).
@@ -127,21 +129,23 @@ pub(crate) enum StepDoc {
 }
 
 /// Options of `start`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartDoc {
     /// The task's name.
     pub(crate) task: At<Label>,
     /// What it does. Its steps can have labels; they cannot start tasks.
     #[serde(rename = "steps")]
-    #[schemars(with = "Vec<StepEntry>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<StepEntry>"))]
     pub(crate) _steps: Later<Vec<StepEntry>>,
 }
 
 /// Options of `join`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_task)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_task))]
 pub(crate) struct JoinDoc {
     /// The task.
     pub(crate) task: At<Label>,
@@ -151,36 +155,40 @@ pub(crate) struct JoinDoc {
 }
 
 /// Options of `leave`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_task)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_task))]
 pub(crate) struct LeaveDoc {
     /// The task.
     pub(crate) task: At<Label>,
 }
 
 /// A name in a directory.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
 pub(crate) struct NameDoc {
     /// The name.
     pub(crate) path: At<Path>,
 }
 
 /// A file or a handle.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
 pub(crate) struct TargetDoc {
     /// The file, or `fd:HANDLE`.
     pub(crate) path: At<Target>,
 }
 
 /// Options of `mkdir`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
 pub(crate) struct MkdirDoc {
     /// The directory.
     pub(crate) path: At<Path>,
@@ -192,9 +200,10 @@ pub(crate) struct MkdirDoc {
 }
 
 /// Options of `create`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
 pub(crate) struct CreateDoc {
     /// The file.
     pub(crate) path: At<Path>,
@@ -206,7 +215,8 @@ pub(crate) struct CreateDoc {
 }
 
 /// Options of `write`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WriteDoc {
     /// The file, or `fd:HANDLE`.
@@ -227,7 +237,8 @@ pub(crate) struct WriteDoc {
 }
 
 /// A flag of open(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FlagDoc {
     /// `O_TRUNC`.
@@ -245,7 +256,8 @@ pub(crate) enum FlagDoc {
 }
 
 /// Options of `truncate`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TruncateDoc {
     /// The file, or `fd:HANDLE`.
@@ -255,7 +267,8 @@ pub(crate) struct TruncateDoc {
 }
 
 /// Options of `fallocate`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FallocateDoc {
     /// The file, or `fd:HANDLE`.
@@ -269,7 +282,8 @@ pub(crate) struct FallocateDoc {
 }
 
 /// A mode of fallocate(2).
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FallocateModeDoc {
     /// Mode 0.
@@ -291,7 +305,8 @@ pub(crate) enum FallocateModeDoc {
 }
 
 /// Options of `rename`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RenameDoc {
     /// The old name.
@@ -303,7 +318,8 @@ pub(crate) struct RenameDoc {
 }
 
 /// A flag of renameat2(2).
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RenameModeDoc {
     /// Replace it if there is one.
@@ -315,7 +331,8 @@ pub(crate) enum RenameModeDoc {
 }
 
 /// Options of `link`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LinkDoc {
     /// The existing name.
@@ -325,7 +342,8 @@ pub(crate) struct LinkDoc {
 }
 
 /// Options of `symlink`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SymlinkDoc {
     /// The new name.
@@ -335,7 +353,8 @@ pub(crate) struct SymlinkDoc {
 }
 
 /// Options of `setxattr`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetxattrDoc {
     /// The file.
@@ -347,7 +366,8 @@ pub(crate) struct SetxattrDoc {
 }
 
 /// Options of `removexattr`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemovexattrDoc {
     /// The file.
@@ -357,7 +377,8 @@ pub(crate) struct RemovexattrDoc {
 }
 
 /// Options of `chmod`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChmodDoc {
     /// The file.
@@ -367,7 +388,8 @@ pub(crate) struct ChmodDoc {
 }
 
 /// Options of `chown`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChownDoc {
     /// The file.
@@ -379,7 +401,8 @@ pub(crate) struct ChownDoc {
 }
 
 /// Options of `utimes`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UtimesDoc {
     /// The file.
@@ -391,9 +414,10 @@ pub(crate) struct UtimesDoc {
 }
 
 /// Options of `sync_file_range`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_path)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
 pub(crate) struct SyncFileRangeDoc {
     /// The file, or `fd:HANDLE`.
     pub(crate) path: At<Target>,
@@ -406,7 +430,8 @@ pub(crate) struct SyncFileRangeDoc {
 }
 
 /// A flag of `sync_file_range(2)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SyncRangeFlagDoc {
     /// `SYNC_FILE_RANGE_WAIT_BEFORE`.
@@ -418,7 +443,8 @@ pub(crate) enum SyncRangeFlagDoc {
 }
 
 /// Options of `mmap_store`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MmapDoc {
     /// The file, or `fd:HANDLE`.
@@ -434,7 +460,8 @@ pub(crate) struct MmapDoc {
 }
 
 /// A mode of msync(2).
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MsyncDoc {
     /// No msync.
@@ -446,7 +473,8 @@ pub(crate) enum MsyncDoc {
 }
 
 /// Options of `open`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpenDoc {
     /// The file.
@@ -464,25 +492,27 @@ pub(crate) struct OpenDoc {
 }
 
 /// Options of `sysctl`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SysctlDoc {
     /// Name with dots, such as `vm.dirty_bytes`.
     pub(crate) name: At<String>,
     /// Value.
-    #[schemars(with = "super::schema::Scalar")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::schema::Scalar"))]
     pub(crate) value: String,
 }
 
 /// Options of `exec`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExecDoc {
     /// Program and arguments; a program without a slash is looked up in `programs`.
-    #[schemars(with = "Vec<super::schema::Scalar>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<super::schema::Scalar>"))]
     pub(crate) argv: At<Vec<String>>,
     /// Additions to the environment.
-    #[schemars(with = "Option<Named<super::schema::Scalar>>")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Named<super::schema::Scalar>>"))]
     pub(crate) env: Option<Named<String>>,
     /// Working directory below the mounted root; the root when not given.
     pub(crate) cwd: Option<At<Path>>,

@@ -1,5 +1,6 @@
 //! Steps that measure, as the scenario file writes them.
 
+#[cfg(feature = "schema")]
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -9,7 +10,8 @@ use super::step_doc::FlagDoc;
 use super::units::{Millis, Size};
 
 /// Options of `burst`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BurstDoc {
     /// The file, or `fd:HANDLE`.
@@ -34,7 +36,8 @@ pub(crate) struct BurstDoc {
 }
 
 /// Options of `read`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadDoc {
     /// The file, or `fd:HANDLE`.
@@ -57,7 +60,8 @@ pub(crate) struct ReadDoc {
 }
 
 /// Options of `trace`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TraceDoc {
     /// The event, `SYSTEM:NAME`, such as `writeback:balance_dirty_pages`.
@@ -70,16 +74,18 @@ pub(crate) struct TraceDoc {
 }
 
 /// Options of `collect`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[schemars(transform = super::schema::or_label)]
+#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_label))]
 pub(crate) struct CollectDoc {
     /// The label of the `trace` step.
     pub(crate) label: At<Label>,
 }
 
 /// Options of `observe`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ObserveDoc {
     /// The task.
@@ -97,7 +103,8 @@ pub(crate) struct ObserveDoc {
 }
 
 /// Options of `pipe`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipeDoc {
     /// Its name.
@@ -107,7 +114,8 @@ pub(crate) struct PipeDoc {
 }
 
 /// Options of `socket`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SocketDoc {
     /// Its name.
@@ -119,7 +127,8 @@ pub(crate) struct SocketDoc {
 }
 
 /// Options of `splice`, `tee` and `sendfile`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TransferDoc {
     /// A file, or `fd:HANDLE`.
@@ -140,7 +149,8 @@ pub(crate) struct TransferDoc {
 }
 
 /// Options of `vmsplice`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VmspliceDoc {
     /// `fd:HANDLE` of a pipe.
@@ -154,7 +164,8 @@ pub(crate) struct VmspliceDoc {
 }
 
 /// Options of `pump`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PumpDoc {
     /// A file, or `fd:HANDLE` of one.
@@ -174,7 +185,8 @@ pub(crate) struct PumpDoc {
 }
 
 /// Options of `consume`.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConsumeDoc {
     /// `fd:HANDLE` of a pipe or socket.

@@ -1,8 +1,10 @@
 //! Sizes, durations, modes and error names as people write them.
 
+#[cfg(feature = "schema")]
 use std::borrow::Cow;
 use std::fmt;
 
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
@@ -210,6 +212,7 @@ macro_rules! scalar {
             }
         }
 
+        #[cfg(feature = "schema")]
         impl JsonSchema for $type {
             fn schema_name() -> Cow<'static, str> {
                 stringify!($type).into()
@@ -252,6 +255,7 @@ impl<'de> Deserialize<'de> for Errno {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for Errno {
     fn schema_name() -> Cow<'static, str> {
         "Errno".into()
@@ -282,6 +286,7 @@ impl<'de> Deserialize<'de> for Ending {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for Ending {
     fn schema_name() -> Cow<'static, str> {
         "Ending".into()

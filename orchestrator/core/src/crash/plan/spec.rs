@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+#[cfg(feature = "schema")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
@@ -45,7 +46,8 @@ pub enum At {
 }
 
 /// What the device promises about discarded blocks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DiscardModel {
     /// They read as zeros.
@@ -98,7 +100,8 @@ impl CrashSpec {
 const NONE: &str = "none";
 
 /// The map form.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SpecMap {
     #[serde(default)]
@@ -282,6 +285,7 @@ impl<'de> Deserialize<'de> for At {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for Plans {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "CrashPlans".into()
@@ -293,6 +297,7 @@ impl JsonSchema for Plans {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for At {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "CrashAt".into()
@@ -303,6 +308,7 @@ impl JsonSchema for At {
     }
 }
 
+#[cfg(feature = "schema")]
 impl JsonSchema for CrashSpec {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "CrashSpec".into()

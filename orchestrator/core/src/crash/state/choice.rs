@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::recording::log::{Cut, RequestId};
 
 /// Which plan a state comes from.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PlanKind {
     /// At every flush and FUA completion, before every BEGIN, at every other mark, and at the end: what is durable, and
