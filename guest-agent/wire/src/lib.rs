@@ -9,6 +9,7 @@ pub mod frame;
 pub mod message;
 pub mod op;
 pub mod pattern;
+pub mod splitmix;
 pub mod tree;
 
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};

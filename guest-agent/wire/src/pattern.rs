@@ -20,6 +20,7 @@
 //! [`Content::agrees_with_zeros`], before calling such a border wrong.
 
 use crate::op::PatternName;
+use crate::splitmix::{GAMMA, finalize};
 
 /// Bytes in a self-describing sector.
 pub const SECTOR: usize = 512;
@@ -30,9 +31,6 @@ pub const HEADER: usize = 64;
 /// Bytes of the label in a sector's header.
 pub const LABEL: usize = 32;
 
-/// The increment of splitmix64: 2^64 divided by the golden ratio.
-const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-
 /// The 64-bit identity of a content: FNV-1a over `file`, a NUL byte and `generation`, mixed by splitmix64.
 pub fn pattern_id(name: &PatternName) -> u64 {
     let bytes = name.file.bytes().chain([0]).chain(name.generation.bytes());
@@ -42,12 +40,9 @@ pub fn pattern_id(name: &PatternName) -> u64 {
     mix(fnv)
 }
 
-/// splitmix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
-fn mix(mut z: u64) -> u64 {
-    z = z.wrapping_add(GAMMA);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// A number mixed by splitmix64: the first of the sequence that it seeds.
+fn mix(z: u64) -> u64 {
+    finalize(z.wrapping_add(GAMMA))
 }
 
 /// `file@generation` as sectors carry it.

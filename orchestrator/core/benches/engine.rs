@@ -1,6 +1,8 @@
 //! The engine's speed on a log of a million entries, beside a replay of the log from its start; and that of the
 //! histories which judging needs.
 
+#![allow(clippy::disallowed_macros)] // what it measures besides is printed
+
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use coldcut_core::recording::io::{Io, IoKind};
 use coldcut_core::recording::log::{Cut, DataRef, Geometry, LoadOptions, LogBuilder, Order, WriteLog};
 use coldcut_core::recording::mark::{Mark, StepName};
 use coldcut_core::recording::synthetic::SyntheticLog;
+use coldcut_wire::splitmix::SplitMix;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 const ENTRIES: u32 = 1_000_000;
@@ -33,13 +36,8 @@ fn engine(c: &mut Criterion) {
         sidecar: None,
     };
     let end = log.end().0;
-    let mut random = 0x1234_5678_9abc_def0_u64;
-    let mut next = move |below: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % below
-    };
+    let mut random = SplitMix::new(1);
+    let mut next = move |below: u64| random.below(below);
 
     let mut slow = c.benchmark_group("a million entries");
     slow.sample_size(10);

@@ -6,14 +6,28 @@ use std::sync::Arc;
 use coldcut_core::crash::export::{LogExport, export_log};
 use coldcut_core::crash::index::{BlockIndex, DigestCursor, Sources};
 use coldcut_core::crash::plan::CrashSpec;
-use coldcut_core::crash::state::{CrashState, PlanKind, StateId};
+use coldcut_core::crash::state::{PlanKind, StateId};
 use coldcut_core::recording::block::{ReadAt, Zeros};
 use coldcut_core::recording::log::{Cut, LoadOptions, Order, PastEnd, WriteLog};
 
 /// Splits the input: two bytes say how, then the log, then the sidecar.
 pub fn check(input: &[u8]) {
-    let [options, split, rest @ ..] = input else {
+    let Some((index, sources)) = load(input) else {
         return;
+    };
+    let log = index.log();
+    for cut in 0..=log.end().0.min(200) {
+        let at = log.durability(Cut(cut)).expect("every cut up to the end exists");
+        assert!(at.flushed <= at.completed);
+    }
+    check_states(&index, &sources);
+    check_export(log, &sources);
+}
+
+/// The log that the input is, if it is one.
+fn load(input: &[u8]) -> Option<(Arc<BlockIndex>, Sources)> {
+    let [options, split, rest @ ..] = input else {
+        return None;
     };
     let (log, sidecar) = if options & 1 == 0 {
         (rest, None)
@@ -32,24 +46,21 @@ pub fn check(input: &[u8]) {
             PastEnd::Read
         },
     };
-    let Ok(loaded) = WriteLog::load(&log, sidecar.as_ref().map(|bytes| bytes as &dyn ReadAt), &options)
-    else {
-        return;
-    };
+    let beside = sidecar.as_ref().map(|bytes| bytes as &dyn ReadAt);
+    let loaded = WriteLog::load(&log, beside, &options).ok()?;
     let index = Arc::new(BlockIndex::build(Arc::new(loaded.log)));
-    let log_model = Arc::clone(index.log());
-    let size = log_model.geometry().device_size;
+    let size = index.log().geometry().device_size;
     let sources = Sources {
         base: Arc::new(Zeros { size }),
         log: Arc::new(log),
         sidecar: sidecar.map(|bytes| Arc::new(bytes) as Arc<dyn ReadAt>),
     };
-    for cut in 0..=log_model.end().0.min(200) {
-        let moment = log_model
-            .moment(Cut(cut))
-            .expect("every cut up to the end exists");
-        assert!(moment.flushed <= moment.completed);
-    }
+    Some((index, sources))
+}
+
+/// Every planned state has a name, an image and a digest.
+fn check_states(index: &Arc<BlockIndex>, sources: &Sources) {
+    let size = index.log().geometry().device_size;
     let spec = CrashSpec {
         plans: vec![
             PlanKind::Barriers,
@@ -64,19 +75,14 @@ pub fn check(input: &[u8]) {
     };
     // Digests of huge ranges are refused; small devices get the whole comparison.
     let small = size <= 1 << 20;
-    let mut cursor = DigestCursor::new(Arc::clone(&index), sources.clone())
+    let mut cursor = DigestCursor::new(Arc::clone(index), sources.clone())
         .ok()
         .filter(|_| small);
-    let states: Vec<CrashState> = spec
-        .states(&log_model)
-        .expect("these plans need nothing")
-        .collect();
+    let states = spec.states(index.log()).expect("these plans need nothing");
     for state in states {
         let id: StateId = state.id().as_str().parse().expect("names come back");
         assert_eq!(id.state(), state);
-        let image = index
-            .image(&state, &sources)
-            .expect("every planned state is real");
+        let image = index.image(&state, sources).expect("every planned state is real");
         let mut buffer = vec![0; size.min(1 << 16) as usize];
         image.read_at(0, &mut buffer).expect("every state can be read");
         image
@@ -86,20 +92,23 @@ pub fn check(input: &[u8]) {
             cursor.digest(&state).expect("every state has a digest");
         }
     }
-    // Out and back again: the same entries.
-    let stored: u64 = log_model
+}
+
+/// Out and back again: the same entries.
+fn check_export(log: &WriteLog, sources: &Sources) {
+    let stored: u64 = log
         .requests()
         .map(|request| request.io.len)
         .fold(0, u64::saturating_add);
-    if stored <= 1 << 20 {
-        let what = LogExport {
-            order: log_model.geometry().order,
-            ..LogExport::default()
-        };
-        let mut out = Cursor::new(Vec::new());
-        export_log(&log_model, &sources, &what, &mut out).expect("a log that loads can be exported");
-        let again =
-            WriteLog::load(&out.into_inner(), None, &LoadOptions::default()).expect("and loads again");
-        assert_eq!(again.log.geometry().device_size, size);
+    if stored > 1 << 20 {
+        return;
     }
+    let what = LogExport {
+        order: log.geometry().order,
+        ..LogExport::default()
+    };
+    let mut out = Cursor::new(Vec::new());
+    export_log(log, sources, &what, &mut out).expect("a log that loads can be exported");
+    let again = WriteLog::load(&out.into_inner(), None, &LoadOptions::default()).expect("and loads again");
+    assert_eq!(again.log.geometry().device_size, log.geometry().device_size);
 }

@@ -14,6 +14,7 @@ use coldcut_core::crash::state::{CrashState, PlanKind, Set, StateError};
 use coldcut_core::recording::block::{ReadAt as _, Zeros};
 use coldcut_core::recording::log::{Cut, LoadError, LoadOptions, WriteLog};
 use coldcut_core::recording::synthetic::SyntheticLog;
+use coldcut_wire::splitmix::SplitMix;
 use rustix::time::{ClockId, clock_gettime};
 
 const DEVICE: u64 = 1 << 30;
@@ -124,7 +125,7 @@ pub fn core(entries: u32) -> Result<CoreBench, CoreBenchError> {
         sidecar: None,
     };
     let end = log.end();
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = SplitMix::new(1);
 
     let select = Times::of(|| {
         let cut = Cut(random.below(u64::from(end.0) + 1) as u32);
@@ -201,16 +202,5 @@ impl fmt::Display for CoreBench {
             "",
             replay / (micros(self.select.mean) + micros(self.digest.mean)).max(1e-3)
         )
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound.max(1)
     }
 }

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::disk::client::{Client, ClientError};
 use crate::disk::proto::command;
 use crate::disk::{Device, DeviceError, FileImage};
+use crate::host::process::Process;
 
 const SIZE: u64 = 256 << 20;
 const BLOCK: usize = 4096;
@@ -90,7 +91,7 @@ pub fn device(time: Duration) -> Result<DeviceBench, BenchError> {
     let copy = directory.path().join("copy");
     std::fs::copy(&raw, &copy)?;
     let socket = directory.path().join("theirs");
-    let _peer = Peer::start(&copy, &socket)?;
+    let _peer = peer(&copy, &socket)?;
     let mut ours = Client::connect(device.path(), DEADLINE)?;
     let mut theirs = connect(&socket)?;
     let turn = time / (4 * TURNS as u32);
@@ -165,25 +166,13 @@ fn connect(socket: &Path) -> Result<Client, BenchError> {
     }
 }
 
-/// A qemu-nbd that ends with this value.
-struct Peer(Child);
-
-impl Peer {
-    fn start(image: &Path, socket: &Path) -> Result<Self, BenchError> {
-        Command::new("qemu-nbd")
-            .args(["--format=raw", "--cache=writeback", "--socket"])
-            .arg(socket)
-            .arg(image)
-            .stdin(Stdio::null())
-            .spawn()
-            .map(Self)
-            .map_err(BenchError::Peer)
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Starts a qemu-nbd that ends when the value is dropped.
+fn peer(image: &Path, socket: &Path) -> Result<Process, BenchError> {
+    let mut command = Command::new("qemu-nbd");
+    command
+        .args(["--format=raw", "--cache=writeback", "--socket"])
+        .arg(socket)
+        .arg(image)
+        .stdin(Stdio::null());
+    Process::spawn(command).map_err(BenchError::Peer)
 }

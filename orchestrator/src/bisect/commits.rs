@@ -72,15 +72,15 @@ pub async fn search(
     let variant = request.file.scenario.variant(&request.variant);
     let variant = variant.context("the scenario lacks this variant")?;
     let fragment = Fragment::guest(&[variant.filesystem.fstype.name().to_owned()]);
-    let tree = Tree::open(&commits.tree)?;
+    let tree = Tree::open(&commits.tree).await?;
     let [old, new] = commits.ends.in_order(request.aim);
-    let ends = tree.ends(old, new, request.aim)?;
+    let ends = tree.ends(old, new, request.aim).await?;
     let question = request.question(ends.iter().cloned().chain(commits.build.clone()).collect());
     let journal = match request.resumed(&question)? {
         Some((journal, _)) => journal,
         None => Journal::create(&request.results, &question, &request.file.text)?,
     };
-    let count = tree.count(&ends[0], &ends[1])?;
+    let count = tree.count(&ends[0], &ends[1]).await?;
     let kernels = count.parse::<usize>().unwrap_or(1) + 1;
     let (test, caution) = request.care.test(kernels, request.aim)?;
     listener.line(&format!(
@@ -163,7 +163,7 @@ impl Builder<'_> {
     async fn build_by(&self, command: &str, commit: &str, dir: &Path) -> anyhow::Result<Made> {
         let (tree, image) = (self.tree.path(), &self.commits.image);
         let path = tree.join(image);
-        if path.exists() && !self.tree.tracks(image) {
+        if path.exists() && !self.tree.tracks(image).await {
             std::fs::remove_file(&path)
                 .with_context(|| format!("cannot remove {} before the build", path.display()))?;
         }

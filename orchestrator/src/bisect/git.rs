@@ -3,11 +3,20 @@
 //! The tree is put back to where it was, whatever happens to us short of SIGKILL; after that `git bisect reset` does it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use coldcut_core::search::Aim;
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::host::capture::{Captured, capture_blocking, within};
+use crate::host::tool::last_words;
 use crate::report::stdout::errln;
+
+/// How long one git may take; a checkout of a large tree on a slow disk takes minutes.
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// Why git did not do as it was told.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +62,8 @@ pub enum GitError {
 #[derive(Clone, Debug)]
 pub struct Tree {
     path: PathBuf,
+    /// One git at a time. It is not interrupted: half a checkout would leave the index locked.
+    turn: Arc<Mutex<()>>,
 }
 
 /// What comes after a commit was told to git.
@@ -71,19 +82,23 @@ impl Tree {
     ///
     /// # Errors
     /// [`GitError`].
-    pub fn open(path: &Path) -> Result<Self, GitError> {
+    pub async fn open(path: &Path) -> Result<Self, GitError> {
         let tree = Self {
             path: path.to_owned(),
+            turn: Arc::default(),
         };
-        let top = tree.git(&["rev-parse", "--show-toplevel"])?;
+        let top = tree.git(&["rev-parse", "--show-toplevel"]).await?;
         let tree = Self {
             path: PathBuf::from(top),
+            turn: tree.turn,
         };
-        let started = tree.git(&["rev-parse", "--git-path", "BISECT_START"])?;
+        let started = tree.git(&["rev-parse", "--git-path", "BISECT_START"]).await?;
         if tree.path.join(started).exists() {
             return Err(GitError::Busy(tree.path));
         }
-        let said = tree.git(&["status", "--porcelain", "--untracked-files=no"])?;
+        let said = tree
+            .git(&["status", "--porcelain", "--untracked-files=no"])
+            .await?;
         if said.is_empty() {
             Ok(tree)
         } else {
@@ -99,30 +114,34 @@ impl Tree {
         &self.path
     }
 
+    /// The commit that a name means.
+    async fn commit(&self, name: &str) -> Result<String, GitError> {
+        let name_of_commit = format!("{name}^{{commit}}");
+        let args = [
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &name_of_commit,
+        ];
+        self.git(&args).await.map_err(|_| GitError::Refused {
+            what: "rev-parse".to_owned(),
+            said: format!("{} has no commit `{name}`", self.path.display()),
+        })
+    }
+
     /// The commits that two names mean: the old end and the new one.
     ///
     /// # Errors
     /// [`GitError`], also when they are the wrong way round.
-    pub fn ends(&self, old: &str, new: &str, aim: Aim) -> Result<[String; 2], GitError> {
-        let commit = |name: &str| {
-            self.git(&[
-                "rev-parse",
-                "--verify",
-                "--quiet",
-                "--end-of-options",
-                &format!("{name}^{{commit}}"),
-            ])
-            .map_err(|_| GitError::Refused {
-                what: "rev-parse".to_owned(),
-                said: format!("{} has no commit `{name}`", self.path.display()),
-            })
-        };
-        let (first, second) = (commit(old)?, commit(new)?);
+    pub async fn ends(&self, old: &str, new: &str, aim: Aim) -> Result<[String; 2], GitError> {
+        let (first, second) = (self.commit(old).await?, self.commit(new).await?);
         if first == second {
             return Err(GitError::OneCommit(first));
         }
         if self
-            .run(&["merge-base", "--is-ancestor", &second, &first])?
+            .run(&["merge-base", "--is-ancestor", &second, &first])
+            .await?
             .status
             .success()
         {
@@ -143,48 +162,86 @@ impl Tree {
     ///
     /// # Errors
     /// [`GitError`].
-    pub fn count(&self, old: &str, new: &str) -> Result<String, GitError> {
-        self.git(&["rev-list", "--count", &format!("{old}..{new}")])
+    pub async fn count(&self, old: &str, new: &str) -> Result<String, GitError> {
+        self.git(&["rev-list", "--count", &format!("{old}..{new}")]).await
     }
 
     /// Whether git tracks a file of the tree.
-    pub fn tracks(&self, file: &Path) -> bool {
+    pub async fn tracks(&self, file: &Path) -> bool {
         let file = file.to_string_lossy();
         self.run(&["ls-files", "--error-unmatch", "--", &*file])
+            .await
             .is_ok_and(|output| output.status.success())
     }
 
     /// A commit's short name and subject.
-    pub fn describe(&self, commit: &str) -> String {
+    pub async fn describe(&self, commit: &str) -> String {
         self.git(&["show", "-s", "--format=%h %s", commit])
+            .await
             .unwrap_or_else(|_| commit.to_owned())
     }
 
-    fn run(&self, args: &[&str]) -> Result<Output, GitError> {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
-        command
-            .arg("-C")
-            .arg(&self.path)
-            .args(args)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null());
+        command.arg("-C").arg(&self.path).args(args).env("LC_ALL", "C");
         // A hook or alias that calls us must not make git look at another repository.
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
             command.env_remove(name);
         }
-        Ok(command.output()?)
+        command
     }
 
-    fn git(&self, args: &[&str]) -> Result<String, GitError> {
-        let output = self.run(args)?;
-        if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        } else {
-            Err(GitError::Refused {
-                what: args.join(" "),
-                said: crate::host::process::last_words(&output),
-            })
-        }
+    /// Runs git to its end, also where this future is dropped meanwhile.
+    async fn run(&self, args: &[&str]) -> Result<Captured, GitError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let command = self.command(args);
+        let ran = tokio::task::spawn_blocking(move || run_blocking(command, &turn)).await;
+        whole(args, ran.map_err(std::io::Error::other)??)
+    }
+
+    async fn git(&self, args: &[&str]) -> Result<String, GitError> {
+        said(args, &self.run(args).await?)
+    }
+
+    /// As [`Self::git`], in a destructor: waits for the git that still runs.
+    fn git_blocking(&self, args: &[&str]) -> Result<String, GitError> {
+        let turn = loop {
+            match Arc::clone(&self.turn).try_lock_owned() {
+                Ok(turn) => break turn,
+                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        said(args, &whole(args, run_blocking(self.command(args), &turn)?)?)
+    }
+}
+
+/// Runs git, whose turn it is.
+fn run_blocking(command: Command, _: &OwnedMutexGuard<()>) -> std::io::Result<Option<Captured>> {
+    capture_blocking(command, within(LIMIT))
+}
+
+/// All that git printed, if it ended in time.
+fn whole(args: &[&str], output: Option<Captured>) -> Result<Captured, GitError> {
+    let refused = |said: String| GitError::Refused {
+        what: args.join(" "),
+        said,
+    };
+    match output {
+        Some(output) if output.cut_short => Err(refused("it printed more than is read".to_owned())),
+        Some(output) => Ok(output),
+        None => Err(refused(format!("it did not end within {} s", LIMIT.as_secs()))),
+    }
+}
+
+/// What git printed, if it succeeded.
+fn said(args: &[&str], output: &Captured) -> Result<String, GitError> {
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        Err(GitError::Refused {
+            what: args.join(" "),
+            said: last_words(output),
+        })
     }
 }
 
@@ -192,31 +249,34 @@ impl Tree {
 pub(super) struct Bisection<'t>(&'t Tree);
 
 impl<'t> Bisection<'t> {
-    pub(super) fn start(tree: &'t Tree) -> Result<Self, GitError> {
-        tree.git(&["bisect", "start"])?;
+    pub(super) async fn start(tree: &'t Tree) -> Result<Self, GitError> {
+        tree.git(&["bisect", "start"]).await?;
         Ok(Self(tree))
     }
 
-    pub(super) fn checkout(&self, commit: &str) -> Result<(), GitError> {
-        self.0.git(&["checkout", "--quiet", "--detach", commit]).map(drop)
+    pub(super) async fn checkout(&self, commit: &str) -> Result<(), GitError> {
+        self.0
+            .git(&["checkout", "--quiet", "--detach", commit])
+            .await
+            .map(drop)
     }
 
-    pub(super) fn tell(&self, word: &str, commit: &str) -> Result<Step, GitError> {
+    pub(super) async fn tell(&self, word: &str, commit: &str) -> Result<Step, GitError> {
         let args = ["bisect", word, commit];
-        let output = self.0.run(&args)?;
+        let output = self.0.run(&args).await?;
         let said = String::from_utf8_lossy(&output.stdout);
         match after(&said) {
             Some(step) => Ok(step),
-            None if output.status.success() => Ok(Step::Test(self.0.git(&["rev-parse", "HEAD"])?)),
+            None if output.status.success() => Ok(Step::Test(self.0.git(&["rev-parse", "HEAD"]).await?)),
             None => Err(GitError::Refused {
                 what: args.join(" "),
-                said: crate::host::process::last_words(&output),
+                said: last_words(&output),
             }),
         }
     }
 
-    pub(super) fn log(&self) -> String {
-        self.0.git(&["bisect", "log"]).unwrap_or_default()
+    pub(super) async fn log(&self) -> String {
+        self.0.git(&["bisect", "log"]).await.unwrap_or_default()
     }
 }
 
@@ -224,8 +284,8 @@ impl Drop for Bisection<'_> {
     fn drop(&mut self) {
         if let Err(error) = self
             .0
-            .git(&["bisect", "reset", "--quiet"])
-            .or_else(|_| self.0.git(&["bisect", "reset"]))
+            .git_blocking(&["bisect", "reset", "--quiet"])
+            .or_else(|_| self.0.git_blocking(&["bisect", "reset"]))
         {
             errln!(
                 "coldcut: {} is not back where it was: {error}",

@@ -52,65 +52,69 @@ impl GitDrive {
             say(&format!("going on after {} runs", probes.len()));
         }
         let mut state = State { drive: self, probes };
-        let bisection = Bisection::start(&tree)?;
+        let bisection = Bisection::start(&tree).await?;
         let mut sides = [None, None];
         for (end, side) in ends.iter().zip(&mut sides) {
-            bisection.checkout(end)?;
+            bisection.checkout(end).await?;
             *side = state.decide(&tree, end, &mut say, &mut run).await?;
         }
         let (answer, code) = match sides {
             [Some(Side::Old), Some(Side::New)] => {
-                bisection.tell("new", &ends[1])?;
-                let mut step = bisection.tell("old", &ends[0])?;
+                bisection.tell("new", &ends[1]).await?;
+                let mut step = bisection.tell("old", &ends[0]).await?;
                 while let Step::Test(commit) = step {
                     let word = match state.decide(&tree, &commit, &mut say, &mut run).await? {
                         Some(Side::Old) => "old",
                         Some(Side::New) => "new",
                         None => "skip",
                     };
-                    step = bisection.tell(word, &commit)?;
+                    step = bisection.tell(word, &commit).await?;
                 }
-                (found(&tree, state.drive.question.aim, &step), 0)
+                (found(&tree, state.drive.question.aim, &step).await, 0)
             }
-            sides => nothing_found(&tree, state.drive.question.aim, &ends, sides),
+            sides => nothing_found(&tree, state.drive.question.aim, &ends, sides).await,
         };
-        let log = bisection.log();
+        let log = bisection.log().await;
         drop(bisection);
         let dir = state.drive.journal.path().to_owned();
         let path = dir.join("git-bisect.log");
         if let Err(error) = std::fs::write(&path, log) {
             say(&format!("note: {} cannot be written: {error}", path.display()));
         }
-        let text = state.conclusion(&tree, answer, &dir);
+        let text = state.conclusion(&tree, answer, &dir).await;
         Ok((text, code))
     }
 }
 
 /// What git found, in words.
-fn found(tree: &Tree, aim: Aim, step: &Step) -> String {
+async fn found(tree: &Tree, aim: Aim, step: &Step) -> String {
     let [old, new] = report::side_names(aim);
     match step {
         Step::Found(commit) | Step::Test(commit) => {
-            let parent = tree.describe(&format!("{commit}^"));
-            format!("first {new}: {} (last {old}: {parent})", tree.describe(commit))
+            let parent = tree.describe(&format!("{commit}^")).await;
+            format!(
+                "first {new}: {} (last {old}: {parent})",
+                tree.describe(commit).await
+            )
         }
         Step::OneOf(commits) => {
-            let names: Vec<String> = commits
-                .iter()
-                .map(|commit| format!("\n  {}", tree.describe(commit)))
-                .collect();
+            let mut names = String::new();
+            for commit in commits {
+                let _ = write!(names, "\n  {}", tree.describe(commit).await);
+            }
             format!(
                 "the first {new} commit is one of these, of which only the {new} one could be tested:{}",
-                names.concat()
+                names
             )
         }
     }
 }
 
 /// Why there is nothing to find between the ends, and the exit code.
-fn nothing_found(tree: &Tree, aim: Aim, ends: &[String; 2], sides: [Option<Side>; 2]) -> (String, u8) {
+async fn nothing_found(tree: &Tree, aim: Aim, ends: &[String; 2], sides: [Option<Side>; 2]) -> (String, u8) {
     let [old, new] = report::side_names(aim);
-    let [first, second] = ends.each_ref().map(|end| tree.describe(end));
+    let [first, second] = ends;
+    let (first, second) = (tree.describe(first).await, tree.describe(second).await);
     match sides {
         [None, _] => (format!("the older end is untestable: {first}"), 3),
         [_, None] => (format!("the newer end is untestable: {second}"), 3),
@@ -165,7 +169,7 @@ impl State<'_> {
                     say(&format!(
                         "run {}: {}",
                         self.probes.len() + 1,
-                        tree.describe(commit)
+                        tree.describe(commit).await
                     ));
                     let probe = run(commit, self.drive.journal.path()).await?;
                     self.drive.journal.keep(&probe)?;
@@ -178,7 +182,7 @@ impl State<'_> {
         }
     }
 
-    fn conclusion(&self, tree: &Tree, answer: String, dir: &Path) -> String {
+    async fn conclusion(&self, tree: &Tree, answer: String, dir: &Path) -> String {
         let mut text = answer;
         text.push('\n');
         let mut commits: Vec<&str> = self.probes.iter().map(|p| p.kernel.as_str()).collect();
@@ -188,7 +192,7 @@ impl State<'_> {
                 continue;
             };
             let what = report::run_line(&self.drive.question, probe, self.old());
-            let _ = writeln!(text, "  {}\n  {what}", tree.describe(commit));
+            let _ = writeln!(text, "  {}\n  {what}", tree.describe(commit).await);
             if let (Some((run, cell)), Some((state, _))) = (&probe.run, &probe.violation) {
                 let _ = writeln!(
                     text,

@@ -7,7 +7,7 @@ use coldcut_core::filesystem::{FsType, Reading, Repaired};
 use coldcut_core::outcome::recovery::Fsck;
 
 use super::LIMIT;
-use crate::host::process::{ToolError, run_tool};
+use crate::host::tool::{ToolError, run_tool};
 
 /// Bytes kept of what a checker prints.
 const OUTPUT: usize = 64 << 10;

@@ -6,7 +6,7 @@ use std::path::Path;
 use coldcut_core::filesystem::FsType;
 
 use super::LIMIT;
-use crate::host::process::{ToolError, last_words, run_tool};
+use crate::host::tool::{ToolError, last_words, run_tool};
 
 /// 2026-01-01, as every image's time, where a program heeds the convention.
 const TIME: &str = "1767225600";

@@ -1,5 +1,9 @@
-//! The host: child processes, and the private directory of temporary files.
+//! The host: child processes, the private directory of temporary files, and caches.
 
+pub mod cache;
+pub mod capture;
+mod guard;
 pub mod logged;
 pub mod process;
 pub mod scratch;
+pub mod tool;

@@ -2,17 +2,20 @@
 //!
 //! The parent-death signal of Linux (`PR_SET_PDEATHSIG`) fires when the *thread* that spawned the child exits, so all
 //! children are spawned by one thread that lives as long as the process. Each child leads a process group of its
-//! own, which is killed and reaped when its [`Process`] is dropped.
+//! own. The group is killed when its leader ends, when its [`Process`] is dropped, and by a [guard](super::guard) when
+//! we are killed.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, LazyLock, Mutex, mpsc};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
+
+use super::guard::GroupGuard;
 
 type Job = (Command, mpsc::SyncSender<io::Result<Child>>);
 
@@ -31,6 +34,17 @@ static SPAWNER: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
     sender
 });
 
+/// Kills what our children leave when we are killed; `None` where no shell can be started.
+static GUARD: LazyLock<Option<GroupGuard>> = LazyLock::new(|| GroupGuard::start(spawn_on_thread).ok());
+
+/// Spawns a command on the spawning thread, as it is.
+pub(super) fn spawn_on_thread(command: Command) -> io::Result<Child> {
+    let gone = || io::Error::other("the spawning thread is gone");
+    let (reply, answer) = mpsc::sync_channel(1);
+    SPAWNER.send((command, reply)).map_err(|_| gone())?;
+    answer.recv().map_err(|_| gone())?
+}
+
 /// Spawns a command in its own process group, with a parent-death signal.
 fn spawn_child(mut command: Command) -> io::Result<Child> {
     let parent = rustix::process::getpid();
@@ -46,48 +60,81 @@ fn spawn_child(mut command: Command) -> io::Result<Child> {
             }
         });
     }
-    let (reply, answer) = mpsc::sync_channel(1);
-    SPAWNER
-        .send((command, reply))
-        .map_err(|_| io::Error::other("the spawning thread is gone"))?;
-    answer
-        .recv()
-        .map_err(|_| io::Error::other("the spawning thread is gone"))?
+    spawn_on_thread(command)
+}
+
+/// How far a child has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// Reaped: its number may belong to somebody else. `None` when its status could not be had.
+    Ended(Option<ExitStatus>),
+}
+
+#[derive(Debug)]
+struct Shared {
+    life: Mutex<Life>,
+    ended: Condvar,
+}
+
+impl Shared {
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A running child that leads its own process group.
 #[derive(Debug)]
 pub struct Process {
     pid: Pid,
-    /// False once reaped: after that the number may belong to somebody else.
-    alive: Arc<Mutex<bool>>,
-    exit: watch::Receiver<Option<ExitStatus>>,
+    shared: Arc<Shared>,
+    end: watch::Receiver<bool>,
+}
+
+/// Our ends of a child's output, where it was piped.
+#[derive(Debug)]
+pub(super) struct Pipes {
+    pub(super) stdout: Option<ChildStdout>,
+    pub(super) stderr: Option<ChildStderr>,
 }
 
 impl Process {
-    /// Starts `command`.
+    /// Starts `command`. Its standard input, output and error are what the command says; what is piped is closed at
+    /// once, so let nothing be.
     ///
     /// # Errors
     /// As [`Command::spawn`].
     pub fn spawn(command: Command) -> io::Result<Self> {
+        Self::spawn_piped(command).map(|(process, _)| process)
+    }
+
+    /// Starts `command` and gives our ends of its pipes.
+    pub(super) fn spawn_piped(command: Command) -> io::Result<(Self, Pipes)> {
         let mut child = spawn_child(command)?;
         let pid = Pid::from_child(&child);
-        let alive = Arc::new(Mutex::new(true));
-        let (sender, exit) = watch::channel(None);
-        let flag = Arc::clone(&alive);
-        thread::Builder::new().name("reaper".into()).spawn(move || {
-            // Wait without reaping first, so that the number stays ours until `alive` says otherwise.
-            while let Err(rustix::io::Errno::INTR) =
-                rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-            {
-            }
-            let mut alive = flag.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let status = child.wait();
-            *alive = false;
-            drop(alive);
-            let _ = sender.send(status.ok());
-        })?;
-        Ok(Self { pid, alive, exit })
+        if let Some(guard) = &*GUARD {
+            guard.add(pid.as_raw_nonzero().get());
+        }
+        let pipes = Pipes {
+            stdout: child.stdout.take(),
+            stderr: child.stderr.take(),
+        };
+        let shared = Arc::new(Shared {
+            life: Mutex::new(Life::Running),
+            ended: Condvar::new(),
+        });
+        let (sender, end) = watch::channel(false);
+        let reaped = Arc::clone(&shared);
+        let reaper = thread::Builder::new().name("reaper".into()).spawn(move || {
+            reap(child, pid, &reaped);
+            let _ = sender.send(true);
+        });
+        if let Err(error) = reaper {
+            // Nobody reaps it, so its number stays its own.
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+            return Err(error);
+        }
+        Ok((Self { pid, shared, end }, pipes))
     }
 
     /// The process id.
@@ -97,11 +144,7 @@ impl Process {
 
     /// Sends SIGKILL to the whole group; does nothing when the leader is reaped.
     pub fn kill(&self) {
-        let alive = self
-            .alive
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *alive {
+        if *self.shared.life() == Life::Running {
             // Fails only when the group is gone already.
             let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
         }
@@ -109,20 +152,28 @@ impl Process {
 
     /// The exit status if it has ended.
     pub fn status(&self) -> Option<ExitStatus> {
-        *self.exit.borrow()
+        match *self.shared.life() {
+            Life::Running => None,
+            Life::Ended(status) => status,
+        }
     }
 
     /// Waits until it has ended and is reaped; `None` when its status could not be had.
     pub async fn wait(&self) -> Option<ExitStatus> {
-        let mut exit = self.exit.clone();
-        loop {
-            if let Some(status) = *exit.borrow_and_update() {
-                return Some(status);
-            }
-            if exit.changed().await.is_err() {
-                return *exit.borrow();
-            }
-        }
+        // An error says that the reaper is gone, and so is the child.
+        let _ = self.end.clone().wait_for(|ended| *ended).await;
+        self.status()
+    }
+
+    /// As [`Self::wait`], for callers that may block: waits for so long at most, and says whether it has ended.
+    pub fn wait_blocking(&self, limit: Duration) -> bool {
+        let running = |life: &mut Life| *life == Life::Running;
+        let waited = self
+            .shared
+            .ended
+            .wait_timeout_while(self.shared.life(), limit, running);
+        let (life, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *life != Life::Running
     }
 
     /// Kills the group and waits until the leader is reaped.
@@ -138,171 +189,84 @@ impl Drop for Process {
     }
 }
 
-/// Why a host tool gave no usable result.
-#[derive(Debug, thiserror::Error)]
-pub enum ToolError {
-    /// It is not installed.
-    #[error("`{tool}` is not installed; `make setup` installs it, or install the Debian package `{package}`")]
-    Missing {
-        /// The program.
-        tool: String,
-        /// The Debian package that has it.
-        package: &'static str,
-    },
-    /// It could not be started or waited for.
-    #[error("`{tool}` could not be run: {source}")]
-    Run {
-        /// The program.
-        tool: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// It did not end in time and was killed.
-    #[error("`{tool}` did not end within {} s and was killed", limit.as_secs())]
-    Timeout {
-        /// The program.
-        tool: String,
-        /// The deadline.
-        limit: Duration,
-    },
-    /// It ended badly.
-    #[error("`{command}` failed with {status}: {message}")]
-    Failed {
-        /// The command line.
-        command: String,
-        /// How it ended.
-        status: ExitStatus,
-        /// Its last words.
-        message: String,
-    },
-}
-
-/// Runs a host tool to its end and collects what it prints, with a deadline. Exit codes are the caller's to judge.
-///
-/// # Errors
-/// [`ToolError`], but never `Failed`.
-pub async fn run_tool(
-    tool: &str,
-    package: &'static str,
-    configure: impl FnOnce(&mut Command),
-    limit: Duration,
-) -> Result<Output, ToolError> {
-    let mut command = Command::new(tool);
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    configure(&mut command);
-    let failed = |source: io::Error| {
-        if source.kind() == io::ErrorKind::NotFound {
-            ToolError::Missing {
-                tool: tool.to_owned(),
-                package,
-            }
-        } else {
-            ToolError::Run {
-                tool: tool.to_owned(),
-                source,
-            }
-        }
-    };
-    let child = spawn_child(command).map_err(failed)?;
-    let pid = Pid::from_child(&child);
-    let (sender, output) = oneshot::channel();
-    thread::Builder::new()
-        .name("tool".into())
-        .spawn(move || {
-            let _ = sender.send(child.wait_with_output());
-        })
-        .map_err(failed)?;
-    match tokio::time::timeout(limit, output).await {
-        Ok(Ok(output)) => output.map_err(failed),
-        Ok(Err(_)) => Err(failed(io::Error::other("the waiting thread is gone"))),
-        Err(_) => {
-            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
-            Err(ToolError::Timeout {
-                tool: tool.to_owned(),
-                limit,
-            })
-        }
+/// Waits for the end of a child, ends what is left of its group, and reaps it.
+fn reap(mut child: Child, pid: Pid, shared: &Shared) {
+    // Wait without reaping first, so that the number stays ours until it says otherwise.
+    while let Err(rustix::io::Errno::INTR) =
+        rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+    {}
+    let mut life = shared.life();
+    let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+    if let Some(guard) = &*GUARD {
+        guard.remove(pid.as_raw_nonzero().get());
     }
-}
-
-/// The end of what a tool printed, for an error message: its standard error, else its output; 2000 bytes at most.
-pub fn last_words(output: &Output) -> String {
-    let text = if output.stderr.is_empty() {
-        &output.stdout
-    } else {
-        &output.stderr
-    };
-    let text = String::from_utf8_lossy(text);
-    let text = text.trim();
-    let mut start = text.len().saturating_sub(2000);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    text[start..].to_owned()
+    *life = Life::Ended(child.wait().ok());
+    shared.ended.notify_all();
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Stdio;
+    use std::time::Instant;
+
     use super::*;
 
-    #[tokio::test]
-    async fn a_dropped_process_is_killed_with_its_group() {
+    fn shell(script: &str) -> Command {
         let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null());
         command
-            .args(["-c", "sleep 1000 & echo $!; wait"])
-            .stdout(Stdio::piped());
-        let mut child = spawn_child(command).unwrap();
-        let mut line = String::new();
-        io::BufRead::read_line(&mut io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
-        let grandchild = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
-        rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
-        child.wait().unwrap();
-        let gone = || {
-            rustix::process::test_kill_process(grandchild).is_err()
-                || std::fs::read_to_string(format!("/proc/{}/stat", line.trim()))
-                    .is_ok_and(|s| s.contains(") Z "))
-        };
-        for _ in 0..200 {
-            if gone() {
-                return;
-            }
+    }
+
+    /// Waits until a process is gone; a zombie of init is.
+    fn gone(pid: Pid) {
+        let start = Instant::now();
+        let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+        while rustix::process::test_kill_process(pid).is_ok()
+            && !std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") Z "))
+        {
+            assert!(start.elapsed() < Duration::from_secs(10), "{pid:?} still runs");
             thread::sleep(Duration::from_millis(10));
         }
-        panic!("the grandchild still runs");
     }
 
-    #[tokio::test]
-    async fn a_tool_that_hangs_is_killed_at_its_deadline() {
-        let error = run_tool(
-            "sleep",
-            "coreutils",
-            |c| {
-                c.arg("1000");
-            },
-            Duration::from_millis(50),
-        )
-        .await
-        .unwrap_err();
-        assert!(matches!(error, ToolError::Timeout { .. }), "{error}");
+    /// A shell that starts a child, writes the child's number and goes on with `rest`.
+    fn with_grandchild(rest: &str) -> (Process, Pid) {
+        let mut command = shell(&format!("sleep 1000 >/dev/null & echo $!; {rest}"));
+        command.stdout(Stdio::piped());
+        let (process, pipes) = Process::spawn_piped(command).unwrap();
+        let mut line = String::new();
+        io::BufRead::read_line(&mut io::BufReader::new(pipes.stdout.unwrap()), &mut line).unwrap();
+        (process, Pid::from_raw(line.trim().parse().unwrap()).unwrap())
     }
 
-    #[tokio::test]
-    async fn a_missing_tool_names_its_package() {
-        let error = run_tool("no-such-tool", "some-package", |_| {}, Duration::from_secs(5))
-            .await
-            .unwrap_err();
-        assert!(error.to_string().contains("some-package"), "{error}");
+    #[test]
+    fn a_dropped_process_is_killed_with_its_group() {
+        let (process, grandchild) = with_grandchild("wait");
+        drop(process);
+        gone(grandchild);
+    }
+
+    #[test]
+    fn what_a_child_leaves_in_its_group_ends_with_it() {
+        let (process, grandchild) = with_grandchild("exit 3");
+        assert!(process.wait_blocking(Duration::from_secs(10)));
+        assert_eq!(process.status().unwrap().code(), Some(3));
+        gone(grandchild);
     }
 
     #[tokio::test]
     async fn waiting_gives_the_exit_status() {
-        let mut command = Command::new("sh");
-        command.args(["-c", "exit 7"]);
-        let process = Process::spawn(command).unwrap();
+        let process = Process::spawn(shell("exit 7")).unwrap();
         assert_eq!(process.wait().await.unwrap().code(), Some(7));
         process.kill(); // reaped: must do nothing
+    }
+
+    #[test]
+    fn waiting_does_not_go_on_for_ever() {
+        let process = Process::spawn(shell("sleep 1000")).unwrap();
+        assert!(!process.wait_blocking(Duration::from_millis(20)));
+        assert!(process.status().is_none());
+        process.kill();
+        assert!(process.wait_blocking(Duration::from_secs(10)));
     }
 }

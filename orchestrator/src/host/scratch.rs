@@ -6,12 +6,14 @@
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use rustix::fs::FlockOperation;
 use tempfile::TempDir;
+
+use super::guard;
+use super::process::spawn_on_thread;
 
 const PREFIX: &str = "coldcut-";
 const OWNER: &str = "owner";
@@ -77,21 +79,18 @@ fn has_room(path: &Path) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) >= 1 << 30)
 }
 
-/// Starts a shell in a session of its own that removes the directory when our end of its standard input closes.
+/// Removes the directory when its input, which we hold, is closed.
+const REMOVE: &str = r#"
+trap '' INT TERM HUP
+cat >/dev/null
+for i in 1 2 3; do rm -rf -- "$1" && exit; sleep 1; done
+"#;
+
+/// Starts a shell that removes the directory when we end.
 fn guard(dir: &Path) -> io::Result<Child> {
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "trap '' INT TERM HUP; cat >/dev/null; for i in 1 2 3; do rm -rf -- \"$1\" && exit; sleep 1; done", "coldcut-guard"])
-        .arg(dir)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    // SAFETY: setsid is safe between fork and exec.
-    unsafe {
-        command.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
-    }
-    command.spawn()
+    let mut command = guard::command(REMOVE);
+    command.arg(dir);
+    spawn_on_thread(command)
 }
 
 /// Removes directories of ours below `base` whose owner is dead.

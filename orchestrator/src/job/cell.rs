@@ -6,7 +6,7 @@ use std::time::Instant;
 use coldcut_core::oracle::cell::{CellJudge, CellTally, Recoveries, Strategy};
 use coldcut_core::oracle::{Histories, measured};
 use coldcut_core::outcome::event::{Event, Phase};
-use coldcut_core::outcome::recovery::{Trust, words};
+use coldcut_core::outcome::recovery::{Trust, complaints};
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict};
@@ -348,7 +348,6 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
                 .next(known, |image, found| judge.suspicious(image, found))
         };
         recover_all(pool, recoverer, &work, &mut known, next).await;
-        tally.add_recoveries(&known);
         if self.cell.kernel.digest() != job.kernel.digest() && known.none_mounts() {
             self.compatible(recording).await?;
         }
@@ -384,7 +383,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         match &recovery.mount_error {
             None => Ok(()),
             Some(error) => {
-                let said = words(&recovery.dmesg, &fstype).unwrap_or_else(|| error.to_string());
+                let said = complaints(&recovery.dmesg, &fstype).unwrap_or_else(|| error.to_string());
                 Err(Unknown::recovering_kernel_refuses(said))
             }
         }

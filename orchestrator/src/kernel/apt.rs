@@ -5,25 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
-use std::os::unix::process::CommandExt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Command;
 use std::time::{Duration, Instant};
-
-use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::archive::Archives;
 use super::error::StoreError;
 use super::index::{self, Offer};
 use super::manifest::PackageRecord;
 use super::progress::Progress;
+use crate::host::capture::{capture_blocking, within};
 
 /// Largest package list that is read, in bytes; the largest of Debian has 60 MiB.
 const MAX_LIST: u64 = 512 << 20;
-/// Most that is kept of what apt says.
-const MAX_OUTPUT: u64 = 1 << 20;
 /// How long reading the package lists may take.
 const UPDATE_DEADLINE: Duration = Duration::from_secs(600);
 /// How long a download may take without any new byte.
@@ -183,55 +178,25 @@ impl Apt {
             .env_remove("APT_CONFIG")
             .env("DEBIAN_FRONTEND", "noninteractive");
         command.current_dir(cwd.unwrap_or(&self.dir));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        // A coldcut that is killed takes its apt along. This thread waits for apt, so it is the parent that counts.
-        // SAFETY: between fork and exec only one system call is made, which is safe there.
-        unsafe {
-            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
-        }
-        let mut child = command.spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => StoreError::Apt(format!(
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::Apt(format!(
                 "{program} is not on this machine; coldcut reads Debian archives through apt. On Debian it is \
                  always there; elsewhere install apt, or add a kernel of your own: coldcut kernel add"
             )),
-            _ => StoreError::Apt(format!("{program} cannot be started: {error}")),
-        })?;
-        let drain = |from: Option<Box<dyn Read + Send>>| {
-            thread::spawn(move || {
-                let mut text = Vec::new();
-                if let Some(mut from) = from {
-                    let _ = from.by_ref().take(MAX_OUTPUT).read_to_end(&mut text);
-                    let _ = std::io::copy(&mut from, &mut std::io::sink());
-                }
-                String::from_utf8_lossy(&text).into_owned()
-            })
+            _ => StoreError::Apt(format!("{program} cannot be run: {error}")),
         };
-        let stdout = drain(child.stdout.take().map(|s| Box::new(s) as _));
-        let stderr = drain(child.stderr.take().map(|s| Box::new(s) as _));
-        let status = loop {
-            match child.try_wait() {
-                Ok(Some(status)) => break Ok(status),
-                Ok(None) => {}
-                Err(error) => break Err(StoreError::Apt(format!("waiting for {program} failed: {error}"))),
-            }
-            if !go_on() {
-                let what = args.first().copied().unwrap_or_default();
-                break Err(StoreError::Apt(format!(
-                    "{program} {what} made no progress and was stopped"
-                )));
-            }
-            thread::sleep(Duration::from_millis(50));
+        let Some(captured) = capture_blocking(command, go_on).map_err(failed)? else {
+            let what = args.first().copied().unwrap_or_default();
+            return Err(StoreError::Apt(format!(
+                "{program} {what} made no progress and was stopped"
+            )));
         };
-        if status.is_err() {
-            let _ = child.kill();
-            let _ = child.wait();
+        if captured.cut_short {
+            return Err(StoreError::Apt(format!("{program} printed more than is read")));
         }
-        let output = stdout.join().unwrap_or_default();
-        let errors = stderr.join().unwrap_or_default();
-        let success = status?.success();
+        let output = String::from_utf8_lossy(&captured.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&captured.stderr);
+        let success = captured.status.success();
         let complaint =
             |line: &&str| line.starts_with("E: ") || line.starts_with("W: ") || line.starts_with("Err:");
         let complaints = errors
@@ -246,12 +211,6 @@ impl Apt {
             complaints,
         })
     }
-}
-
-/// Goes on until the time is over.
-fn within(time: Duration) -> impl FnMut() -> bool {
-    let started = Instant::now();
-    move || started.elapsed() < time
 }
 
 struct Run {

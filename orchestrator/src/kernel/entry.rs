@@ -1,6 +1,6 @@
 //! One kernel of the store.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,13 +8,14 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::manifest::{BootKind, FORMAT, Flavour, FormatOnly, Manifest};
 use super::version::{KernelVersion, debian_cmp};
+use crate::host::cache::{Cache, Held};
 
 /// A kernel of the store. While it lives, the entry is not removed.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     pub(super) dir: PathBuf,
     pub(super) manifest: Manifest,
-    _lock: Arc<File>,
+    _held: Arc<Held>,
 }
 
 impl Kernel {
@@ -28,12 +29,13 @@ impl Kernel {
             path: dir.to_owned(),
             what,
         };
-        let lock = match File::open(dir) {
-            Ok(lock) => lock,
-            Err(error) if gone(&error) => return Ok(None),
-            Err(error) => return Err(StoreError::io("open", dir)(error)),
+        let (Some(kernels), Some(name)) = (dir.parent(), dir.file_name().and_then(|name| name.to_str()))
+        else {
+            return Err(damaged("it is no entry of a store".to_owned()));
         };
-        lock.lock_shared().map_err(StoreError::io("lock", dir))?;
+        let Some(held) = Cache::at(kernels.to_owned()).hold(name)? else {
+            return Ok(None);
+        };
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if gone(&error) => return Ok(None),
@@ -78,7 +80,7 @@ impl Kernel {
         Ok(Some(Self {
             dir: dir.to_owned(),
             manifest,
-            _lock: Arc::new(lock),
+            _held: Arc::new(held),
         }))
     }
 

@@ -8,7 +8,9 @@ use super::bzimage::ImageError;
 use super::deb::DebError;
 use super::decompress::DecompressError;
 use super::modules::ModuleError;
+use super::recipe::RecipeError;
 use super::spec::SpecError;
+use crate::host::cache::CacheError;
 
 /// An error of the kernel store. Every message says what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -159,8 +161,8 @@ pub enum StoreError {
         cause: ModuleError,
     },
     /// `images/kernels.yaml` (or its override) is not valid.
-    #[error("kernel recipe {0}")]
-    Recipe(String),
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
     /// Something is in use.
     #[error("{0}")]
     Busy(String),
@@ -176,6 +178,16 @@ impl StoreError {
     /// True when the archive could not be reached or used, as opposed to a bad request or a bad store.
     pub fn is_archive_failure(&self) -> bool {
         matches!(self, Self::Apt(_) | Self::NoArchive(_) | Self::NotOffered { .. })
+    }
+}
+
+impl From<CacheError> for StoreError {
+    fn from(error: CacheError) -> Self {
+        Self::Io {
+            action: error.action,
+            path: error.path,
+            cause: error.source,
+        }
     }
 }
 

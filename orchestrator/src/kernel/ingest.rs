@@ -148,7 +148,7 @@ impl Store {
             origin: Origin::File { file },
             label: from.to_owned(),
         };
-        let staging = Staging::new(&self.kernels_dir())?;
+        let staging = Staging::new(self.kernels())?;
         self.ingest(staging, contents, identity, progress)
     }
 
@@ -206,15 +206,15 @@ impl Store {
             coldcut: env!("CARGO_PKG_VERSION").to_owned(),
         };
         progress.stage("storing");
-        let kernels = self.kernels_dir();
+        let kernels = self.kernels();
         let _lock = self.write_lock()?;
         staging.seal(&mut manifest);
         if let Some(kernel) = self.stored_already(&manifest)? {
             return Ok(kernel);
         }
-        staging.commit(&kernels, &manifest)?;
-        let dir = kernels.join(&manifest.digest);
-        unpacked::prune(&kernels, unpacked::KEEP, Some(&dir));
+        staging.commit(kernels, &manifest)?;
+        let dir = kernels.entry(&manifest.digest);
+        unpacked::prune(kernels.root(), unpacked::KEEP, Some(&dir));
         Kernel::load(&dir)?.ok_or_else(|| StoreError::Damaged {
             path: dir,
             what: "it vanished".to_owned(),

@@ -142,7 +142,7 @@ impl Puller<'_> {
         if let Some(kernel) = self.store.list()?.iter().find(same) {
             return Ok(kernel.clone());
         }
-        let staging = Staging::new(&self.store.kernels_dir())?;
+        let staging = Staging::new(self.store.kernels())?;
         let mut contents = Contents::default();
         let mut done = 0;
         for package in &offer.packages {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::error::StoreError;
-
 /// The recipe that is built in.
 const BUILT_IN: &str = include_str!("../../../images/kernels.yaml");
+
+/// `images/kernels.yaml` (or its override) is not valid.
+#[derive(Debug, thiserror::Error)]
+#[error("kernel recipe {0}")]
+pub struct RecipeError(String);
 
 /// What `images/kernels.yaml` says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -57,7 +60,7 @@ pub struct SetRecipe {
 
 impl Recipe {
     /// The recipe that this coldcut was built with, and a set for each filesystem that can be under test.
-    pub fn built_in() -> Result<Self, StoreError> {
+    pub fn built_in() -> Result<Self, RecipeError> {
         let mut recipe = Self::parse(BUILT_IN)?;
         for driver in coldcut_core::filesystem::ALL.iter().map(|fs| fs.driver) {
             let words = |list: &[&str]| list.iter().map(|&word| word.to_owned()).collect();
@@ -91,8 +94,8 @@ impl Recipe {
     }
 
     /// Parses a recipe.
-    pub fn parse(text: &str) -> Result<Self, StoreError> {
-        serde_yaml::from_str(text).map_err(|error| StoreError::Recipe(error.to_string()))
+    pub fn parse(text: &str) -> Result<Self, RecipeError> {
+        serde_yaml::from_str(text).map_err(|error| RecipeError(error.to_string()))
     }
 }
 

@@ -2,57 +2,31 @@
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-
-use tempfile::TempDir;
+use std::path::Path;
 
 use super::error::StoreError;
 use super::manifest::{FileRecord, Manifest};
+use crate::host::cache::{Cache, Staged, sync_dir};
 
-/// Prefix of the directories of entries being made.
-pub const PREFIX: &str = ".new-";
-
-/// A directory of the store that is being filled.
-///
-/// It is removed when dropped. Its lock tells the living from the dead: see [`sweep`].
+/// A directory of the store that is being filled. It is removed when dropped.
 #[derive(Debug)]
 pub struct Staging {
-    dir: TempDir,
+    staged: Staged,
     files: Vec<FileRecord>,
-    _lock: File,
 }
 
 impl Staging {
     /// Makes an empty one in `kernels`.
-    pub fn new(kernels: &Path) -> Result<Self, StoreError> {
-        // Between making and locking it, another coldcut may sweep it away: then it is made again.
-        for _ in 0..100 {
-            let dir = tempfile::Builder::new()
-                .prefix(PREFIX)
-                .tempdir_in(kernels)
-                .map_err(StoreError::io("create a directory in", kernels))?;
-            let lock = match File::open(dir.path()) {
-                Ok(lock) => lock,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(StoreError::io("open", dir.path())(error)),
-            };
-            if lock.try_lock().is_ok() && dir.path().exists() {
-                return Ok(Self {
-                    dir,
-                    files: Vec::new(),
-                    _lock: lock,
-                });
-            }
-        }
-        Err(StoreError::Busy(format!(
-            "{} is being swept again and again",
-            kernels.display()
-        )))
+    pub fn new(kernels: &Cache) -> Result<Self, StoreError> {
+        Ok(Self {
+            staged: kernels.stage()?,
+            files: Vec::new(),
+        })
     }
 
     /// The directory, for downloads and the like in a subdirectory that is removed before [`Self::commit`].
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        self.staged.path()
     }
 
     /// Writes one file at a relative path and makes it durable.
@@ -66,7 +40,7 @@ impl Staging {
     }
 
     fn write_file(&mut self, path: &str, bytes: &[u8], derived: bool) -> Result<(), StoreError> {
-        let full = self.dir.path().join(path);
+        let full = self.path().join(path);
         if let Some(parent) = full.parent() {
             fs::create_dir_all(parent).map_err(StoreError::io("create", parent))?;
         }
@@ -94,7 +68,7 @@ impl Staging {
     /// Moves the entry to `kernels/<digest>`. The manifest has been [sealed](Self::seal).
     ///
     /// Returns false when the same entry was there already (another coldcut may have been faster).
-    pub fn commit(self, kernels: &Path, manifest: &Manifest) -> Result<bool, StoreError> {
+    pub fn commit(self, kernels: &Cache, manifest: &Manifest) -> Result<bool, StoreError> {
         let mut json = serde_json::to_vec_pretty(manifest)
             .map_err(|e| StoreError::io("write", self.path())(std::io::Error::other(e)))?;
         json.push(b'\n');
@@ -103,18 +77,7 @@ impl Staging {
         if modules.is_dir() {
             sync_dir(&modules)?;
         }
-        sync_dir(self.path())?;
-        let target = kernels.join(&manifest.digest);
-        match fs::rename(self.path(), &target) {
-            Ok(()) => {
-                // The directory has moved: there is nothing left for TempDir to remove.
-                let _ = self.dir.keep();
-                sync_dir(kernels)?;
-                Ok(true)
-            }
-            Err(_) if target.join("manifest.json").is_file() => Ok(false),
-            Err(error) => Err(StoreError::io("rename the new kernel to", &target)(error)),
-        }
+        Ok(kernels.commit(self.staged, &manifest.digest)?)
     }
 }
 
@@ -129,7 +92,7 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 /// Leaves holes where there are zeros: a third of a vmlinux is the padding between its segments.
-fn write_sparsely(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_sparsely(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     const CHUNK: usize = 64 << 10;
     for chunk in bytes.chunks(CHUNK) {
         if chunk.len() == CHUNK && chunk.iter().all(|b| *b == 0) {
@@ -139,36 +102,6 @@ fn write_sparsely(file: &mut File, bytes: &[u8]) -> io::Result<()> {
         }
     }
     file.set_len(bytes.len() as u64)
-}
-
-/// Waits until a directory's entries are on disk.
-pub fn sync_dir(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(StoreError::io("sync", path))
-}
-
-/// Removes what dead processes left half made. Whoever is at work holds a lock on its directory.
-///
-/// Returns how many were removed.
-pub fn sweep(kernels: &Path) -> usize {
-    let Ok(entries) = fs::read_dir(kernels) else {
-        return 0;
-    };
-    let is_new = |path: &PathBuf| {
-        path.file_name()
-            .and_then(|n| n.to_str())
-            .is_some_and(|n| n.starts_with(PREFIX))
-            && path.is_dir()
-    };
-    let mut removed = 0;
-    for path in entries.flatten().map(|entry| entry.path()).filter(is_new) {
-        let dead = File::open(&path).is_ok_and(|dir| dir.try_lock().is_ok());
-        if dead && fs::remove_dir_all(&path).is_ok() {
-            removed += 1;
-        }
-    }
-    removed
 }
 
 #[cfg(test)]
@@ -187,20 +120,5 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), &bytes[..len]);
             assert!(fs::metadata(&path).unwrap().blocks() * 512 <= 128 << 10);
         }
-    }
-
-    #[test]
-    fn sweeps_the_dead_only() {
-        let kernels = tempfile::tempdir().unwrap();
-        let living = Staging::new(kernels.path()).unwrap();
-        let dead = kernels.path().join(".new-dead");
-        fs::create_dir_all(dead.join("modules")).unwrap();
-        fs::write(dead.join("modules/half"), b"x").unwrap();
-        fs::create_dir(kernels.path().join("entry")).unwrap();
-        assert_eq!(sweep(kernels.path()), 1);
-        assert!(!dead.exists() && living.path().exists() && kernels.path().join("entry").exists());
-        let path = living.path().to_owned();
-        drop(living);
-        assert!(!path.exists());
     }
 }

@@ -9,7 +9,7 @@ use super::entry::Kernel;
 use super::error::StoreError;
 use super::manifest::Flavour;
 use super::spec::{Spec, Wanted};
-use super::staging;
+use crate::host::cache::{self, Cache};
 
 /// Shortest digest prefix that names a kernel.
 const MIN_PREFIX: usize = 8;
@@ -21,6 +21,7 @@ const MIN_PREFIX: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    kernels: Cache,
     /// Where [`Store::pull`] gets kernels from.
     pub archive: ArchiveOptions,
 }
@@ -30,14 +31,11 @@ impl Store {
     ///
     /// The archive is taken from the environment: see [`ArchiveOptions::from_env`].
     pub fn open(root: PathBuf) -> Result<Self, StoreError> {
-        let store = Self {
+        Ok(Self {
+            kernels: Cache::open(root.join("kernels"))?,
             root,
             archive: ArchiveOptions::from_env(),
-        };
-        let kernels = store.kernels_dir();
-        fs::create_dir_all(&kernels).map_err(StoreError::io("create", &kernels))?;
-        staging::sweep(&kernels);
-        Ok(store)
+        })
     }
 
     /// Opens the store in its usual place.
@@ -59,9 +57,14 @@ impl Store {
         &self.root
     }
 
+    /// The entries.
+    pub(super) fn kernels(&self) -> &Cache {
+        &self.kernels
+    }
+
     /// The directory of the entries.
-    pub(crate) fn kernels_dir(&self) -> PathBuf {
-        self.root.join("kernels")
+    pub(crate) fn kernels_dir(&self) -> &Path {
+        self.kernels.root()
     }
 
     /// Waits until no other coldcut changes the store; held until dropped.
@@ -71,19 +74,7 @@ impl Store {
 
     /// Locks a file of the store's root; the file itself stays. `waiting` is called when it takes a while.
     pub(crate) fn lock_file(&self, name: &str, waiting: impl FnOnce()) -> Result<File, StoreError> {
-        let path = self.root.join(name);
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(StoreError::io("open", &path))?;
-        if lock.try_lock().is_ok() {
-            return Ok(lock);
-        }
-        waiting();
-        lock.lock().map_err(StoreError::io("lock", &path))?;
-        Ok(lock)
+        Ok(cache::lock(&self.root.join(name), waiting)?)
     }
 
     /// Every kernel, lowest version first. Entries of a newer format are left out.
@@ -97,8 +88,8 @@ impl Store {
     pub fn scan(&self) -> Result<(Vec<Kernel>, Vec<StoreError>), StoreError> {
         let dir = self.kernels_dir();
         let (mut kernels, mut newer) = (Vec::new(), Vec::new());
-        for entry in fs::read_dir(&dir).map_err(StoreError::io("read", &dir))? {
-            let path = entry.map_err(StoreError::io("read", &dir))?.path();
+        for entry in fs::read_dir(dir).map_err(StoreError::io("read", dir))? {
+            let path = entry.map_err(StoreError::io("read", dir))?.path();
             if is_entry(&path) {
                 match Kernel::load(&path) {
                     Ok(kernel) => kernels.extend(kernel),
@@ -196,19 +187,12 @@ impl Store {
 
     /// Removes a kernel, unless somebody uses it.
     pub fn remove(&self, digest: &str) -> Result<(), StoreError> {
-        let path = self.kernels_dir().join(digest);
-        let dir = File::open(&path).map_err(StoreError::io("open", &path))?;
-        if dir.try_lock().is_err() {
-            return Err(StoreError::Busy(format!(
-                "kernel {digest} is in use by another coldcut; not removed"
-            )));
+        if self.kernels.remove(digest)? {
+            return Ok(());
         }
-        // Renamed first: a half removed entry is swept later, and is never listed.
-        let aside = self
-            .kernels_dir()
-            .join(format!("{}gone-{digest}", staging::PREFIX));
-        fs::rename(&path, &aside).map_err(StoreError::io("remove", &path))?;
-        fs::remove_dir_all(&aside).map_err(StoreError::io("remove", &aside))
+        Err(StoreError::Busy(format!(
+            "kernel {digest} is in use by another coldcut; not removed"
+        )))
     }
 }
 

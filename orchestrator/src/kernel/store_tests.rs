@@ -55,7 +55,7 @@ impl Bench {
             },
             label: "x.deb".into(),
         };
-        let staging = Staging::new(&self.store.kernels_dir())?;
+        let staging = Staging::new(self.store.kernels())?;
         self.store.ingest(staging, &contents, identity, &Silent)
     }
 

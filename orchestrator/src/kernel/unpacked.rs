@@ -4,25 +4,23 @@
 //! An entry's manifest says which vmlinux it is, by size and hash. It is made, and removed, under the store's lock; and
 //! removed only from an entry that nobody uses.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::bzimage;
 use super::entry::Kernel;
 use super::error::StoreError;
 use super::manifest::FileRecord;
-use super::staging::write_durably;
+use super::staging::write_sparsely;
 use super::store::is_entry;
+use crate::host::cache::{self, Usage};
 
 /// The file's name in an entry.
 pub const VMLINUX: &str = "vmlinux";
 /// Bytes on disk of these files that a store keeps.
 pub const KEEP: u64 = 512 << 20;
-/// How exact the time of the last use is.
-const RECENT: Duration = Duration::from_secs(60);
 
 impl Kernel {
     fn made_vmlinux(&self) -> Option<&FileRecord> {
@@ -38,18 +36,12 @@ impl Kernel {
         };
         let there = || fs::metadata(&path).is_ok_and(|meta| meta.len() == record.size);
         if there() {
-            used(&path);
+            cache::note_use(&path);
             return Ok(path);
         }
         let kernels = self.dir.parent().unwrap_or(&self.dir);
         let lock = kernels.parent().unwrap_or(kernels).join("lock");
-        let _lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock)
-            .and_then(|file| file.lock().map(|()| file))
-            .map_err(StoreError::io("lock", &lock))?;
+        let _lock = cache::lock(&lock, || ())?;
         // Another coldcut may have made it while we waited.
         if !there() {
             self.unpack(record, &path)?;
@@ -71,28 +63,7 @@ impl Kernel {
                 what: "its bzImage does not unpack to the vmlinux that the manifest names".to_owned(),
             });
         }
-        // Nobody else writes here: the store is locked. One that was killed may have left this.
-        let new = self.dir.join(".vmlinux");
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::io("remove", &new)(error));
-            }
-            _ => {}
-        }
-        write_durably(&new, &bytes)?;
-        fs::rename(&new, path).map_err(StoreError::io("rename", &new))
-    }
-}
-
-/// Notes that a file was used. Where that cannot be noted it only goes earlier.
-fn used(path: &Path) {
-    let now = SystemTime::now();
-    let recent = |meta: fs::Metadata| {
-        meta.modified()
-            .is_ok_and(|then| now.duration_since(then).is_ok_and(|age| age < RECENT))
-    };
-    if !fs::metadata(path).is_ok_and(recent) {
-        let _ = File::open(path).and_then(|file| file.set_modified(now));
+        Ok(cache::replace_file(path, |file| write_sparsely(file, &bytes))?)
     }
 }
 
@@ -102,7 +73,7 @@ pub(super) fn prune(kernels: &Path, keep: u64, own: Option<&Path>) {
     let Ok(entries) = fs::read_dir(kernels) else {
         return;
     };
-    let mut all: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
+    let mut all = Vec::new();
     // Those that are being made are locked by their makers, who may be waiting for us.
     for dir in entries
         .flatten()
@@ -112,24 +83,16 @@ pub(super) fn prune(kernels: &Path, keep: u64, own: Option<&Path>) {
         // What cannot be read is not ours to touch. The kernel goes at once, and its lock with it.
         let made = matches!(Kernel::load(&dir), Ok(Some(kernel)) if kernel.made_vmlinux().is_some());
         if made && let Ok(meta) = fs::metadata(dir.join(VMLINUX)) {
-            let used = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            all.push((used, meta.blocks() * 512, dir));
+            all.push(Usage {
+                used: meta.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+                bytes: meta.blocks() * 512,
+                path: dir,
+            });
         }
     }
-    all.sort();
-    let mut bytes: u64 = all.iter().map(|(_, bytes, _)| bytes).sum();
-    for (_, size, dir) in all {
-        if bytes <= keep {
-            return;
-        }
-        let free = || {
-            File::open(&dir)
-                .is_ok_and(|lock| lock.try_lock().is_ok() && fs::remove_file(dir.join(VMLINUX)).is_ok())
-        };
-        if own != Some(&*dir) && free() {
-            bytes -= size;
-        }
-    }
+    cache::prune(all, keep, |dir| {
+        own != Some(dir) && cache::if_unused(dir, || fs::remove_file(dir.join(VMLINUX)).is_ok())
+    });
 }
 
 #[cfg(test)]
@@ -141,6 +104,8 @@ mod tests {
     use super::super::progress::Silent;
     use super::super::store::Store;
     use super::*;
+    use std::fs::File;
+    use std::time::Duration;
 
     /// A store with kernels of these names, each of which is used a second after the one before it.
     fn store(dir: &Path, names: &[&str]) -> Store {
@@ -173,20 +138,20 @@ mod tests {
         let size = fs::metadata(b.dir().join(VMLINUX)).unwrap().blocks() * 512;
         drop(b);
         // b was used now, and c before it.
-        prune(&store.kernels_dir(), size * 2, None);
+        prune(store.kernels_dir(), size * 2, None);
         assert_eq!(
             ["a", "b", "c"].map(|name| there(&store, name)),
             [false, true, true]
         );
         // Whoever uses one keeps it.
         let b = store.find("b").unwrap();
-        prune(&store.kernels_dir(), 0, None);
+        prune(store.kernels_dir(), 0, None);
         assert_eq!(
             ["a", "b", "c"].map(|name| there(&store, name)),
             [false, true, false]
         );
         drop(b);
-        prune(&store.kernels_dir(), 0, None);
+        prune(store.kernels_dir(), 0, None);
         assert_eq!(store.list().unwrap().len(), 3);
         let b = store.find("b").unwrap();
         b.verify().unwrap();
@@ -206,7 +171,7 @@ mod tests {
                         // Each opens the entry anew, as another process would.
                         let kernel = store.find(name).unwrap();
                         let image = kernel.boot_image().unwrap();
-                        prune(&store.kernels_dir(), 0, None);
+                        prune(store.kernels_dir(), 0, None);
                         assert!(fs::read(image).unwrap().starts_with(b"\x7fELF"));
                     }
                 });
@@ -218,7 +183,7 @@ mod tests {
     fn another_image_in_its_place_is_seen() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path(), &["a", "b"]);
-        prune(&store.kernels_dir(), 0, None);
+        prune(store.kernels_dir(), 0, None);
         let [a, b] = ["a", "b"].map(|name| store.find(name).unwrap());
         fs::copy(b.dir().join("bzImage"), a.dir().join("bzImage")).unwrap();
         let error = a.boot_image().unwrap_err().to_string();

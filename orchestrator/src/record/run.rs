@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use coldcut_core::outcome::event::{Event, Phase};
-use coldcut_core::outcome::recovery::words;
+use coldcut_core::outcome::recovery::complaints;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::log::Recorder;
 use coldcut_core::recording::mark::Mark;
@@ -261,6 +261,6 @@ async fn first_mount(client: &GuestClient<'_>, mount: &Mount, doing: &str) -> Re
         return Ok(());
     };
     let said = client.dmesg(DmesgFrom::Last).await.or_unknown(doing)?;
-    let words = words(&said, &mount.fstype).unwrap_or_else(|| error.to_string());
+    let words = complaints(&said, &mount.fstype).unwrap_or_else(|| error.to_string());
     Err(Unknown::kernel_refuses(words))
 }

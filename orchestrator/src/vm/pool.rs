@@ -10,8 +10,8 @@ use coldcut_core::outcome::recovery::Trust;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 
 use crate::fs::{self, MakeError};
-use crate::host::process::ToolError;
 use crate::host::scratch::Scratch;
+use crate::host::tool::ToolError;
 use crate::kernel::{Kernel, StoreError};
 use crate::report::EventSink;
 use crate::vm::agent_binary::AGENT;

@@ -7,6 +7,7 @@ mod dependencies;
 mod device;
 mod forgotten;
 mod kernel_store;
+mod killed;
 mod log_cli;
 mod nbd_fuzz;
 mod nbd_interop;

@@ -29,7 +29,7 @@ pub use history::{Histories, History};
 pub use tally::{Tally, verdict};
 
 use crate::filesystem::Checker;
-use crate::outcome::recovery::{Recovery, words};
+use crate::outcome::recovery::{Recovery, complaints};
 use crate::outcome::verdict::{Finding, Judgement, ViolationKind};
 use crate::scenario::{Check, Expectation, Moment, Variant};
 
@@ -45,7 +45,7 @@ pub struct Judge<'a> {
 }
 
 /// What one check gave.
-pub(crate) enum Outcome {
+pub(crate) enum CheckOutcome {
     /// It holds.
     Holds,
     /// There was nothing to judge it by.
@@ -105,13 +105,13 @@ impl<'a> Judge<'a> {
             };
             let on_path = expectation.check.on_path();
             match outcome {
-                Outcome::Idle => continue,
-                Outcome::Doubt(doubt) => {
+                CheckOutcome::Idle => continue,
+                CheckOutcome::Doubt(doubt) => {
                     judgement.doubts.push(doubt);
                     continue;
                 }
-                Outcome::Holds => {}
-                Outcome::Broken(kind, what) => judgement.findings.push(Finding {
+                CheckOutcome::Holds => {}
+                CheckOutcome::Broken(kind, what) => judgement.findings.push(Finding {
                     kind,
                     expectation: Some(index),
                     evidence: format!("{what}{}", when(expectation)),
@@ -155,7 +155,7 @@ fn mounts(
         ("mount", &recovery.mount_error),
         ("unmount", &recovery.unmount_error),
     ];
-    let said = words(&recovery.dmesg, fstype).map_or_else(String::new, |words| {
+    let said = complaints(&recovery.dmesg, fstype).map_or_else(String::new, |words| {
         format!("; the kernel says: {}", printable(words.as_bytes()))
     });
     for (call, error) in calls {
@@ -174,14 +174,14 @@ fn mounts(
     recovery.mount_error.is_none()
 }
 
-fn fsck(recovery: &Recovery, checker: &Checker) -> Outcome {
+fn fsck(recovery: &Recovery, checker: &Checker) -> CheckOutcome {
     match &recovery.fsck {
-        None => Outcome::Doubt("`fsck: clean` is expected, and no checker ran".to_owned()),
-        Some(fsck) if fsck.clean => Outcome::Holds,
+        None => CheckOutcome::Doubt("`fsck: clean` is expected, and no checker ran".to_owned()),
+        Some(fsck) if fsck.clean => CheckOutcome::Holds,
         Some(fsck) => {
             let first = checker.first_words(&fsck.output).unwrap_or("no output");
             let first = printable(first.as_bytes());
-            Outcome::Broken(
+            CheckOutcome::Broken(
                 ViolationKind::Fsck,
                 format!("{} exits {}: {first}", fsck.command, fsck.code),
             )
@@ -189,14 +189,14 @@ fn fsck(recovery: &Recovery, checker: &Checker) -> Outcome {
     }
 }
 
-fn dmesg(texts: &[String], recovery: &Recovery) -> Outcome {
+fn dmesg(texts: &[String], recovery: &Recovery) -> CheckOutcome {
     for line in &recovery.dmesg {
         if texts.iter().any(|text| line.text.contains(text.as_str())) {
             let shown = printable(line.text.as_bytes());
-            return Outcome::Broken(ViolationKind::Dmesg, format!("the kernel's log says: {shown}"));
+            return CheckOutcome::Broken(ViolationKind::Dmesg, format!("the kernel's log says: {shown}"));
         }
     }
-    Outcome::Holds
+    CheckOutcome::Holds
 }
 
 /// When an expectation applies, for the end of a line of evidence.

@@ -6,19 +6,19 @@ use std::ops::Range;
 use coldcut_wire::pattern::SECTOR;
 use coldcut_wire::{EntryKind, PatternName, Source, TreeEntry, pattern};
 
-use super::Outcome;
+use super::CheckOutcome;
 use super::bytes;
 use super::data::{Distance, covered, describe, distance, printable};
 use super::origin::Origins;
 use super::tree::{Tree, shown};
 use crate::outcome::verdict::ViolationKind;
-use crate::scenario::{Accept, Check, SizeRule};
+use crate::scenario::{Accept, Check, SizeRule, Wanted};
 
 /// Names listed in one line of evidence.
 const SHOWN: usize = 8;
 
 /// Judges a check on a path.
-pub(crate) fn check(check: &Check, tree: &Tree<'_>, origins: &Origins) -> Outcome {
+pub(crate) fn check(check: &Check, tree: &Tree<'_>, origins: &Origins) -> CheckOutcome {
     let result = match check {
         Check::Content {
             path,
@@ -57,13 +57,13 @@ pub(crate) fn check(check: &Check, tree: &Tree<'_>, origins: &Origins) -> Outcom
         Check::NoForeignData { path } => foreign(path.as_deref(), tree, origins),
         Check::Mounts { .. } | Check::FsckClean | Check::DmesgFree { .. } | Check::Measured(_) => Ok(()),
     };
-    result.err().unwrap_or(Outcome::Holds)
+    result.err().unwrap_or(CheckOutcome::Holds)
 }
 
-type Checked<T> = Result<T, Outcome>;
+type Checked<T> = Result<T, CheckOutcome>;
 
 fn broken<T>(kind: ViolationKind, what: String) -> Checked<T> {
-    Err(Outcome::Broken(kind, what))
+    Err(CheckOutcome::Broken(kind, what))
 }
 
 /// `None` when it is not there, and what should have said so could be read.
@@ -145,7 +145,7 @@ fn reported(entry: &TreeEntry) -> Checked<()> {
                 format!("{path} cannot be read: {problem}"),
             )
         }
-        None => Err(Outcome::Doubt(format!(
+        None => Err(CheckOutcome::Doubt(format!(
             "the walk does not report all data of {path}"
         ))),
     }
@@ -155,27 +155,36 @@ fn content_name(content: Option<&PatternName>) -> String {
     content.map_or_else(|| "zeros".to_owned(), pattern::label)
 }
 
-/// One way to be right: the range, whether the file ends with it, contents that may be mixed, and its name.
-type Way<'a> = (Range<u64>, bool, Vec<Option<&'a PatternName>>, String);
+/// One way to be right.
+struct Way<'a> {
+    range: Range<u64>,
+    /// Whether the file must end with the range.
+    whole: bool,
+    /// Contents of which every byte may be any; `None` is zeros.
+    contents: Vec<Option<&'a PatternName>>,
+    /// For the evidence.
+    name: String,
+}
 
-fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origins: &Origins) -> Checked<()> {
-    let Some(entry) = file(path, or_absent, tree)? else {
-        return Ok(());
-    };
-    reported(entry)?;
-    let mut own = origins.held(path).files;
-    // Each way to be right: range, whether the file ends with it, contents that may be mixed, and its name.
-    let mut ways: Vec<Way<'_>> = Vec::new();
+/// Each way to be right, for a file of `size` bytes.
+fn ways(accept: &Accept, size: u64) -> Vec<Way<'_>> {
     match accept {
         Accept::Whole(list) => {
             let lens_differ = list.iter().any(|w| w.len != list[0].len);
-            for wanted in list {
+            let named = |wanted: &Wanted| {
                 let mut name = content_name(wanted.content.as_ref());
-                if lens_differ || wanted.len != entry.size {
+                if lens_differ || wanted.len != size {
                     let _ = write!(name, " (size {})", wanted.len);
                 }
-                ways.push((0..wanted.len, true, vec![wanted.content.as_ref()], name));
-            }
+                name
+            };
+            let wanted = list.iter().map(|wanted| Way {
+                range: 0..wanted.len,
+                whole: true,
+                contents: vec![wanted.content.as_ref()],
+                name: named(wanted),
+            });
+            wanted.collect()
         }
         Accept::Range {
             offset,
@@ -183,15 +192,18 @@ fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origin
             contents,
         } => {
             let range = *offset..offset.saturating_add(*len);
-            for content in contents {
-                let name = format!(
+            let ways = contents.iter().map(|content| Way {
+                name: format!(
                     "{} at {}..{}",
                     content_name(content.as_ref()),
                     range.start,
                     range.end
-                );
-                ways.push((range.clone(), false, vec![content.as_ref()], name));
-            }
+                ),
+                range: range.clone(),
+                whole: false,
+                contents: vec![content.as_ref()],
+            });
+            ways.collect()
         }
         Accept::Mix {
             offset,
@@ -201,18 +213,28 @@ fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origin
         } => {
             let range = *offset..offset.saturating_add(*len);
             let names: Vec<String> = contents.iter().map(|c| content_name(c.as_ref())).collect();
-            let name = format!("only {} at {}..{}", names.join(" and "), range.start, range.end);
-            ways.push((range, *whole, contents.iter().map(Option::as_ref).collect(), name));
+            vec![Way {
+                name: format!("only {} at {}..{}", names.join(" and "), range.start, range.end),
+                range,
+                whole: *whole,
+                contents: contents.iter().map(Option::as_ref).collect(),
+            }]
         }
     }
-    own.extend(
-        ways.iter()
-            .flat_map(|w| w.2.iter().flatten())
-            .map(|c| c.file.clone()),
-    );
+}
+
+fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origins: &Origins) -> Checked<()> {
+    let Some(entry) = file(path, or_absent, tree)? else {
+        return Ok(());
+    };
+    reported(entry)?;
+    let ways = ways(accept, entry.size);
+    let mut own = origins.held(path).files;
+    let accepted = ways.iter().flat_map(|way| way.contents.iter().flatten());
+    own.extend(accepted.map(|content| content.file.clone()));
     let mut nearest: Option<Distance> = None;
-    for (range, whole, contents, _) in &ways {
-        let distance = distance(entry, range, *whole, contents, &own, origins);
+    for way in &ways {
+        let distance = distance(entry, &way.range, way.whole, &way.contents, &own, origins);
         if distance.bytes == 0 {
             return Ok(());
         }
@@ -221,7 +243,7 @@ fn content(path: &str, accept: &Accept, or_absent: bool, tree: &Tree<'_>, origin
         }
     }
     let kind = nearest.unwrap_or_default().kind();
-    let names: Vec<&str> = ways.iter().map(|w| w.3.as_str()).collect();
+    let names: Vec<&str> = ways.iter().map(|way| way.name.as_str()).collect();
     let held = describe(entry, origins);
     broken(
         kind,
@@ -401,7 +423,7 @@ fn foreign(path: Option<&str>, tree: &Tree<'_>, origins: &Origins) -> Checked<()
             }
         }
     }
-    if judged { Ok(()) } else { Err(Outcome::Idle) }
+    if judged { Ok(()) } else { Err(CheckOutcome::Idle) }
 }
 
 /// Whether the file has data, all of it its own.
@@ -430,7 +452,7 @@ fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
         let part = kind == ViolationKind::Garbage
             || (kind == ViolationKind::StaleData && extent.len < SECTOR as u64);
         if held.displaced && part {
-            return Err(Outcome::Doubt(format!(
+            return Err(CheckOutcome::Doubt(format!(
                 "{} holds {}: data was moved to it, and parts of displaced sectors cannot be told from others' data",
                 shown(&entry.path),
                 describe(entry, origins)
@@ -445,7 +467,7 @@ fn foreign_in(entry: &TreeEntry, origins: &Origins) -> Checked<bool> {
 /// Whether the file holds nothing of its own that is older than a content. There must be data to judge.
 fn old_data(path: &str, than: &PatternName, tree: &Tree<'_>, origins: &Origins) -> Checked<()> {
     let Some(entry) = lookup(path, tree)? else {
-        return Err(Outcome::Idle);
+        return Err(CheckOutcome::Idle);
     };
     demand(entry, EntryKind::File)?;
     reported(entry)?;
@@ -474,6 +496,6 @@ fn old_data(path: &str, than: &PatternName, tree: &Tree<'_>, origins: &Origins) 
     if entry.size > 0 {
         Ok(())
     } else {
-        Err(Outcome::Idle)
+        Err(CheckOutcome::Idle)
     }
 }

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::recovery::Trust;
-use crate::outcome::result::{CellRef, CellResult, Totals};
+use super::cell::{CellRef, CellResult};
+use super::recovery::Trust;
+use super::totals::Totals;
+
+pub use super::phase::Phase;
 
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -96,26 +99,6 @@ pub enum Event {
         /// Seconds that it took.
         seconds: f64,
     },
-}
-
-/// What a cell is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// The filesystem is made.
-    Format,
-    /// The recording's machine boots.
-    Boot,
-    /// The setup steps run.
-    Setup,
-    /// The workload runs and is recorded.
-    Record,
-    /// Crash states are enumerated.
-    Plan,
-    /// Crash states are recovered.
-    Recover,
-    /// What was recovered is judged.
-    Judge,
 }
 
 /// An event and when it happened.

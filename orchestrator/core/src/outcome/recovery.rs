@@ -80,7 +80,7 @@ impl Recovery {
 }
 
 /// What a kernel said of a filesystem of this type, in one line; `None` when nothing.
-pub fn words(dmesg: &[DmesgLine], fstype: &str) -> Option<String> {
+pub fn complaints(dmesg: &[DmesgLine], fstype: &str) -> Option<String> {
     let about = |text: &&str| is_about(text, fstype);
     let said: Vec<&str> = dmesg.iter().map(|line| line.text.trim()).filter(about).collect();
     (!said.is_empty()).then(|| said.join("; "))

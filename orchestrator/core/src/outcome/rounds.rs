@@ -8,8 +8,9 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::result::{CellRef, CellResult, Totals};
-use crate::outcome::verdict::{Outcome, Standing, Verdict};
+use super::cell::{CellRef, CellResult};
+use super::totals::Totals;
+use super::verdict::{Outcome, Standing, Verdict};
 
 /// The id of a cell's round, from 1.
 pub fn round_id(id: &str, round: u32) -> String {

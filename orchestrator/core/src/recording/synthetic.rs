@@ -7,13 +7,15 @@
 
 use std::io;
 
+use coldcut_wire::splitmix::{GAMMA, finalize};
+
 use crate::recording::block::ReadAt;
 use crate::recording::log::Order;
 use crate::recording::log::dmlog::{self, ENTRY_LEN, EntryHeader, SUPERBLOCK_LEN, Superblock, Tag};
 
 const SECTOR: u64 = 512;
 const JUMP: u32 = 16;
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+const STEP: u64 = GAMMA;
 
 /// A dm-log-writes log in completion order, made up as it is read.
 #[derive(Clone, Debug)]
@@ -182,8 +184,5 @@ fn data(entry: u32, at: u64, buffer: &mut [u8]) {
 }
 
 fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    finalize(number.wrapping_add(1).wrapping_mul(GAMMA))
 }

@@ -2,9 +2,9 @@
 
 use coldcut_wire::FallocateMode;
 
-use super::at::At;
-use super::error::Problem;
 use super::step_doc::FallocateModeDoc;
+use super::yaml::at::At;
+use super::yaml::error::Problem;
 
 /// The mode of fallocate(2); allocation when none is given.
 pub(super) fn fallocate_mode(mode: Option<FallocateModeDoc>) -> FallocateMode {

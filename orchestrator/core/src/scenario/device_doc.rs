@@ -4,9 +4,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::At;
-use super::names::Label;
-use super::units::{Count, Millis, Rate, Size};
+use super::yaml::at::At;
+use super::yaml::names::Label;
+use super::yaml::units::{Count, Millis, Rate, Size};
 use crate::faults::Kind;
 
 /// The disk under test while it is recorded. The setup runs at full speed.
@@ -78,7 +78,7 @@ pub(crate) struct FailDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_name))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_name))]
 pub(crate) struct WaitHeldDoc {
     /// The hold.
     pub(crate) name: At<Label>,
@@ -92,7 +92,7 @@ pub(crate) struct WaitHeldDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_name))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_name))]
 pub(crate) struct ReleaseDoc {
     /// The hold or the failure to end.
     pub(crate) name: At<Label>,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use coldcut_wire::{PatternName, pattern};
 
-use super::at::At;
 use super::device_doc::{DeviceDoc, FailDoc, HoldDoc, ReleaseDoc, SetDeviceDoc, WaitHeldDoc};
-use super::entry::StepEntry;
-use super::error::{Problem, Sink, Span, line_of};
 use super::model::{Action, DeviceAction, DeviceSpec};
-use super::names::Label;
+use super::step_entry::StepEntry;
 use super::steps::{Lowering, bounded};
-use super::units::{Count, Millis, Rate, Size};
+use super::yaml::at::At;
+use super::yaml::error::{Problem, Sink, Span, line_of};
+use super::yaml::names::Label;
+use super::yaml::units::{Count, Millis, Rate, Size};
 use crate::faults::{Effect, Filter, Kind, Rule, Whose};
 
 /// How long a request stays held unless the scenario says otherwise.

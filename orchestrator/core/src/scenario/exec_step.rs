@@ -2,10 +2,10 @@
 
 use coldcut_wire::ExecSpec;
 
-use super::error::Problem;
 use super::model::Action;
 use super::step_doc::ExecDoc;
 use super::steps::{Lowering, bounded, guest};
+use super::yaml::error::Problem;
 
 impl Lowering<'_> {
     pub(super) fn exec(&self, doc: &ExecDoc) -> Result<Action, Box<Problem>> {

@@ -1,20 +1,20 @@
 //! The filesystem's part of a scenario: what can be made and mounted.
 
-use super::at::At;
-use super::doc::FilesystemDoc;
-use super::error::{Problem, Sink, Span};
 use super::model::{Filesystem, FsSource, MountFlag};
-use super::units::show_size;
+use super::shape::FilesystemShape;
+use super::yaml::at::At;
+use super::yaml::error::{Problem, Sink, Span};
+use super::yaml::units::show_size;
 use crate::filesystem::{self, FsType};
 
 /// Largest disk, in bytes.
 const MAX_SIZE: u64 = 1 << 42;
 
 /// `over`'s keys in place of `base`'s. An image replaces what the base would make, and the other way round.
-pub(crate) fn merge(base: &FilesystemDoc, over: &FilesystemDoc) -> FilesystemDoc {
+pub(crate) fn merge(base: &FilesystemShape, over: &FilesystemShape) -> FilesystemShape {
     let image = over.image.is_some();
     let make = over.size.is_some() || over.mkfs.is_some();
-    FilesystemDoc {
+    FilesystemShape {
         r#type: over.r#type.clone().or_else(|| base.r#type.clone()),
         size: over.size.clone().or_else(|| base.size.clone().filter(|_| !image)),
         mkfs: over.mkfs.clone().or_else(|| base.mkfs.clone().filter(|_| !image)),
@@ -29,7 +29,7 @@ pub(crate) fn merge(base: &FilesystemDoc, over: &FilesystemDoc) -> FilesystemDoc
 }
 
 /// Checks a merged description; `at` is where it stands.
-pub(crate) fn lower(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<Filesystem> {
+pub(crate) fn lower(doc: &FilesystemShape, at: &Span, sink: &Sink) -> Option<Filesystem> {
     let fstype = fstype(doc, at, sink);
     let source = source(doc, fstype, at, sink);
     let flags = flags(doc, sink);
@@ -52,7 +52,7 @@ pub(crate) fn lower(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<Files
     })
 }
 
-fn fstype(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<FsType> {
+fn fstype(doc: &FilesystemShape, at: &Span, sink: &Sink) -> Option<FsType> {
     let names = || FsType::all().map(FsType::name);
     let Some(given) = &doc.r#type else {
         let help = format!("one of {}", names().collect::<Vec<_>>().join(", "));
@@ -67,7 +67,7 @@ fn fstype(doc: &FilesystemDoc, at: &Span, sink: &Sink) -> Option<FsType> {
     found
 }
 
-fn source(doc: &FilesystemDoc, fstype: Option<FsType>, at: &Span, sink: &Sink) -> Option<FsSource> {
+fn source(doc: &FilesystemShape, fstype: Option<FsType>, at: &Span, sink: &Sink) -> Option<FsSource> {
     if let Some(image) = &doc.image {
         let size = doc.size.as_ref().map(|s| &s.span);
         if let Some(span) = size.or(doc.mkfs.as_ref().map(|m| &m.span)) {
@@ -104,7 +104,7 @@ fn source(doc: &FilesystemDoc, fstype: Option<FsType>, at: &Span, sink: &Sink) -
     Some(FsSource::Make { size: bytes, mkfs })
 }
 
-fn flags(doc: &FilesystemDoc, sink: &Sink) -> Option<Vec<MountFlag>> {
+fn flags(doc: &FilesystemShape, sink: &Sink) -> Option<Vec<MountFlag>> {
     let mut all = Vec::new();
     let mut ok = true;
     for flag in doc.flags.iter().flatten() {

@@ -1,54 +1,44 @@
 //! Scenarios: YAML in, typed and checked variants out.
 //!
-//! The way of a text: [`node`] (YAML with places) → [`doc`], [`step_doc`], [`expect_doc`] (its shape, read through
-//! [`de`]) → [`resolve`] (variants put together), [`filesystem`], [`steps`], [`expects`] (each part checked and
-//! lowered) → [`model`] (what it means). Whatever is wrong goes to one sink and is shown at once by [`error`].
+//! The way of a text: [`yaml`] (values that know where they stand) → [`shape`], [`step_doc`], [`expect`] (what a file may
+//! say) → [`resolve`] (variants put together), [`filesystem`], [`steps`], [`expect`] (each part checked and lowered) →
+//! [`model`] (what it means).
 
 mod args;
-mod at;
-mod check_model;
-mod contents;
-mod de;
+pub mod catalogue;
 mod device_doc;
-mod device_model;
 mod device_steps;
-mod doc;
-mod entry;
-mod error;
 mod exec_step;
-mod expect_doc;
-mod expects;
+mod expect;
 pub mod facts;
 mod filesystem;
-mod live;
-mod live_doc;
 pub mod measured;
-mod model;
+pub mod model;
 pub mod modes;
-mod names;
-mod node;
 mod outcome;
 mod resolve;
 #[cfg(feature = "schema")]
 mod schema;
+mod shape;
 mod step_doc;
+mod step_entry;
 mod step_live_doc;
+#[allow(clippy::too_many_lines)] // the lowering of every step in one match
 mod steps;
 mod steps_live;
-mod tagged;
 mod tasks;
-mod units;
+mod yaml;
 
 pub use crate::filesystem::FsType;
-pub use error::{Problem, ScenarioErrors};
 pub use model::{
     Accept, Action, AppliedMode, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource,
     Moment, MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
-pub use names::{SAME, parse_path};
 #[cfg(feature = "schema")]
 pub use schema::schema;
-pub use units::{errno_name, parse_errno, parse_millis, parse_size, show_size};
+pub use yaml::error::{Problem, ScenarioErrors};
+pub use yaml::names::{SAME, parse_path};
+pub use yaml::units::{errno_name, parse_errno, parse_millis, parse_size, show_size};
 
 impl Scenario {
     /// Reads and checks a scenario. `file_name` is only shown.
@@ -56,8 +46,8 @@ impl Scenario {
     /// # Errors
     /// Everything that is wrong with it, each with its place and what was expected.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ScenarioErrors> {
-        let sink = error::Sink::default();
-        let scenario = match node::Node::parse(text) {
+        let sink = yaml::error::Sink::default();
+        let scenario = match yaml::node::Node::parse(text) {
             Ok(root) => resolve::resolve(text, &root, &sink),
             Err(problem) => {
                 sink.push(problem);

@@ -1,34 +1,34 @@
 //! What a scenario declares, checked.
 
-use super::at::{At, Named};
-use super::doc::OutcomeDoc;
-use super::error::{Problem, Sink, Span};
+use super::shape::OutcomeShape;
+use super::yaml::at::{At, Named};
+use super::yaml::error::{Problem, Sink, Span};
 use crate::outcome::kernels::KernelRange;
 use crate::outcome::verdict::Outcome;
 
 /// Lowers a declaration; what is wrong goes to the sink.
-pub(super) fn lower(doc: &OutcomeDoc, at: &Span, sink: &Sink) -> Option<Outcome> {
+pub(super) fn lower(doc: &OutcomeShape, at: &Span, sink: &Sink) -> Option<Outcome> {
     match doc {
-        OutcomeDoc::Holds => Some(Outcome::Holds),
-        OutcomeDoc::Observed => Some(Outcome::Observed),
-        OutcomeDoc::Violates(kinds) if kinds.0.is_empty() => {
+        OutcomeShape::Holds => Some(Outcome::Holds),
+        OutcomeShape::Observed => Some(Outcome::Observed),
+        OutcomeShape::Violates(kinds) if kinds.0.is_empty() => {
             sink.push(Problem::new(at, "`violates` needs at least one kind"));
             None
         }
-        OutcomeDoc::Violates(kinds) => {
+        OutcomeShape::Violates(kinds) => {
             let mut kinds = kinds.0.clone();
             kinds.sort_unstable();
             kinds.dedup();
             Some(Outcome::Violates(kinds))
         }
-        OutcomeDoc::Kernels(list) => ranges("kernels", list, at, sink).map(Outcome::Kernels),
-        OutcomeDoc::RecoveredOn(list) => ranges("recovered_on", list, at, sink).map(Outcome::RecoveredOn),
+        OutcomeShape::Kernels(list) => ranges("kernels", list, at, sink).map(Outcome::Kernels),
+        OutcomeShape::RecoveredOn(list) => ranges("recovered_on", list, at, sink).map(Outcome::RecoveredOn),
     }
 }
 
 fn ranges(
     key: &str,
-    ranges: &Named<Box<At<OutcomeDoc>>>,
+    ranges: &Named<Box<At<OutcomeShape>>>,
     at: &Span,
     sink: &Sink,
 ) -> Option<Vec<(KernelRange, Outcome)>> {
@@ -42,8 +42,8 @@ fn ranges(
         let range =
             KernelRange::parse(&name.value).map_err(|message| sink.push(Problem::new(&name.span, message)));
         let outcome = match &doc.value {
-            OutcomeDoc::RecoveredOn(_) if key == "kernels" => lower(&doc.value, &doc.span, sink),
-            OutcomeDoc::Kernels(_) | OutcomeDoc::RecoveredOn(_) => {
+            OutcomeShape::RecoveredOn(_) if key == "kernels" => lower(&doc.value, &doc.span, sink),
+            OutcomeShape::Kernels(_) | OutcomeShape::RecoveredOn(_) => {
                 let also = if key == "kernels" {
                     ", or `recovered_on`,"
                 } else {

@@ -1,18 +1,20 @@
 //! From the document to its variants: read every part once, then put each variant together and check it as a whole.
 
-use super::at::{At, Later};
 use super::device_doc::DeviceDoc;
 use super::device_steps::{Rules, device};
-use super::doc::{Document, EndDoc, FilesystemDoc, OutcomeDoc, VariantDoc};
-use super::entry::{ExpectEntry, StepEntry, read};
-use super::error::{Problem, Sink, Span};
+use super::expect::ExpectEntry;
 use super::filesystem;
 use super::model::{End, Programs, Scenario, Variant};
-use super::names::{KernelSpec, Label};
-use super::node::{Node, Value};
 use super::outcome;
+use super::shape::{Document, EndShape, FilesystemShape, OutcomeShape, VariantShape};
+use super::step_entry::StepEntry;
 use super::steps::{Lowering, bounded};
-use super::{expects, model};
+use super::yaml::at::{At, Later};
+use super::yaml::entry::read;
+use super::yaml::error::{Problem, Sink, Span};
+use super::yaml::names::{KernelSpec, Label};
+use super::yaml::node::{Node, Value};
+use super::{expect, model};
 use crate::crash::plan::{At as CutAt, CrashSpec};
 use crate::outcome::verdict::Outcome;
 
@@ -30,7 +32,7 @@ struct Part<T> {
 /// What the base and each variant have of their own.
 #[derive(Default)]
 struct Parts {
-    filesystem: Option<Part<FilesystemDoc>>,
+    filesystem: Option<Part<FilesystemShape>>,
     device: Option<Part<DeviceDoc>>,
     setup: Option<Part<Vec<StepEntry>>>,
     workload: Option<Part<Vec<StepEntry>>>,
@@ -80,11 +82,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn end(&self, later: Option<&Later<EndDoc>>) -> Option<End> {
+    fn end(&self, later: Option<&Later<EndShape>>) -> Option<End> {
         match self.part(later)?.value {
-            EndDoc::Cut => Some(End::Cut),
-            EndDoc::Umount => Some(End::Umount),
-            EndDoc::Settle(millis) => match bounded(&millis) {
+            EndShape::Cut => Some(End::Cut),
+            EndShape::Umount => Some(End::Umount),
+            EndShape::Settle(millis) => match bounded(&millis) {
                 Ok(millis) => Some(End::Settle { millis }),
                 Err(problem) => {
                     self.sink.push(*problem);
@@ -94,10 +96,27 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn outcome(&self, later: Option<&Later<OutcomeDoc>>) -> Option<Outcome> {
+    fn outcome(&self, later: Option<&Later<OutcomeShape>>) -> Option<Outcome> {
         let part = self.part(later)?;
         outcome::lower(&part.value, &part.span, self.sink)
     }
+}
+
+/// Reads the parts that the document and each of its variants may have.
+macro_rules! parts {
+    ($reader:expr, $doc:expr) => {
+        Parts {
+            filesystem: $reader.part($doc.filesystem.as_ref()),
+            device: $reader.part($doc.device.as_ref()),
+            setup: $reader.list($doc.setup.as_ref(), StepEntry::read),
+            workload: $reader.list($doc.workload.as_ref(), StepEntry::read),
+            crash: $reader.part($doc.crash.as_ref()),
+            end: $reader.end($doc.end.as_ref()),
+            recover_on: $reader.part($doc.recover_on.as_ref()),
+            expect: $reader.list($doc.expect.as_ref(), ExpectEntry::read),
+            outcome: $reader.outcome($doc.outcome.as_ref()),
+        }
+    };
 }
 
 /// Reads a whole document; everything wrong is in the sink.
@@ -118,84 +137,22 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         nodes: root.index(),
         sink,
     };
-    let base = Parts {
-        filesystem: reader.part(document.filesystem.as_ref()),
-        device: reader.part(document.device.as_ref()),
-        setup: reader.list(document.setup.as_ref(), StepEntry::read),
-        workload: reader.list(document.workload.as_ref(), StepEntry::read),
-        crash: reader.part(document.crash.as_ref()),
-        end: reader.end(document.end.as_ref()),
-        recover_on: reader.part(document.recover_on.as_ref()),
-        expect: reader.list(document.expect.as_ref(), ExpectEntry::read),
-        outcome: reader.outcome(document.outcome.as_ref()),
-    };
-    let programs = Programs {
-        programs: document.programs.clone(),
-        rootfs: document.rootfs.clone(),
-    };
-    let at = document.name.span.clone();
-    let named: Vec<(&At<String>, Option<VariantDoc>)> = match &document.variants {
-        None => Vec::new(),
-        Some(variants) => {
-            let one = |(name, later): &'_ (At<String>, Later<VariantDoc>)| {
-                reader.node(later).and_then(|node| read(node, &name.span, sink))
-            };
-            variants.0.iter().map(|entry| (&entry.0, one(entry))).collect()
-        }
-    };
-    if named.len() > MAX_VARIANTS {
-        sink.push(Problem::new(
-            &at,
-            format!("{} variants, more than the {MAX_VARIANTS} allowed", named.len()),
-        ));
-        return None;
-    }
     let given = |key: &str| match &root.value {
         Value::Map(entries) => entries.iter().any(|(k, _)| k.name == key),
         _ => false,
     };
     let whole = Whole {
         text,
-        base: &base,
-        programs: &programs,
-        at: &at,
+        base: &parts!(reader, document),
+        programs: &Programs {
+            programs: document.programs.clone(),
+            rootfs: document.rootfs.clone(),
+        },
+        at: &document.name.span,
         given: &given,
         exact,
     };
-    let mut variants = Vec::new();
-    if named.is_empty() {
-        if document.variants.is_some() {
-            sink.push(Problem::new(&at, "`variants` is empty").help("leave it out, or give one"));
-        }
-        variants.extend(whole.variant("default", String::new(), &Parts::default(), &|_| false, sink));
-    }
-    for (name, doc) in named {
-        if let Err(message) = Label::check(&name.value) {
-            sink.push(Problem::new(&name.span, message));
-            continue;
-        }
-        let Some(doc) = doc else { continue };
-        let own = Parts {
-            filesystem: reader.part(doc.filesystem.as_ref()),
-            device: reader.part(doc.device.as_ref()),
-            setup: reader.list(doc.setup.as_ref(), StepEntry::read),
-            workload: reader.list(doc.workload.as_ref(), StepEntry::read),
-            crash: reader.part(doc.crash.as_ref()),
-            end: reader.end(doc.end.as_ref()),
-            recover_on: reader.part(doc.recover_on.as_ref()),
-            expect: reader.list(doc.expect.as_ref(), ExpectEntry::read),
-            outcome: reader.outcome(doc.outcome.as_ref()),
-        };
-        let overridden = |key: &str| match key {
-            "filesystem" => doc.filesystem.is_some(),
-            "workload" => doc.workload.is_some(),
-            _ => doc.expect.is_some(),
-        };
-        let problems = Sink::default();
-        let summary = doc.summary.clone().unwrap_or_default();
-        variants.extend(whole.variant(&name.value, summary, &own, &overridden, &problems));
-        sink.absorb(problems, Some(&name.value));
-    }
+    let variants = whole.variants(&document, &reader)?;
     Some(Scenario {
         name: document.name.value.0,
         summary: document.summary.unwrap_or_default(),
@@ -218,6 +175,50 @@ struct Whole<'a> {
 }
 
 impl Whole<'_> {
+    /// Every variant of the document; `None` when there are too many.
+    fn variants(&self, document: &Document, reader: &Reader<'_>) -> Option<Vec<Variant>> {
+        let sink = reader.sink;
+        let named: Vec<(&At<String>, Option<VariantShape>)> = match &document.variants {
+            None => Vec::new(),
+            Some(variants) => {
+                let one = |(name, later): &'_ (At<String>, Later<VariantShape>)| {
+                    reader.node(later).and_then(|node| read(node, &name.span, sink))
+                };
+                variants.0.iter().map(|entry| (&entry.0, one(entry))).collect()
+            }
+        };
+        if named.len() > MAX_VARIANTS {
+            let message = format!("{} variants, more than the {MAX_VARIANTS} allowed", named.len());
+            sink.push(Problem::new(self.at, message));
+            return None;
+        }
+        let mut variants = Vec::new();
+        if named.is_empty() {
+            if document.variants.is_some() {
+                sink.push(Problem::new(self.at, "`variants` is empty").help("leave it out, or give one"));
+            }
+            variants.extend(self.variant("default", String::new(), &Parts::default(), &|_| false, sink));
+        }
+        for (name, doc) in named {
+            if let Err(message) = Label::check(&name.value) {
+                sink.push(Problem::new(&name.span, message));
+                continue;
+            }
+            let Some(doc) = doc else { continue };
+            let own = parts!(reader, doc);
+            let overridden = |key: &str| match key {
+                "filesystem" => doc.filesystem.is_some(),
+                "workload" => doc.workload.is_some(),
+                _ => doc.expect.is_some(),
+            };
+            let problems = Sink::default();
+            let summary = doc.summary.clone().unwrap_or_default();
+            variants.extend(self.variant(&name.value, summary, &own, &overridden, &problems));
+            sink.absorb(problems, Some(&name.value));
+        }
+        Some(variants)
+    }
+
     /// Puts one variant together. `None` when it could not be: the sink says why.
     fn variant(
         &self,
@@ -235,14 +236,67 @@ impl Whole<'_> {
             }
         };
         let filesystem = self.filesystem(own, overridden("filesystem"), &absent, sink);
-        let empty = Vec::new();
+        let steps = self.steps(own, &absent, sink);
+        let expect = own.expect.as_ref().or(self.base.expect.as_ref());
+        if expect.is_none() {
+            absent("expect", "a list of what must hold after recovery");
+        }
+        let complete = filesystem.is_some() && expect.is_some();
+        let crash = own.crash.as_ref().or(self.base.crash.as_ref());
+        let outcome = own.outcome.as_ref().or(self.base.outcome.as_ref());
+        let mut variant = Variant {
+            name: name.to_owned(),
+            mode: None,
+            summary,
+            // Expectations are checked against the other parts even when those have problems of their own: a variant
+            // with a stand-in filesystem is never returned.
+            filesystem: filesystem.unwrap_or_else(stand_in),
+            device: device(
+                self.base.device.as_ref().map(|p| &p.value),
+                own.device.as_ref().map(|p| &p.value),
+                sink,
+            ),
+            programs: self.programs.clone(),
+            setup: steps.setup,
+            workload: steps.workload,
+            crash: crash.map(|part| part.value.clone()).unwrap_or_default(),
+            end: own.end.or(self.base.end).unwrap_or(End::Cut),
+            recover_on: Vec::new(),
+            expect: Vec::new(),
+            outcome: outcome.cloned().unwrap_or(Outcome::Holds),
+        };
+        if let Some(span) = steps.span.filter(|_| complete) {
+            check_commits(&variant, &span, sink);
+        }
+        if let Some(part) = own.recover_on.as_ref().or(self.base.recover_on.as_ref()) {
+            variant.recover_on = recovering(&variant, part, sink);
+        }
+        let known = variant.contents();
+        name_contents(&mut variant.workload, &known);
+        // A step that could not be read may be the one whose label or content an expectation would miss.
+        if steps.whole {
+            steps.rules.check_data(&variant.contents(), sink);
+            if let Some(part) = crash {
+                crash_marks(&variant, part, sink);
+            }
+            if let Some(part) = expect {
+                variant.expect = expect::lower(self.text, sink, &variant, &part.value);
+                check_judged(&variant, part, sink);
+            }
+        }
+        complete.then_some(variant)
+    }
+
+    /// Lowers a variant's setup and workload.
+    fn steps(&self, own: &Parts, absent: &dyn Fn(&str, &str), sink: &Sink) -> Steps {
         let setup = own.setup.as_ref().or(self.base.setup.as_ref());
-        let workload_part = own.workload.as_ref().or(self.base.workload.as_ref());
-        let workload = workload_part;
+        let workload = own.workload.as_ref().or(self.base.workload.as_ref());
         let given = [setup, workload].into_iter().flatten();
         let (read, entries) = given.fold((true, 0), |(r, n), p| {
             (r && p.whole, n + StepEntry::count(&p.value))
         });
+        let span = workload.map(|part| part.span.clone());
+        let empty = Vec::new();
         let setup = setup.map_or(&empty, |p| &p.value);
         let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
         let mut rules = Rules::default();
@@ -258,90 +312,13 @@ impl Whole<'_> {
             absent("workload", "a list of the steps to record");
             Vec::new()
         };
-        let expect = own.expect.as_ref().or(self.base.expect.as_ref());
-        if expect.is_none() {
-            absent("expect", "a list of what must hold after recovery");
-        }
-        // Expectations are checked against the other parts even when those have problems of their own: a variant
-        // with a stand-in filesystem is never returned.
-        let stand_in = || model::Filesystem {
-            fstype: crate::filesystem::FsType::first(),
-            source: model::FsSource::Image(String::new()),
-            mount: String::new(),
-            flags: Vec::new(),
-            repair: false,
-        };
-        let whole = read && model::flatten(&setup).chain(model::flatten(&workload)).count() == entries;
-        let complete = filesystem.is_some() && expect.is_some();
-        let crash = own.crash.as_ref().or(self.base.crash.as_ref());
-        let mut variant = Variant {
-            name: name.to_owned(),
-            mode: None,
-            summary,
-            filesystem: filesystem.unwrap_or_else(stand_in),
-            device: device(
-                self.base.device.as_ref().map(|p| &p.value),
-                own.device.as_ref().map(|p| &p.value),
-                sink,
-            ),
-            programs: self.programs.clone(),
+        Steps {
+            whole: read && model::flatten(&setup).chain(model::flatten(&workload)).count() == entries,
             setup,
             workload,
-            crash: crash.map(|part| part.value.clone()).unwrap_or_default(),
-            end: own.end.or(self.base.end).unwrap_or(End::Cut),
-            recover_on: Vec::new(),
-            expect: Vec::new(),
-            outcome: own
-                .outcome
-                .clone()
-                .or_else(|| self.base.outcome.clone())
-                .unwrap_or(Outcome::Holds),
-        };
-        let journals = variant.filesystem.fstype.jbd2;
-        if let (true, Some(part)) = (
-            variant.waits_for_commits() && !journals && complete,
-            workload_part,
-        ) {
-            let fs = variant.filesystem.fstype.name();
-            let journals = crate::filesystem::listed(|fs| fs.jbd2);
-            let message = format!("`commit` waits for the journal of {journals}, which {fs} has not");
-            sink.push(Problem::new(&part.span, message));
+            rules,
+            span,
         }
-        let recover_on = own.recover_on.as_ref().or(self.base.recover_on.as_ref());
-        if let Some(part) = recover_on {
-            variant.recover_on = recovering(&variant, part, sink);
-        }
-        let known = variant.contents();
-        name_contents(&mut variant.workload, &known);
-        if whole {
-            rules.check_data(&variant.contents(), sink);
-        }
-        if let Some(part) = crash.filter(|_| whole) {
-            crash_marks(&variant, part, sink);
-        }
-        if let Some(part) = expect {
-            // A step that could not be read may be the one whose label or content an expectation would miss.
-            if whole {
-                variant.expect = expects::lower(self.text, sink, &variant, &part.value);
-            }
-            let judged =
-                |e: &model::Expectation| e.check.on_path() && e.check.is_measured() != variant.has_crash();
-            if whole && part.whole && sink.is_empty() && !variant.expect.iter().any(judged) {
-                let (message, help) = if !variant.has_crash() {
-                    (
-                        "nothing is expected of what happens, so this could not fail",
-                        "add a check such as `measure`, `contrast` or `returned`",
-                    )
-                } else {
-                    (
-                        "nothing is expected of any path, so no crash state could break a promise",
-                        "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`",
-                    )
-                };
-                sink.push(Problem::new(&part.span, message).help(help));
-            }
-        }
-        complete.then_some(variant)
     }
 
     fn filesystem(
@@ -363,6 +340,58 @@ impl Whole<'_> {
         };
         filesystem::lower(&doc, span, sink)
     }
+}
+
+/// The steps of a variant, lowered.
+struct Steps {
+    setup: Vec<model::Step>,
+    workload: Vec<model::Step>,
+    rules: Rules,
+    /// Where the workload stands.
+    span: Option<Span>,
+    /// Whether all of them could be read.
+    whole: bool,
+}
+
+/// In place of a filesystem that could not be read.
+fn stand_in() -> model::Filesystem {
+    model::Filesystem {
+        fstype: crate::filesystem::FsType::first(),
+        source: model::FsSource::Image(String::new()),
+        mount: String::new(),
+        flags: Vec::new(),
+        repair: false,
+    }
+}
+
+/// Checks that steps which wait for a journal have one.
+fn check_commits(variant: &Variant, workload: &Span, sink: &Sink) {
+    if variant.waits_for_commits() && !variant.filesystem.fstype.jbd2 {
+        let fs = variant.filesystem.fstype.name();
+        let journals = crate::filesystem::listed(|fs| fs.jbd2);
+        let message = format!("`commit` waits for the journal of {journals}, which {fs} has not");
+        sink.push(Problem::new(workload, message));
+    }
+}
+
+/// Checks that something is expected that could fail: on a path, or of what is measured where there is no crash.
+fn check_judged(variant: &Variant, part: &Part<Vec<ExpectEntry>>, sink: &Sink) {
+    let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_measured() != variant.has_crash();
+    if !part.whole || !sink.is_empty() || variant.expect.iter().any(judged) {
+        return;
+    }
+    let (message, help) = if variant.has_crash() {
+        (
+            "nothing is expected of any path, so no crash state could break a promise",
+            "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`",
+        )
+    } else {
+        (
+            "nothing is expected of what happens, so this could not fail",
+            "add a check such as `measure`, `contrast` or `returned`",
+        )
+    };
+    sink.push(Problem::new(&part.span, message).help(help));
 }
 
 /// A read can name what it may find only when all steps are known.

@@ -4,15 +4,15 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::{At, Later, Named};
 use super::device_doc::{FailDoc, HoldDoc, ReleaseDoc, SetDeviceDoc, WaitHeldDoc};
-use super::entry::StepEntry;
-use super::names::{Content, Label, Path, Target};
+use super::step_entry::StepEntry;
 use super::step_live_doc::{
     BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
     TransferDoc, VmspliceDoc,
 };
-use super::units::{Millis, Mode, Size};
+use super::yaml::at::{At, Later, Named};
+use super::yaml::names::{Content, Label, Path, Target};
+use super::yaml::units::{Millis, Mode, Size};
 
 /// A step, by its key.
 #[derive(Debug, Deserialize)]
@@ -145,7 +145,7 @@ pub(crate) struct StartDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_task))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_task))]
 pub(crate) struct JoinDoc {
     /// The task.
     pub(crate) task: At<Label>,
@@ -158,7 +158,7 @@ pub(crate) struct JoinDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_task))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_task))]
 pub(crate) struct LeaveDoc {
     /// The task.
     pub(crate) task: At<Label>,
@@ -168,7 +168,7 @@ pub(crate) struct LeaveDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_path))]
 pub(crate) struct NameDoc {
     /// The name.
     pub(crate) path: At<Path>,
@@ -178,7 +178,7 @@ pub(crate) struct NameDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_path))]
 pub(crate) struct TargetDoc {
     /// The file, or `fd:HANDLE`.
     pub(crate) path: At<Target>,
@@ -188,7 +188,7 @@ pub(crate) struct TargetDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_path))]
 pub(crate) struct MkdirDoc {
     /// The directory.
     pub(crate) path: At<Path>,
@@ -203,7 +203,7 @@ pub(crate) struct MkdirDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_path))]
 pub(crate) struct CreateDoc {
     /// The file.
     pub(crate) path: At<Path>,
@@ -417,7 +417,7 @@ pub(crate) struct UtimesDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_path))]
 pub(crate) struct SyncFileRangeDoc {
     /// The file, or `fd:HANDLE`.
     pub(crate) path: At<Target>,
@@ -499,7 +499,7 @@ pub(crate) struct SysctlDoc {
     /// Name with dots, such as `vm.dirty_bytes`.
     pub(crate) name: At<String>,
     /// Value.
-    #[cfg_attr(feature = "schema", schemars(with = "super::schema::Scalar"))]
+    #[cfg_attr(feature = "schema", schemars(with = "super::yaml::schema::Scalar"))]
     pub(crate) value: String,
 }
 
@@ -509,10 +509,13 @@ pub(crate) struct SysctlDoc {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExecDoc {
     /// Program and arguments; a program without a slash is looked up in `programs`.
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<super::schema::Scalar>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<super::yaml::schema::Scalar>"))]
     pub(crate) argv: At<Vec<String>>,
     /// Additions to the environment.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Named<super::schema::Scalar>>"))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<Named<super::yaml::schema::Scalar>>")
+    )]
     pub(crate) env: Option<Named<String>>,
     /// Working directory below the mounted root; the root when not given.
     pub(crate) cwd: Option<At<Path>>,

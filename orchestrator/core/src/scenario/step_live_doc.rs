@@ -4,10 +4,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::At;
-use super::names::{Content, Label, Target};
 use super::step_doc::FlagDoc;
-use super::units::{Millis, Size};
+use super::yaml::at::At;
+use super::yaml::names::{Content, Label, Target};
+use super::yaml::units::{Millis, Size};
 
 /// Options of `burst`.
 #[derive(Debug, Deserialize)]
@@ -77,7 +77,7 @@ pub(crate) struct TraceDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_label))]
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_label))]
 pub(crate) struct CollectDoc {
     /// The label of the `trace` step.
     pub(crate) label: At<Label>,

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use coldcut_wire::{MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, TransferCall, WriteFlags, op};
 
 use super::args::{fallocate_mode, xattr_name};
-use super::at::At;
 use super::device_steps::Rules;
-use super::entry::StepEntry;
-use super::error::{Problem, Sink, Span, line_of};
 use super::model::{Action, Programs, Step};
-use super::names::{Content, HANDLE, Target};
 use super::step_doc::{
     FlagDoc, MmapDoc, MsyncDoc, OpenDoc, RenameModeDoc, StepDoc, SyncRangeFlagDoc, WriteDoc,
 };
+use super::step_entry::StepEntry;
 use super::tasks::Tasks;
-use super::units::{Millis, Size, show_size};
+use super::yaml::at::At;
+use super::yaml::error::{Problem, Sink, Span, line_of};
+use super::yaml::names::{Content, HANDLE, Target};
+use super::yaml::units::{Millis, Size, show_size};
 use crate::recording::mark::StepName;
 
 /// Longest sleep, settling or program, in milliseconds.
@@ -129,7 +129,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn action(&mut self, entry: &StepEntry) -> Result<Action, Box<Problem>> {
-        let path = |p: &At<super::names::Path>| guest(&p.value.0);
+        let path = |p: &At<super::yaml::names::Path>| guest(&p.value.0);
         let op = match &entry.doc {
             StepDoc::Mark(label) => {
                 if let Some(errno) = &entry.errno {

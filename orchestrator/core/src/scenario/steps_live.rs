@@ -2,16 +2,16 @@
 
 use coldcut_wire::{Op, TransferCall, op};
 
-use super::at::At;
-use super::entry::StepEntry;
-use super::error::{Problem, Span};
-use super::names::{HANDLE, Label, Target};
+use super::step_entry::StepEntry;
 use super::step_live_doc::{
     BurstDoc, CollectDoc, ConsumeDoc, ObserveDoc, PipeDoc, PumpDoc, ReadDoc, SocketDoc, TraceDoc,
     TransferDoc, VmspliceDoc,
 };
 use super::steps::{Lowering, bounded, flags, nonzero, offset};
-use super::units::{Millis, Size};
+use super::yaml::at::At;
+use super::yaml::error::{Problem, Span};
+use super::yaml::names::{HANDLE, Label, Target};
+use super::yaml::units::{Millis, Size};
 
 /// How long a measuring step may take unless it says otherwise, in milliseconds.
 const WITHIN: u64 = 120_000;

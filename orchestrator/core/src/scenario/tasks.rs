@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use coldcut_wire::LANES;
 
-use super::at::At;
-use super::entry::StepEntry;
-use super::error::{Problem, Sink, Span, line_of};
 use super::model::{Action, Task};
-use super::names::Label;
 use super::step_doc::{JoinDoc, LeaveDoc, StartDoc};
+use super::step_entry::StepEntry;
 use super::steps::{Lowering, bounded};
+use super::yaml::at::At;
+use super::yaml::error::{Problem, Sink, Span, line_of};
+use super::yaml::names::Label;
 
 /// How long a `join` waits unless it says otherwise.
 const WITHIN_MS: u64 = 120_000;

@@ -91,7 +91,6 @@ fn follow(strategy: Strategy, recovers: impl Fn(Trust, usize) -> Option<bool>) -
         round(&mut known, &wanted);
     }
     let mut tally = CellTally::default();
-    tally.add_recoveries(&known);
     let verdict = judge.judge(&known, &measured::Judged::default(), &mut tally);
     if let Some(wanted) = tally.to_confirm(&known) {
         round(&mut known, &wanted);
@@ -228,19 +227,4 @@ fn a_panic_without_a_crash_needs_no_confirmation() {
         (Place::WithoutCrash, Some(true))
     );
     assert_eq!(tally.to_confirm(&Recoveries::new(0)), None);
-}
-
-#[test]
-fn wrong_screening_is_told_also_where_nothing_can_be_judged() {
-    let mut known = Recoveries::new(1);
-    for (trust, new) in [(Trust::Screened, true), (Trust::Fresh, false)] {
-        let images = [0].into();
-        known.learn(&Round { trust, images }, vec![(0, Ok(found(new, trust)))]);
-    }
-    let mut tally = CellTally::default();
-    tally.add_recoveries(&known);
-    assert_eq!(
-        tally.notes,
-        ["screening was wrong about 1 contents, so a fresh kernel recovered all of them"]
-    );
 }

@@ -3,25 +3,32 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 
 use crate::disk::export_sparse;
+use crate::host::capture::{capture_blocking, within};
+use crate::host::tool::last_words;
+
+/// How long a mount or an unmount may take.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Recovers one state on the host's own kernel.
 pub(super) async fn recover(image: Arc<dyn ReadAt>, path: PathBuf, mount: PathBuf) -> Result<(), Unknown> {
     tokio::task::spawn_blocking(move || {
         export_sparse(&*image, &path)?;
         fs::create_dir_all(&mount)?;
-        run(Command::new("mount")
-            .args(["-t", "ext4", "-o", "loop"])
-            .arg(&path)
-            .arg(&mount))?;
+        let mut command = Command::new("mount");
+        command.args(["-t", "ext4", "-o", "loop"]).arg(&path).arg(&mount);
+        run(command)?;
         let walked = walk(&mount);
-        run(Command::new("umount").arg(&mount))?;
+        let mut command = Command::new("umount");
+        command.arg(&mount);
+        run(command)?;
         walked
     })
     .await
@@ -42,11 +49,12 @@ fn walk(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn run(command: &mut Command) -> io::Result<()> {
-    let output = command.stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(());
+/// Runs a command that must succeed.
+fn run(command: Command) -> io::Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    match capture_blocking(command, within(LIMIT))? {
+        Some(output) if output.status.success() => Ok(()),
+        Some(output) => Err(io::Error::other(last_words(&output))),
+        None => Err(io::Error::other(format!("{name} did not end within {LIMIT:?}"))),
     }
-    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(io::Error::other(words))
 }

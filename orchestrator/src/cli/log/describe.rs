@@ -199,7 +199,7 @@ pub(super) fn epochs(args: &EpochsArgs) -> anyhow::Result<()> {
         let is_flush = log
             .request(id)
             .is_some_and(|request| request.io.kind == IoKind::Flush);
-        let Some(moment) = log.moment(cut).filter(|_| is_flush) else {
+        let Some(moment) = log.durability(cut).filter(|_| is_flush) else {
             continue;
         };
         let writes = (covered..moment.flushed)

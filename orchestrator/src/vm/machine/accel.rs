@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Machine, MachineError, MachineSpec, Qemu};
+use crate::host::cache::replace_file;
 
 /// An accelerator of QEMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -102,7 +103,8 @@ pub async fn decide_accel(
             };
             // What cannot be remembered is probed again.
             if let Ok(text) = serde_json::to_vec_pretty(&remembered) {
-                let _ = fs::create_dir_all(cache).and_then(|()| fs::write(&file, text));
+                let written = |to: &mut fs::File| std::io::Write::write_all(to, &text);
+                let _ = fs::create_dir_all(cache).map(|()| replace_file(&file, written));
             }
             remembered.decision
         }

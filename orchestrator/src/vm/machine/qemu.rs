@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::host::process::{ToolError, last_words, run_tool};
+use crate::host::tool::{ToolError, last_words, run_tool};
 
 /// Oldest QEMU that is known to do what coldcut needs (Debian 12's).
 pub const OLDEST_QEMU: (u32, u32) = (7, 2);

@@ -1,8 +1,7 @@
 //! The template cache: one directory a template, in `templates` of the cache.
 //!
-//! A template is made in a directory of its own and renamed into place, so that a half-made one is never found. Whoever
-//! uses one holds a shared lock on its `template.json`; only unlocked ones are removed. Making takes an exclusive lock
-//! on `KEY.lock`, so that two coldcuts make one once.
+//! How an entry is made, used and removed is [`crate::host::cache`]'s. Making takes the turn of the key, so that two
+//! coldcuts make one template once.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,24 +9,26 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use coldcut_wire::Hello;
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::TemplateKey;
 use super::digest::digest;
 use super::key::unknowing;
+use crate::host::cache::{Cache, CacheError, Held, Staged, Usage, note_use, prune};
 use crate::vm::machine::{MachineSpec, Ram, Saved};
 
 const FORMAT: u32 = 1;
 const META: &str = "template.json";
 const RAM: &str = "ram";
 const STATE: &str = "state";
-const MAKING: &str = ".making-";
 
 /// Why there is no template.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The cache.
+    #[error("the template cache: {0}")]
+    Cache(#[from] CacheError),
+    /// A file of a template.
     #[error("the template cache: {what}: {source}")]
     Io {
         /// What was tried.
@@ -55,23 +56,22 @@ struct Meta {
 /// A template that may be used: while this lives, it is not removed.
 #[derive(Debug)]
 pub struct Template {
-    dir: PathBuf,
+    held: Held,
     hello: Hello,
-    _lock: File,
 }
 
 impl Template {
     /// The machine that goes on where the template was saved, as a clone of it like `spec`.
     pub fn clone_spec(&self, spec: &MachineSpec) -> MachineSpec {
         let mut spec = spec.clone();
-        spec.ram = Ram::Restored(self.dir.join(RAM));
+        spec.ram = Ram::Restored(self.held.path().join(RAM));
         spec
     }
 
     /// What a clone starts from.
     pub fn saved(&self) -> Saved {
         Saved {
-            state: self.dir.join(STATE),
+            state: self.held.path().join(STATE),
             hello: self.hello.clone(),
         }
     }
@@ -93,16 +93,16 @@ pub struct Listed {
 /// Where templates are.
 #[derive(Clone, Debug)]
 pub struct TemplateStore {
-    root: PathBuf,
+    cache: Cache,
 }
 
 /// A template in the making. Dropping it removes what is there of it.
 #[derive(Debug)]
 pub struct Building {
     key: TemplateKey,
-    root: PathBuf,
-    dir: PathBuf,
-    _lock: File,
+    cache: Cache,
+    staged: Staged,
+    _turn: File,
 }
 
 impl TemplateStore {
@@ -111,8 +111,9 @@ impl TemplateStore {
     /// # Errors
     /// When it cannot be made.
     pub fn open(root: PathBuf) -> Result<Self, TemplateError> {
-        fs::create_dir_all(&root).map_err(at("make", &root))?;
-        Ok(Self { root })
+        Ok(Self {
+            cache: Cache::open(root)?,
+        })
     }
 
     /// A template, if there is one and all of it is as it was saved; one that is damaged is removed.
@@ -120,16 +121,12 @@ impl TemplateStore {
     /// # Errors
     /// When the cache cannot be read.
     pub fn load(&self, key: &TemplateKey) -> Result<Option<Template>, TemplateError> {
-        let dir = self.root.join(key.as_str());
-        let path = dir.join(META);
-        let lock = match File::options().read(true).write(true).open(&path) {
-            Ok(lock) => lock,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(at("open", &path)(error)),
+        let Some(held) = self.cache.hold(key.as_str())? else {
+            return Ok(None);
         };
-        lock.lock_shared().map_err(at("lock", &path))?;
+        let dir = held.path();
         let sound = || -> io::Result<Option<Meta>> {
-            let meta: Meta = serde_json::from_slice(&fs::read(&path)?)?;
+            let meta: Meta = serde_json::from_slice(&fs::read(dir.join(META))?)?;
             let whole = meta.format == FORMAT
                 && meta.key == key.as_str()
                 && meta.state == digest(&dir.join(STATE))?
@@ -137,17 +134,16 @@ impl TemplateStore {
             Ok(whole.then_some(meta))
         };
         if let Ok(Some(meta)) = sound() {
-            // Its time of last use. A cache that cannot be written to still serves.
-            let _ = lock.set_modified(SystemTime::now());
-            return Ok(Some(Template {
-                dir,
-                hello: meta.hello,
-                _lock: lock,
-            }));
+            note_use(&dir.join(META));
+            let hello = meta.hello;
+            return Ok(Some(Template { held, hello }));
         }
-        drop(lock);
         tracing::warn!("the template {} is damaged and made anew", dir.display());
-        remove(&dir)?;
+        drop(held);
+        // Where it cannot be removed there is no template, and none can be made.
+        if let Err(error) = self.cache.remove(key.as_str()) {
+            tracing::warn!("{error}");
+        }
         Ok(None)
     }
 
@@ -156,18 +152,11 @@ impl TemplateStore {
     /// # Errors
     /// When the cache cannot be written to.
     pub fn begin(&self, key: &TemplateKey) -> Result<Building, TemplateError> {
-        let path = self.root.join(format!("{}.lock", key.as_str()));
-        let lock = File::create(&path).map_err(at("create", &path))?;
-        lock.lock().map_err(at("lock", &path))?;
-        let dir = self.root.join(format!("{MAKING}{}", key.as_str()));
-        // What a dead builder left.
-        remove(&dir)?;
-        fs::create_dir(&dir).map_err(at("make", &dir))?;
         Ok(Building {
+            _turn: self.cache.turn(key.as_str())?,
             key: key.clone(),
-            root: self.root.clone(),
-            dir,
-            _lock: lock,
+            cache: self.cache.clone(),
+            staged: self.cache.stage()?,
         })
     }
 
@@ -177,14 +166,18 @@ impl TemplateStore {
     /// When the cache cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>, TemplateError> {
         let mut all = Vec::new();
-        for entry in fs::read_dir(&self.root)
-            .map_err(at("read", &self.root))?
+        for entry in fs::read_dir(self.cache.root())
+            .map_err(at("read", self.cache.root()))?
             .flatten()
         {
             let path = entry.path();
+            let private = entry.file_name().as_encoded_bytes().starts_with(b".");
             let Ok(meta) = fs::metadata(path.join(META)) else {
                 continue;
             };
+            if private {
+                continue;
+            }
             let release = fs::read(path.join(META))
                 .ok()
                 .and_then(|text| serde_json::from_slice::<Meta>(&text).ok())
@@ -206,62 +199,34 @@ impl TemplateStore {
     /// # Errors
     /// When the cache cannot be read.
     pub fn prune(&self, most: u64) -> Result<u64, TemplateError> {
-        let mut freed = 0;
-        let mut kept = 0;
-        for template in self.list()? {
-            if kept + template.bytes <= most {
-                kept += template.bytes;
-                continue;
-            }
-            let lock = File::open(template.path.join(META));
-            let free = lock
-                .as_ref()
-                .is_ok_and(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok());
-            if free && remove(&template.path).is_ok() {
-                freed += template.bytes;
-            } else {
-                kept += template.bytes;
-            }
-        }
-        self.sweep();
-        Ok(freed)
-    }
-
-    /// Half-made templates whose maker is dead: nobody holds their lock.
-    fn sweep(&self) {
-        let Ok(entries) = fs::read_dir(&self.root) else {
-            return;
+        self.cache.sweep();
+        let usage = |template: Listed| Usage {
+            used: template.used,
+            bytes: template.bytes,
+            path: template.path,
         };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(key) = name.to_str().and_then(|n| n.strip_prefix(MAKING)) else {
-                continue;
-            };
-            let lock = File::create(self.root.join(format!("{key}.lock")));
-            let dead = lock
-                .as_ref()
-                .is_ok_and(|lock| rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok());
-            if dead {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
+        let all = self.list()?.into_iter().map(usage).collect();
+        Ok(prune(all, most, |path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| self.cache.remove(name).is_ok_and(|removed| removed))
+        }))
     }
 }
 
 impl Building {
     /// The machine to boot and save, for machines like `spec`.
     pub fn spec(&self, spec: &MachineSpec) -> MachineSpec {
-        unknowing(spec, &self.dir.join(RAM))
+        unknowing(spec, &self.staged.path().join(RAM))
     }
 
     /// Where its state is to be saved.
     pub fn state(&self) -> PathBuf {
-        self.dir.join(STATE)
+        self.staged.path().join(STATE)
     }
 
     /// Where its console goes.
     pub fn console(&self) -> PathBuf {
-        self.dir.join("console.log")
+        self.staged.path().join("console.log")
     }
 
     /// Puts the saved guest into the cache.
@@ -269,7 +234,7 @@ impl Building {
     /// # Errors
     /// When the cache cannot be written to.
     pub fn finish(self, hello: &Hello) -> Result<(), TemplateError> {
-        let dir = &self.dir;
+        let dir = self.staged.path();
         let meta = Meta {
             format: FORMAT,
             key: self.key.as_str().to_owned(),
@@ -279,23 +244,12 @@ impl Building {
         };
         let text = serde_json::to_vec_pretty(&meta).map_err(|e| at("write", dir)(e.into()))?;
         fs::write(dir.join(META), text).map_err(at("write", &dir.join(META)))?;
-        let target = self.root.join(self.key.as_str());
-        remove(&target)?;
-        fs::rename(dir, &target).map_err(at("rename to", &target))
-    }
-}
-
-impl Drop for Building {
-    fn drop(&mut self) {
-        // After `finish` there is nothing of that name.
-        let _ = fs::remove_dir_all(&self.dir);
-    }
-}
-
-fn remove(dir: &Path) -> Result<(), TemplateError> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", dir)(error)),
-        _ => Ok(()),
+        if self.cache.commit(self.staged, self.key.as_str())? {
+            return Ok(());
+        }
+        // It is our turn, so what is there was found to be damaged, and somebody used it.
+        let error = io::Error::from(io::ErrorKind::ResourceBusy);
+        Err(at("replace", &self.cache.entry(self.key.as_str()))(error))
     }
 }
 
@@ -344,7 +298,7 @@ mod tests {
 
     fn make(store: &TemplateStore, key: &TemplateKey, bytes: usize) {
         let building = store.begin(key).unwrap();
-        fs::write(building.dir.join(RAM), vec![1; bytes]).unwrap();
+        fs::write(building.staged.path().join(RAM), vec![1; bytes]).unwrap();
         fs::write(building.state(), b"state").unwrap();
         building.finish(&hello()).unwrap();
     }
@@ -359,7 +313,7 @@ mod tests {
             make(&store, &key, 100_000);
             let found = store.load(&key).unwrap().expect("it is there");
             assert_eq!(found.hello, hello());
-            let path = found.dir.join(damage);
+            let path = found.held.path().join(damage);
             drop(found);
             let mut bytes = fs::read(&path).unwrap();
             let middle = bytes.len() / 2;
@@ -394,18 +348,35 @@ mod tests {
     }
 
     #[test]
-    fn a_maker_that_died_leaves_nothing_for_long() {
+    fn what_earlier_coldcuts_left_half_made_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let store = TemplateStore::open(dir.path().to_owned()).unwrap();
         let building = store.begin(&key("a")).unwrap();
-        let half = building.dir.clone();
-        store.prune(u64::MAX).unwrap();
-        assert!(half.exists(), "its maker lives");
-        std::mem::forget(building);
-        // The lock of a dead process is free; ours is not, so play dead by another key's directory.
-        let orphan = dir.path().join(format!("{MAKING}{}", key("b").as_str()));
+        let half = building.staged.path().to_owned();
+        let orphan = dir.path().join(format!(".making-{}", key("b").as_str()));
         fs::create_dir(&orphan).unwrap();
         store.prune(u64::MAX).unwrap();
+        assert!(half.exists(), "its maker lives");
         assert!(!orphan.exists());
+        drop(building);
+        assert!(!half.exists());
+    }
+
+    #[test]
+    fn a_damaged_template_that_is_in_use_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = TemplateStore::open(dir.path().to_owned()).unwrap();
+        make(&store, &key("a"), 1000);
+        let held = store.load(&key("a")).unwrap().unwrap();
+        fs::write(held.held.path().join(STATE), b"another").unwrap();
+        assert!(store.load(&key("a")).unwrap().is_none());
+        let building = store.begin(&key("a")).unwrap();
+        fs::write(building.staged.path().join(RAM), b"ram").unwrap();
+        fs::write(building.state(), b"state").unwrap();
+        assert!(building.finish(&hello()).is_err());
+        drop(held);
+        assert!(store.load(&key("a")).unwrap().is_none());
+        make(&store, &key("a"), 1000);
+        assert!(store.load(&key("a")).unwrap().is_some());
     }
 }

@@ -10,6 +10,7 @@ use coldcut::disk::{ActiveRecording, Device, DeviceHandle};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::io::{Io, IoId, IoKind, IoLog};
 use coldcut_core::recording::mark::Mark;
+use coldcut_wire::splitmix::SplitMix;
 
 pub(crate) const WAIT: Duration = Duration::from_secs(10);
 /// Long enough to see that no reply comes.
@@ -125,13 +126,10 @@ pub(crate) fn whole(image: &dyn ReadAt) -> Vec<u8> {
 
 /// Bytes that differ from place to place.
 pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = SplitMix::new(seed);
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
+        bytes.extend_from_slice(&random.draw().to_le_bytes());
     }
     bytes.truncate(len);
     bytes

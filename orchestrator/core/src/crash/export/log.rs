@@ -2,7 +2,7 @@
 
 use std::io::{Seek, SeekFrom, Write};
 
-use super::ExportError;
+use super::error::ExportError;
 use crate::crash::index::Sources;
 use crate::recording::io::{Io, IoKind};
 use crate::recording::log::dmlog::{self, ENTRY_LEN, EntryHeader, Superblock, Tag};
@@ -79,36 +79,24 @@ pub fn export_log(
     let mut kernel = KernelOrder::default();
     for event in log.events().take(until.0 as usize) {
         match event {
-            Event::Mark(mark) => {
-                if what.marks {
-                    writer.mark(&log.marks()[mark as usize].mark.to_string())?;
-                }
+            Event::Mark(mark) if what.marks => {
+                writer.mark(&log.marks()[mark as usize].mark.to_string())?;
             }
+            Event::Mark(_) => {}
             Event::Complete(id) => {
                 let Some(request) = log.request(id) else {
                     continue;
                 };
-                let flush = request.io.kind == IoKind::Flush;
-                let kept = flush || (what.keep)(&request);
-                if !kept {
-                    continue;
-                }
-                if in_place || request.io.fua {
-                    writer.request(&request)?;
-                } else if flush {
-                    for covered in kernel.flush_completed(id) {
-                        writer.request_named(log, covered)?;
+                if in_place {
+                    if is_kept(&request, what) {
+                        writer.request(&request)?;
                     }
-                    writer.request(&request)?;
                 } else {
-                    kernel.unflushed.push(id);
+                    writer.completed(log, &request, what, &mut kernel)?;
                 }
             }
             Event::Submit(id) => {
-                if log
-                    .request(id)
-                    .is_some_and(|request| request.io.kind == IoKind::Flush)
-                {
+                if log.request(id).is_some_and(|request| is_flush(&request)) {
                     kernel.flush_submitted(id);
                 }
             }
@@ -119,21 +107,32 @@ pub fn export_log(
         for left in kernel.rest() {
             writer.request_named(log, left)?;
         }
-        let closed = log
-            .marks()
-            .last()
-            .is_some_and(|last| last.mark.to_string() == dmlog::END_MARK);
+        let last = log.marks().last();
+        let closed = last.is_some_and(|last| last.mark.to_string() == dmlog::END_MARK);
         if !(closed && what.marks && until == log.end()) {
             writer.mark(dmlog::END_MARK)?;
         }
     }
     let (entries, end) = (writer.entries, writer.at);
     superblock.entries = entries;
+    finish(out, &superblock, end)?;
+    Ok(entries)
+}
+
+/// Puts the final superblock in its place, and leaves the position at the end.
+fn finish(out: &mut (impl Write + Seek), superblock: &Superblock, end: u64) -> std::io::Result<()> {
     out.seek(SeekFrom::Start(0))?;
     out.write_all(&superblock.encode())?;
     out.seek(SeekFrom::Start(end))?;
-    out.flush()?;
-    Ok(entries)
+    out.flush()
+}
+
+fn is_flush(request: &Request) -> bool {
+    request.io.kind == IoKind::Flush
+}
+
+fn is_kept(request: &Request, what: &LogExport<'_>) -> bool {
+    is_flush(request) || (what.keep)(request)
 }
 
 /// Completed writes that wait for the flush that covers them.
@@ -191,6 +190,30 @@ struct Writer<'a, W> {
 }
 
 impl<W: Write + Seek> Writer<'_, W> {
+    /// Writes what a completion brings in kernel order: a flush and the writes that it covers, a FUA write, or nothing
+    /// yet.
+    fn completed(
+        &mut self,
+        log: &WriteLog,
+        request: &Request,
+        what: &LogExport<'_>,
+        kernel: &mut KernelOrder,
+    ) -> Result<(), ExportError> {
+        if request.io.fua && is_kept(request, what) {
+            return self.request(request);
+        }
+        if is_flush(request) {
+            for covered in kernel.flush_completed(request.id) {
+                self.request_named(log, covered)?;
+            }
+            return self.request(request);
+        }
+        if is_kept(request, what) {
+            kernel.unflushed.push(request.id);
+        }
+        Ok(())
+    }
+
     /// Writes bytes and zeros up to a whole sector.
     fn pad(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
         let mut sector = vec![0; self.sector as usize];

@@ -1,28 +1,11 @@
 //! Takes things out of the engine: logs in either order, whole or cut or filtered, and states as disk images.
 
+mod error;
 mod log;
 mod qcow2;
 mod raw;
 
 pub use self::log::{LogExport, export_log};
+pub use error::ExportError;
 pub use qcow2::export_qcow2;
 pub use raw::export_raw;
-
-/// Why an export failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The log does not have the cut.
-    #[error("cut {0} is past the end of the log")]
-    Cut(crate::recording::log::Cut),
-    /// The order of the log cannot be undone.
-    #[error(
-        "a log in kernel order cannot be exported in completion order: it does not say when writes completed"
-    )]
-    Order,
-    /// The image would be larger than the format allows.
-    #[error("a device of {0} bytes is too large for a qcow2 image with clusters of 64 KiB")]
-    TooLarge(u64),
-    /// Reading or writing failed.
-    #[error("cannot export: {0}")]
-    Io(#[from] std::io::Error),
-}

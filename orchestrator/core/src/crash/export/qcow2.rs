@@ -5,7 +5,7 @@
 
 use std::io::{Seek, SeekFrom, Write};
 
-use super::ExportError;
+use super::error::ExportError;
 use crate::recording::block::ReadAt;
 
 const CLUSTER_BITS: u32 = 16;

@@ -2,7 +2,7 @@
 
 use std::io::{Seek, SeekFrom, Write};
 
-use super::ExportError;
+use super::error::ExportError;
 use crate::recording::block::ReadAt;
 
 /// Bytes read at a time, and the smallest hole.

@@ -4,7 +4,7 @@ use super::reorder::{chosen, orders_of, subsets};
 use super::spec::CrashSpec;
 use super::torn::{parts_of, possible_parts, torn};
 use crate::crash::state::{CrashState, PlanKind, Set, Tear, TornPart, child};
-use crate::recording::log::{Cut, Moment, RequestId, WriteLog};
+use crate::recording::log::{Cut, Durability, RequestId, WriteLog};
 
 /// How many states there are at a cut: those that are made, and those that there could be.
 ///
@@ -14,7 +14,7 @@ pub(super) fn count(
     log: &WriteLog,
     spec: &CrashSpec,
     unit: u32,
-    moment: &Moment,
+    moment: &Durability,
     completed: u64,
 ) -> (u64, u64) {
     let (offered, possible) = sizes(log, unit, moment, completed);
@@ -22,7 +22,7 @@ pub(super) fn count(
 }
 
 /// The states with parts that are tried, and all.
-fn sizes(log: &WriteLog, unit: u32, moment: &Moment, completed: u64) -> (u64, u64) {
+fn sizes(log: &WriteLog, unit: u32, moment: &Durability, completed: u64) -> (u64, u64) {
     let pending = log.choosable(&moment.in_flight);
     let (mut offered, mut possible) = (0_u64, 0_u64);
     for (request, units) in torn(log, unit, moment) {
@@ -48,24 +48,59 @@ pub(super) fn make(
     spec: &CrashSpec,
     unit: u32,
     cut: Cut,
-    moment: &Moment,
+    moment: &Durability,
 ) -> Vec<CrashState> {
     let completed = log.completed_volatile(moment);
     let pending = log.choosable(&moment.in_flight);
-    let volatile: Vec<RequestId> = completed.iter().chain(&pending).copied().collect();
-    let tearable: Vec<(RequestId, Vec<TornPart>)> = torn(log, unit, moment)
-        .map(|(request, units)| (request, parts_of(units)))
-        .collect();
-    let state = |set, order, request, part| CrashState {
-        order,
-        tear: Some(Tear { request, unit, part }),
-        ..CrashState::new(PlanKind::Combinations, cut, set)
+    let at = Place {
+        log,
+        cut,
+        unit,
+        volatile: completed.iter().chain(&pending).copied().collect(),
+        completed: completed.len(),
+        pending,
+        tearable: torn(log, unit, moment)
+            .map(|(request, units)| (request, parts_of(units)))
+            .collect(),
     };
     let limit = spec.per_cut as usize;
     let (offered, _) = sizes(log, unit, moment, completed.len() as u64);
     if offered <= limit as u64 {
-        let bit = |request| volatile.iter().position(|other| *other == request);
-        let tears: Vec<(usize, RequestId, TornPart)> = tearable
+        return at.all();
+    }
+    let mut made: Vec<CrashState> = at.pairs().take(limit - limit / 4).collect();
+    made.extend(at.samples(spec.seed).take(limit - made.len()));
+    made
+}
+
+/// A cut, and what can be chosen and torn there.
+struct Place<'a> {
+    log: &'a WriteLog,
+    cut: Cut,
+    unit: u32,
+    volatile: Vec<RequestId>,
+    /// How many of the volatile writes had completed; the others are `pending`.
+    completed: usize,
+    pending: Vec<RequestId>,
+    /// The parts of each volatile write that can be torn.
+    tearable: Vec<(RequestId, Vec<TornPart>)>,
+}
+
+impl Place<'_> {
+    fn state(&self, set: Set, order: u32, request: RequestId, part: TornPart) -> CrashState {
+        let unit = self.unit;
+        CrashState {
+            order,
+            tear: Some(Tear { request, unit, part }),
+            ..CrashState::new(PlanKind::Combinations, self.cut, set)
+        }
+    }
+
+    /// Every subset in every order with every part of every write in it.
+    fn all(&self) -> Vec<CrashState> {
+        let bit = |request| self.volatile.iter().position(|other| *other == request);
+        let tears: Vec<(usize, RequestId, TornPart)> = self
+            .tearable
             .iter()
             .filter_map(|(request, parts)| Some((bit(*request)?, *request, parts)))
             .flat_map(|(bit, request, parts)| parts.iter().map(move |part| (bit, request, *part)))
@@ -73,50 +108,54 @@ pub(super) fn make(
         if tears.is_empty() {
             return Vec::new();
         }
-        return (1..1_u64 << volatile.len())
+        (1..1_u64 << self.volatile.len())
             .flat_map(|mask| {
-                let orders = orders_of(log, &chosen(&pending, mask >> completed.len())) as u32;
+                let in_flight = chosen(&self.pending, mask >> self.completed);
+                let orders = orders_of(self.log, &in_flight) as u32;
                 let tears = tears.iter().filter(move |(bit, ..)| mask >> bit & 1 == 1);
                 tears.flat_map(move |(_, request, part)| {
-                    (0..orders).map(move |order| state(Set::Subset(mask.into()), order, *request, *part))
+                    (0..orders).map(move |order| self.state(Set::Subset(mask.into()), order, *request, *part))
                 })
             })
-            .collect();
+            .collect()
     }
-    let rounds = tearable.iter().map(|(_, parts)| parts.len()).max().unwrap_or(0);
-    let pairs = (0..rounds).flat_map(|round| {
-        tearable
-            .iter()
-            .filter_map(move |(request, parts)| Some((*request, *nth_part(parts, round)?)))
-            .flat_map(|(request, part)| {
-                let others = volatile.iter().rev().filter(move |other| **other != request);
-                others.map(move |other| state(Set::Without(*other), 0, request, part))
-            })
-    });
-    let mut made: Vec<CrashState> = pairs.take(limit - limit / 4).collect();
-    // A sample without a write that can be torn is passed over.
-    let samples = (0_u32..=u32::MAX).filter_map(|number| {
-        let set = Set::Sample {
-            seed: spec.seed,
-            number,
-        };
-        let selection = log
-            .select(&CrashState::new(PlanKind::Combinations, cut, set.clone()))
-            .ok()?;
-        let kept: Vec<&(RequestId, Vec<TornPart>)> = tearable
-            .iter()
-            .filter(|(request, _)| selection.chooses(log, *request))
-            .collect();
-        let node = child(
-            child(child(COMBINATIONS, spec.seed), u64::from(cut.0)),
-            u64::from(number),
-        );
-        let (request, parts) = kept.get(pick(node, kept.len())?)?;
-        let part = parts.get(pick(child(node, 0), parts.len())?)?;
-        Some(state(set, 0, *request, *part))
-    });
-    made.extend(samples.take(limit - made.len()));
-    made
+
+    /// One write torn and another left out.
+    fn pairs(&self) -> impl Iterator<Item = CrashState> + '_ {
+        let rounds = self.tearable.iter().map(|(_, parts)| parts.len());
+        (0..rounds.max().unwrap_or(0)).flat_map(move |round| {
+            self.tearable
+                .iter()
+                .filter_map(move |(request, parts)| Some((*request, *nth_part(parts, round)?)))
+                .flat_map(move |(request, part)| {
+                    let others = self.volatile.iter().rev();
+                    others
+                        .filter(move |other| **other != request)
+                        .map(move |other| self.state(Set::Without(*other), 0, request, part))
+                })
+        })
+    }
+
+    /// Samples with a write torn that is among the chosen; a sample without any is passed over.
+    fn samples(&self, seed: u64) -> impl Iterator<Item = CrashState> + '_ {
+        (0_u32..=u32::MAX).filter_map(move |number| {
+            let set = Set::Sample { seed, number };
+            let sample = CrashState::new(PlanKind::Combinations, self.cut, set.clone());
+            let selection = self.log.select(&sample).ok()?;
+            let kept: Vec<&(RequestId, Vec<TornPart>)> = self
+                .tearable
+                .iter()
+                .filter(|(request, _)| selection.chooses(self.log, *request))
+                .collect();
+            let node = child(
+                child(child(COMBINATIONS, seed), u64::from(self.cut.0)),
+                u64::from(number),
+            );
+            let (request, parts) = kept.get(pick(node, kept.len())?)?;
+            let part = parts.get(pick(child(node, 0), parts.len())?)?;
+            Some(self.state(set, 0, *request, *part))
+        })
+    }
 }
 
 /// The node of the generator's tree below which this plan draws.

@@ -4,8 +4,8 @@ use crate::recording::io::IoKind;
 use crate::recording::log::{Cut, Event, Order, WriteLog};
 use crate::recording::mark::Mark;
 
+use super::error::PlanError;
 use super::spec::{At, CrashSpec};
-use super::states::PlanError;
 
 /// Where, relative to the completion of a flush or of a FUA write, a plan cuts.
 #[derive(Clone, Copy, PartialEq, Eq)]

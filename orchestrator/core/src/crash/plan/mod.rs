@@ -6,10 +6,12 @@
 
 mod combinations;
 mod cuts;
+mod error;
 mod reorder;
 mod spec;
 mod states;
 mod torn;
 
+pub use error::PlanError;
 pub use spec::{At, CrashSpec, DiscardModel};
-pub use states::{PlanCount, PlanError, States};
+pub use states::{PlanCount, States};

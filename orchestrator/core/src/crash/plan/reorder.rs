@@ -2,13 +2,13 @@
 
 use super::spec::CrashSpec;
 use crate::crash::state::{CrashState, PlanKind, Set};
-use crate::recording::log::{Cut, Moment, RequestId, WriteLog};
+use crate::recording::log::{Cut, Durability, RequestId, WriteLog};
 
 /// More overlapping writes in flight than this are tried in two orders only: theirs, and the reverse.
 const MAX_PERMUTED: usize = 4;
 
 /// How many states there are at a cut: those that are made, and those that there could be.
-pub(super) fn count(log: &WriteLog, spec: &CrashSpec, moment: &Moment, completed: u64) -> (u64, u64) {
+pub(super) fn count(log: &WriteLog, spec: &CrashSpec, moment: &Durability, completed: u64) -> (u64, u64) {
     let pending = log.choosable(&moment.in_flight);
     let possible = subsets(log, &pending, completed, None);
     if possible <= u64::from(spec.per_cut) {
@@ -62,7 +62,7 @@ pub(super) fn chosen(members: &[RequestId], mask: u64) -> Vec<RequestId> {
 }
 
 /// The states at a cut, in the order of [`count`].
-pub(super) fn make(log: &WriteLog, spec: &CrashSpec, cut: Cut, moment: &Moment) -> Vec<CrashState> {
+pub(super) fn make(log: &WriteLog, spec: &CrashSpec, cut: Cut, moment: &Durability) -> Vec<CrashState> {
     let completed = log.completed_volatile(moment);
     let pending = log.choosable(&moment.in_flight);
     let limit = spec.per_cut as usize;

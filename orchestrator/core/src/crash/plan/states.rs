@@ -2,52 +2,15 @@
 
 use super::combinations;
 use super::cuts::{self, Side};
+use super::error::PlanError;
 use super::reorder;
 use super::spec::{CrashSpec, DiscardModel};
 use super::torn;
 use crate::covered::{Case, hit};
 use crate::crash::state::{CrashState, DiscardAs, PlanKind, Set};
 use crate::recording::io::IoKind;
-use crate::recording::log::{Cut, Event, Moment, WriteLog};
+use crate::recording::log::{Cut, Durability, Event, WriteLog};
 use crate::recording::mark::Mark;
-
-/// A plan that the log cannot serve.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// A name that is no mark of this recording.
-    #[error("no mark {name:?} in the log{}", suggestion(nearest.as_deref()))]
-    UnknownMark {
-        /// What was asked for.
-        name: String,
-        /// What may have been meant.
-        nearest: Option<String>,
-    },
-    /// An entry past the end.
-    #[error("no entry {entry} in the log, which has {entries}")]
-    UnknownEntry {
-        /// What was asked for.
-        entry: u32,
-        /// How many there are.
-        entries: u32,
-    },
-    /// The window's marks stand the other way round.
-    #[error("the mark {to:?} is not after {from:?}")]
-    EmptyWindow {
-        /// The first.
-        from: String,
-        /// The second.
-        to: String,
-    },
-    /// Marks and writes are not in the order in which they happened.
-    #[error(
-        "`between` needs a log in completion order; in kernel order a write may stand after a mark that it preceded"
-    )]
-    KernelOrder,
-}
-
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |name| format!("; did you mean {name:?}?"))
-}
 
 /// How many states a plan has, and how many are visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -124,12 +87,12 @@ impl Context {
     }
 
     /// How many completed writes are volatile at a moment.
-    pub(super) fn completed_volatile(&self, moment: &Moment) -> u64 {
+    pub(super) fn completed_volatile(&self, moment: &Durability) -> u64 {
         let below = |bound: u32| self.never_volatile.partition_point(|id| *id < bound) as u64;
         u64::from(moment.completed - moment.flushed) - (below(moment.completed) - below(moment.flushed))
     }
 
-    fn has_discard(&self, log: &WriteLog, moment: &Moment) -> bool {
+    fn has_discard(&self, log: &WriteLog, moment: &Durability) -> bool {
         self.first_discard < moment.completed
             || moment
                 .in_flight
@@ -217,7 +180,7 @@ impl States<'_> {
 
     /// How many states a plan makes at a cut, and how many there are.
     fn count_at(&self, plan: PlanKind, cut: Cut) -> (u64, u64) {
-        let Some(moment) = self.log.moment(cut) else {
+        let Some(moment) = self.log.durability(cut) else {
             return (0, 0);
         };
         let volatile = self.context.completed_volatile(&moment);
@@ -248,7 +211,7 @@ impl States<'_> {
         matches!(self.log.marks()[mark as usize].mark, Mark::Done(_))
     }
 
-    fn discards(&self, moment: &Moment) -> &'static [DiscardAs] {
+    fn discards(&self, moment: &Durability) -> &'static [DiscardAs] {
         match self.spec.discard {
             DiscardModel::Indeterminate if self.context.has_discard(self.log, moment) => {
                 &[DiscardAs::Zeros, DiscardAs::Kept, DiscardAs::Garbage]
@@ -259,7 +222,7 @@ impl States<'_> {
 
     /// The states that a plan makes at a cut.
     fn make(&self, plan: PlanKind, cut: Cut) -> Vec<CrashState> {
-        let Some(moment) = self.log.moment(cut) else {
+        let Some(moment) = self.log.durability(cut) else {
             return Vec::new();
         };
         let volatile = self.context.completed_volatile(&moment);

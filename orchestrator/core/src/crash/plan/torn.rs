@@ -2,13 +2,13 @@
 
 use super::spec::CrashSpec;
 use crate::crash::state::{CrashState, PlanKind, Set, Tear, TornPart, torn_units};
-use crate::recording::log::{Cut, Moment, RequestId, WriteLog};
+use crate::recording::log::{Cut, Durability, RequestId, WriteLog};
 
 /// Of a write with more units than this, not every number of first units is tried.
 const ALL_PARTS: u64 = 8;
 
 /// How many states there are at a cut: those that are made, and those that there could be.
-pub(super) fn count(log: &WriteLog, spec: &CrashSpec, unit: u32, moment: &Moment) -> (u64, u64) {
+pub(super) fn count(log: &WriteLog, spec: &CrashSpec, unit: u32, moment: &Durability) -> (u64, u64) {
     let (mut offered, mut possible) = (0_u64, 0_u64);
     for (_, units) in torn(log, unit, moment) {
         offered += 2 * parts_of(units).len() as u64;
@@ -23,7 +23,7 @@ pub(super) fn make(
     spec: &CrashSpec,
     unit: u32,
     cut: Cut,
-    moment: &Moment,
+    moment: &Durability,
 ) -> Vec<CrashState> {
     torn(log, unit, moment)
         .flat_map(|(request, units)| {
@@ -47,7 +47,7 @@ pub(super) fn make(
 pub(super) fn torn<'a>(
     log: &'a WriteLog,
     unit: u32,
-    moment: &Moment,
+    moment: &Durability,
 ) -> impl Iterator<Item = (RequestId, u64)> + use<'a> {
     let mut volatile = log.completed_volatile(moment);
     volatile.extend(log.choosable(&moment.in_flight));

@@ -5,7 +5,7 @@ use num_bigint::BigUint;
 use super::{Region, Space};
 use crate::crash::index::{BlockIndex, coverage};
 use crate::crash::state::{CrashState, DiscardAs, PlanKind, Rule, Selection, Set};
-use crate::recording::log::{Cut, Moment, RequestId};
+use crate::recording::log::{Cut, Durability, RequestId};
 
 /// More overlapping writes in flight than this have too many orders.
 const MOST_OVERLAPPING: usize = 12;
@@ -43,7 +43,7 @@ pub enum SpaceError {
 pub struct LogSpace<'a> {
     index: &'a BlockIndex,
     cut: Cut,
-    moment: Moment,
+    moment: Durability,
     /// In the order in which they are applied: completed, then in flight as submitted.
     volatile: Vec<RequestId>,
     /// How many of `volatile` had completed.
@@ -60,7 +60,9 @@ impl<'a> LogSpace<'a> {
     /// [`SpaceError`].
     pub fn new(index: &'a BlockIndex, cut: Cut) -> Result<Self, SpaceError> {
         let log = index.log();
-        let moment = log.moment(cut).ok_or(SpaceError::Cut { cut, end: log.end() })?;
+        let moment = log
+            .durability(cut)
+            .ok_or(SpaceError::Cut { cut, end: log.end() })?;
         let mut volatile = log.completed_volatile(&moment);
         let completed = volatile.len();
         let pending = log.choosable(&moment.in_flight);

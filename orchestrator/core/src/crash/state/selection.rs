@@ -1,11 +1,12 @@
 //! What a crash state chooses from a log.
 
+use coldcut_wire::splitmix::{GAMMA, finalize};
 use num_bigint::BigUint;
 
 use super::choice::{CrashState, DiscardAs, Set, Tear, TornPart};
 use crate::covered::{Case, hit};
 use crate::recording::io::IoKind;
-use crate::recording::log::{Cut, DataRef, Moment, Request, RequestId, WriteLog};
+use crate::recording::log::{Cut, DataRef, Durability, Request, RequestId, WriteLog};
 
 /// A state that the log does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +143,85 @@ impl Selection {
     }
 }
 
+/// A cut at which a state chooses.
+struct At<'a> {
+    log: &'a WriteLog,
+    cut: Cut,
+    durability: Durability,
+    /// Those of the requests in flight that can be chosen.
+    pending: Vec<RequestId>,
+}
+
+impl At<'_> {
+    /// Which completed requests a set chooses, and which in flight.
+    fn choose(&self, set: &Set) -> Result<(Rule, Vec<RequestId>), StateError> {
+        let pending = self.pending.iter().copied();
+        Ok(match set {
+            Set::Durable => (Rule::None, Vec::new()),
+            Set::Completed => (Rule::All, Vec::new()),
+            Set::All => (Rule::All, pending.collect()),
+            Set::Without(request) => {
+                self.named(*request)?;
+                let rest = pending.filter(|other| other != request).collect();
+                (Rule::Without(request.0), rest)
+            }
+            Set::Only(request) => {
+                let request = *request;
+                self.named(request)?;
+                if request.0 < self.durability.completed {
+                    (Rule::Members(vec![request.0]), Vec::new())
+                } else {
+                    (Rule::None, vec![request])
+                }
+            }
+            Set::Subset(mask) => {
+                let pending = pending.collect();
+                self.log.subset(&self.durability, pending, mask, self.cut)?
+            }
+            Set::Sample { seed, number } => {
+                let node = sample_node(*seed, self.cut, *number);
+                let density = density(*number);
+                let chosen = pending.filter(|request| sampled(node, density, request.0));
+                (Rule::Sample { node, density }, chosen.collect())
+            }
+        })
+    }
+
+    /// That a state names a request that is volatile here.
+    fn named(&self, request: RequestId) -> Result<(), StateError> {
+        let volatile = if request.0 < self.durability.completed {
+            self.log.is_completed_volatile(&self.durability, request.0)
+        } else {
+            self.pending.contains(&request)
+        };
+        let cut = self.cut;
+        let not = StateError::NotVolatile { cut, request };
+        if volatile { Ok(()) } else { Err(not) }
+    }
+
+    /// That the write that a state tears is one that it chose, and can be torn so.
+    fn check_tear(
+        &self,
+        state: &CrashState,
+        tear: &Tear,
+        rule: &Rule,
+        in_flight: &[RequestId],
+    ) -> Result<(), StateError> {
+        self.named(tear.request)?;
+        let id = tear.request.0;
+        let chosen = if id < self.durability.completed {
+            rule.contains(id)
+        } else {
+            in_flight.contains(&tear.request)
+        };
+        self.log.check_tear(chosen, tear)?;
+        if matches!(state.set, Set::Without(_) | Set::Subset(_) | Set::Sample { .. }) {
+            hit(Case::TornAmongDropped);
+        }
+        Ok(())
+    }
+}
+
 impl WriteLog {
     /// What a state chooses.
     ///
@@ -149,66 +229,18 @@ impl WriteLog {
     /// When the log does not have the state.
     pub fn select(&self, state: &CrashState) -> Result<Selection, StateError> {
         let cut = state.cut;
-        let moment = self.moment(cut).ok_or(StateError::Cut { cut, end: self.end() })?;
-        let pending = self.choosable(&moment.in_flight);
-        let volatile_in_flight = pending.clone();
-        let is_volatile = |request: RequestId| {
-            if request.0 < moment.completed {
-                self.is_completed_volatile(&moment, request.0)
-            } else {
-                volatile_in_flight.contains(&request)
-            }
+        let durability = self
+            .durability(cut)
+            .ok_or(StateError::Cut { cut, end: self.end() })?;
+        let at = At {
+            log: self,
+            cut,
+            pending: self.choosable(&durability.in_flight),
+            durability,
         };
-        let named = |request: RequestId| {
-            is_volatile(request)
-                .then_some(request)
-                .ok_or(StateError::NotVolatile { cut, request })
-        };
-        let mut floor = moment.flushed;
-        let (rule, mut in_flight) = match &state.set {
-            Set::Durable => (Rule::None, Vec::new()),
-            Set::Completed => (Rule::All, Vec::new()),
-            Set::All => (Rule::All, pending),
-            Set::Without(request) => {
-                named(*request)?;
-                let rest = pending.into_iter().filter(|other| other != request).collect();
-                (Rule::Without(request.0), rest)
-            }
-            Set::Only(request) => {
-                let request = *request;
-                named(request)?;
-                if request.0 < moment.completed {
-                    (Rule::Members(vec![request.0]), Vec::new())
-                } else {
-                    (Rule::None, vec![request])
-                }
-            }
-            Set::Subset(mask) => self.subset(&moment, pending, mask, cut)?,
-            Set::Sample { seed, number } => {
-                let node = sample_node(*seed, cut, *number);
-                let density = density(*number);
-                let chosen = pending
-                    .into_iter()
-                    .filter(|request| sampled(node, density, request.0))
-                    .collect();
-                (Rule::Sample { node, density }, chosen)
-            }
-        };
-        if rule == Rule::All {
-            floor = moment.completed;
-        }
-        if let Some(tear) = state.tear {
-            named(tear.request)?;
-            let id = tear.request.0;
-            let chosen = if id < moment.completed {
-                rule.contains(id)
-            } else {
-                in_flight.contains(&tear.request)
-            };
-            self.check_tear(chosen, &tear)?;
-            if matches!(state.set, Set::Without(_) | Set::Subset(_) | Set::Sample { .. }) {
-                hit(Case::TornAmongDropped);
-            }
+        let (rule, mut in_flight) = at.choose(&state.set)?;
+        if let Some(tear) = &state.tear {
+            at.check_tear(state, tear, &rule, &in_flight)?;
         }
         self.reorder(&mut in_flight, state.order, cut)?;
         // Last, so that a set, an order and a tear mean the same whatever a discard does.
@@ -216,8 +248,12 @@ impl WriteLog {
             in_flight.retain(|request| self.record(request.0).kind != IoKind::Discard);
         }
         Ok(Selection {
-            floor,
-            completed: moment.completed,
+            floor: if rule == Rule::All {
+                at.durability.completed
+            } else {
+                at.durability.flushed
+            },
+            completed: at.durability.completed,
             rule,
             in_flight,
             tear: state.tear,
@@ -227,7 +263,7 @@ impl WriteLog {
 
     /// The writes that are volatile at a cut, in the one global order; `None` for a cut past the end.
     pub fn volatile(&self, cut: Cut) -> Option<Vec<RequestId>> {
-        let moment = self.moment(cut)?;
+        let moment = self.durability(cut)?;
         let mut volatile = self.completed_volatile(&moment);
         volatile.extend(self.choosable(&moment.in_flight));
         Some(volatile)
@@ -235,7 +271,7 @@ impl WriteLog {
 
     /// The writes that are durable at a cut, in completion order; `None` for a cut past the end.
     pub fn durable(&self, cut: Cut) -> Option<impl Iterator<Item = RequestId> + '_> {
-        let moment = self.moment(cut)?;
+        let moment = self.durability(cut)?;
         Some((0..moment.completed).map(RequestId).filter(move |request| {
             let record = self.record(request.0);
             record.kind != IoKind::Flush && (request.0 < moment.flushed || record.fua)
@@ -243,14 +279,14 @@ impl WriteLog {
     }
 
     /// Completed writes that are volatile at a moment.
-    pub(crate) fn completed_volatile(&self, moment: &Moment) -> Vec<RequestId> {
+    pub(crate) fn completed_volatile(&self, moment: &Durability) -> Vec<RequestId> {
         (moment.flushed..moment.completed)
             .filter(|request| self.is_completed_volatile(moment, *request))
             .map(RequestId)
             .collect()
     }
 
-    fn is_completed_volatile(&self, moment: &Moment, request: u32) -> bool {
+    fn is_completed_volatile(&self, moment: &Durability, request: u32) -> bool {
         let record = self.record(request);
         request >= moment.flushed && record.kind != IoKind::Flush && !record.fua
     }
@@ -266,7 +302,7 @@ impl WriteLog {
 
     fn subset(
         &self,
-        moment: &Moment,
+        moment: &Durability,
         pending: Vec<RequestId>,
         mask: &BigUint,
         cut: Cut,
@@ -377,16 +413,10 @@ pub(crate) fn torn_units(request: &Request, unit: u32) -> u64 {
 }
 
 /// The generator is a tree: each node's value is a mix of its parent's and of its own number, so that no sample depends
-/// on how many others there are. The finalizer is that of `SplitMix64` (Steele, Lea, Flood: "Fast splittable
-/// pseudorandom number generators", 2014).
+/// on how many others there are. The mixing is splitmix64's.
 pub(crate) fn child(node: u64, number: u64) -> u64 {
-    let mut z = node
-        .rotate_left(23)
-        .wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-        .wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    let own = number.wrapping_mul(GAMMA).wrapping_add(GAMMA);
+    finalize(node.rotate_left(23).wrapping_add(own))
 }
 
 /// The node of a sample: seed, then the reorder plan, the cut, the number.

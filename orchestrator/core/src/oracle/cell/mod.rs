@@ -73,6 +73,12 @@ impl<'a> CellJudge<'a> {
         measured: &measured::Judged,
         cell: &mut CellTally,
     ) -> Verdict {
+        if recoveries.disagreed() > 0 {
+            cell.notes.push(format!(
+                "screening was wrong about {} contents, so a fresh kernel recovered all of them",
+                recoveries.disagreed()
+            ));
+        }
         let unclean = |recovery: &&Recovery| recovery.fsck.as_ref().is_some_and(|fsck| !fsck.clean);
         let unclean = recoveries.outcomes().flatten().filter(unclean).count();
         if unclean > 0 && !self.variant.wants_fsck() {

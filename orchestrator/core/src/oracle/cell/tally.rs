@@ -46,16 +46,6 @@ impl Found {
 }
 
 impl CellTally {
-    /// Adds what is to be said of the recoveries themselves, whether or not they can be judged.
-    pub fn add_recoveries(&mut self, recoveries: &Recoveries) {
-        if recoveries.disagreed() > 0 {
-            self.notes.push(format!(
-                "screening was wrong about {} contents, so a fresh kernel recovered all of them",
-                recoveries.disagreed()
-            ));
-        }
-    }
-
     /// Adds what was found while the workload ran: it belongs to no crash state.
     pub fn add_measured(&mut self, judged: &measured::Judged) {
         self.measured.clone_from(&judged.lines);

@@ -23,7 +23,7 @@ pub struct Judged {
 }
 
 /// What one check gave, and what was seen.
-enum Seen {
+enum Compared {
     Holds(String),
     Broken(ViolationKind, String),
     Unknown(String),
@@ -54,12 +54,12 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
             continue;
         }
         match check_one(check, measurements, &origins) {
-            Seen::Unknown(why) => {
+            Compared::Unknown(why) => {
                 judgement.doubts.push(format!("line {}: {why}", expectation.line));
                 continue;
             }
-            Seen::Holds(seen) => judged.lines.push(seen),
-            Seen::Broken(kind, seen) => {
+            Compared::Holds(seen) => judged.lines.push(seen),
+            Compared::Broken(kind, seen) => {
                 judged.lines.push(seen.clone());
                 judgement.findings.push(Finding {
                     kind,
@@ -81,18 +81,18 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
     judged
 }
 
-fn check_one(check: &MeasuredCheck, found: &Measurements, origins: &Origins) -> Seen {
+fn check_one(check: &MeasuredCheck, found: &Measurements, origins: &Origins) -> Compared {
     match check {
         MeasuredCheck::Measure { metric, bound, kind } => match compare(metric, bound, found) {
-            Err(why) => Seen::Unknown(why),
-            Ok((true, value)) => Seen::Holds(format!("{metric} is {value} ({})", told(bound, found))),
+            Err(why) => Compared::Unknown(why),
+            Ok((true, value)) => Compared::Holds(format!("{metric} is {value} ({})", told(bound, found))),
             Ok((false, value)) => {
                 let bound = told(bound, found);
-                Seen::Broken(*kind, format!("{metric} is {value}, expected {bound}"))
+                Compared::Broken(*kind, format!("{metric} is {value}, expected {bound}"))
             }
         },
         // Judged apart.
-        MeasuredCheck::Assume { .. } => Seen::Unknown("an assumption is no promise".to_owned()),
+        MeasuredCheck::Assume { .. } => Compared::Unknown("an assumption is no promise".to_owned()),
         MeasuredCheck::Contrast {
             hazard,
             control,
@@ -111,18 +111,18 @@ fn check_one(check: &MeasuredCheck, found: &Measurements, origins: &Origins) -> 
             none_of,
             kind,
         } => match found.steps.get(step).and_then(|f| f.texts.get(text)) {
-            None => Seen::Unknown(format!("{step}.{text} was not seen")),
-            Some(lines) => words(&format!("{step}.{text}"), lines.iter(), any_of, none_of, *kind),
+            None => Compared::Unknown(format!("{step}.{text} was not seen")),
+            Some(lines) => search(&format!("{step}.{text}"), lines.iter(), any_of, none_of, *kind),
         },
         MeasuredCheck::Logged {
             any_of,
             none_of,
             kind,
         } => match &found.dmesg {
-            None => Seen::Unknown("the kernel's log could not be read".to_owned()),
+            None => Compared::Unknown("the kernel's log could not be read".to_owned()),
             Some(lines) => {
                 let lines = lines.iter().map(|line| &line.text);
-                words("the kernel's log", lines, any_of, none_of, *kind)
+                search("the kernel's log", lines, any_of, none_of, *kind)
             }
         },
     }
@@ -172,7 +172,7 @@ fn contrast(
     (control, quiet): &(Metric, Bound),
     kind: ViolationKind,
     found: &Measurements,
-) -> Seen {
+) -> Compared {
     let both = (|| {
         Ok::<_, String>((
             compare(hazard, shows, found)?,
@@ -182,40 +182,40 @@ fn contrast(
     })();
     let (shows, quiet) = (told(shows, found), told(quiet, found));
     match both {
-        Err(why) => Seen::Unknown(why),
-        Ok((_, (_, value), (false, other))) => Seen::Unknown(format!(
+        Err(why) => Compared::Unknown(why),
+        Ok((_, (_, value), (false, other))) => Compared::Unknown(format!(
             "the control does not hold, so the contrast proves nothing: {control} is {other}, expected {quiet} ({hazard} is {value})"
         )),
-        Ok(((true, value), _, (true, other))) => Seen::Broken(
+        Ok(((true, value), _, (true, other))) => Compared::Broken(
             kind,
             format!("{hazard} is {value} ({shows}), and {control} is {other} ({quiet})"),
         ),
-        Ok(((false, value), (true, _), (true, other))) => Seen::Holds(format!(
+        Ok(((false, value), (true, _), (true, other))) => Compared::Holds(format!(
             "{hazard} is {value} and {control} is {other}: both {quiet}"
         )),
-        Ok(((false, value), (false, _), (true, other))) => Seen::Unknown(format!(
+        Ok(((false, value), (false, _), (true, other))) => Compared::Unknown(format!(
             "{hazard} is {value}, neither {shows} nor {quiet} ({control} is {other})"
         )),
     }
 }
 
-fn words<'a>(
+fn search<'a>(
     what: &str,
     lines: impl Iterator<Item = &'a String> + Clone,
     any_of: &[String],
     none_of: &[String],
     kind: ViolationKind,
-) -> Seen {
+) -> Compared {
     let line_with = |word: &String| lines.clone().find(|line| line.contains(word.as_str()));
     if let Some(line) = none_of.iter().find_map(line_with) {
-        return Seen::Broken(kind, format!("{what} has: {}", printable(line.as_bytes())));
+        return Compared::Broken(kind, format!("{what} has: {}", printable(line.as_bytes())));
     }
     let hit = any_of
         .iter()
         .find_map(|word| line_with(word).map(|line| (word, line)));
     match hit {
-        Some((_, line)) => Seen::Holds(format!("{what} has: {}", printable(line.as_bytes()))),
-        None if any_of.is_empty() => Seen::Holds(format!("{what} has none of: {}", none_of.join(", "))),
+        Some((_, line)) => Compared::Holds(format!("{what} has: {}", printable(line.as_bytes()))),
+        None if any_of.is_empty() => Compared::Holds(format!("{what} has none of: {}", none_of.join(", "))),
         None => {
             let seen: Vec<String> = lines.take(6).map(|line| printable(line.as_bytes())).collect();
             let seen = if seen.is_empty() {
@@ -223,7 +223,7 @@ fn words<'a>(
             } else {
                 seen.join(" / ")
             };
-            Seen::Broken(
+            Compared::Broken(
                 kind,
                 format!("{what} has none of {}; it has: {seen}", any_of.join(", ")),
             )
@@ -238,14 +238,14 @@ fn returned(
     kind: Option<ViolationKind>,
     found: &Measurements,
     origins: &Origins,
-) -> Seen {
+) -> Compared {
     let rounds = found
         .steps
         .get(step)
         .map(|f| f.data.as_slice())
         .unwrap_or_default();
     if rounds.is_empty() {
-        return Seen::Unknown(format!("`{step}` returned nothing that could be judged"));
+        return Compared::Unknown(format!("`{step}` returned nothing that could be judged"));
     }
     let (contents, ways): (&[Option<PatternName>], Vec<Vec<Option<&PatternName>>>) = match accept {
         Versions::OneOf(list) => (list, list.iter().map(|c| vec![c.as_ref()]).collect()),
@@ -259,14 +259,14 @@ fn returned(
     let mut last = String::new();
     for (round, extents) in rounds {
         let Some(entry) = entry_of(extents) else {
-            return Seen::Unknown(format!("what `{step}` returned in round {round} has holes"));
+            return Compared::Unknown(format!("what `{step}` returned in round {round} has holes"));
         };
         let range = offset..offset.saturating_add(len);
         let distances = ways
             .iter()
             .map(|way| distance(&entry, &range, false, way, &own, origins));
         let Some(nearest) = distances.min_by_key(|d| d.bytes) else {
-            return Seen::Unknown("nothing is accepted".to_owned());
+            return Compared::Unknown("nothing is accepted".to_owned());
         };
         last = describe(&entry, origins);
         if nearest.bytes > 0 {
@@ -284,10 +284,10 @@ fn returned(
             } else {
                 " and "
             });
-            return Seen::Broken(kind, format!("`{step}` returned {last}{when}, expected {wanted}"));
+            return Compared::Broken(kind, format!("`{step}` returned {last}{when}, expected {wanted}"));
         }
     }
-    Seen::Holds(format!("`{step}` returned {last}"))
+    Compared::Holds(format!("`{step}` returned {last}"))
 }
 
 /// What was read, as a file that ends where the reading did; `None` when its extents do not follow one another.

@@ -1,7 +1,8 @@
 //! Puts a [`WriteLog`] together from events as they come.
 
-use super::model::{DataRef, Event, Geometry, NEVER, PackedEvent, PlacedMark, Record, WriteLog, pack_data};
+use super::model::{DataRef, Event, Geometry, NEVER, PackedEvent, PlacedMark, Record, pack_data};
 use super::timeline::Timeline;
+use super::write_log::WriteLog;
 use crate::recording::io::Io;
 use crate::recording::mark::Mark;
 

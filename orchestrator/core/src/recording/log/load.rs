@@ -4,8 +4,9 @@ use super::builder::LogBuilder;
 use super::dmlog::{self, SUPERBLOCK_LEN, Superblock};
 use super::entries::{Entries, Entry, is_superblock};
 use super::error::{LoadError, LoadWarning};
-use super::model::{DataRef, Geometry, Order, WriteLog};
+use super::model::{DataRef, Geometry, Order};
 use super::sidecar::{self, Record};
+use super::write_log::WriteLog;
 use crate::recording::block::ReadAt;
 use crate::recording::io::{Io, IoKind};
 use crate::recording::mark::Mark;
@@ -131,7 +132,6 @@ fn load_alone(
     superblock: Superblock,
     options: &LoadOptions,
 ) -> Result<Loaded, LoadError> {
-    let mut warnings = Vec::new();
     let tag = superblock.tag;
     let device_size = agree(tag.map(|tag| tag.device_size), options.device_size)?;
     let sector = u64::from(superblock.sector_size);
@@ -144,97 +144,151 @@ fn load_alone(
     // Bounded by what the file can hold, whatever the superblock claims.
     builder.reserve(superblock.entries.min(source.size() / sector).min(1 << 24) as usize);
     let mut entries = Entries::new(source, superblock.sector_size);
-    let (mut largest, mut past_end, mut unknown) = (0, 0, 0);
-    let (mut fua_or_mark, mut closed) = (false, false);
-    loop {
-        if entries.number() >= superblock.entries {
-            if entries.at_end() {
-                break;
-            }
-            let read = match options.past_end {
-                PastEnd::Read => true,
-                PastEnd::Ignore => false,
-                PastEnd::Auto => !closed && (tag.is_some() || !fua_or_mark),
-            };
-            if options.past_end != PastEnd::Ignore && entries.at_superblock()? {
-                return Err(LoadError::SecondLog {
-                    entries: entries.number(),
-                    at: entries.at(),
-                });
-            }
-            let plausible = entries.is_plausible()?;
-            if !plausible {
-                break;
-            }
-            if !read {
-                if !closed {
-                    warnings.push(LoadWarning::IgnoredPastEnd);
-                }
-                break;
-            }
-        }
+    let mut alone = Alone {
+        superblock,
+        past_end: options.past_end,
+        device_size,
+        builder,
+        gathered: Gathered::default(),
+        warnings: Vec::new(),
+    };
+    while alone.goes_on(&mut entries)? {
         let Some(entry) = entries.next_entry()? else {
             break;
         };
-        past_end += u64::from(entry.number >= superblock.entries);
+        alone.take(entry)?;
+    }
+    alone.warn_of_entries(&entries);
+    Ok(alone.finish(options.order))
+}
+
+/// A log without a sidecar, being read.
+struct Alone {
+    superblock: Superblock,
+    past_end: PastEnd,
+    /// `None`: the largest address says it.
+    device_size: Option<u64>,
+    builder: LogBuilder,
+    gathered: Gathered,
+    warnings: Vec<LoadWarning>,
+}
+
+/// What the entries so far have shown.
+#[derive(Default)]
+struct Gathered {
+    /// The end of the highest request, in bytes.
+    largest: u64,
+    /// Entries beyond those that the superblock claims.
+    past_end: u64,
+    /// Entries with flags that nobody knows.
+    unknown: u64,
+    fua_or_mark: bool,
+    /// Whether the last mark closed the log.
+    closed: bool,
+}
+
+impl Alone {
+    /// Whether there is another entry to read. Beyond those that the superblock claims it depends on what the options
+    /// and the entries say.
+    fn goes_on(&mut self, entries: &mut Entries<'_, impl ReadAt + ?Sized>) -> Result<bool, LoadError> {
+        if entries.number() < self.superblock.entries {
+            return Ok(true);
+        }
+        if entries.at_end() {
+            return Ok(false);
+        }
+        let read = match self.past_end {
+            PastEnd::Read => true,
+            PastEnd::Ignore => false,
+            PastEnd::Auto => {
+                !self.gathered.closed && (self.superblock.tag.is_some() || !self.gathered.fua_or_mark)
+            }
+        };
+        if self.past_end != PastEnd::Ignore && entries.at_superblock()? {
+            return Err(LoadError::SecondLog {
+                entries: entries.number(),
+                at: entries.at(),
+            });
+        }
+        let plausible = entries.is_plausible()?;
+        if plausible && !read && !self.gathered.closed {
+            self.warnings.push(LoadWarning::IgnoredPastEnd);
+        }
+        Ok(plausible && read)
+    }
+
+    /// Adds an entry's requests and mark.
+    fn take(&mut self, entry: Entry) -> Result<(), LoadError> {
         let flags = entry.header.flags;
-        unknown += u64::from(flags & !dmlog::ALL_FLAGS != 0);
-        fua_or_mark |= flags & (dmlog::FUA | dmlog::MARK) != 0;
-        let request = entry_io(&entry, sector, device_size)?;
+        self.gathered.past_end += u64::from(entry.number >= self.superblock.entries);
+        self.gathered.unknown += u64::from(flags & !dmlog::ALL_FLAGS != 0);
+        self.gathered.fua_or_mark |= flags & (dmlog::FUA | dmlog::MARK) != 0;
+        let sector = u64::from(self.superblock.sector_size);
+        let request = entry_io(&entry, sector, self.device_size)?;
         if flags & dmlog::FLUSH != 0 {
-            at_once(&mut builder, FLUSH_IO, DataRef::None)?;
+            at_once(&mut self.builder, FLUSH_IO, DataRef::None)?;
         }
         if let Some((io, data)) = request {
-            largest = largest.max(io.offset + io.len);
-            let number = at_once(&mut builder, io, data)?;
+            self.gathered.largest = self.gathered.largest.max(io.offset + io.len);
+            let number = at_once(&mut self.builder, io, data)?;
             if flags & dmlog::METADATA != 0 {
-                builder.set_metadata(number);
+                self.builder.set_metadata(number);
             }
         }
         if let Some(text) = entry.text {
-            closed = text == dmlog::END_MARK;
-            builder.mark(Mark::from(text.as_str()))?;
+            self.gathered.closed = text == dmlog::END_MARK;
+            self.builder.mark(Mark::from(text.as_str()))?;
         }
-        builder.entry();
+        self.builder.entry();
+        Ok(())
     }
-    let read = entries.number();
-    if read < superblock.entries || !entries.at_end() && past_end > 0 && options.past_end == PastEnd::Read {
-        warnings.push(LoadWarning::Truncated {
-            entries: read,
-            claimed: superblock.entries,
-        });
+
+    /// Warns of entries that are missing, surplus or strange.
+    fn warn_of_entries(&mut self, entries: &Entries<'_, impl ReadAt + ?Sized>) {
+        let (read, claimed) = (entries.number(), self.superblock.entries);
+        let past_end = self.gathered.past_end;
+        if read < claimed || !entries.at_end() && past_end > 0 && self.past_end == PastEnd::Read {
+            self.warnings.push(LoadWarning::Truncated {
+                entries: read,
+                claimed,
+            });
+        }
+        if past_end > 0 {
+            self.warnings.push(LoadWarning::PastEnd { entries: past_end });
+        }
+        if self.gathered.unknown > 0 {
+            let entries = self.gathered.unknown;
+            self.warnings.push(LoadWarning::UnknownFlags { entries });
+        }
     }
-    if past_end > 0 {
-        warnings.push(LoadWarning::PastEnd { entries: past_end });
-    }
-    if unknown > 0 {
-        warnings.push(LoadWarning::UnknownFlags { entries: unknown });
-    }
-    let order = options.order.or(tag.map(|tag| tag.order)).unwrap_or_else(|| {
-        let order = if fua_or_mark {
+
+    /// Settles the order and the size: as given, as the log's tag says, or as the entries suggest.
+    fn finish(mut self, order: Option<Order>) -> Loaded {
+        let known = order.or(self.superblock.tag.map(|tag| tag.order));
+        let order = known.unwrap_or(if self.gathered.fua_or_mark {
             Order::Kernel
         } else {
             Order::Completion
-        };
-        if !closed {
-            warnings.push(LoadWarning::OrderGuessed { order });
+        });
+        if known.is_none() && !self.gathered.closed {
+            self.warnings.push(LoadWarning::OrderGuessed { order });
         }
-        order
-    });
-    warnings.push(match order {
-        Order::Kernel => LoadWarning::MarksAreEarly,
-        Order::Completion => LoadWarning::NoSubmissions,
-    });
-    builder.set_order(order);
-    if device_size.is_none() {
-        let guess = largest.next_multiple_of(4096);
-        warnings.push(LoadWarning::SizeGuessed { device_size: guess });
-        builder.set_device_size(guess);
+        self.warnings.push(match order {
+            Order::Kernel => LoadWarning::MarksAreEarly,
+            Order::Completion => LoadWarning::NoSubmissions,
+        });
+        self.builder.set_order(order);
+        if self.device_size.is_none() {
+            let guess = self.gathered.largest.next_multiple_of(4096);
+            self.warnings
+                .push(LoadWarning::SizeGuessed { device_size: guess });
+            self.builder.set_device_size(guess);
+        }
+        Loaded {
+            log: self.builder.build(),
+            warnings: self.warnings,
+        }
     }
-    Ok(Loaded {
-        log: builder.build(),
-        warnings,
-    })
 }
 
 const FLUSH_IO: Io = Io {
@@ -257,7 +311,6 @@ fn load_pair(
     sidecar: &dyn ReadAt,
     options: &LoadOptions,
 ) -> Result<Loaded, LoadError> {
-    let mut warnings = Vec::new();
     let (mut records, geometry) = sidecar::Reader::new(sidecar)?;
     if geometry.sector_size != superblock.sector_size {
         return Err(LoadError::Mismatch {
@@ -274,43 +327,65 @@ fn load_pair(
     let sector = u64::from(superblock.sector_size);
     let mut builder = LogBuilder::new(geometry);
     builder.reserve(superblock.entries.min(source.size() / sector).min(1 << 24) as usize);
-    let mut entries = Entries::new(source, superblock.sector_size);
+    let mut pair = Pair {
+        geometry,
+        builder,
+        entries: Entries::new(source, superblock.sector_size),
+        warnings: Vec::new(),
+    };
     let mut closed = false;
     while let Some(record) = records.next_record()? {
+        closed = record == Record::End;
+        if closed || !pair.take(record)? {
+            break;
+        }
+    }
+    pair.finish(closed, superblock.entries)
+}
+
+/// A log and its sidecar, being read side by side.
+struct Pair<'a, S: ?Sized> {
+    geometry: Geometry,
+    builder: LogBuilder,
+    entries: Entries<'a, S>,
+    warnings: Vec<LoadWarning>,
+}
+
+impl<S: ReadAt + ?Sized> Pair<'_, S> {
+    /// Adds what a record says; false when the log lacks its entry, and reading ends.
+    fn take(&mut self, record: Record) -> Result<bool, LoadError> {
         match record {
             Record::Submit { number, io } => {
-                check_submit(&builder, number, &io, &geometry)?;
+                check_submit(&self.builder, number, &io, &self.geometry)?;
                 // Known once it completes, fails or is found in flight.
                 let data = if io.kind == IoKind::Write {
                     DataRef::Lost
                 } else {
                     DataRef::None
                 };
-                builder.submit(io, data)?;
+                self.builder.submit(io, data)?;
             }
             Record::Complete { number } => {
-                let Some(entry) = entries.next_entry()? else {
-                    warnings.push(LoadWarning::MissingEntries);
-                    break;
+                let Some(entry) = self.next_entry()? else {
+                    return Ok(false);
                 };
-                let data = match_request(&builder, number, &entry, sector, &geometry)?;
-                builder.set_data(number, data);
-                builder.complete(number)?;
-                builder.entry();
+                let data = match_request(&self.builder, number, &entry, &self.geometry)?;
+                self.builder.set_data(number, data);
+                self.builder.complete(number)?;
+                self.builder.entry();
             }
-            Record::Fail { number } => builder.fail(number)?,
+            Record::Fail { number } => self.builder.fail(number)?,
             Record::Mark { text } => {
-                let Some(entry) = entries.next_entry()? else {
-                    warnings.push(LoadWarning::MissingEntries);
-                    break;
+                let Some(entry) = self.next_entry()? else {
+                    return Ok(false);
                 };
                 match_mark(&entry, &text)?;
-                builder.mark(Mark::from(text.as_str()))?;
-                builder.entry();
+                self.builder.mark(Mark::from(text.as_str()))?;
+                self.builder.entry();
             }
-            Record::Data { number, len, at } => match builder.request(number) {
+            Record::Data { number, len, at } => match self.builder.request(number) {
                 Some((io, true)) if io.kind == IoKind::Write && io.len == len => {
-                    builder.set_data(number, DataRef::Sidecar(at));
+                    self.builder.set_data(number, DataRef::Sidecar(at));
                 }
                 _ => {
                     return Err(damaged(
@@ -318,37 +393,48 @@ fn load_pair(
                     ));
                 }
             },
-            Record::End => {
-                closed = true;
-                break;
+            Record::End => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The log's next entry; its absence is a warning.
+    fn next_entry(&mut self) -> Result<Option<Entry>, LoadError> {
+        let entry = self.entries.next_entry()?;
+        if entry.is_none() {
+            self.warnings.push(LoadWarning::MissingEntries);
+        }
+        Ok(entry)
+    }
+
+    /// Warns of what the two lack.
+    fn finish(mut self, closed: bool, claimed: u64) -> Result<Loaded, LoadError> {
+        if !closed {
+            self.warnings.push(LoadWarning::Interrupted);
+            let mut left_out = 0;
+            while self.entries.is_plausible()? && self.entries.next_entry()?.is_some() {
+                left_out += 1;
+            }
+            if left_out > 0 {
+                self.warnings
+                    .push(LoadWarning::UnknownEntries { entries: left_out });
             }
         }
-    }
-    if !closed {
-        warnings.push(LoadWarning::Interrupted);
-        let mut left_out = 0;
-        while entries.is_plausible()? && entries.next_entry()?.is_some() {
-            left_out += 1;
+        let entries = self.entries.number();
+        if entries < claimed {
+            self.warnings.push(LoadWarning::Truncated { entries, claimed });
         }
-        if left_out > 0 {
-            warnings.push(LoadWarning::UnknownEntries { entries: left_out });
+        let log = self.builder.build();
+        let lost = log.requests().filter(|request| request.data == DataRef::Lost);
+        let writes = lost.count() as u32;
+        if writes > 0 {
+            self.warnings.push(LoadWarning::LostWrites { writes });
         }
+        Ok(Loaded {
+            log,
+            warnings: self.warnings,
+        })
     }
-    if entries.number() < superblock.entries {
-        warnings.push(LoadWarning::Truncated {
-            entries: entries.number(),
-            claimed: superblock.entries,
-        });
-    }
-    let log = builder.build();
-    let writes = log
-        .requests()
-        .filter(|request| request.data == DataRef::Lost)
-        .count() as u32;
-    if writes > 0 {
-        warnings.push(LoadWarning::LostWrites { writes });
-    }
-    Ok(Loaded { log, warnings })
 }
 
 fn check_submit(builder: &LogBuilder, number: u32, io: &Io, geometry: &Geometry) -> Result<(), LoadError> {
@@ -375,13 +461,12 @@ fn match_request(
     builder: &LogBuilder,
     number: u32,
     entry: &Entry,
-    sector: u64,
     geometry: &Geometry,
 ) -> Result<DataRef, LoadError> {
     let Some((io, true)) = builder.request(number) else {
         return Err(damaged("a completion of a request that is not in flight"));
     };
-    let found = entry_io(entry, sector, Some(geometry.device_size))?;
+    let found = entry_io(entry, u64::from(geometry.sector_size), Some(geometry.device_size))?;
     let is_flush = entry.header.flags & dmlog::FLUSH != 0;
     let same = match (io.kind, found) {
         (IoKind::Flush, None) => is_flush,

@@ -17,11 +17,13 @@ mod model;
 mod recorder;
 pub mod sidecar;
 mod timeline;
+mod write_log;
 
 pub use builder::{BuildError, LogBuilder};
 pub use error::{LoadError, LoadWarning};
 pub use load::{LoadOptions, Loaded, PastEnd};
 pub(crate) use model::Record;
-pub use model::{Cut, DataRef, Event, Geometry, Order, PlacedMark, Request, RequestId, WriteLog};
+pub use model::{Cut, DataRef, Event, Geometry, Order, PlacedMark, Request, RequestId};
 pub use recorder::Recorder;
-pub use timeline::Moment;
+pub use timeline::Durability;
+pub use write_log::WriteLog;

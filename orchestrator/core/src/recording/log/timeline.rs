@@ -5,7 +5,7 @@
 //! it orders the writes that completed before it, and no others), which is a shorter prefix. So the durable set at a cut
 //! is a prefix, plus the FUA writes between its end and the completed prefix's.
 
-use super::model::{Cut, Event, PackedEvent, Record, RequestId, WriteLog};
+use super::model::{Cut, Event, PackedEvent, Record, RequestId};
 use crate::covered::{Case, hit};
 use crate::recording::io::IoKind;
 
@@ -13,9 +13,9 @@ use crate::recording::io::IoKind;
 /// checkpoints never hold more than one entry an event.
 const STRIDE: usize = 128;
 
-/// What was where at a cut.
+/// What was completed, durable and in flight at a cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Moment {
+pub struct Durability {
     /// Requests with an id below this had completed.
     pub completed: u32,
     /// Requests with an id below this were durable because a flush covered them; from here to `completed`, those with
@@ -107,9 +107,9 @@ impl Timeline {
         self.in_flight.extend_from_slice(&walk.in_flight);
     }
 
-    pub(super) fn moment(&self, log: &WriteLog, cut: Cut) -> Option<Moment> {
+    pub(super) fn at(&self, records: &[Record], events: &[PackedEvent], cut: Cut) -> Option<Durability> {
         let target = cut.0 as usize;
-        if target > log.events.len() {
+        if target > events.len() {
             return None;
         }
         let number = self
@@ -126,10 +126,10 @@ impl Timeline {
             flushed: start.flushed,
             in_flight: self.in_flight[start.first as usize..end].to_vec(),
         };
-        for event in &log.events[start.place as usize..target] {
-            walk.step(event.unpack(), &log.records);
+        for event in &events[start.place as usize..target] {
+            walk.step(event.unpack(), records);
         }
-        Some(Moment {
+        Some(Durability {
             completed: walk.completed,
             flushed: walk.flushed,
             in_flight: walk.in_flight.into_iter().map(|(id, _)| id).collect(),

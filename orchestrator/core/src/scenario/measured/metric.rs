@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::catalogue::Shape;
-use crate::scenario::{errno_name, parse_millis, parse_size, show_size};
+use crate::scenario::yaml::units::{errno_name, parse_errno, parse_millis, parse_size, show_size};
 
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -19,6 +18,19 @@ pub enum Unit {
     Count,
     /// An errno, 0 for success; scenarios write `EIO` or `ok`.
     Errno,
+}
+
+/// What sort of thing a step yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Yield {
+    /// One number.
+    Figure(Unit),
+    /// One number a call.
+    Series(Unit),
+    /// Lines.
+    Text,
+    /// What a read returned.
+    Data,
 }
 
 /// A statistic of a series.
@@ -97,7 +109,7 @@ impl Unit {
                 .parse()
                 .map_err(|_| format!("this is a plain number, such as `10`; found `{text}`")),
             Self::Errno if text == "ok" => Ok(0),
-            Self::Errno => crate::scenario::parse_errno(text)
+            Self::Errno => parse_errno(text)
                 .map(i64::from)
                 .map_err(|error| format!("this is `ok` or an errno: {error}")),
         }
@@ -133,7 +145,7 @@ impl Metric {
     ///
     /// # Errors
     /// [`MetricError`], with what would be valid.
-    pub fn parse(text: &str, steps: &[(String, Vec<(String, Shape)>)]) -> Result<(Self, Unit), MetricError> {
+    pub fn parse(text: &str, steps: &[(String, Vec<(String, Yield)>)]) -> Result<(Self, Unit), MetricError> {
         let wrong = |message: String, valid: Vec<String>| Err(MetricError { message, valid });
         // A label may hold dots: the longest that fits is meant.
         let step = steps
@@ -150,7 +162,7 @@ impl Metric {
                 valid,
             );
         };
-        let names = |shape: fn(&Shape) -> bool| -> Vec<String> {
+        let names = |shape: fn(&Yield) -> bool| -> Vec<String> {
             let fitting = items.iter().filter(|(_, s)| shape(s));
             fitting.map(|(name, _)| format!("{label}.{name}")).collect()
         };
@@ -165,26 +177,26 @@ impl Metric {
             .find(|(known, _)| known == name)
             .map(|(_, shape)| shape);
         match (shape, stat) {
-            (Some(Shape::Figure(unit)), None) => Ok((metric(Item::Figure(name.to_owned())), *unit)),
-            (Some(Shape::Figure(_)), Some(_)) => wrong(
+            (Some(Yield::Figure(unit)), None) => Ok((metric(Item::Figure(name.to_owned())), *unit)),
+            (Some(Yield::Figure(_)), Some(_)) => wrong(
                 format!("`{label}.{name}` is one number and has no statistics"),
                 vec![format!("{label}.{name}")],
             ),
-            (Some(Shape::Series(unit)), Some(stat)) => match parse_stat(stat, *unit) {
+            (Some(Yield::Series(unit)), Some(stat)) => match parse_stat(stat, *unit) {
                 Ok((stat, unit)) => Ok((metric(Item::Series(name.to_owned(), stat)), unit)),
                 Err(message) => wrong(message, stats_of(&format!("{label}.{name}"))),
             },
-            (Some(Shape::Series(_)), None) => wrong(
+            (Some(Yield::Series(_)), None) => wrong(
                 format!("`{text}` is a series: say which of its statistics"),
                 stats_of(text),
             ),
-            (Some(Shape::Text | Shape::Data), _) => wrong(
+            (Some(Yield::Text | Yield::Data), _) => wrong(
                 format!("`{label}.{name}` is no number"),
-                names(|s| matches!(s, Shape::Figure(_) | Shape::Series(_))),
+                names(|s| matches!(s, Yield::Figure(_) | Yield::Series(_))),
             ),
             (None, _) => wrong(
                 format!("the step `{label}` yields no `{name}`"),
-                names(|s| matches!(s, Shape::Figure(_) | Shape::Series(_))),
+                names(|s| matches!(s, Yield::Figure(_) | Yield::Series(_))),
             ),
         }
     }
@@ -229,11 +241,11 @@ impl fmt::Display for Metric {
 mod tests {
     use super::*;
 
-    fn steps() -> Vec<(String, Vec<(String, Shape)>)> {
+    fn steps() -> Vec<(String, Vec<(String, Yield)>)> {
         let items = vec![
-            ("time".to_owned(), Shape::Figure(Unit::Nanos)),
-            ("writes".to_owned(), Shape::Series(Unit::Nanos)),
-            ("stack".to_owned(), Shape::Text),
+            ("time".to_owned(), Yield::Figure(Unit::Nanos)),
+            ("writes".to_owned(), Yield::Series(Unit::Nanos)),
+            ("stack".to_owned(), Yield::Text),
         ];
         vec![("a".to_owned(), items.clone()), ("a.b".to_owned(), items)]
     }

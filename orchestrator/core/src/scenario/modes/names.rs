@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use coldcut_wire::{Op, op};
 
-use crate::scenario::names::HANDLE;
+use crate::scenario::yaml::names::HANDLE;
 use crate::scenario::{Action, Check, Expectation, Moment, Variant, flatten};
 
 /// Whether any expectation does, of a name that the workload makes, moves or removes.
@@ -68,6 +68,7 @@ struct Names {
 }
 
 impl Names {
+    #[allow(clippy::match_same_arms)] // each kind of step says what it does to names
     fn take(&mut self, action: &Action) {
         let Action::Op(op) = action else { return };
         match op {

@@ -102,7 +102,7 @@ proptest! {
                 .iter().map(|id| numbers[id.0 as usize]).collect();
             prop_assert_eq!(volatile, script.volatile(cut), "volatile at {}", cut);
         }
-        prop_assert!(engine.log().moment(Cut(script.happenings.len() as u32 + 1)).is_none());
+        prop_assert!(engine.log().durability(Cut(script.happenings.len() as u32 + 1)).is_none());
     }
 
     /// Content of every subset at every cut, and: equal digests exactly when contents are equal.

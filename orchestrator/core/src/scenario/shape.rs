@@ -4,11 +4,12 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::{At, Later, Named, OneOrMany};
 use super::device_doc::DeviceDoc;
-use super::entry::{ExpectEntry, StepEntry};
-use super::names::{KernelSpec, Label};
-use super::units::{Millis, Size};
+use super::expect::ExpectEntry;
+use super::step_entry::StepEntry;
+use super::yaml::at::{At, Later, Named, OneOrMany};
+use super::yaml::names::{KernelSpec, Label};
+use super::yaml::units::{Millis, Size};
 use crate::outcome::verdict::ViolationKind;
 
 /// A coldcut scenario: a workload, where to cut the power, and what must have survived.
@@ -28,7 +29,7 @@ pub(crate) struct Document {
     /// Where the behaviour is documented or was reported.
     pub(crate) reference: Option<String>,
     /// The filesystem under test.
-    pub(crate) filesystem: Option<Later<FilesystemDoc>>,
+    pub(crate) filesystem: Option<Later<FilesystemShape>>,
     /// The disk that it is on.
     pub(crate) device: Option<Later<DeviceDoc>>,
     /// Host directory (relative to this file) whose files `exec` steps can run.
@@ -44,7 +45,7 @@ pub(crate) struct Document {
     /// Where to cut the power; `barriers` when not given.
     pub(crate) crash: Option<Later<crate::crash::plan::CrashSpec>>,
     /// How the recording stops; `cut` when not given.
-    pub(crate) end: Option<Later<EndDoc>>,
+    pub(crate) end: Option<Later<EndShape>>,
     /// Kernels that recover what each kernel recorded; that kernel itself when not given.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<KernelSpec>>"))]
     pub(crate) recover_on: Option<Later<Vec<At<KernelSpec>>>>,
@@ -52,21 +53,21 @@ pub(crate) struct Document {
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<ExpectEntry>>"))]
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
     /// What the verdict will be; `holds` when not given.
-    pub(crate) outcome: Option<Later<OutcomeDoc>>,
+    pub(crate) outcome: Option<Later<OutcomeShape>>,
     /// Versions of this scenario, each overriding parts of it; without any there is one, named `default`.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<Named<VariantDoc>>"))]
-    pub(crate) variants: Option<Named<Later<VariantDoc>>>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Named<VariantShape>>"))]
+    pub(crate) variants: Option<Named<Later<VariantShape>>>,
 }
 
 /// What a variant overrides. Lists are replaced whole; `filesystem` and `device` are overridden key by key.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct VariantDoc {
+pub(crate) struct VariantShape {
     /// What is different here, in one line.
     pub(crate) summary: Option<String>,
     /// Keys of the filesystem to override.
-    pub(crate) filesystem: Option<Later<FilesystemDoc>>,
+    pub(crate) filesystem: Option<Later<FilesystemShape>>,
     /// Keys of the disk to override.
     pub(crate) device: Option<Later<DeviceDoc>>,
     /// Replaces the setup.
@@ -78,7 +79,7 @@ pub(crate) struct VariantDoc {
     /// Replaces the crash plan.
     pub(crate) crash: Option<Later<crate::crash::plan::CrashSpec>>,
     /// Replaces how the recording stops.
-    pub(crate) end: Option<Later<EndDoc>>,
+    pub(crate) end: Option<Later<EndShape>>,
     /// Replaces the kernels that recover.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<KernelSpec>>"))]
     pub(crate) recover_on: Option<Later<Vec<At<KernelSpec>>>>,
@@ -86,14 +87,14 @@ pub(crate) struct VariantDoc {
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<ExpectEntry>>"))]
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
     /// Replaces what the verdict will be.
-    pub(crate) outcome: Option<Later<OutcomeDoc>>,
+    pub(crate) outcome: Option<Later<OutcomeShape>>,
 }
 
 /// A filesystem to make, or an image of one.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct FilesystemDoc {
+pub(crate) struct FilesystemShape {
     /// Type, as mount(8) names it.
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::filesystem::FsType>"))]
     pub(crate) r#type: Option<At<String>>,
@@ -117,8 +118,8 @@ pub(crate) struct FilesystemDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_settle_text))]
-pub(crate) enum EndDoc {
+#[cfg_attr(feature = "schema", schemars(transform = super::yaml::schema::or_settle_text))]
+pub(crate) enum EndShape {
     /// At the last step's acknowledgement.
     Cut,
     /// With an orderly unmount.
@@ -131,7 +132,7 @@ pub(crate) enum EndDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum OutcomeDoc {
+pub(crate) enum OutcomeShape {
     /// Every expectation holds in every crash state.
     Holds,
     /// A documented hazard: exactly these kinds of violation are seen.
@@ -139,7 +140,7 @@ pub(crate) enum OutcomeDoc {
     /// Nothing is promised: what is seen is reported and not judged.
     Observed,
     /// What differs from kernel to kernel that records, by ranges of series: `..6.1`, `6.12`, `6.13..6.18`, `7.0..`.
-    Kernels(Named<Box<At<OutcomeDoc>>>),
+    Kernels(Named<Box<At<OutcomeShape>>>),
     /// What differs from kernel to kernel that recovers, likewise; also within a range of `kernels`.
-    RecoveredOn(Named<Box<At<OutcomeDoc>>>),
+    RecoveredOn(Named<Box<At<OutcomeShape>>>),
 }

@@ -2,13 +2,14 @@
 
 use coldcut_wire::EntryKind;
 
-use super::at::At;
 use super::contents::Contents;
 use super::entry::ExpectEntry;
-use super::error::{Problem, Sink, line_of};
-use super::expect_doc::{ExpectDoc, ListingDoc, MomentDoc, SizeDoc, TypeDoc, XattrDoc};
-use super::model::{Action, Check, Expectation, Moment, SizeRule, Variant};
-use super::names::{Label, parse_path};
+use super::problem::{Lowered, needs};
+use super::shape::{ExpectShape, ListingShape, MomentShape, SizeShape, TypeShape, XattrShape};
+use crate::scenario::model::{Action, Check, Expectation, Moment, SizeRule, Step, Variant};
+use crate::scenario::yaml::at::At;
+use crate::scenario::yaml::error::{Problem, Sink, line_of};
+use crate::scenario::yaml::names::{Label, parse_path};
 
 /// Lowers a variant's expectations; `variant` has everything else in place.
 pub(crate) fn lower(text: &str, sink: &Sink, variant: &Variant, entries: &[ExpectEntry]) -> Vec<Expectation> {
@@ -36,11 +37,9 @@ struct Lowering<'a> {
     contents: Contents<'a>,
 }
 
-pub(crate) type Lowered<T> = Result<T, Box<Problem>>;
-
 impl Lowering<'_> {
     fn expectation(&self, entry: &ExpectEntry) -> Lowered<(Check, Option<Moment>, Option<String>)> {
-        if let Some(check) = super::live::check(self.variant, &self.contents, entry)? {
+        if let Some(check) = super::measured::check(self.variant, &self.contents, entry)? {
             return Ok((Check::Measured(check), None, None));
         }
         if !self.variant.has_crash() {
@@ -57,11 +56,11 @@ impl Lowering<'_> {
         Ok((self.check(entry)?, after, before))
     }
 
-    fn moment(&self, moment: &At<MomentDoc>) -> Lowered<Moment> {
+    fn moment(&self, moment: &At<MomentShape>) -> Lowered<Moment> {
         match (&moment.value.label, &moment.value.line) {
             (Some(label), None) => {
                 let name = self.label(label)?;
-                let fails = |s: &&super::model::Step| s.name.name == name && s.expected_errno.is_some();
+                let fails = |s: &&Step| s.name.name == name && s.expected_errno.is_some();
                 if self.variant.steps().any(|s| fails(&s)) {
                     let message =
                         format!("the step `{name}` must fail, and a step that failed promises nothing");
@@ -114,9 +113,9 @@ impl Lowering<'_> {
     }
 
     fn check(&self, entry: &ExpectEntry) -> Lowered<Check> {
-        Ok(match &entry.doc {
-            ExpectDoc::Content(doc) => self.contents.check(doc, entry)?,
-            ExpectDoc::Exists(d) => {
+        Ok(match &entry.shape {
+            ExpectShape::Content(doc) => self.contents.check(doc, entry)?,
+            ExpectShape::Exists(d) => {
                 let kind = match (d.r#type.map(kind), &d.target) {
                     (Some(k), Some(t)) if k != EntryKind::Symlink => {
                         return Err(Problem::new(&t.span, "only a symlink has a target").into());
@@ -130,7 +129,7 @@ impl Lowering<'_> {
                     target: d.target.as_ref().map(|t| t.value.clone()),
                 }
             }
-            ExpectDoc::Absent(d) => {
+            ExpectShape::Absent(d) => {
                 if d.path.value.0.is_empty() {
                     return Err(Problem::new(&d.path.span, "the root is never absent").into());
                 }
@@ -138,9 +137,9 @@ impl Lowering<'_> {
                     path: d.path.value.0.clone(),
                 }
             }
-            ExpectDoc::Size(d) => size(d, entry)?,
-            ExpectDoc::Listing(d) => listing(d, entry)?,
-            ExpectDoc::Attributes(d) => {
+            ExpectShape::Size(d) => size(d, entry)?,
+            ExpectShape::Listing(d) => listing(d, entry)?,
+            ExpectShape::Attributes(d) => {
                 if d.mode.is_none() && d.uid.is_none() && d.gid.is_none() && d.nlink.is_none() {
                     return Err(needs(entry, "`mode`, `uid`, `gid` or `nlink`"));
                 }
@@ -152,21 +151,21 @@ impl Lowering<'_> {
                     nlink: d.nlink,
                 }
             }
-            ExpectDoc::Xattr(d) => xattr(d, entry)?,
-            ExpectDoc::NoForeignData(d) => {
+            ExpectShape::Xattr(d) => xattr(d, entry)?,
+            ExpectShape::NoForeignData(d) => {
                 let path = match d.path.value.as_str() {
                     "all" => None,
                     text => Some(parse_path(text).map_err(|e| Problem::new(&d.path.span, e))?),
                 };
                 Check::NoForeignData { path }
             }
-            ExpectDoc::NoOldData(d) => Check::NoOldData {
+            ExpectShape::NoOldData(d) => Check::NoOldData {
                 path: d.path.value.0.clone(),
                 than: self.contents.known(&d.than)?,
             },
-            ExpectDoc::Mounts(required) => Check::Mounts { required: *required },
-            ExpectDoc::Fsck(_) => Check::FsckClean,
-            ExpectDoc::DmesgFree(texts) => {
+            ExpectShape::Mounts(required) => Check::Mounts { required: *required },
+            ExpectShape::Fsck(_) => Check::FsckClean,
+            ExpectShape::DmesgFree(texts) => {
                 if texts.value.is_empty() || texts.value.iter().any(String::is_empty) {
                     let message = "expected texts that must not be in the kernel's log, none of them empty";
                     return Err(Problem::new(&texts.span, message).into());
@@ -175,22 +174,17 @@ impl Lowering<'_> {
                     texts: texts.value.clone(),
                 }
             }
-            ExpectDoc::Measure(_)
-            | ExpectDoc::Assume(_)
-            | ExpectDoc::Contrast(_)
-            | ExpectDoc::Returned(_)
-            | ExpectDoc::Shows(_)
-            | ExpectDoc::Logged(_) => return Err(needs(entry, "no crash")),
+            ExpectShape::Measure(_)
+            | ExpectShape::Assume(_)
+            | ExpectShape::Contrast(_)
+            | ExpectShape::Returned(_)
+            | ExpectShape::Shows(_)
+            | ExpectShape::Logged(_) => return Err(needs(entry, "no crash")),
         })
     }
 }
 
-#[allow(clippy::unnecessary_box_returns)] // every error here is boxed
-pub(crate) fn needs(entry: &ExpectEntry, what: &str) -> Box<Problem> {
-    Problem::new(&entry.key.span, format!("`{}` needs {what}", entry.key.value)).into()
-}
-
-fn size(doc: &SizeDoc, entry: &ExpectEntry) -> Lowered<Check> {
+fn size(doc: &SizeShape, entry: &ExpectEntry) -> Lowered<Check> {
     let between = doc.min.is_some() || doc.max.is_some();
     let accept = match (&doc.is, &doc.one_of, between) {
         (Some(is), None, false) => SizeRule::OneOf(vec![is.0]),
@@ -211,7 +205,7 @@ fn size(doc: &SizeDoc, entry: &ExpectEntry) -> Lowered<Check> {
     })
 }
 
-fn listing(doc: &ListingDoc, entry: &ExpectEntry) -> Lowered<Check> {
+fn listing(doc: &ListingShape, entry: &ExpectEntry) -> Lowered<Check> {
     let (is, contains, excludes) = (&doc.is, &doc.contains, &doc.excludes);
     if is.is_some() == (contains.is_some() || excludes.is_some()) {
         return Err(needs(entry, "either `is`, or `contains` and `excludes`"));
@@ -241,7 +235,7 @@ fn listing(doc: &ListingDoc, entry: &ExpectEntry) -> Lowered<Check> {
     })
 }
 
-fn xattr(doc: &XattrDoc, entry: &ExpectEntry) -> Lowered<Check> {
+fn xattr(doc: &XattrShape, entry: &ExpectEntry) -> Lowered<Check> {
     if doc.is.is_some() == doc.absent {
         return Err(needs(entry, "either `is` or `absent: true`"));
     }
@@ -252,14 +246,14 @@ fn xattr(doc: &XattrDoc, entry: &ExpectEntry) -> Lowered<Check> {
     })
 }
 
-fn kind(kind: TypeDoc) -> EntryKind {
+fn kind(kind: TypeShape) -> EntryKind {
     match kind {
-        TypeDoc::File => EntryKind::File,
-        TypeDoc::Directory => EntryKind::Directory,
-        TypeDoc::Symlink => EntryKind::Symlink,
-        TypeDoc::Fifo => EntryKind::Fifo,
-        TypeDoc::Socket => EntryKind::Socket,
-        TypeDoc::CharDevice => EntryKind::CharDevice,
-        TypeDoc::BlockDevice => EntryKind::BlockDevice,
+        TypeShape::File => EntryKind::File,
+        TypeShape::Directory => EntryKind::Directory,
+        TypeShape::Symlink => EntryKind::Symlink,
+        TypeShape::Fifo => EntryKind::Fifo,
+        TypeShape::Socket => EntryKind::Socket,
+        TypeShape::CharDevice => EntryKind::CharDevice,
+        TypeShape::BlockDevice => EntryKind::BlockDevice,
     }
 }

@@ -1,21 +1,22 @@
-//! Live checks lowered, against what the steps measure.
+//! Lowering checks lowered, against what the steps measure.
 
 use coldcut_wire::{Op, PatternName, op};
 
-use super::at::At;
 use super::contents::Contents;
 use super::entry::ExpectEntry;
-use super::error::Problem;
-use super::expect_doc::ExpectDoc;
-use super::expects::{Lowered, needs};
-use super::live_doc::{LimitDoc, LoggedDoc, ReturnedDoc, ShowsDoc};
-use super::model::{Action, Variant};
-use super::names::Label;
+use super::measured_shape::{LimitShape, LoggedShape, ReturnedShape, ShowsShape};
+use super::problem::{Lowered, needs};
+use super::shape::ExpectShape;
 use crate::outcome::verdict::ViolationKind;
-use crate::scenario::measured::{Bound, Limit, MeasuredCheck, Metric, Shape, Unit, Versions, items};
+use crate::scenario::catalogue::items;
+use crate::scenario::measured::{Bound, Limit, MeasuredCheck, Metric, Unit, Versions, Yield};
+use crate::scenario::model::{Action, Variant};
+use crate::scenario::yaml::at::At;
+use crate::scenario::yaml::error::Problem;
+use crate::scenario::yaml::names::Label;
 
 /// What each labelled step yields.
-type Yields = Vec<(String, Vec<(String, Shape)>)>;
+type Yields = Vec<(String, Vec<(String, Yield)>)>;
 
 /// Lowers a live check; `None` when the entry is none.
 pub(crate) fn check(
@@ -27,28 +28,28 @@ pub(crate) fn check(
     let yields: Yields = labelled
         .map(|step| (step.name.name.clone(), items(&step.action)))
         .collect();
-    let live = Live {
+    let lowering = Lowering {
         variant,
         contents,
         entry,
         yields,
     };
-    let check = match &entry.doc {
-        ExpectDoc::Measure(d) => {
+    let check = match &entry.shape {
+        ExpectShape::Measure(d) => {
             let (metric, bound) =
-                live.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
+                lowering.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
             let kind = d.kind.unwrap_or(ViolationKind::Measure);
             MeasuredCheck::Measure { metric, bound, kind }
         }
-        ExpectDoc::Assume(d) => {
+        ExpectShape::Assume(d) => {
             let (metric, bound) =
-                live.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
+                lowering.arm(&d.of, [d.is.as_ref(), d.at_least.as_ref(), d.at_most.as_ref()])?;
             MeasuredCheck::Assume { metric, bound }
         }
-        ExpectDoc::Contrast(d) => {
+        ExpectShape::Contrast(d) => {
             let [hazard, control] = [&d.hazard, &d.control].map(|arm| {
                 let bound = [arm.is.as_ref(), arm.at_least.as_ref(), arm.at_most.as_ref()];
-                live.arm(&arm.of, bound)
+                lowering.arm(&arm.of, bound)
             });
             let (hazard, control) = (hazard?, control?);
             if hazard.1.unit != control.1.unit {
@@ -64,9 +65,9 @@ pub(crate) fn check(
                 kind,
             }
         }
-        ExpectDoc::Returned(d) => live.returned(d)?,
-        ExpectDoc::Shows(d) => live.shows(d)?,
-        ExpectDoc::Logged(d) => live.logged(d)?,
+        ExpectShape::Returned(d) => lowering.returned(d)?,
+        ExpectShape::Shows(d) => lowering.shows(d)?,
+        ExpectShape::Logged(d) => lowering.logged(d)?,
         _ => return Ok(None),
     };
     if let Some(after) = &entry.after {
@@ -82,14 +83,14 @@ pub(crate) fn check(
     Ok(Some(check))
 }
 
-struct Live<'a> {
+struct Lowering<'a> {
     variant: &'a Variant,
     contents: &'a Contents<'a>,
     entry: &'a ExpectEntry,
     yields: Yields,
 }
 
-impl Live<'_> {
+impl Lowering<'_> {
     fn metric(&self, text: &At<String>) -> Lowered<(Metric, Unit)> {
         Metric::parse(&text.value, &self.yields).map_err(|error| {
             let problem = Problem::new(&text.span, error.message);
@@ -102,13 +103,13 @@ impl Live<'_> {
         })
     }
 
-    fn arm(&self, of: &At<String>, bound: [Option<&At<LimitDoc>>; 3]) -> Lowered<(Metric, Bound)> {
+    fn arm(&self, of: &At<String>, bound: [Option<&At<LimitShape>>; 3]) -> Lowered<(Metric, Bound)> {
         let (metric, unit) = self.metric(of)?;
         let [is, at_least, at_most] = bound;
         if is.is_some() == (at_least.is_some() || at_most.is_some()) {
             return Err(needs(self.entry, "`is`, or `at_least` and `at_most`"));
         }
-        let limit = |doc: Option<&At<LimitDoc>>| doc.map(|doc| self.limit(doc, unit)).transpose();
+        let limit = |doc: Option<&At<LimitShape>>| doc.map(|doc| self.limit(doc, unit)).transpose();
         let bound = Bound {
             is: limit(is)?,
             at_least: limit(at_least)?,
@@ -118,7 +119,7 @@ impl Live<'_> {
         Ok((metric, bound))
     }
 
-    fn limit(&self, doc: &At<LimitDoc>, unit: Unit) -> Lowered<Limit> {
+    fn limit(&self, doc: &At<LimitShape>, unit: Unit) -> Lowered<Limit> {
         match (&doc.value.limit, &doc.value.of, &doc.value.times) {
             (Some(text), None, None) => unit
                 .parse(&text.value)
@@ -136,11 +137,11 @@ impl Live<'_> {
         }
     }
 
-    /// The labelled step, which yields a thing of this shape and name.
-    fn step(&self, label: &At<Label>, what: &str, shape: Shape) -> Lowered<String> {
+    /// The labelled step, which yields a thing of this kind and name.
+    fn step(&self, label: &At<Label>, what: &str, kind: Yield) -> Lowered<String> {
         let name = &label.value.0;
-        let has = |(_, items): &&(String, Vec<(String, Shape)>)| {
-            items.iter().any(|(item, s)| item == what && *s == shape)
+        let has = |(_, items): &&(String, Vec<(String, Yield)>)| {
+            items.iter().any(|(item, s)| item == what && *s == kind)
         };
         if self.yields.iter().filter(has).any(|(known, _)| known == name) {
             return Ok(name.clone());
@@ -153,8 +154,8 @@ impl Live<'_> {
         Err(problem.nearest(name, fitting).into())
     }
 
-    fn returned(&self, doc: &ReturnedDoc) -> Lowered<MeasuredCheck> {
-        let step = self.step(&doc.step, "data", Shape::Data)?;
+    fn returned(&self, doc: &ReturnedShape) -> Lowered<MeasuredCheck> {
+        let step = self.step(&doc.step, "data", Yield::Data)?;
         let whole = self.variant.steps().find_map(|s| match &s.action {
             Action::Op(Op::Read(op::Read { offset, len, .. })) if s.name.name == step => {
                 Some((*offset, *len))
@@ -194,7 +195,7 @@ impl Live<'_> {
         })
     }
 
-    fn words(
+    fn texts(
         &self,
         any_of: Option<&At<Vec<String>>>,
         none_of: Option<&At<Vec<String>>>,
@@ -211,9 +212,9 @@ impl Live<'_> {
         Ok((list(any_of), list(none_of)))
     }
 
-    fn shows(&self, doc: &ShowsDoc) -> Lowered<MeasuredCheck> {
-        let step = self.step(&doc.step, &doc.text.value, Shape::Text)?;
-        let (any_of, none_of) = self.words(doc.any_of.as_ref(), doc.none_of.as_ref())?;
+    fn shows(&self, doc: &ShowsShape) -> Lowered<MeasuredCheck> {
+        let step = self.step(&doc.step, &doc.text.value, Yield::Text)?;
+        let (any_of, none_of) = self.texts(doc.any_of.as_ref(), doc.none_of.as_ref())?;
         Ok(MeasuredCheck::Shows {
             step,
             text: doc.text.value.clone(),
@@ -223,8 +224,8 @@ impl Live<'_> {
         })
     }
 
-    fn logged(&self, doc: &LoggedDoc) -> Lowered<MeasuredCheck> {
-        let (any_of, none_of) = self.words(doc.any_of.as_ref(), doc.none_of.as_ref())?;
+    fn logged(&self, doc: &LoggedShape) -> Lowered<MeasuredCheck> {
+        let (any_of, none_of) = self.texts(doc.any_of.as_ref(), doc.none_of.as_ref())?;
         Ok(MeasuredCheck::Logged {
             any_of,
             none_of,

@@ -10,7 +10,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use super::de::{DeError, NodeDe};
 use super::error::Span;
 
 /// Struct name by which [`At`] asks for a place.
@@ -19,27 +18,31 @@ const AT_FIELDS: &[&str] = &["start", "end", "value"];
 /// Struct name by which [`Later`] asks for a node's number.
 pub(crate) const LATER: &str = "$later";
 
-/// Answers [`At`] and [`Later`].
-pub(crate) struct Place<'a> {
-    node: NodeDe<'a>,
+/// Answers [`At`] and [`Later`]: where a value stands, and the value.
+pub(crate) struct Located<D> {
+    value: D,
+    id: u64,
+    span: Span,
     state: usize,
     later: bool,
 }
 
-impl<'a> Place<'a> {
-    pub(crate) fn new(node: NodeDe<'a>, later: bool) -> Self {
+impl<D> Located<D> {
+    pub(crate) fn new(value: D, id: u64, span: &Span, later: bool) -> Self {
         Self {
-            node,
+            value,
+            id,
+            span: span.clone(),
             state: 0,
             later,
         }
     }
 }
 
-impl<'de> MapAccess<'de> for Place<'_> {
-    type Error = DeError;
+impl<'de, D: Deserializer<'de> + Copy> MapAccess<'de> for Located<D> {
+    type Error = D::Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, D::Error> {
         let fields = if self.later { 1 } else { AT_FIELDS.len() };
         if self.state == fields {
             return Ok(None);
@@ -49,13 +52,13 @@ impl<'de> MapAccess<'de> for Place<'_> {
             .map(Some)
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DeError> {
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, D::Error> {
         let number = |n: u64| de::value::U64Deserializer::new(n);
         match self.state {
-            1 if self.later => seed.deserialize(number(self.node.node.id)),
-            1 => seed.deserialize(number(self.node.node.span.start as u64)),
-            2 => seed.deserialize(number(self.node.node.span.end as u64)),
-            _ => seed.deserialize(self.node),
+            1 if self.later => seed.deserialize(number(self.id)),
+            1 => seed.deserialize(number(self.span.start as u64)),
+            2 => seed.deserialize(number(self.span.end as u64)),
+            _ => seed.deserialize(self.value),
         }
     }
 }

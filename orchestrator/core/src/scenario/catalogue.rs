@@ -2,37 +2,24 @@
 
 use coldcut_wire::{Op, op};
 
-use super::metric::Unit;
-use crate::scenario::Action;
-
-/// What sort of thing a step yields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// One number.
-    Figure(Unit),
-    /// One number a call.
-    Series(Unit),
-    /// Lines.
-    Text,
-    /// What a read returned.
-    Data,
-}
+use super::measured::{Unit, Yield};
+use super::model::Action;
 
 /// What debugfs says of a backing device on every kernel from 5.10 on (`bdi_debug_stats_show` in mm/backing-dev.c).
-const BDI: [(&str, Shape); 7] = [
-    ("bdi_writeback", Shape::Figure(Unit::Bytes)),
-    ("bdi_reclaimable", Shape::Figure(Unit::Bytes)),
-    ("bdi_dirty_thresh", Shape::Figure(Unit::Bytes)),
-    ("dirty_thresh", Shape::Figure(Unit::Bytes)),
-    ("background_thresh", Shape::Figure(Unit::Bytes)),
-    ("bdi_written", Shape::Figure(Unit::Bytes)),
-    ("bdi_write_bandwidth", Shape::Figure(Unit::Bytes)),
+const BDI: [(&str, Yield); 7] = [
+    ("bdi_writeback", Yield::Figure(Unit::Bytes)),
+    ("bdi_reclaimable", Yield::Figure(Unit::Bytes)),
+    ("bdi_dirty_thresh", Yield::Figure(Unit::Bytes)),
+    ("dirty_thresh", Yield::Figure(Unit::Bytes)),
+    ("background_thresh", Yield::Figure(Unit::Bytes)),
+    ("bdi_written", Yield::Figure(Unit::Bytes)),
+    ("bdi_write_bandwidth", Yield::Figure(Unit::Bytes)),
 ];
 
 /// Everything that a step yields, by name. Every step has `time` (spent in its system calls), `ret` (what the last one
 /// returned) and `errno` (0: it succeeded).
-pub fn items(action: &Action) -> Vec<(String, Shape)> {
-    use Shape::{Data, Figure, Series, Text};
+pub fn items(action: &Action) -> Vec<(String, Yield)> {
+    use Yield::{Data, Figure, Series, Text};
     let bytes = ("bytes", Figure(Unit::Bytes));
     let mut fields = Vec::new();
     let mut items = vec![

@@ -4,98 +4,11 @@
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::at::{AT, LATER, Place};
-use super::error::{Problem, Sink, Span, suggestion};
+use super::at::{AT, LATER, Located};
+use super::de_error::{DeError, described, unknown};
+use super::error::{Problem, Sink};
 use super::node::{Key, Node, Value};
 use super::tagged::Tagged;
-
-/// Why a node is not what its type asks for.
-#[derive(Debug)]
-pub(crate) struct DeError {
-    pub(crate) message: String,
-    pub(crate) help: Option<String>,
-    pub(crate) span: Option<Span>,
-}
-
-impl DeError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            help: None,
-            span: None,
-        }
-    }
-
-    /// The innermost place wins.
-    pub(crate) fn at(mut self, span: &Span) -> Self {
-        self.span.get_or_insert_with(|| span.clone());
-        self
-    }
-
-    pub(crate) fn into_problem(self, outer: &Span) -> Problem {
-        let mut problem = Problem::new(self.span.as_ref().unwrap_or(outer), self.message);
-        problem.help = self.help;
-        problem
-    }
-}
-
-impl std::fmt::Display for DeError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for DeError {}
-
-impl de::Error for DeError {
-    fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::new(format!("expected {expected}, found {}", words(found)))
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        let expected = match expected.to_string().as_str() {
-            "u8" => "a number from 0 to 255".to_owned(),
-            "u32" => format!("a number from 0 to {}", u32::MAX),
-            other => other.to_owned(),
-        };
-        Self::new(format!("expected {expected}, found {}", words(found)))
-    }
-
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        unknown("key", field, expected)
-    }
-
-    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        unknown("name", variant, expected)
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::new(format!("`{field}` is missing"))
-    }
-}
-
-fn unknown(what: &str, name: &str, expected: &[&str]) -> DeError {
-    DeError {
-        help: suggestion(name, expected.iter().copied()),
-        ..DeError::new(format!("unknown {what} `{name}`"))
-    }
-}
-
-fn words(found: Unexpected<'_>) -> String {
-    match found {
-        Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
-        Unexpected::Map | Unexpected::StructVariant => "a mapping".to_owned(),
-        Unexpected::Seq => "a list".to_owned(),
-        Unexpected::Str(s) => format!("`{s}`"),
-        Unexpected::Unsigned(n) => n.to_string(),
-        Unexpected::Signed(n) => n.to_string(),
-        other => other.to_string(),
-    }
-}
 
 /// First fields that a bare scalar can stand for.
 const SHORT: &[&str] = &["path", "plan", "label", "task", "name", "limit"];
@@ -108,6 +21,17 @@ pub(crate) struct NodeDe<'a> {
 }
 
 impl<'a> NodeDe<'a> {
+    /// Another node, read into the same sink.
+    fn of<'b>(&self, node: &'b Node) -> NodeDe<'b>
+    where
+        'a: 'b,
+    {
+        NodeDe {
+            node,
+            sink: self.sink,
+        }
+    }
+
     fn unexpected(&self) -> Unexpected<'a> {
         match &self.node.value {
             Value::Null => Unexpected::Unit,
@@ -160,7 +84,7 @@ impl<'de> Deserializer<'de> for NodeDe<'_> {
             Value::Scalar(text) if text == "false" => visitor.visit_bool(false),
             _ => Err(DeError::new(format!(
                 "expected `true` or `false`, found {}",
-                words(self.unexpected())
+                described(self.unexpected())
             ))
             .at(&self.node.span)),
         }
@@ -175,7 +99,7 @@ impl<'de> Deserializer<'de> for NodeDe<'_> {
             Some(n) => visitor.visit_u64(n).map_err(|e: DeError| e.at(&self.node.span)),
             None => Err(DeError::new(format!(
                 "expected a whole number, found {}",
-                words(self.unexpected())
+                described(self.unexpected())
             ))
             .at(&self.node.span)),
         }
@@ -202,7 +126,7 @@ impl<'de> Deserializer<'de> for NodeDe<'_> {
             Some(n) => visitor.visit_i64(n).map_err(|e: DeError| e.at(&self.node.span)),
             None => Err(DeError::new(format!(
                 "expected a whole number, found {}",
-                words(self.unexpected())
+                described(self.unexpected())
             ))
             .at(&self.node.span)),
         }
@@ -219,10 +143,11 @@ impl<'de> Deserializer<'de> for NodeDe<'_> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Map(entries) if entries.is_empty() => visitor.visit_unit(),
-            _ => Err(
-                DeError::new(format!("takes no options, found {}", words(self.unexpected())))
-                    .at(&self.node.span),
-            ),
+            _ => Err(DeError::new(format!(
+                "takes no options, found {}",
+                described(self.unexpected())
+            ))
+            .at(&self.node.span)),
         }
     }
 
@@ -244,7 +169,7 @@ impl<'de> Deserializer<'de> for NodeDe<'_> {
     ) -> Result<V::Value, DeError> {
         if name == AT || name == LATER {
             return visitor
-                .visit_map(Place::new(self, name == LATER))
+                .visit_map(Located::new(self, self.node.id, &self.node.span, name == LATER))
                 .map_err(|e| e.at(&self.node.span));
         }
         let result = match &self.node.value {
@@ -259,7 +184,7 @@ impl<'de> Deserializer<'de> for NodeDe<'_> {
             _ => Err(DeError::new(format!(
                 "expected a mapping with {}, found {}",
                 fields.join(", "),
-                words(self.unexpected())
+                described(self.unexpected())
             ))),
         };
         result.map_err(|e| e.at(&self.node.span))
@@ -289,23 +214,23 @@ impl<'de> Deserializer<'de> for NodeDe<'_> {
                     span,
                 };
                 visitor.visit_enum(Tagged {
-                    key: &key,
-                    value: value.as_ref(),
-                    sink: self.sink,
+                    key: KeyDe(&key),
+                    span: &key.span,
+                    value: value.as_ref().map(|node| self.of(node)),
                 })
             }
             Value::Map(entries) if entries.len() == 1 => {
                 let (key, value) = &entries[0];
                 visitor.visit_enum(Tagged {
-                    key,
-                    value: Some(value),
-                    sink: self.sink,
+                    key: KeyDe(key),
+                    span: &key.span,
+                    value: Some(self.of(value)),
                 })
             }
             _ => Err(DeError::new(format!(
                 "expected one of {}, found {}",
                 variants.join(", "),
-                words(self.unexpected())
+                described(self.unexpected())
             ))),
         }
         .map_err(|e| e.at(&self.node.span))
@@ -370,7 +295,15 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 }
 
+/// A key being read.
+#[derive(Clone, Copy)]
 pub(crate) struct KeyDe<'a>(pub(crate) &'a Key);
+
+impl AsRef<str> for KeyDe<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0.name
+    }
+}
 
 impl<'de> Deserializer<'de> for KeyDe<'_> {
     type Error = DeError;

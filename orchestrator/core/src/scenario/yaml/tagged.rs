@@ -3,61 +3,58 @@
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, VariantAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
-use super::de::{DeError, KeyDe, NodeDe};
-use super::error::Sink;
-use super::node::{Key, Node};
+use super::de_error::DeError;
+use super::error::Span;
 
 /// An externally tagged enum: the key names the variant, the value is its content.
-pub(crate) struct Tagged<'a> {
-    pub(crate) key: &'a Key,
-    pub(crate) value: Option<&'a Node>,
-    pub(crate) sink: &'a Sink,
+pub(crate) struct Tagged<'a, K, V> {
+    pub(crate) key: K,
+    /// Where the key stands.
+    pub(crate) span: &'a Span,
+    pub(crate) value: Option<V>,
 }
 
-impl<'de> EnumAccess<'de> for Tagged<'_> {
+impl<'de, K, C> EnumAccess<'de> for Tagged<'_, K, C>
+where
+    K: Deserializer<'de, Error = DeError> + Copy + AsRef<str>,
+    C: Deserializer<'de, Error = DeError>,
+{
     type Error = DeError;
     type Variant = Self;
 
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), DeError> {
-        let variant = seed
-            .deserialize(KeyDe(self.key))
-            .map_err(|e| e.at(&self.key.span))?;
+        let variant = seed.deserialize(self.key).map_err(|e| e.at(self.span))?;
         Ok((variant, self))
     }
 }
 
-impl<'a> Tagged<'a> {
-    fn content(&self) -> Result<NodeDe<'a>, DeError> {
-        let node = self
-            .value
-            .ok_or_else(|| DeError::new(format!("`{}` needs options", self.key.name)).at(&self.key.span))?;
-        Ok(NodeDe {
-            node,
-            sink: self.sink,
-        })
+impl<K: AsRef<str>, C> Tagged<'_, K, C> {
+    fn content(self) -> Result<C, DeError> {
+        let needed = || DeError::new(format!("`{}` needs options", self.key.as_ref())).at(self.span);
+        self.value.ok_or_else(needed)
     }
 }
 
-impl<'de> VariantAccess<'de> for Tagged<'_> {
+impl<'de, K, C> VariantAccess<'de> for Tagged<'_, K, C>
+where
+    K: AsRef<str>,
+    C: Deserializer<'de, Error = DeError>,
+{
     type Error = DeError;
 
     fn unit_variant(self) -> Result<(), DeError> {
         match self.value {
             None => Ok(()),
-            Some(node) => <()>::deserialize(NodeDe {
-                node,
-                sink: self.sink,
-            })
-            .map_err(|e| DeError {
-                message: format!("`{}` {}", self.key.name, e.message),
+            Some(content) => <()>::deserialize(content).map_err(|e| DeError {
+                message: format!("`{}` {}", self.key.as_ref(), e.message),
                 ..e
             }),
         }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DeError> {
-        seed.deserialize(self.content()?)
-            .map_err(|e| e.at(&self.key.span))
+        let span = self.span;
+        seed.deserialize(self.content()?).map_err(|e| e.at(span))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, DeError> {
@@ -73,7 +70,11 @@ impl<'de> VariantAccess<'de> for Tagged<'_> {
     }
 }
 
-impl<'de> Deserializer<'de> for Tagged<'_> {
+impl<'de, K, C> Deserializer<'de> for Tagged<'_, K, C>
+where
+    K: Deserializer<'de, Error = DeError> + Copy + AsRef<str>,
+    C: Deserializer<'de, Error = DeError>,
+{
     type Error = DeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {

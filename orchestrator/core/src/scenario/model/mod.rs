@@ -5,12 +5,15 @@ use coldcut_wire::{ExecSpec, Op, PatternName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use super::check_model::{Accept, Check, SizeRule, Wanted};
-pub use super::device_model::{DeviceAction, DeviceSpec};
+mod check;
+mod device;
+
 use super::facts;
 use crate::filesystem::FsType;
 use crate::outcome::verdict::Outcome;
 use crate::recording::mark::StepName;
+pub use check::{Accept, Check, SizeRule, Wanted};
+pub use device::{DeviceAction, DeviceSpec};
 
 /// A scenario whose every variant can be run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -9,7 +9,7 @@ use crate::scenario::measured::MeasuredCheck;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-#[allow(missing_docs)] // ExpectDoc describes them
+#[allow(missing_docs)] // ExpectShape describes them
 pub enum Check {
     Content {
         path: String,

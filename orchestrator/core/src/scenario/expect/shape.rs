@@ -4,71 +4,74 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::At;
-use super::live_doc::{AssumeDoc, ContrastDoc, LoggedDoc, MeasureDoc, ReturnedDoc, ShowsDoc};
-use super::names::{Content, Label, Path};
-use super::units::{Mode, Size};
+use super::measured_shape::{
+    AssumeShape, ContrastShape, LoggedShape, MeasureShape, ReturnedShape, ShowsShape,
+};
+use super::wanted::WantedShape;
+use crate::scenario::yaml::at::At;
+use crate::scenario::yaml::names::{Content, Label, Path};
+use crate::scenario::yaml::units::{Mode, Size};
 
 /// An expectation, by its key.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum ExpectDoc {
+pub(crate) enum ExpectShape {
     /// A file holds one of these contents, whole.
-    Content(ContentDoc),
+    Content(ContentShape),
     /// A name exists.
-    Exists(ExistsDoc),
+    Exists(ExistsShape),
     /// A name does not exist.
-    Absent(AbsentDoc),
+    Absent(AbsentShape),
     /// A file has this size.
-    Size(SizeDoc),
+    Size(SizeShape),
     /// A directory holds these names (lost+found in the root is ignored unless named).
-    Listing(ListingDoc),
+    Listing(ListingShape),
     /// A file has these attributes.
-    Attributes(AttributesDoc),
+    Attributes(AttributesShape),
     /// A file has this extended attribute.
-    Xattr(XattrDoc),
+    Xattr(XattrShape),
     /// A file holds only its own data of any generation, and zeros. A file's own data is what was written to a name
     /// that a rename or link connects with it, and the contents named after it.
-    NoForeignData(ForeignDoc),
+    NoForeignData(ForeignShape),
     /// A file holds nothing of its own generations that are older than this one.
-    NoOldData(OldDataDoc),
+    NoOldData(OldDataShape),
     /// The filesystem mounts and unmounts. This is expected without being written; `false` waives it, for what is
     /// documented not to survive: then a state that does not mount is not judged any further.
     Mounts(bool),
     /// The filesystem checker finds nothing after recovery.
-    Fsck(FsckDoc),
+    Fsck(FsckShape),
     /// The kernel's log of the recovery holds none of these texts.
     DmesgFree(At<Vec<String>>),
     /// Live: a measured number lies within bounds.
-    Measure(MeasureDoc),
+    Measure(MeasureShape),
     /// Live: what the rest is about came to pass at all, as a measured number shows. Where it did not, the cell is
     /// inconclusive.
-    Assume(AssumeDoc),
+    Assume(AssumeShape),
     /// Live: a hazard does not show in one arm while a control in the same guest stays quiet.
-    Contrast(ContrastDoc),
+    Contrast(ContrastShape),
     /// Live: what a `read` step returned, each time.
-    Returned(ReturnedDoc),
+    Returned(ReturnedShape),
     /// Live: words in a text that a step found, such as a kernel stack.
-    Shows(ShowsDoc),
+    Shows(ShowsShape),
     /// Live: words in the kernel's log from the mount to the last step.
-    Logged(LoggedDoc),
+    Logged(LoggedShape),
 }
 
 /// Options of `content`: one of `is`, `one_of` and `mix_of`.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::one_of_is_one_of_mix_of))]
-pub(crate) struct ContentDoc {
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::one_of_is_one_of_mix_of))]
+pub(crate) struct ContentShape {
     /// The file.
     pub(crate) path: At<Path>,
     /// This content, whole.
-    pub(crate) is: Option<At<WantedDoc>>,
+    pub(crate) is: Option<At<WantedShape>>,
     /// One of these contents, whole.
-    pub(crate) one_of: Option<At<Vec<At<WantedDoc>>>>,
+    pub(crate) one_of: Option<At<Vec<At<WantedShape>>>>,
     /// Any mixture of these contents, each in its place.
-    pub(crate) mix_of: Option<At<Vec<At<WantedDoc>>>>,
+    pub(crate) mix_of: Option<At<Vec<At<WantedShape>>>>,
     /// With `offset`: only so many bytes from there are judged. Without: the file's whole size. When not given: up to
     /// the last byte that the workload writes of that content.
     pub(crate) len: Option<At<Size>>,
@@ -79,45 +82,16 @@ pub(crate) struct ContentDoc {
     pub(crate) or_absent: bool,
 }
 
-/// A content, or `zeros`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WantedDoc {
-    Zeros,
-    Content(Content),
-}
-
-impl<'de> Deserialize<'de> for WantedDoc {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == "zeros" {
-            return Ok(Self::Zeros);
-        }
-        Content::deserialize(serde::de::value::StringDeserializer::new(text)).map(Self::Content)
-    }
-}
-
-#[cfg(feature = "schema")]
-impl JsonSchema for WantedDoc {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Wanted".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let content = generator.subschema_for::<Content>();
-        schemars::json_schema!({ "anyOf": [{ "const": "zeros", "description": "Zero bytes" }, content] })
-    }
-}
-
 /// Options of `exists`.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
-pub(crate) struct ExistsDoc {
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_path))]
+pub(crate) struct ExistsShape {
     /// The name.
     pub(crate) path: At<Path>,
     /// Its type; any when not given.
-    pub(crate) r#type: Option<TypeDoc>,
+    pub(crate) r#type: Option<TypeShape>,
     /// A symlink's target.
     pub(crate) target: Option<At<String>>,
 }
@@ -127,7 +101,7 @@ pub(crate) struct ExistsDoc {
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
-pub(crate) enum TypeDoc {
+pub(crate) enum TypeShape {
     File,
     Directory,
     Symlink,
@@ -141,8 +115,8 @@ pub(crate) enum TypeDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
-pub(crate) struct AbsentDoc {
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_path))]
+pub(crate) struct AbsentShape {
     /// The name.
     pub(crate) path: At<Path>,
 }
@@ -151,7 +125,7 @@ pub(crate) struct AbsentDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct SizeDoc {
+pub(crate) struct SizeShape {
     /// The file.
     pub(crate) path: At<Path>,
     /// Exactly this.
@@ -171,7 +145,7 @@ pub(crate) struct SizeDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ListingDoc {
+pub(crate) struct ListingShape {
     /// The directory; the root is `/`.
     pub(crate) path: At<Path>,
     /// Exactly these names.
@@ -186,7 +160,7 @@ pub(crate) struct ListingDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AttributesDoc {
+pub(crate) struct AttributesShape {
     /// The file.
     pub(crate) path: At<Path>,
     /// Permissions.
@@ -203,7 +177,7 @@ pub(crate) struct AttributesDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct XattrDoc {
+pub(crate) struct XattrShape {
     /// The file.
     pub(crate) path: At<Path>,
     /// Name with its namespace.
@@ -219,8 +193,8 @@ pub(crate) struct XattrDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_path))]
-pub(crate) struct ForeignDoc {
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_path))]
+pub(crate) struct ForeignShape {
     /// The file, or `all` for every regular file (`/all` is the file of that name).
     pub(crate) path: At<String>,
 }
@@ -229,7 +203,7 @@ pub(crate) struct ForeignDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(crate) struct OldDataDoc {
+pub(crate) struct OldDataShape {
     /// The file.
     pub(crate) path: At<Path>,
     /// The content that its data must not be older than. Older are those that a step before writes first.
@@ -240,7 +214,7 @@ pub(crate) struct OldDataDoc {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum FsckDoc {
+pub(crate) enum FsckShape {
     /// Nothing wrong.
     Clean,
 }
@@ -249,8 +223,8 @@ pub(crate) enum FsckDoc {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", schemars(transform = super::schema::or_label))]
-pub(crate) struct MomentDoc {
+#[cfg_attr(feature = "schema", schemars(transform = crate::scenario::yaml::schema::or_label))]
+pub(crate) struct MomentShape {
     /// The step with this label was acknowledged.
     pub(crate) label: Option<At<Label>>,
     /// An `exec` step printed this line after its `mark_prefix`.

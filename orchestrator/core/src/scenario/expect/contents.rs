@@ -5,14 +5,15 @@ use std::ops::Range;
 
 use coldcut_wire::{PatternName, pattern};
 
-use super::at::At;
 use super::entry::ExpectEntry;
-use super::error::Problem;
-use super::expect_doc::{ContentDoc, WantedDoc};
-use super::expects::{Lowered, needs};
-use super::facts;
-use super::model::{Accept, Action, Check, FsSource, Variant, Wanted, flatten};
-use super::names::{Content, HANDLE};
+use super::problem::{Lowered, needs};
+use super::shape::ContentShape;
+use super::wanted::WantedShape;
+use crate::scenario::facts;
+use crate::scenario::model::{Accept, Action, Check, FsSource, Variant, Wanted, flatten};
+use crate::scenario::yaml::at::At;
+use crate::scenario::yaml::error::Problem;
+use crate::scenario::yaml::names::{Content, HANDLE};
 
 /// What the steps write of each content.
 type Written = HashMap<PatternName, Ranges>;
@@ -90,9 +91,9 @@ impl<'a> Contents<'a> {
     }
 
     /// Lowers one expectation.
-    pub(crate) fn check(&self, doc: &ContentDoc, entry: &ExpectEntry) -> Lowered<Check> {
+    pub(crate) fn check(&self, doc: &ContentShape, entry: &ExpectEntry) -> Lowered<Check> {
         let one = doc.is.clone().map(|is| vec![is]);
-        let list = |l: &Option<At<Vec<At<WantedDoc>>>>| l.as_ref().map(|l| l.value.clone());
+        let list = |l: &Option<At<Vec<At<WantedShape>>>>| l.as_ref().map(|l| l.value.clone());
         let lists = [one, list(&doc.one_of), list(&doc.mix_of)];
         let given: Vec<_> = lists.iter().flatten().collect();
         let &[wanted] = given.as_slice() else {
@@ -161,7 +162,12 @@ impl<'a> Contents<'a> {
     }
 
     /// That the steps write all of a range.
-    fn covered(&self, at: &At<WantedDoc>, content: Option<&PatternName>, range: &Range<u64>) -> Lowered<()> {
+    fn covered(
+        &self,
+        at: &At<WantedShape>,
+        content: Option<&PatternName>,
+        range: &Range<u64>,
+    ) -> Lowered<()> {
         let hole = content
             .and_then(|c| self.written.get(c))
             .and_then(|w| w.hole(range));
@@ -178,16 +184,16 @@ impl<'a> Contents<'a> {
     }
 
     /// The content that is named, if any step writes it.
-    pub(crate) fn wanted(&self, wanted: &At<WantedDoc>) -> Lowered<Option<PatternName>> {
+    pub(crate) fn wanted(&self, wanted: &At<WantedShape>) -> Lowered<Option<PatternName>> {
         match &wanted.value {
-            WantedDoc::Content(content) => {
+            WantedShape::Content(content) => {
                 let content = At {
                     value: content.clone(),
                     span: wanted.span.clone(),
                 };
                 self.known(&content).map(Some)
             }
-            WantedDoc::Zeros => Ok(None),
+            WantedShape::Zeros => Ok(None),
         }
     }
 
@@ -205,7 +211,7 @@ impl<'a> Contents<'a> {
 }
 
 #[allow(clippy::unnecessary_box_returns)] // every error here is boxed
-fn no_length(wanted: &At<WantedDoc>) -> Box<Problem> {
+fn no_length(wanted: &At<WantedShape>) -> Box<Problem> {
     let message = "how long this is cannot be told from the steps";
     Problem::new(&wanted.span, message).help("give `len`").into()
 }

@@ -1,0 +1,132 @@
+//! One cell of a run: which it is, and what came of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::phase::Phase;
+use super::place::Place;
+use super::verdict::{Outcome, Standing, Verdict, ViolationKind};
+
+/// Which cell of the matrix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CellRef {
+    /// Unique in its run, usable as a file name: scenario, variant and kernel joined by dots, and the recovering kernel
+    /// where it is another.
+    pub id: String,
+    /// Scenario's name.
+    pub scenario: String,
+    /// Variant's name.
+    pub variant: String,
+    /// Kernel as the user asked for it, such as `6.12`: the one that recorded.
+    pub kernel: String,
+    /// The kernel that recovered what the other recorded, likewise; `None` where it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_on: Option<String>,
+}
+
+impl CellRef {
+    /// Its kernel, or both: `6.12`, or `6.12 → 5.10`.
+    pub fn kernels(&self) -> String {
+        match &self.recovered_on {
+            None => self.kernel.clone(),
+            Some(other) => format!("{} → {other}", self.kernel),
+        }
+    }
+
+    /// What tells it from the other cells of a run, whichever round it is: scenario, variant, kernels.
+    pub fn key(&self) -> [&str; 4] {
+        let recovered_on = self.recovered_on.as_deref().unwrap_or_default();
+        [&self.scenario, &self.variant, &self.kernel, recovered_on]
+    }
+}
+
+/// A kernel image, exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelRef {
+    /// As asked for.
+    pub name: String,
+    /// `uname -r`.
+    pub release: String,
+    /// Digest of the stored kernel.
+    pub digest: String,
+}
+
+/// One broken promise in one crash state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// Which kind.
+    pub kind: ViolationKind,
+    /// Where.
+    pub state: Place,
+    /// Which entry of the `expect` list, from 0; `None` for the implicit promise that the filesystem mounts.
+    pub expectation: Option<usize>,
+    /// One line.
+    pub evidence: String,
+    /// Whether a kernel booted for this crash state showed it too; `None` when none could be booted.
+    #[serde(default)]
+    pub confirmed: Option<bool>,
+}
+
+/// How many crash states there were, and how they were looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateCounts {
+    /// Points in time at which the power was cut.
+    pub cuts: u64,
+    /// Crash states.
+    pub total: u64,
+    /// Different contents among them.
+    pub distinct: u64,
+    /// Contents recovered by a kernel booted for them alone.
+    pub cold: u64,
+    /// Contents recovered by a clone of a fresh kernel.
+    pub fresh: u64,
+    /// Contents recovered only by a guest that recovered others before. Each looked well, and recovered to a tree that
+    /// a fresh kernel also recovers from some other content.
+    #[serde(default)]
+    pub screened: u64,
+    /// Contents about which nothing is known.
+    pub inconclusive: u64,
+    /// Crash states that the plan's budget left out.
+    pub left_out: u64,
+}
+
+/// Everything about one cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CellResult {
+    /// Which cell.
+    pub cell: CellRef,
+    /// The kernel that recorded.
+    pub kernel: KernelRef,
+    /// The kernel that recovered; `None` where it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_on: Option<KernelRef>,
+    /// Filesystem type.
+    pub filesystem: String,
+    /// Mount options and flags.
+    pub mount: String,
+    /// What the scenario declares.
+    pub declared: Outcome,
+    /// What was seen.
+    pub verdict: Verdict,
+    /// How the two compare.
+    pub standing: Standing,
+    /// Crash states.
+    pub states: StateCounts,
+    /// Expectations judged, over all crash states.
+    pub obligations: u64,
+    /// Broken promises in all, of which `violations` keeps the first of each kind and expectation.
+    pub broken: u64,
+    /// Broken promises, the earliest cut first.
+    pub violations: Vec<Violation>,
+    /// What live checks measured, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<String>,
+    /// Anything that a reader should know besides.
+    pub notes: Vec<String>,
+    /// Whether some of the notes are doubts about what was found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubted: bool,
+    /// Milliseconds by phase; phases of several machines at once are added up.
+    pub millis: BTreeMap<Phase, u64>,
+}
