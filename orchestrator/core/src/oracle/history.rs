@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::recording::log::{Cut, WriteLog};
+use crate::recording::log::{Cut, PlacedMark, WriteLog};
 use crate::recording::mark::Mark;
 use crate::scenario::{Expectation, Moment};
 
@@ -62,7 +62,7 @@ impl Histories {
         }
         Self {
             firsts: Arc::new(firsts),
-            happened: log.marks().iter().map(|placed| placed.after()).collect(),
+            happened: log.marks().iter().map(PlacedMark::after).collect(),
         }
     }
 

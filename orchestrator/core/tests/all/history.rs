@@ -80,12 +80,11 @@ fn log(events: &[Option<Mark>]) -> WriteLog {
         fua: false,
     };
     for event in events {
-        match event {
-            Some(mark) => log.mark(mark.clone()).unwrap(),
-            None => {
-                let number = log.submit(write, DataRef::Lost).unwrap();
-                log.complete(number).unwrap();
-            }
+        if let Some(mark) = event {
+            log.mark(mark.clone()).unwrap();
+        } else {
+            let number = log.submit(write, DataRef::Lost).unwrap();
+            log.complete(number).unwrap();
         }
     }
     log.build()

@@ -68,6 +68,7 @@ struct Names {
 }
 
 impl Names {
+    #[allow(clippy::match_same_arms)] // each kind of step says what it does to names
     fn take(&mut self, action: &Action) {
         let Action::Op(op) = action else { return };
         match op {
