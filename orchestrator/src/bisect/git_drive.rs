@@ -103,8 +103,7 @@ async fn found(tree: &Tree, aim: Aim, step: &Step) -> String {
                 let _ = write!(names, "\n  {}", tree.describe(commit).await);
             }
             format!(
-                "the first {new} commit is one of these, of which only the {new} one could be tested:{}",
-                names
+                "the first {new} commit is one of these, of which only the {new} one could be tested:{names}"
             )
         }
     }

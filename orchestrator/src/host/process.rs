@@ -45,13 +45,19 @@ pub(super) fn spawn_on_thread(command: Command) -> io::Result<Child> {
     answer.recv().map_err(|_| gone())?
 }
 
-/// Spawns a command in its own process group, with a parent-death signal.
+/// Spawns a command in its own process group, with a parent-death signal, and known to the guard.
 fn spawn_child(mut command: Command) -> io::Result<Child> {
     let parent = rustix::process::getpid();
+    let guard = GUARD.as_ref();
+    let entry = guard.map(GroupGuard::entry);
     command.process_group(0);
     // SAFETY: the closure only makes system calls that are safe between fork and exec, and does not allocate.
     unsafe {
         command.pre_exec(move || {
+            // First, so that nothing of its own can be started before the guard knows it.
+            if let Some(entry) = entry {
+                entry.enter();
+            }
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             if rustix::process::getppid() == Some(parent) {
                 Ok(())
@@ -60,7 +66,11 @@ fn spawn_child(mut command: Command) -> io::Result<Child> {
             }
         });
     }
-    spawn_on_thread(command)
+    spawn_on_thread(command).inspect_err(|_| {
+        if let (Some(guard), Some(entry)) = (guard, entry) {
+            guard.cancel(entry);
+        }
+    })
 }
 
 /// How far a child has come.
@@ -112,9 +122,6 @@ impl Process {
     pub(super) fn spawn_piped(command: Command) -> io::Result<(Self, Pipes)> {
         let mut child = spawn_child(command)?;
         let pid = Pid::from_child(&child);
-        if let Some(guard) = &*GUARD {
-            guard.add(pid.as_raw_nonzero().get());
-        }
         let pipes = Pipes {
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
