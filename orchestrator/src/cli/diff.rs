@@ -87,6 +87,7 @@ pub(super) async fn run(args: DiffArgs) -> anyhow::Result<ExitCode> {
     Ok(sum.exit_code())
 }
 
+#[allow(clippy::needless_pass_by_value)] // whoever has a note to give gives it away
 fn note(text: String) {
     errln!("note: {text}");
 }

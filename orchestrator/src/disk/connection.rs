@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-use super::disk::Ticket;
+use super::faces::Ticket;
 use super::handle::Shared;
 use super::injector::{Admission, Resume};
 use super::session::{Flow, NbdSession, SessionError};
@@ -163,7 +163,7 @@ mod tests {
     use coldcut_core::recording::block::Zeros;
 
     use super::*;
-    use crate::disk::disk::Disk;
+    use crate::disk::faces::Disk;
     use crate::disk::proto;
 
     /// What a client that says `bytes` and then neither speaks nor reads gets within 50 ms.

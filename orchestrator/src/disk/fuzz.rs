@@ -7,8 +7,8 @@ use bytes::BytesMut;
 use coldcut_core::recording::block::{ReadAt as _, Zeros};
 use coldcut_core::recording::log::Recorder;
 
-use super::disk::Disk;
 use super::error::DeviceError;
+use super::faces::Disk;
 use super::session::{Flow, NbdSession};
 
 /// What a conversation left behind.

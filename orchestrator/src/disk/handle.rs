@@ -9,8 +9,8 @@ use coldcut_core::recording::io::IoLog;
 use coldcut_core::recording::mark::Mark;
 use tokio::sync::{Notify, watch};
 
-use super::disk::{Counters, Disk};
 use super::error::DeviceError;
+use super::faces::{Counters, Disk};
 use super::image::FrozenImage;
 use super::injector::Injector;
 

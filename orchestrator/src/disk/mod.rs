@@ -11,15 +11,15 @@
 //! Discarded ranges read as zeros, as do zeroed ones: an image is the replay of its log over its base, byte for byte.
 //!
 //! From bytes to disk: [`proto`] (numbers), `handshake`, `request` (bounds), `session` (bytes in, bytes out, no
-//! socket), `connection` (socket), `server` (thread and listener); `disk` (the order), `image` and `overlay` (the
+//! socket), `connection` (socket), `server` (thread and listener); `faces` (the order), `image` and `overlay` (the
 //! content).
 
 pub mod client;
 mod connection;
 
-mod disk;
 mod error;
 mod export;
+mod faces;
 mod faults;
 mod file;
 mod fuzz;
@@ -34,9 +34,9 @@ mod request;
 mod server;
 mod session;
 
-pub use disk::Counters;
 pub use error::DeviceError;
 pub use export::export_sparse;
+pub use faces::Counters;
 pub use faults::{Faults, Overdue};
 pub use file::FileImage;
 pub use fuzz::{Conversation, converse, fuzz};

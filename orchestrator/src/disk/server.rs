@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 
 use super::connection::{self, ConnectionError};
-use super::disk::Disk;
 use super::error::DeviceError;
+use super::faces::Disk;
 use super::handle::{DeviceHandle, Shared};
 use super::proto;
 use super::session::SessionError;

@@ -2,8 +2,8 @@
 
 use bytes::BytesMut;
 
-use super::disk::{Disk, Started, Ticket};
 use super::error::DeviceError;
+use super::faces::{Disk, Started, Ticket};
 use super::handshake::{Handshake, Next, ProtocolError};
 use super::injector::Admission;
 use super::request::{self, Parsed};

@@ -123,7 +123,7 @@ pub async fn run_cells<R: Recoverer<Job = RecoverJob>>(
             Err(Unrecorded::NotApplicable(unknown)) => Ending::NotApplicable(unknown.clone()),
             Err(Unrecorded::Unknown(unknown)) => Ending::Unknown(unknown.clone()),
         };
-        let result = conclude(&job, cell, ending, tally, &timings);
+        let result = conclude(&job, cell, &ending, tally, &timings);
         pool.events.send(Event::CellFinished {
             result: Box::new(result.clone()),
         });
@@ -178,17 +178,17 @@ fn standing(
 fn conclude(
     job: &ResolvedJob,
     cell: &ResolvedCell,
-    ending: Ending,
+    ending: &Ending,
     tally: CellTally,
     timings: &Timings,
 ) -> CellResult {
-    let verdict = match &ending {
+    let verdict = match ending {
         Ending::Judged(verdict) => verdict.clone(),
         Ending::NotApplicable(unknown) | Ending::Unknown(unknown) => Verdict::Inconclusive {
             cause: unknown.to_string(),
         },
     };
-    let (declared, standing) = standing(job, cell, &ending, &verdict, &tally);
+    let (declared, standing) = standing(job, cell, ending, &verdict, &tally);
     let mount = mount_of(&job.variant);
     let options: Vec<String> = mount
         .flags

@@ -43,11 +43,10 @@ impl Again<'_> {
             return self.panics(why).await;
         }
         match &self.variant.mode {
-            // Only where a mode was asked for is it no defect of the scenario.
-            None => Unrecorded::Unknown(why),
             Some(_) if why.is_refusal() => Unrecorded::NotApplicable(why),
             Some(mode) if why.is_unsupported_step() => self.in_own_mode(&mode.own, why).await,
-            Some(_) => Unrecorded::Unknown(why),
+            // Only where a mode was asked for is it no defect of the scenario.
+            None | Some(_) => Unrecorded::Unknown(why),
         }
     }
 
