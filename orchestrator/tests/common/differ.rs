@@ -120,7 +120,10 @@ fn kind(step: &Step) -> String {
         Action::Join { task, .. } => format!("join {task}"),
         Action::Op(op) => {
             let text = format!("{op:?}");
-            text.split([' ', '{', '(']).next().unwrap_or_default().to_lowercase()
+            text.split([' ', '{', '('])
+                .next()
+                .unwrap_or_default()
+                .to_lowercase()
         }
         other => format!("{other:?}"),
     }
