@@ -124,7 +124,10 @@ impl Exploration<'_> {
             let selection = space.selection(&region);
             let found = match self.find(&selection)? {
                 Some(known) => known,
-                None if self.explored.recoveries == most => break,
+                None if self.explored.recoveries == most => {
+                    explorers[cut].put_back(region);
+                    break;
+                }
                 None => self.recover(selection, screen).await?,
             };
             let blocks = self.known[found as usize].reads.iter().map(|read| read.block);
