@@ -215,7 +215,7 @@ fn answer(
     let mut said = String::new();
     let mut runs = vec![0; count];
     let work = drive.run(
-        |line| said.push_str(&format!("{line}\n")),
+        |line| said.extend([line, "\n"]),
         async |index, _, _| {
             runs[index] += 1;
             Ok(run(index, runs[index]))
