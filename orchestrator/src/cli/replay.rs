@@ -59,7 +59,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
             (None, Some(_)) => stored_kernel(&store, &info, &cell.kernel)?,
             _ => Arc::clone(&kernel),
         };
-        return run_live(&args, kept, recorded, kernel).await;
+        return Box::pin(run_live(&args, kept, recorded, kernel)).await;
     }
     let cell_dir = kept.dir()?;
     let recording = LoadedRecording::load(&cell_dir)?;

@@ -158,7 +158,8 @@ impl Run<'_> {
             faults: Some(faults),
             ..*steps
         };
-        let work = self.workload(&steps, faults);
+        // A future of steps is large, and would make that of every caller so.
+        let work = Box::pin(self.workload(&steps, faults));
         tokio::select! {
             outcome = witness::logged(self.job.variant, &steps.client, self.witness, work) => outcome,
             overdue = faults.overdue() => Err(Unknown::new(overdue.to_string())),

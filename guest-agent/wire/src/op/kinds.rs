@@ -18,6 +18,7 @@ pub struct PatternName {
 
 /// How [`Write`](super::Write) opens its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // flags of open(2), each by itself
 pub struct WriteFlags {
     /// `O_CREAT`.
     pub create: bool,
