@@ -248,6 +248,7 @@ pub async fn compare_on(
         let id = state.id();
         let job = RecoverJob {
             image: Arc::new(cell.recording.image(&state)?),
+            noted: None,
             kernel: Arc::clone(kernel),
             mount: mount_of(&cell.kept.variant),
             contents: Arc::new(cell.kept.variant.contents()),

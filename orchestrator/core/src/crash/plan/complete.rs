@@ -25,8 +25,8 @@ impl CrashSpec {
         let (first, last) = cuts::window(log, self)?;
         let context = Context::new(log);
         let complete = |plan: PlanKind| {
-            let tearing = (plan == PlanKind::AllTorn)
-                .then_some(self.atomic_unit.unwrap_or(log.geometry().atomic_unit));
+            let tearing =
+                (plan == PlanKind::AllTorn).then_some(self.atomic_unit.unwrap_or(log.geometry().atomic_unit));
             let cuts = cuts::barriers(log, Side::Before).into_iter();
             let cuts = cuts.filter(|cut| (first..=last).contains(cut)).flat_map(|cut| {
                 let discards = self.discards_at(log, &context, cut).iter();

@@ -222,7 +222,9 @@ impl Exploration {
             let state = here.space.state(task.region(), here.plan);
             self.answers.push(Answer { state, recovery });
         }
-        let answered = here.explorer.cover(task, &here.space, &self.reads[recovery as usize], recovery);
+        let answered = here
+            .explorer
+            .cover(task, &here.space, &self.reads[recovery as usize], recovery);
         self.mixed += u64::from(answered.mixed);
         self.classes.offer(|| Class {
             at,
@@ -247,7 +249,9 @@ impl Exploration {
         drawn
             .map(|(class, mut dice)| {
                 let here = &self.cuts[class.at];
-                let region = here.space.member(&class.region, |ways| dice.roll(u64::from(ways)) as u32);
+                let region = here
+                    .space
+                    .member(&class.region, |ways| dice.roll(u64::from(ways)) as u32);
                 Sample {
                     state: here.space.state(&region, here.plan),
                     answers: class.answers.clone(),

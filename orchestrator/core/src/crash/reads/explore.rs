@@ -140,9 +140,11 @@ impl Explorer {
     /// A recovery of a task's assignment, or one that answers for it, read this.
     pub fn cover(&mut self, task: Task, space: &impl Space, reads: &[BlockRead], recovery: u32) -> Answered {
         let tracer = Tracer::new(space, &task.region);
-        let same = task
-            .region
-            .with(&task.region.undecided(tracer.trace(reads.iter().map(|read| read.block))));
+        let same = task.region.with(
+            &task
+                .region
+                .undecided(tracer.trace(reads.iter().map(|read| read.block))),
+        );
         let whole = matches!(task.of, Of::Region { whole: true });
         let metadata = reads.iter().filter(|read| whole || read.file.is_none());
         let metadata = tracer.trace(metadata.map(|read| read.block));
@@ -228,14 +230,24 @@ impl OpenClass {
         let mut shown = Vec::new();
         for (file, left) in &mut self.files {
             let Some(next) = left.last() else { continue };
-            let decided = |choice: usize| region.decisions().iter().find(|(known, _)| *known == choice).copied();
+            let decided = |choice: usize| {
+                region
+                    .decisions()
+                    .iter()
+                    .find(|(known, _)| *known == choice)
+                    .copied()
+            };
             let agrees = |(choice, alternative): &Decision| {
                 decided(*choice).is_none_or(|(_, taken)| taken == *alternative)
             };
             if !next.iter().all(agrees) {
                 continue;
             }
-            let fresh: Vec<Decision> = next.iter().copied().filter(|(choice, _)| decided(*choice).is_none()).collect();
+            let fresh: Vec<Decision> = next
+                .iter()
+                .copied()
+                .filter(|(choice, _)| decided(*choice).is_none())
+                .collect();
             region = region.with(&fresh);
             shown.extend(left.pop().map(|decisions| (*file, decisions)));
         }

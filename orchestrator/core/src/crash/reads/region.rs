@@ -34,7 +34,9 @@ impl Region {
     /// Those of these decisions on choices that are not decided here.
     pub(super) fn undecided(&self, trace: Vec<Decision>) -> Vec<Decision> {
         let known: HashMap<usize, u32> = self.decisions.iter().copied().collect();
-        let open = trace.into_iter().filter(|(choice, _)| !known.contains_key(choice));
+        let open = trace
+            .into_iter()
+            .filter(|(choice, _)| !known.contains_key(choice));
         open.collect()
     }
 

@@ -128,7 +128,10 @@ fn parse(text: &str) -> Option<CrashState> {
             _ => state.tears.push(parse_tear(part)?),
         }
     }
-    let ascending = state.tears.windows(2).all(|pair| pair[0].request < pair[1].request);
+    let ascending = state
+        .tears
+        .windows(2)
+        .all(|pair| pair[0].request < pair[1].request);
     ascending.then_some(state)
 }
 

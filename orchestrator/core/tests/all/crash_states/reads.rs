@@ -60,7 +60,11 @@ fn recover(content: &[u8]) -> (Reads, u64) {
         let here = block(&disk, at);
         let digest = BlockDigest::of(here);
         if !written.contains(&at) && reads.iter().all(|read| read.block != at) {
-            reads.push(BlockRead { block: at, digest, file: None });
+            reads.push(BlockRead {
+                block: at,
+                digest,
+                file: None,
+            });
         }
         let word = u64::from_le_bytes(digest.0[..8].try_into().unwrap());
         seen = seen.rotate_left(9) ^ word;
@@ -117,7 +121,12 @@ const MOST: u32 = 1 << 9;
 fn small_spaces(recorded: &Recorded) -> impl Iterator<Item = (Cut, LogSpace)> {
     (0..=recorded.index.log().end().0)
         .step_by(3)
-        .filter_map(|cut| Some((Cut(cut), LogSpace::new(&recorded.index, Cut(cut), CutModel::default()).ok()?)))
+        .filter_map(|cut| {
+            Some((
+                Cut(cut),
+                LogSpace::new(&recorded.index, Cut(cut), CutModel::default()).ok()?,
+            ))
+        })
         .filter(|(_, space)| {
             let all = space
                 .alternatives()
@@ -257,7 +266,14 @@ proptest! {
 /// Reads of these blocks, whatever they hold.
 fn reads(blocks: &[u64], file: Option<u64>) -> Reads {
     let digest = BlockDigest([0; 16]);
-    blocks.iter().map(|block| BlockRead { block: *block, digest, file }).collect()
+    blocks
+        .iter()
+        .map(|block| BlockRead {
+            block: *block,
+            digest,
+            file,
+        })
+        .collect()
 }
 
 /// Sixteen volatile writes of which a recovery looks at two: three classes answer for 65,536 states.
