@@ -12,7 +12,7 @@ use super::yaml::entry::read;
 use super::yaml::error::{Problem, Sink, Span};
 use super::yaml::names::{KernelSpec, Label};
 use super::yaml::node::{Node, Value};
-use super::{expect, model};
+use super::{expect, facts, model};
 use crate::crash::plan::{At as CutAt, CrashSpec};
 use crate::outcome::verdict::Outcome;
 
@@ -396,11 +396,17 @@ fn check_judged(variant: &Variant, part: &Part<Vec<ExpectEntry>>, sink: &Sink) {
 fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::PatternName]) {
     for step in steps {
         match &mut step.action {
-            model::Action::Op(coldcut_wire::Op::Read(coldcut_wire::op::Read {
-                patterns: contents, ..
-            })) => *contents = known.to_vec(),
+            model::Action::Op(op) => {
+                if let Some(patterns) = facts::known_patterns(op) {
+                    *patterns = known.to_vec();
+                }
+            }
             model::Action::Start(task) => name_contents(&mut task.steps, known),
-            _ => {}
+            model::Action::Exec { .. }
+            | model::Action::Mark
+            | model::Action::Join { .. }
+            | model::Action::Device(_)
+            | model::Action::Leave { .. } => {}
         }
     }
 }
