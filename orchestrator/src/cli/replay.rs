@@ -78,7 +78,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         image: Arc::new(recording.image(&state)?),
         kernel,
         mount: mount_of(&kept.variant),
-        contents: Arc::new(kept.variant.contents()),
+        patterns: Arc::new(kept.variant.patterns()),
         console: cell_dir.console(&format!("replay-{state_id}")),
         fsck: true,
     };

@@ -374,7 +374,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             image: Arc::clone(&recording.sources.base),
             kernel: Arc::clone(&self.cell.kernel),
             mount,
-            contents: Arc::new(Vec::new()),
+            patterns: Arc::new(Vec::new()),
             console: self.cell.dir.console("before"),
             fsck: false,
         };

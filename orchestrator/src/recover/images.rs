@@ -91,7 +91,7 @@ impl Recovering<'_> {
         recording: &LoadedRecording,
         images: &Arc<Vec<Image>>,
     ) -> Work<RecoverJob> {
-        let known = Arc::new(self.variant.contents());
+        let patterns = Arc::new(self.variant.patterns());
         let (kernel, mount, wants_fsck) = (
             Arc::clone(self.kernel),
             mount_of(self.variant),
@@ -105,7 +105,7 @@ impl Recovering<'_> {
                 image: Arc::new(recording.image(state)?),
                 kernel: Arc::clone(&kernel),
                 mount: mount.clone(),
-                contents: Arc::clone(&known),
+                patterns: Arc::clone(&patterns),
                 console: dir.console(&format!("{}.{purpose}", state.id())),
                 // Screening looks at every image: there the checker runs only where it decides something.
                 fsck: wants_fsck || !screening,

@@ -52,12 +52,12 @@ const HANDLE: &str = "fd:";
 impl Origins {
     pub(crate) fn new(variant: &Variant) -> Self {
         let contents = variant
-            .contents()
+            .patterns()
             .into_iter()
             .map(|c| (pattern::pattern_id(&c), c))
             .collect();
         let order = variant
-            .contents()
+            .patterns()
             .iter()
             .enumerate()
             .map(|(place, c)| (pattern::pattern_id(c), place))

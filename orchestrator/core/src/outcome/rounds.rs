@@ -43,10 +43,10 @@ pub struct Flaky {
 /// Puts together what is of the same scenario, variant and kernels, in the order of their first rounds.
 pub fn rounds<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> Vec<Rounds<'a>> {
     let mut all: Vec<Rounds<'_>> = Vec::new();
-    let mut places: HashMap<[&str; 4], usize> = HashMap::new();
+    let mut indices: HashMap<[&str; 4], usize> = HashMap::new();
     for cell in cells {
-        let place = *places.entry(cell.cell.key()).or_insert(all.len());
-        match all.get_mut(place) {
+        let index = *indices.entry(cell.cell.key()).or_insert(all.len());
+        match all.get_mut(index) {
             Some(rounds) => rounds.cells.push(cell),
             None => all.push(Rounds { cells: vec![cell] }),
         }

@@ -269,11 +269,11 @@ impl Whole<'_> {
         if let Some(part) = own.recover_on.as_ref().or(self.base.recover_on.as_ref()) {
             variant.recover_on = recovering(&variant, part, sink);
         }
-        let known = variant.contents();
+        let known = variant.patterns();
         name_contents(&mut variant.workload, &known);
         // A step that could not be read may be the one whose label or content an expectation would miss.
         if steps.whole {
-            steps.faults.check_data(&variant.contents(), sink);
+            steps.faults.check_data(&variant.patterns(), sink);
             if let Some(part) = crash {
                 crash_marks(&variant, part, sink);
             }

@@ -58,7 +58,7 @@ fn variants_override_key_by_key() {
 #[test]
 fn contents_come_in_the_order_of_their_writing() {
     let scenario = parse(&text());
-    let contents = scenario.variants()[0].contents();
+    let contents = scenario.variants()[0].patterns();
     let names: Vec<String> = contents.iter().map(coldcut_wire::pattern::label).collect();
     assert_eq!(names, ["a@0", "a@1", "log@0", "log@1", "v@0", "log@2"]);
 }

@@ -76,7 +76,7 @@ impl Screen<'_> {
             image,
             kernel: Arc::clone(self.kernel),
             mount: mount_of(self.variant),
-            contents: Arc::new(self.variant.contents()),
+            patterns: Arc::new(self.variant.patterns()),
             console: self.dir.join("console.log"),
             fsck: false,
         };

@@ -204,7 +204,7 @@ impl<'a> Contents<'a> {
             return Ok(wanted.clone());
         }
         let name = pattern::label(wanted);
-        let written: Vec<String> = self.variant.contents().iter().map(pattern::label).collect();
+        let written: Vec<String> = self.variant.patterns().iter().map(pattern::label).collect();
         let problem = Problem::new(&content.span, format!("no step writes `{name}`"));
         Err(problem.nearest(&name, written.iter().map(String::as_str)).into())
     }

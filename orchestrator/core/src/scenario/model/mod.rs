@@ -334,8 +334,8 @@ impl Variant {
         flatten(&self.workload)
     }
 
-    /// Every content that may have been written, setup first, in the order of its first writing.
-    pub fn contents(&self) -> Vec<PatternName> {
+    /// Every pattern that may have been written, the setup's first, in the order of its first writing.
+    pub fn patterns(&self) -> Vec<PatternName> {
         let mut all: Vec<PatternName> = Vec::new();
         for step in flatten(&self.setup).chain(self.steps()) {
             if let Some(written) = step.op().and_then(facts::writes)
