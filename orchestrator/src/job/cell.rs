@@ -9,7 +9,7 @@ use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::{Trust, complaints};
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict};
 use coldcut_core::scenario::Variant;
 
 use crate::job::scenario_file::ScenarioFile;
@@ -154,7 +154,7 @@ fn standing(
     ending: &Ending,
     verdict: &Verdict,
     tally: &CellTally,
-) -> (Outcome, Standing) {
+) -> (Declared, Standing) {
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
     let declared = job
         .variant

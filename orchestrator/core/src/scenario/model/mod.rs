@@ -10,7 +10,7 @@ mod device;
 
 use super::facts;
 use crate::filesystem::FsType;
-use crate::outcome::verdict::Outcome;
+use crate::outcome::verdict::Declared;
 use crate::recording::mark::StepName;
 pub use check::{Accept, Check, SizeRule, Wanted};
 pub use device::{DeviceAction, DeviceSpec};
@@ -60,7 +60,7 @@ pub struct Variant {
     /// What must hold after recovery.
     pub expect: Vec<Expectation>,
     /// What the verdict will be.
-    pub outcome: Outcome,
+    pub outcome: Declared,
 }
 
 /// A mode in which a variant was put.
