@@ -121,7 +121,7 @@ fn wait_capacity(size: &File, wanted: u64, within: Duration) -> Result<Done, Fai
 
 /// `struct rand_pool_info`: bits of entropy, bytes, then the bytes.
 fn pool_info(seed: &[u8]) -> Result<Vec<u32>, Failure> {
-    if seed.is_empty() || seed.len() > LONGEST_SEED || seed.len() % 4 != 0 {
+    if seed.is_empty() || seed.len() > LONGEST_SEED || !seed.len().is_multiple_of(4) {
         return Err(refuse(format!(
             "a seed has 4 to {LONGEST_SEED} bytes, a multiple of 4, and not {}",
             seed.len()

@@ -215,7 +215,7 @@ impl Said {
             self.changes += 1;
             return Ok(Vec::new());
         }
-        if len == 0 || offset % 512 != 0 || len % 512 != 0 {
+        if len == 0 || !offset.is_multiple_of(512) || !len.is_multiple_of(512) {
             return Err(EINVAL);
         }
         let size = self.disk.len() as u64;

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod bisect;
+pub mod checker;
 pub mod cli;
 pub mod disk;
 pub mod fs;

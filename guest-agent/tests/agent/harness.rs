@@ -149,7 +149,7 @@ impl Agent {
                     let outputs = outputs.remove(&id).expect("asked for, and once");
                     answers.insert(id, Answer { outputs, result });
                 }
-                other => panic!("unexpected: {other:?}"),
+                other @ FromAgent::Hello(_) => panic!("unexpected: {other:?}"),
             }
         }
         answers

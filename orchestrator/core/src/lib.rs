@@ -5,8 +5,6 @@
 //! [`outcome`] (what was recovered and what is reported), [`oracle`] (what that means), [`search`] (which kernel changed
 //! it).
 
-#![warn(clippy::too_many_lines)]
-
 pub mod columns;
 pub mod covered;
 pub mod crash;

@@ -8,7 +8,8 @@ use anyhow::{Context as _, bail};
 
 use super::git::Tree;
 use super::git_drive::GitDrive;
-use super::journal::{Journal, Probe};
+use super::journal::Journal;
+use super::question::Probe;
 use super::report;
 use super::request::{Answered, Ends, Listener, Request};
 use crate::host::logged::{LoggedError, run_logged};

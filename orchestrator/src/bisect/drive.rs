@@ -2,31 +2,13 @@
 
 use std::path::Path;
 
-use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Next, Observation, Search, Sequential};
+use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Next, Search, Sequential};
 
-use super::journal::{Journal, JournalError, Probe, Question};
+use super::conclusion::{Conclusion, Found};
+use super::journal::{Journal, JournalError};
 use super::line::{self, Candidate};
+use super::question::{Probe, Question};
 use super::report;
-
-/// A change that was found, with the search that found it.
-#[derive(Debug)]
-pub struct Found {
-    /// The place in the line of the search's first kernel.
-    pub from: usize,
-    /// The search.
-    pub search: Search,
-    /// Its answer; places count from `from`.
-    pub answer: Answer,
-}
-
-/// What a search came to.
-#[derive(Debug)]
-pub struct Conclusion {
-    /// The answer, or with every change those of all parts of the line, in order.
-    pub found: Vec<Found>,
-    /// Every run.
-    pub probes: Vec<Probe>,
-}
 
 /// A search and its journal.
 #[derive(Debug)]
@@ -43,7 +25,7 @@ pub struct Drive {
 }
 
 impl Drive {
-    /// Runs the search; `say` shows each line of progress, `run` runs the kernel of a place.
+    /// Runs the search; `say` shows each line of progress, `run` runs the kernel of an index.
     ///
     /// # Errors
     /// What `run` says, or a journal that cannot be used. The search can be gone on with.
@@ -68,17 +50,17 @@ impl Drive {
             while from < to {
                 let search = self.search(from, to, &probes)?;
                 match search.next() {
-                    Next::Run(place) => {
-                        let place = from + place;
-                        let candidate = &self.question.line[place];
+                    Next::Run(index) => {
+                        let index = from + index;
+                        let candidate = &self.question.line[index];
                         say(&report::announce(
                             &self.question,
                             (from, to),
                             &search,
-                            place,
+                            index,
                             &probes,
                         ));
-                        let probe = run(place, candidate, self.journal.path()).await?;
+                        let probe = run(index, candidate, self.journal.path()).await?;
                         self.keep(&mut probes, probe)?;
                         if let Some(last) = probes.last() {
                             say(&report::run_line(
@@ -122,8 +104,8 @@ impl Drive {
     ) -> Result<Search, coldcut_core::search::TooFewKernels> {
         let mut search = Search::new(to + 1 - from, self.test)?;
         let old = self.old((from, to), probes);
-        for probe in probes.iter().filter(|p| (from..=to).contains(&p.place)) {
-            search.observe(probe.place - from, seen(&self.question, probe, old));
+        for probe in probes.iter().filter(|p| (from..=to).contains(&p.index)) {
+            search.observe(probe.index - from, self.question.seen(probe, old));
         }
         Ok(search)
     }
@@ -134,7 +116,7 @@ impl Drive {
             return None;
         };
         conclusive(aspect, part, probes)
-            .min_by_key(|(place, _)| *place)
+            .min_by_key(|(index, _)| *index)
             .map(|(_, behaviour)| behaviour)
     }
 
@@ -142,7 +124,7 @@ impl Drive {
         let Aim::FirstDifferent(aspect) = self.question.aim else {
             return None;
         };
-        conclusive(aspect, part, probes).map(|(place, _)| place).max()
+        conclusive(aspect, part, probes).map(|(index, _)| index).max()
     }
 }
 
@@ -154,15 +136,7 @@ fn conclusive(
 ) -> impl Iterator<Item = (usize, &Behaviour)> {
     probes
         .iter()
-        .filter(move |p| (from..=to).contains(&p.place))
-        .filter_map(|p| p.behaviour.as_ref().map(|b| (p.place, b)))
+        .filter(move |p| (from..=to).contains(&p.index))
+        .filter_map(|p| p.behaviour.as_ref().map(|b| (p.index, b)))
         .filter(move |(_, behaviour)| behaviour.aspect(aspect).is_some())
-}
-
-/// What a run means to the search.
-pub fn seen(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> Observation {
-    match &probe.behaviour {
-        Some(behaviour) => behaviour.seen(question.aim, question.by, old),
-        None => Observation::Untestable,
-    }
 }

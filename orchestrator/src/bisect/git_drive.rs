@@ -8,9 +8,9 @@ use std::path::Path;
 
 use coldcut_core::search::{Aim, Behaviour, Decision, Runs, Sequential, Side};
 
-use super::drive::seen;
 use super::git::{Bisection, Step, Tree};
-use super::journal::{Journal, Probe, Question};
+use super::journal::Journal;
+use super::question::{Probe, Question};
 use super::report;
 
 /// A search over commits and its journal.
@@ -147,7 +147,7 @@ impl State<'_> {
     fn runs(&self, commit: &str) -> Runs {
         let mut runs = Runs::default();
         for probe in self.probes.iter().filter(|p| p.kernel == commit) {
-            runs.add(seen(&self.drive.question, probe, self.old()));
+            runs.add(self.drive.question.seen(probe, self.old()));
         }
         runs
     }

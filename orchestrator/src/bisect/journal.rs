@@ -4,125 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use coldcut_core::outcome::diff::IoProfile;
-use coldcut_core::outcome::result::RunResult;
-use coldcut_core::outcome::verdict::Verdict;
-use coldcut_core::search::{Aim, Behaviour, By};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::line::Candidate;
-use crate::record::loaded::LoadedRecording;
-use crate::results::{CellDir, stamp_now};
-
-/// Version of the files. A reader refuses a newer one.
-pub const FORMAT: u32 = 1;
-
-/// What is asked, in `bisect.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Question {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// The scenario's name.
-    pub scenario: String,
-    /// Digest of what it says.
-    pub digest: String,
-    /// The variant.
-    pub variant: String,
-    /// What is looked for.
-    pub aim: Aim,
-    /// What is good and what bad.
-    pub by: By,
-    /// The ends as the user gave them.
-    pub ends: Vec<String>,
-    /// Seed of everything that is sampled.
-    pub seed: u64,
-    /// The kernels, the oldest first.
-    pub line: Vec<Candidate>,
-    /// Words of the command line.
-    pub command_line: Vec<String>,
-}
-
-impl Question {
-    /// Whether an earlier search asked the same: then what it found counts.
-    pub fn same(&self, other: &Self) -> bool {
-        let key = |q: &Self| {
-            (
-                q.digest.clone(),
-                q.variant.clone(),
-                q.aim,
-                q.by,
-                q.ends.clone(),
-                q.seed,
-            )
-        };
-        key(self) == key(other)
-    }
-}
-
-/// One run of one kernel, a line of `probes.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Probe {
-    /// The kernel's place in the line.
-    pub place: usize,
-    /// Its name.
-    pub kernel: String,
-    /// Its digest, where it could be had at all.
-    pub digest: Option<String>,
-    /// How it behaved; `None` when it could not be run.
-    pub behaviour: Option<Behaviour>,
-    /// Why nothing is known, if so.
-    pub cause: Option<String>,
-    /// The run's id below the search's directory, and the cell's.
-    pub run: Option<(String, String)>,
-    /// The first violation: state and evidence.
-    pub violation: Option<(String, String)>,
-    /// Seconds that it took.
-    pub seconds: f64,
-}
-
-impl Probe {
-    /// Of a kernel that could not be run; why.
-    pub fn untestable(why: &str) -> Self {
-        Self {
-            place: 0,
-            kernel: String::new(),
-            digest: None,
-            behaviour: None,
-            cause: Some(why.to_owned()),
-            run: None,
-            violation: None,
-            seconds: 0.0,
-        }
-    }
-
-    /// What a run of one cell, in this directory, showed.
-    ///
-    /// # Errors
-    /// When the run has no cell.
-    pub fn of(dir: &Path, result: &RunResult) -> anyhow::Result<Self> {
-        let cell = result.cells.first().context("the run has no cell")?;
-        let id = &cell.cell.id;
-        // A kernel that panicked left no recording.
-        let recording = CellDir::open(&dir.join("cells").join(id))
-            .ok()
-            .and_then(|dir| LoadedRecording::load(&dir).ok())
-            .map(|recording| IoProfile::of(&recording.log));
-        let run = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let first = cell.violations.first();
-        Ok(Self {
-            digest: Some(cell.kernel.digest.clone()),
-            behaviour: Some(Behaviour::of(cell, recording)),
-            cause: match &cell.verdict {
-                Verdict::Inconclusive { cause } => Some(cause.clone()),
-                _ => None,
-            },
-            run: Some((run, id.clone())),
-            violation: first.map(|v| (v.state.to_string(), format!("{}: {}", v.kind, v.evidence))),
-            ..Self::untestable("")
-        })
-    }
-}
+use super::question::{FORMAT, Probe, Question};
+use crate::results::stamp_now;
 
 /// Why a search's directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -356,6 +241,8 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
 
 #[cfg(test)]
 mod tests {
+    use coldcut_core::search::{Aim, By};
+
     use super::*;
 
     fn question() -> Question {
@@ -373,9 +260,9 @@ mod tests {
         }
     }
 
-    fn probe(place: usize) -> Probe {
+    fn probe(index: usize) -> Probe {
         Probe {
-            place,
+            index,
             kernel: "6.1".into(),
             digest: None,
             behaviour: None,

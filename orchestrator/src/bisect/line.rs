@@ -124,15 +124,15 @@ pub fn in_order(mut candidates: Vec<Candidate>, flavour: Flavour) -> Vec<Candida
     candidates
 }
 
-/// The places of the newest kernel of each series, in order; the last kernel is one of them.
+/// The indices of the newest kernel of each series, in order; the last kernel is one of them.
 pub fn series_ends(line: &[Candidate]) -> Vec<usize> {
-    let series = |place: usize| line.get(place).map(|c| c.version().series());
+    let series = |index: usize| line.get(index).map(|c| c.version().series());
     (0..line.len())
-        .filter(|place| series(*place) != series(place + 1))
+        .filter(|index| series(*index) != series(index + 1))
         .collect()
 }
 
-/// The places of the oldest and of the newest kernel of each series, in order, each once. A fix that went into a series
+/// The indices of the oldest and of the newest kernel of each series, in order, each once. A fix that went into a series
 /// late is in its newest and not in its oldest, so the newest ones alone do not show it.
 pub fn series_turns(line: &[Candidate]) -> Vec<usize> {
     let ends = series_ends(line);
@@ -146,15 +146,15 @@ pub fn series_turns(line: &[Candidate]) -> Vec<usize> {
 /// Keeps the newest of each series, and the two ends.
 pub fn newest_of_series(line: Vec<Candidate>) -> Vec<Candidate> {
     let ends = series_ends(&line);
-    let keep = |(place, candidate)| (place == 0 || ends.contains(&place)).then_some(candidate);
+    let keep = |(index, candidate)| (index == 0 || ends.contains(&index)).then_some(candidate);
     line.into_iter().enumerate().filter_map(keep).collect()
 }
 
-/// The place of an end: a series means its newest kernel, as everywhere.
+/// The index of an end: a series means its newest kernel, as everywhere.
 ///
 /// # Errors
 /// [`LineError::NoEnd`].
-pub fn place_of(line: &[Candidate], end: &str, flavour: Flavour) -> Result<usize, LineError> {
+pub fn index_of(line: &[Candidate], end: &str, flavour: Flavour) -> Result<usize, LineError> {
     let spec = Spec::parse_one(end)?;
     let fits = |c: &Candidate| match &spec.wanted {
         Wanted::Name(name) => {
@@ -184,8 +184,8 @@ pub fn between(
     flavour: Flavour,
 ) -> Result<(Vec<Candidate>, bool), LineError> {
     let [first, second] = [
-        place_of(line, ends[0], flavour)?,
-        place_of(line, ends[1], flavour)?,
+        index_of(line, ends[0], flavour)?,
+        index_of(line, ends[1], flavour)?,
     ];
     if first == second {
         return Err(LineError::OneKernel(line[first].describe()));

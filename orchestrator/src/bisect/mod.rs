@@ -2,12 +2,14 @@
 
 pub mod care;
 pub mod commits;
+pub mod conclusion;
 pub mod drive;
 pub mod git;
 pub mod git_drive;
 pub mod journal;
 pub mod line;
 pub mod obtain;
+pub mod question;
 pub mod releases;
 pub mod report;
 pub mod request;

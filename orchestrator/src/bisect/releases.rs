@@ -6,9 +6,10 @@ use anyhow::{Context as _, bail};
 use coldcut_core::search::Aim;
 
 use super::drive::Drive;
-use super::journal::{self, Journal, Probe, Question};
+use super::journal::{self, Journal};
 use super::line::{self, Candidate};
 use super::obtain::{self, Obtained};
+use super::question::{Probe, Question};
 use super::report;
 use super::request::{Answered, Ends, Listener, Request};
 use crate::kernel::Store;
@@ -62,7 +63,7 @@ pub async fn search(
         test,
         every_change,
     };
-    let probe = async |place, candidate: &Candidate, dir: &std::path::Path| {
+    let probe = async |index, candidate: &Candidate, dir: &std::path::Path| {
         let started = Instant::now();
         let mut probe = match obtained(store, candidate, listener).await? {
             Obtained::Kernel(kernel) => {
@@ -71,7 +72,7 @@ pub async fn search(
             }
             Obtained::Gone(why) => Probe::untestable(&why),
         };
-        probe.place = place;
+        probe.index = index;
         probe.kernel.clone_from(&candidate.name);
         probe.seconds = started.elapsed().as_secs_f64();
         Ok(probe)
@@ -82,7 +83,7 @@ pub async fn search(
     drive.journal.finish(&text)?;
     Ok(Answered {
         text,
-        code: report::exit_code(&conclusion),
+        code: conclusion.exit_code(),
     })
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use coldcut_core::search::{Aim, Answer, Aspect, Behaviour, Decision, Observation, Search, Side};
 
-use super::drive::{Conclusion, Found, seen};
-use super::journal::{Probe, Question};
+use super::conclusion::{Conclusion, Found};
+use super::question::{Probe, Question};
 
 /// What the two sides are called.
 pub(super) fn side_names(aim: Aim) -> [&'static str; 2] {
@@ -26,12 +26,12 @@ pub fn announce(
     question: &Question,
     (from, to): (usize, usize),
     search: &Search,
-    place: usize,
+    index: usize,
     probes: &[Probe],
 ) -> String {
     let number = probes.len() + 1;
-    let name = question.line[place].describe();
-    let runs = probes.iter().filter(|p| p.place == place).count();
+    let name = question.line[index].describe();
+    let runs = probes.iter().filter(|p| p.index == index).count();
     let again = if runs > 0 {
         format!(", run {} of it", runs + 1)
     } else {
@@ -43,8 +43,8 @@ pub fn announce(
             let more = (left + 1).next_power_of_two().ilog2();
             format!("{left} left, about {more} more to test")
         }
-        None if place == from => "the old end".to_owned(),
-        None if place == to => "the new end".to_owned(),
+        None if index == from => "the old end".to_owned(),
+        None if index == to => "the new end".to_owned(),
         None => "in place of an untestable end".to_owned(),
     };
     format!("run {number}: {name}{again} ({why})")
@@ -52,7 +52,7 @@ pub fn announce(
 
 /// What a run came to.
 pub fn run_line(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> String {
-    let what = match seen(question, probe, old) {
+    let what = match question.seen(probe, old) {
         Observation::Old => side_name(question.aim, Side::Old),
         Observation::New => side_name(question.aim, Side::New),
         Observation::Untestable => "untestable",
@@ -97,33 +97,33 @@ pub fn conclusion(question: &Question, conclusion: &Conclusion, dir: &Path) -> S
         );
         let of = |found: &Found| {
             let all = untestable(question, found, &conclusion.probes).into_iter();
-            all.map(|(place, why)| (found.from + place, why))
+            all.map(|(index, why)| (found.from + index, why))
                 .collect::<Vec<_>>()
         };
         let mut said: Vec<usize> = shown
             .iter()
             .flat_map(|found| of(found))
-            .map(|(place, _)| place)
+            .map(|(index, _)| index)
             .collect();
-        for (place, why) in conclusion.found.iter().flat_map(of) {
-            if !said.contains(&place) {
-                said.push(place);
+        for (index, why) in conclusion.found.iter().flat_map(of) {
+            if !said.contains(&index) {
+                said.push(index);
                 let _ = writeln!(
                     text,
                     "  untestable      {}: {why}",
-                    question.line[place].describe()
+                    question.line[index].describe()
                 );
             }
         }
     }
-    let mut places: Vec<usize> = conclusion.probes.iter().map(|p| p.place).collect();
-    places.sort_unstable();
-    places.dedup();
+    let mut indices: Vec<usize> = conclusion.probes.iter().map(|p| p.index).collect();
+    indices.sort_unstable();
+    indices.dedup();
     let seconds: f64 = conclusion.probes.iter().map(|p| p.seconds).sum();
     let _ = writeln!(
         text,
         "{} of {} kernels tested, {} runs, {seconds:.0} s; every run: {}",
-        places.len(),
+        indices.len(),
         question.line.len(),
         conclusion.probes.len(),
         dir.join("probes.jsonl").display()
@@ -133,12 +133,12 @@ pub fn conclusion(question: &Question, conclusion: &Conclusion, dir: &Path) -> S
 
 /// An answer's lines: what was found, the kernels that show it, and those that could not be tested.
 fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe], dir: &Path) {
-    let name = |place: usize| question.line[found.from + place].describe();
+    let name = |index: usize| question.line[found.from + index].describe();
     let untestable = untestable(question, found, probes);
     let list = if untestable.is_empty() {
         String::new()
     } else {
-        let names: Vec<String> = untestable.iter().map(|(place, _)| name(*place)).collect();
+        let names: Vec<String> = untestable.iter().map(|(index, _)| name(*index)).collect();
         format!("; untestable: {}", names.join(", "))
     };
     let _ = writeln!(text, "{}{list}", headline(question, found));
@@ -161,17 +161,17 @@ fn answer(text: &mut String, question: &Question, found: &Found, probes: &[Probe
         probes,
         dir,
     };
-    for (label, place) in shows(question.aim, &found.answer) {
-        shown.details(text, &label, place);
+    for (label, index) in shows(question.aim, &found.answer) {
+        shown.details(text, &label, index);
     }
-    for (place, why) in untestable {
-        let _ = writeln!(text, "  untestable      {}: {why}", name(place));
+    for (index, why) in untestable {
+        let _ = writeln!(text, "  untestable      {}: {why}", name(index));
     }
 }
 
 /// What was found, in a sentence.
 fn headline(question: &Question, found: &Found) -> String {
-    let name = |place: &usize| question.line[found.from + place].describe();
+    let name = |index: &usize| question.line[found.from + index].describe();
     let aim = question.aim;
     let [old, new] = side_names(aim);
     match &found.answer {
@@ -210,10 +210,10 @@ fn headline(question: &Question, found: &Found) -> String {
             )
         }
         Answer::Untestable {
-            only: Some((place, side)),
+            only: Some((index, side)),
         } => format!(
             "nothing to compare: only {} is testable, and is {}",
-            name(place),
+            name(index),
             side_name(aim, *side)
         ),
         Answer::Untestable { only: None } => "no kernel is testable".to_owned(),
@@ -247,15 +247,15 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     /// A kernel of the answer: what it did, how often, and how to see it again.
-    fn details(&self, text: &mut String, label: &str, place: usize) {
+    fn details(&self, text: &mut String, label: &str, index: usize) {
         let Self {
             question,
             found,
             probes,
             dir,
         } = *self;
-        let of: Vec<&Probe> = probes.iter().filter(|p| p.place == found.from + place).collect();
-        let decided = found.search.kernels().nth(place);
+        let of: Vec<&Probe> = probes.iter().filter(|p| p.index == found.from + index).collect();
+        let decided = found.search.kernels().nth(index);
         // The run that shows what was decided, where several contradict each other.
         let shows = |probe: &&&Probe| match decided.map(|k| k.decision) {
             Some(Decision::Is(Side::New)) if question.aim == Aim::FirstBad => probe.violation.is_some(),
@@ -290,7 +290,7 @@ impl Shown<'_> {
 /// The kernels that were tried in vain, and why they are untestable.
 fn untestable(question: &Question, found: &Found, probes: &[Probe]) -> Vec<(usize, String)> {
     let mut out = Vec::new();
-    for (place, kernel) in found.search.kernels().enumerate() {
+    for (index, kernel) in found.search.kernels().enumerate() {
         if kernel.decision != Decision::Untestable {
             continue;
         }
@@ -301,13 +301,13 @@ fn untestable(question: &Question, found: &Found, probes: &[Probe]) -> Vec<(usiz
                 kernel.runs.old, kernel.runs.new
             )
         } else {
-            let unknown = |p: &&Probe| p.place == found.from + place && p.cause.is_some();
+            let unknown = |p: &&Probe| p.index == found.from + index && p.cause.is_some();
             probes.iter().find(unknown).map_or_else(
                 || "its verdict is inconclusive".to_owned(),
                 |p| behaved(question, p),
             )
         };
-        out.push((place, why));
+        out.push((index, why));
     }
     out
 }
@@ -318,14 +318,4 @@ pub(super) fn stopped(dir: &Path) -> String {
         "the search stopped; the same command with --resume={} goes on with it",
         dir.display()
     )
-}
-
-/// The exit code: 0 a change was found, 1 there is none to find, 3 nothing could be tested.
-pub fn exit_code(conclusion: &Conclusion) -> u8 {
-    let code = |found: &Found| match found.answer {
-        Answer::Between { .. } => 0,
-        Answer::Alike { .. } | Answer::WrongWay { .. } => 1,
-        Answer::Untestable { .. } => 3,
-    };
-    conclusion.found.iter().map(code).min().unwrap_or(3)
 }

@@ -9,7 +9,8 @@ use coldcut_core::scenario::SAME;
 use coldcut_core::search::{Aim, By};
 
 use super::care::Care;
-use super::journal::{self, Journal, JournalError, Question};
+use super::journal::{Journal, JournalError};
+use super::question::{FORMAT, Probe, Question};
 use crate::job::plan::Selection;
 use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
@@ -97,7 +98,7 @@ impl Request {
     /// The question as the journal keeps it.
     pub(super) fn question(&self, ends: Vec<String>) -> Question {
         Question {
-            format: journal::FORMAT,
+            format: FORMAT,
             scenario: self.file.scenario.name.clone(),
             digest: self.file.scenario.digest().to_hex().to_string(),
             variant: self.variant.clone(),
@@ -128,7 +129,7 @@ impl Request {
         store: &Store,
         results: &std::path::Path,
         listener: &dyn Listener,
-    ) -> anyhow::Result<journal::Probe> {
+    ) -> anyhow::Result<Probe> {
         let selection = Selection {
             files: vec![Arc::clone(&self.file)],
             kernels: vec![(name.to_owned(), Arc::new(kernel))],
@@ -145,7 +146,7 @@ impl Request {
         };
         let plan = selection.plan(store)?;
         let ran = run(&plan, &settings, store, listener.reporters()).await?;
-        journal::Probe::of(&ran.dir, &ran.result)
+        Probe::of(&ran.dir, &ran.result)
     }
 }
 

@@ -117,8 +117,8 @@ async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
 
 pub(super) async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.command {
-        None => recovery(&args.recovery).await,
-        Some(BenchCommand::Recovery(args)) => recovery(&args).await,
+        None => Box::pin(recovery(&args.recovery)).await,
+        Some(BenchCommand::Recovery(args)) => Box::pin(recovery(&args)).await,
         Some(BenchCommand::States(args)) => states(args).await,
         Some(command) => tokio::task::spawn_blocking(move || measure(&command)).await?,
     }

@@ -35,6 +35,7 @@ use crate::report::{Progress, Reporter};
 /// Every run is kept in RESULTS/bisect-…/; the same command with `--resume` goes on after an interruption.
 /// Exit codes: 0 found, 1 nothing to find (both ends alike, or the wrong way round), 2 usage, 3 untestable.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // options, each by itself
 pub(super) struct BisectArgs {
     /// Scenario file
     #[arg(value_name = "SCENARIO")]

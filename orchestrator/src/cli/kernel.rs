@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use coldcut_core::columns::table;
 use serde::Serialize;
 
+use super::kernel_build::{self, BuildArgs};
 use super::terminal::Terminal;
 use crate::kernel::manifest::Origin;
 use crate::kernel::recipe::Recipe;
@@ -89,31 +90,6 @@ pub enum KernelCommand {
     },
 }
 
-/// What to build, and how.
-#[derive(Debug, Args)]
-pub struct BuildArgs {
-    /// Kernel source
-    pub(super) tree: PathBuf,
-    /// A configuration fragment of your own, which has the last word; again for more
-    #[arg(long, value_name = "FRAGMENT")]
-    pub(super) config: Vec<PathBuf>,
-    /// Filesystems to build in
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "ext4")]
-    pub(super) fs: Vec<String>,
-    /// What to call it [default: built-TREE]
-    #[arg(long)]
-    pub(super) name: Option<String>,
-    /// Where objects and the log go [default: a directory of the cache, one for each TREE]
-    #[arg(long, value_name = "DIR")]
-    pub(super) output: Option<PathBuf>,
-    /// Jobs that make runs at once [default: as many as processors]
-    #[arg(short, long, value_name = "N")]
-    pub(super) jobs: Option<usize>,
-    /// Only configure, and say where the configuration is
-    #[arg(long)]
-    pub(super) configure_only: bool,
-}
-
 /// Where to fetch from, in place of the machine's own package sources.
 #[derive(Debug, Clone, Args)]
 pub struct ArchiveArgs {
@@ -177,7 +153,7 @@ pub fn run(command: KernelCommand) -> anyhow::Result<()> {
             )?;
             Ok(())
         }
-        KernelCommand::Build(args) => super::kernel_build::run(&store, &args),
+        KernelCommand::Build(args) => kernel_build::run(&store, &args),
         KernelCommand::Gc { keep, dry_run } => gc(&store, keep, dry_run),
         KernelCommand::Lock { spec } => lock(&store, &spec),
         KernelCommand::Search { spec, archive } => {

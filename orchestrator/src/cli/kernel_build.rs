@@ -1,16 +1,41 @@
 //! `coldcut kernel build`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use clap::Args;
 
-use super::kernel::BuildArgs;
 use super::terminal::Terminal;
 use crate::kernel::build::{Build, output_of};
 use crate::kernel::fragment::Fragment;
-use crate::kernel::{Flavour, Kernel, Progress as _, Store, StoreError};
+use crate::kernel::{Progress as _, Store};
 use crate::report::stdout::outln;
+
+/// What to build, and how.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Kernel source
+    tree: PathBuf,
+    /// A configuration fragment of your own, which has the last word; again for more
+    #[arg(long, value_name = "FRAGMENT")]
+    config: Vec<PathBuf>,
+    /// Filesystems to build in
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "ext4")]
+    fs: Vec<String>,
+    /// What to call it [default: built-TREE]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where objects and the log go [default: a directory of the cache, one for each TREE]
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Jobs that make runs at once [default: as many as processors]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Only configure, and say where the configuration is
+    #[arg(long)]
+    configure_only: bool,
+}
 
 /// Builds a kernel and adds it. Runs on a thread that may block.
 pub(super) fn run(store: &Store, args: &BuildArgs) -> anyhow::Result<()> {
@@ -48,7 +73,10 @@ pub(super) fn run(store: &Store, args: &BuildArgs) -> anyhow::Result<()> {
         outln!("{}", made.display())?;
         return Ok(());
     }
-    let kernel = add(store, &build.output, &name)?;
+    let progress = Terminal::new();
+    let kernel = store.add_built(&build.output, &name, &progress);
+    progress.done();
+    let kernel = kernel?;
     outln!(
         "{} {} is stored ({})",
         kernel.name(),
@@ -56,27 +84,6 @@ pub(super) fn run(store: &Store, args: &BuildArgs) -> anyhow::Result<()> {
         &kernel.digest()[..12]
     )?;
     Ok(())
-}
-
-/// Adds what was built; an earlier kernel of that name gives way.
-fn add(store: &Store, output: &Path, name: &str) -> anyhow::Result<Kernel> {
-    let progress = Terminal::new();
-    let added = match store.add_tree(output, name, &progress) {
-        Err(StoreError::NameTaken { digest, .. }) => {
-            let earlier = store.find(&digest)?;
-            if earlier.manifest().flavour != Flavour::Custom {
-                bail!("the name `{name}` belongs to a pulled kernel; choose another --name");
-            }
-            drop(earlier);
-            store.remove(&digest)?;
-            store.add_tree(output, name, &progress)
-        }
-        // Nothing that matters changed since another name was given to it.
-        Err(StoreError::SameKernel { digest, .. }) => store.find(&digest),
-        added => added,
-    };
-    progress.done();
-    Ok(added?)
 }
 
 fn default_name(tree: &Path) -> String {

@@ -59,7 +59,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
             (None, Some(_)) => stored_kernel(&store, &info, &cell.kernel)?,
             _ => Arc::clone(&kernel),
         };
-        return run_live(&args, kept, recorded, kernel).await;
+        return Box::pin(run_live(&args, kept, recorded, kernel)).await;
     }
     let cell_dir = kept.dir()?;
     let recording = LoadedRecording::load(&cell_dir)?;
@@ -79,7 +79,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         noted: None,
         kernel,
         mount: mount_of(&kept.variant),
-        contents: Arc::new(kept.variant.contents()),
+        patterns: Arc::new(kept.variant.patterns()),
         console: cell_dir.console(&format!("replay-{state_id}")),
         fsck: true,
     };

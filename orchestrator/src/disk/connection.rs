@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::faces::Ticket;
 use super::handle::Shared;
@@ -55,76 +56,125 @@ pub(crate) async fn serve<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut input = BytesMut::with_capacity(BUFFER);
     let mut out = Vec::with_capacity(BUFFER);
-    let mut session = NbdSession::start(shared.with(|disk| disk.size()), &mut out);
-    let mut waiting = Waiting {
-        shared: Arc::clone(&shared),
-        tasks: JoinSet::new(),
+    let session = NbdSession::start(shared.with(|disk| disk.size()), &mut out);
+    let mut connection = Connection {
+        stream,
+        input: BytesMut::with_capacity(BUFFER),
+        out,
+        session,
+        waiting: Waiting {
+            shared,
+            tasks: JoinSet::new(),
+        },
+        handshake,
+        deadline: Instant::now() + handshake,
     };
-    let mut held = Vec::new();
-    let deadline = tokio::time::Instant::now() + handshake;
     loop {
-        let flow = shared.with(|disk| session.advance(disk, &mut input, &mut out, &mut held));
-        for (ticket, admission) in held.drain(..) {
-            waiting
-                .tasks
-                .spawn(async move { (ticket, wait(admission).await) });
-        }
-        let flow = match flow {
-            Ok(flow) => flow,
-            Err(error) => {
-                // Replies that were complete before the error are owed to the client; a broken device owes nothing.
-                if matches!(error, SessionError::Protocol(_)) {
-                    stream.write_all(&out).await?;
-                }
-                return Err(error.into());
-            }
-        };
-        if !out.is_empty() {
-            if session.in_transmission() {
-                send(stream, &mut out).await?;
-            } else {
-                let sent = tokio::time::timeout_at(deadline, send(stream, &mut out)).await;
-                sent.map_err(|_| ConnectionError::Handshake(handshake))??;
-            }
-        }
+        let flow = connection.advance().await?;
+        connection.send().await?;
         let more = match flow {
             Flow::Close => return Ok(()),
             Flow::Drain => continue,
             Flow::More(bytes) => bytes,
         };
-        if input.capacity() - input.len() < more.max(READ_AHEAD) {
-            input.reserve(more.max(READ_AHEAD));
+        if let Happened::Left = connection.next(more).await? {
+            return left(&connection.input);
         }
-        if !session.in_transmission() {
-            let read = tokio::time::timeout_at(deadline, stream.read_buf(&mut input)).await;
-            if read.map_err(|_| ConnectionError::Handshake(handshake))?? == 0 {
-                return left(&input);
-            }
-            continue;
+    }
+}
+
+/// A client's connection.
+struct Connection<'a, S> {
+    stream: &'a mut S,
+    input: BytesMut,
+    out: Vec<u8>,
+    session: NbdSession,
+    waiting: Waiting,
+    handshake: Duration,
+    /// When the handshake must be done.
+    deadline: Instant,
+}
+
+/// What a connection waited for.
+enum Happened {
+    /// Bytes came, or a request that was held is done.
+    Progress,
+    /// The client sends nothing more.
+    Left,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+    /// Handles what was received; requests that the device holds or delays wait beside.
+    async fn advance(&mut self) -> Result<Flow, ConnectionError> {
+        let mut held = Vec::new();
+        let Self {
+            session, input, out, ..
+        } = self;
+        let flow = self
+            .waiting
+            .shared
+            .with(|disk| session.advance(disk, input, out, &mut held));
+        for (ticket, admission) in held {
+            self.waiting
+                .tasks
+                .spawn(async move { (ticket, wait(admission).await) });
         }
-        if waiting.tasks.is_empty() {
-            if stream.read_buf(&mut input).await? == 0 {
-                return left(&input);
-            }
-            continue;
+        // Replies that were complete before the error are owed to the client; a broken device owes nothing.
+        if let Err(SessionError::Protocol(_)) = flow {
+            self.stream.write_all(&self.out).await?;
         }
-        let may_read = waiting.tasks.len() < MAX_WAITING;
+        Ok(flow?)
+    }
+
+    async fn send(&mut self) -> Result<(), ConnectionError> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let sending = send(self.stream, &mut self.out);
+        if self.session.in_transmission() {
+            return Ok(sending.await?);
+        }
+        let sent = timeout_at(self.deadline, sending).await;
+        Ok(sent.map_err(|_| ConnectionError::Handshake(self.handshake))??)
+    }
+
+    /// Waits for the client's next bytes, of which at least `more` are wanted, or for a request that is held.
+    async fn next(&mut self, more: usize) -> Result<Happened, ConnectionError> {
+        if self.input.capacity() - self.input.len() < more.max(READ_AHEAD) {
+            self.input.reserve(more.max(READ_AHEAD));
+        }
+        let reading = self.stream.read_buf(&mut self.input);
+        if !self.session.in_transmission() {
+            let read = timeout_at(self.deadline, reading).await;
+            return Ok(came(
+                read.map_err(|_| ConnectionError::Handshake(self.handshake))??,
+            ));
+        }
+        let Waiting { shared, tasks } = &mut self.waiting;
+        if tasks.is_empty() {
+            return Ok(came(reading.await?));
+        }
+        let may_read = tasks.len() < MAX_WAITING;
         tokio::select! {
             biased;
-            Some(done) = waiting.tasks.join_next() => {
+            Some(done) = tasks.join_next() => {
                 // A waiting task does not panic and is not aborted while the set lives.
                 if let Ok((ticket, resume)) = done {
-                    shared.with(|disk| disk.finish(ticket, resume, &mut out)).map_err(SessionError::from)?;
+                    shared.with(|disk| disk.finish(ticket, resume, &mut self.out)).map_err(SessionError::from)?;
                 }
+                Ok(Happened::Progress)
             }
-            read = stream.read_buf(&mut input), if may_read => {
-                if read? == 0 {
-                    return left(&input);
-                }
-            }
+            read = reading, if may_read => Ok(came(read?)),
         }
+    }
+}
+
+fn came(bytes: usize) -> Happened {
+    if bytes == 0 {
+        Happened::Left
+    } else {
+        Happened::Progress
     }
 }
 

@@ -10,7 +10,7 @@ use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::{Trust, complaints};
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict};
 use coldcut_core::scenario::Variant;
 
 use crate::job::scenario_file::ScenarioFile;
@@ -156,7 +156,7 @@ fn standing(
     ending: &Ending,
     verdict: &Verdict,
     tally: &CellTally,
-) -> (Outcome, Standing) {
+) -> (Declared, Standing) {
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
     let declared = job
         .variant
@@ -411,7 +411,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             noted: None,
             kernel: Arc::clone(&self.cell.kernel),
             mount,
-            contents: Arc::new(Vec::new()),
+            patterns: Arc::new(Vec::new()),
             console: self.cell.dir.console("before"),
             fsck: false,
         };

@@ -88,6 +88,9 @@ pub enum StoreError {
         /// Digest of its owner.
         digest: String,
     },
+    /// A name belongs to a kernel that an archive gave.
+    #[error("the name `{0}` belongs to a pulled kernel; choose another --name")]
+    PulledName(String),
     /// The same kernel is there under another name.
     #[error("this very kernel is stored already, as `{name}` ({digest}); use that name")]
     SameKernel {

@@ -108,6 +108,25 @@ impl Store {
         self.add_contents(&contents, &image, name, progress)
     }
 
+    /// Adds the kernel of a tree that was built anew: an earlier kernel of the user's own with that name gives way, and a
+    /// kernel that came out as one that is stored already is that one.
+    pub fn add_built(&self, tree: &Path, name: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
+        match self.add_tree(tree, name, progress) {
+            Err(StoreError::NameTaken { digest, .. }) => {
+                let earlier = self.find(&digest)?;
+                if earlier.manifest().flavour != Flavour::Custom {
+                    return Err(StoreError::PulledName(name.to_owned()));
+                }
+                drop(earlier);
+                self.remove(&digest)?;
+                self.add_tree(tree, name, progress)
+            }
+            // Nothing that matters changed since another name was given to it.
+            Err(StoreError::SameKernel { digest, .. }) => self.find(&digest),
+            added => added,
+        }
+    }
+
     /// Adds the kernel of one or more `.deb` files of the user's own under a name.
     pub fn add_debs(
         &self,

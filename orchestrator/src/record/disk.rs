@@ -19,11 +19,11 @@ pub(crate) fn faults(spec: DeviceSpec) -> Faults {
 pub(crate) async fn act(
     faults: &Faults,
     action: &DeviceAction,
-    contents: &[PatternName],
+    patterns: &[PatternName],
 ) -> Result<(), String> {
     match action {
         DeviceAction::Arm { rule, within_ms } => {
-            let ids = rule.filter.whose.as_ref().map(|whose| whose.ids(contents));
+            let ids = rule.filter.whose.as_ref().map(|whose| whose.ids(patterns));
             let within = Duration::from_millis(within_ms.unwrap_or(0));
             faults.arm(rule.clone(), ids, within);
             Ok(())

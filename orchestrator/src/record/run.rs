@@ -48,7 +48,7 @@ impl Run<'_> {
     /// Whatever kept the workload from running as written.
     pub(super) async fn to_its_end(&self) -> Result<Vec<String>, Unknown> {
         let variant = self.job.variant;
-        let contents = variant.contents();
+        let patterns = variant.patterns();
         let steps = Steps {
             pool: self.pool,
             machine: self.machine,
@@ -56,7 +56,7 @@ impl Run<'_> {
             rootfs: variant.programs.rootfs.is_some(),
             device: None,
             faults: None,
-            contents: &contents,
+            patterns: &patterns,
             witness: self.witness,
         };
         self.pool.events.phase(self.job.cell, Phase::Setup);
@@ -158,7 +158,8 @@ impl Run<'_> {
             faults: Some(faults),
             ..*steps
         };
-        let work = self.workload(&steps, faults);
+        // A future of steps is large, and would make that of every caller so.
+        let work = Box::pin(self.workload(&steps, faults));
         tokio::select! {
             outcome = witness::logged(self.job.variant, &steps.client, self.witness, work) => outcome,
             overdue = faults.overdue() => Err(Unknown::new(overdue.to_string())),

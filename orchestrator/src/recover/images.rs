@@ -252,7 +252,7 @@ impl Jobs {
             noted: None,
             kernel: Arc::clone(&self.kernel),
             mount: mount_of(&self.variant),
-            contents: Arc::clone(&self.patterns),
+            patterns: Arc::clone(&self.patterns),
             console: self.dir.console(&format!("{}.{purpose}", state.id())),
             // Screening looks at every image: there the checker runs only where it decides something.
             fsck: self.variant.wants_fsck() || !screening,
@@ -265,7 +265,7 @@ impl Recovering<'_> {
         Jobs {
             recording: recording.clone(),
             variant: Arc::new(self.variant.clone()),
-            patterns: Arc::new(self.variant.contents()),
+            patterns: Arc::new(self.variant.patterns()),
             kernel: Arc::clone(self.kernel),
             dir: self.dir.clone(),
         }

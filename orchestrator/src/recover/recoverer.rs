@@ -32,7 +32,7 @@ pub struct RecoverJob {
     /// How it is mounted.
     pub mount: Mount,
     /// Every pattern that may be found.
-    pub contents: Arc<Vec<PatternName>>,
+    pub patterns: Arc<Vec<PatternName>>,
     /// Where the console goes.
     pub console: PathBuf,
     /// Whether the host's checker looks at what recovery left.
@@ -317,7 +317,7 @@ async fn examine(
     let client = GuestClient::new(machine, pool.limits);
     let most = job.image.size().saturating_mul(4);
     tokio::select! {
-        seen = client.examine(&job.mount, job.contents.to_vec(), most) => seen.or_unknown("recovering"),
+        seen = client.examine(&job.mount, job.patterns.to_vec(), most) => seen.or_unknown("recovering"),
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     }
 }

@@ -1,6 +1,7 @@
 //! JUnit XML: a suite a scenario, a test case a cell.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use coldcut_core::outcome::result::CellRef;
@@ -23,16 +24,16 @@ pub(super) const FORMAT: FileFormat = FileFormat {
 #[derive(Default)]
 struct Suites {
     suites: Vec<TestSuite>,
-    places: HashMap<String, usize>,
+    by_scenario: HashMap<String, usize>,
 }
 
 impl Suites {
     fn add(&mut self, scenario: &str, case: TestCase) {
-        let place = *self.places.entry(scenario.to_owned()).or_insert_with(|| {
+        let index = *self.by_scenario.entry(scenario.to_owned()).or_insert_with(|| {
             self.suites.push(TestSuite::new(scenario));
             self.suites.len() - 1
         });
-        self.suites[place].add_test_case(case);
+        self.suites[index].add_test_case(case);
     }
 }
 
@@ -125,11 +126,11 @@ fn output(rounds: &Rounds<'_>, shown: &str) -> String {
         cell.kernel.digest
     );
     if let Some(other) = &cell.recovered_on {
-        out.push_str(&format!("recovered on {} ({})\n", other.release, other.digest));
+        let _ = writeln!(out, "recovered on {} ({})", other.release, other.digest);
     }
-    out.push_str(&format!("{states} crash states, {judged} expectations judged\n"));
+    let _ = writeln!(out, "{states} crash states, {judged} expectations judged");
     if rounds.cells.len() > 1 {
-        out.push_str(&format!("{}\n", rate(rounds)));
+        let _ = writeln!(out, "{}", rate(rounds));
     }
     out.push_str(shown);
     out

@@ -6,7 +6,7 @@ use coldcut_core::outcome::completeness::{Completeness, Count};
 use coldcut_core::outcome::kernels::KernelRange;
 use coldcut_core::outcome::result::{CellResult, Place, StateCounts, Totals, Violation};
 use coldcut_core::outcome::rounds::Rounds;
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
 /// A verdict in a few words.
 pub fn verdict_text(verdict: &Verdict) -> String {
@@ -27,18 +27,18 @@ fn kind_list(kinds: &[ViolationKind]) -> String {
         .join(", ")
 }
 
-fn range_list(list: &[(KernelRange, Outcome)]) -> String {
+fn range_list(list: &[(KernelRange, Declared)]) -> String {
     let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
     ranges.join(", ")
 }
 
-pub(super) fn outcome_text(outcome: &Outcome) -> String {
+pub(super) fn outcome_text(outcome: &Declared) -> String {
     match outcome {
-        Outcome::Holds => "holds".to_owned(),
-        Outcome::Observed => "nothing".to_owned(),
-        Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
-        Outcome::Kernels(list) => format!("nothing here, only for {}", range_list(list)),
-        Outcome::RecoveredOn(list) => {
+        Declared::Holds => "holds".to_owned(),
+        Declared::Observed => "nothing".to_owned(),
+        Declared::Violates(kinds) => format!("violates {}", kind_list(kinds)),
+        Declared::Kernels(list) => format!("nothing here, only for {}", range_list(list)),
+        Declared::RecoveredOn(list) => {
             format!("nothing here, only where recovered on {}", range_list(list))
         }
     }

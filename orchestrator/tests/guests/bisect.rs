@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use coldcut::bisect::drive::{Conclusion, Drive};
-use coldcut::bisect::journal::{self, Journal, Probe, Question};
+use coldcut::bisect::conclusion::Conclusion;
+use coldcut::bisect::drive::Drive;
+use coldcut::bisect::journal::Journal;
 use coldcut::bisect::line::Candidate;
+use coldcut::bisect::question::{FORMAT, Probe, Question};
 use coldcut::bisect::report;
 use coldcut::kernel::Flavour;
 use coldcut_core::outcome::verdict::{Standing, Verdict, ViolationKind};
@@ -51,8 +53,8 @@ fn real_kernels_are_searched_and_an_interrupted_search_goes_on() {
         said.contains("first bad: 6.12.") && said.contains("(last good: 6.1."),
         "{said}"
     );
-    let places: Vec<usize> = probes(&results).iter().map(|p| p.place).collect();
-    assert_eq!(places, [0, 2, 1], "both ends first, and nothing twice: {said}");
+    let indices: Vec<usize> = probes(&results).iter().map(|p| p.index).collect();
+    assert_eq!(indices, [0, 2, 1], "both ends first, and nothing twice: {said}");
 
     // The answer's replay command shows what it is about.
     let replay = said
@@ -138,7 +140,7 @@ fn ends_that_make_no_search_are_refused_before_anything_runs() {
 
 fn question(aim: Aim, count: usize) -> Question {
     Question {
-        format: journal::FORMAT,
+        format: FORMAT,
         scenario: "s".into(),
         digest: "d".into(),
         variant: "v".into(),
@@ -147,9 +149,9 @@ fn question(aim: Aim, count: usize) -> Question {
         ends: vec!["6.0".into(), "7.0".into()],
         seed: 0,
         line: (0..count)
-            .map(|place| Candidate {
-                name: format!("6.{place}.0-made-up"),
-                version: format!("6.{place}.0"),
+            .map(|index| Candidate {
+                name: format!("6.{index}.0-made-up"),
+                version: format!("6.{index}.0"),
                 flavour: Flavour::Cloud,
                 digest: None,
                 packages: Vec::new(),
@@ -159,7 +161,7 @@ fn question(aim: Aim, count: usize) -> Question {
     }
 }
 
-fn probe(place: usize, kinds: Option<&[ViolationKind]>) -> Probe {
+fn probe(index: usize, kinds: Option<&[ViolationKind]>) -> Probe {
     let verdict = kinds.map(|kinds| match kinds {
         [] => Verdict::Pass,
         kinds => Verdict::Violation {
@@ -168,15 +170,15 @@ fn probe(place: usize, kinds: Option<&[ViolationKind]>) -> Probe {
     });
     let violation = kinds.and_then(<[_]>::first);
     Probe {
-        place,
-        kernel: format!("6.{place}.0-made-up"),
+        index,
+        kernel: format!("6.{index}.0-made-up"),
         digest: None,
         cause: verdict
             .is_none()
             .then(|| "booting to record: no answer in 180 s".to_owned()),
         run: verdict
             .is_some()
-            .then(|| (format!("run-{place}"), "s.v".to_owned())),
+            .then(|| (format!("run-{index}"), "s.v".to_owned())),
         violation: violation.map(|kind| ("a7-d".to_owned(), format!("{kind}: cut 7: something"))),
         behaviour: verdict.map(|verdict| Behaviour {
             verdict,
@@ -213,10 +215,10 @@ fn answer(
     let mut said = String::new();
     let mut runs = vec![0; count];
     let work = drive.run(
-        |line| said.push_str(&format!("{line}\n")),
-        async |place, _, _| {
-            runs[place] += 1;
-            Ok(run(place, runs[place]))
+        |line| said.extend([line, "\n"]),
+        async |index, _, _| {
+            runs[index] += 1;
+            Ok(run(index, runs[index]))
         },
     );
     let conclusion: Conclusion = tokio::runtime::Builder::new_current_thread()
@@ -225,17 +227,17 @@ fn answer(
         .block_on(work)
         .unwrap();
     let answer = report::conclusion(&drive.question, &conclusion, Path::new("results/bisect-x"));
-    (format!("{said}\n{answer}"), report::exit_code(&conclusion))
+    (format!("{said}\n{answer}"), conclusion.exit_code())
 }
 
 const BAD: &[ViolationKind] = &[ViolationKind::Missing];
 
 #[test]
 fn the_answer_names_what_could_not_be_tested() {
-    let (text, code) = answer(question(Aim::FirstBad, 9), 1, false, |place, _| match place {
-        4 | 5 => probe(place, None),
-        place if place < 5 => probe(place, Some(&[])),
-        place => probe(place, Some(BAD)),
+    let (text, code) = answer(question(Aim::FirstBad, 9), 1, false, |index, _| match index {
+        4 | 5 => probe(index, None),
+        index if index < 5 => probe(index, Some(&[])),
+        index => probe(index, Some(BAD)),
     });
     assert_eq!(code, 0);
     insta::assert_snapshot!(text);
@@ -243,16 +245,16 @@ fn the_answer_names_what_could_not_be_tested() {
 
 #[test]
 fn the_first_good_one_and_flaky_runs() {
-    let (text, code) = answer(question(Aim::FirstBad, 4), 3, false, |place, run| {
-        match (place, run) {
-            (2, 3) | (3, _) => probe(place, Some(BAD)),
-            _ => probe(place, Some(&[])),
+    let (text, code) = answer(question(Aim::FirstBad, 4), 3, false, |index, run| {
+        match (index, run) {
+            (2, 3) | (3, _) => probe(index, Some(BAD)),
+            _ => probe(index, Some(&[])),
         }
     });
     assert_eq!(code, 0);
     insta::assert_snapshot!(text);
-    let (text, code) = answer(question(Aim::FirstGood, 4), 1, false, |place, _| {
-        probe(place, Some(if place < 2 { BAD } else { &[] }))
+    let (text, code) = answer(question(Aim::FirstGood, 4), 1, false, |index, _| {
+        probe(index, Some(if index < 2 { BAD } else { &[] }))
     });
     assert_eq!(code, 0);
     assert!(
@@ -265,14 +267,14 @@ fn the_first_good_one_and_flaky_runs() {
 fn every_change_of_behaviour_is_found() {
     // 6.0.0 6.0.1 … 6.1.0 …: four series of four, with a series that behaves otherwise in between.
     let mut question = question(Aim::FirstDifferent(Aspect::Kinds), 16);
-    for (place, candidate) in question.line.iter_mut().enumerate() {
-        candidate.version = format!("6.{}.{}", place / 4, place % 4);
+    for (index, candidate) in question.line.iter_mut().enumerate() {
+        candidate.version = format!("6.{}.{}", index / 4, index % 4);
         candidate.name = format!("{}-made-up", candidate.version);
     }
-    let (text, code) = answer(question, 1, true, |place, _| {
+    let (text, code) = answer(question, 1, true, |index, _| {
         probe(
-            place,
-            match place {
+            index,
+            match index {
                 3 => None,
                 6..11 => Some(BAD),
                 _ => Some(&[]),
@@ -294,8 +296,8 @@ fn nothing_to_find_is_said_after_two_runs() {
         (BAD, BAD, "both ends are bad"),
         (&[], &[], "both ends are good"),
     ] {
-        let (text, code) = answer(question(Aim::FirstBad, 20), 1, false, |place, _| {
-            probe(place, Some(if place == 0 { old } else { new }))
+        let (text, code) = answer(question(Aim::FirstBad, 20), 1, false, |index, _| {
+            probe(index, Some(if index == 0 { old } else { new }))
         });
         assert_eq!(code, 1);
         assert!(
@@ -303,8 +305,8 @@ fn nothing_to_find_is_said_after_two_runs() {
             "{text}"
         );
     }
-    let (text, code) = answer(question(Aim::FirstBad, 3), 1, false, |place, _| {
-        probe(place, None)
+    let (text, code) = answer(question(Aim::FirstBad, 3), 1, false, |index, _| {
+        probe(index, None)
     });
     assert_eq!(code, 3);
     assert!(

@@ -82,7 +82,7 @@ impl Bench {
         }
         for needed in ["virtio_pci", "virtio_console", "virtio_blk", "ext4"] {
             if !modules.join(format!("{needed}.ko")).exists() {
-                builtin.push_str(&format!("kernel/x/{needed}.ko\n"));
+                builtin.extend(["kernel/x/", needed, ".ko\n"]);
             }
         }
         std::fs::write(modules.join("modules.builtin"), builtin).unwrap();

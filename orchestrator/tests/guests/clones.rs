@@ -67,7 +67,7 @@ fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
         noted: None,
         kernel: Arc::clone(kernel),
         mount: ext4(),
-        contents: Arc::new(Vec::new()),
+        patterns: Arc::new(Vec::new()),
         console: dir.join("console.log"),
         fsck: false,
     }

@@ -3,6 +3,7 @@
 use crate::common;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use coldcut::results::load_run;
 use coldcut_core::outcome::result::CellResult;
@@ -62,6 +63,18 @@ fn one_recording_is_recovered_by_several_kernels() {
         assert_eq!(cell.verdict, Verdict::Pass, "{cell:#?}");
         assert_eq!(cell.standing, Standing::AsDeclared, "{cell:#?}");
     }
+    one_recording(&cells, kept, kept_there, orphan);
+    a_crash_that_cannot_be_mounted(orphan_there);
+    unmountable_before_the_crash(unknown);
+    commands_tell_of_both_kernels(&results, orphan_there);
+
+    let info = load_run(&results.join("latest")).unwrap();
+    let names: Vec<&str> = info.kernels.iter().map(|k| k.name.as_str()).collect();
+    assert_eq!((info.format, names), (2, vec!["6.12", "5.10"]));
+}
+
+/// Both kernels recover the very same file, and the same crash states.
+fn one_recording(cells: &Path, kept: &CellResult, kept_there: &CellResult, other: &CellResult) {
     let releases = |cell: &CellResult| {
         let other = cell.recovered_on.as_ref().map(|k| k.release[..4].to_owned());
         (cell.kernel.release[..4].to_owned(), other)
@@ -69,43 +82,50 @@ fn one_recording_is_recovered_by_several_kernels() {
     assert_eq!(releases(kept), ("6.12".to_owned(), None));
     assert_eq!(releases(kept_there), ("6.12".to_owned(), Some("5.10".to_owned())));
 
-    // One recording: the very same file, and the same crash states.
     let number = |cell: &CellResult| {
         fs::metadata(cells.join(&cell.cell.id).join("write.log"))
             .unwrap()
             .ino()
     };
     assert_eq!(number(kept), number(kept_there));
-    assert_ne!(number(kept), number(orphan));
+    assert_ne!(number(kept), number(other));
     assert_eq!(kept.states.total, kept_there.states.total);
     assert_eq!(kept.states.distinct, kept_there.states.distinct);
+}
 
-    // What a crash made unmountable is a violation, in the kernel's words and confirmed by a cold boot.
+/// What a crash made unmountable is a violation, in the kernel's words and confirmed by a cold boot.
+fn a_crash_that_cannot_be_mounted(cell: &CellResult) {
     assert_eq!(
-        orphan_there.verdict,
+        cell.verdict,
         Verdict::Violation {
             kinds: vec![ViolationKind::Mount]
         }
     );
-    let violation = &orphan_there.violations[0];
+    let violation = &cell.violations[0];
     assert_eq!(violation.confirmed, Some(true));
     assert!(
         violation.evidence.contains("unsupported optional features"),
         "{}",
         violation.evidence
     );
-    // What was so before is not.
-    assert_eq!(unknown.standing, Standing::NotApplicable, "{unknown:#?}");
-    let Verdict::Inconclusive { cause } = &unknown.verdict else {
-        panic!("{unknown:#?}")
+}
+
+/// What could not be mounted before the recording either is no violation.
+fn unmountable_before_the_crash(cell: &CellResult) {
+    assert_eq!(cell.standing, Standing::NotApplicable, "{cell:#?}");
+    let Verdict::Inconclusive { cause } = &cell.verdict else {
+        panic!("{cell:#?}")
     };
     assert!(
         cause.contains("as it was before the recording") && cause.contains("mb_optimize_scan"),
         "{cause}"
     );
+}
 
+/// `show`, `replay` and `diff` name the kernel that recorded and the one that recovered.
+fn commands_tell_of_both_kernels(results: &Path, cell: &CellResult) {
     let said = |args: &[&str], code: i32, words: &[&str]| {
-        let output = common::coldcut(&results).args(args).output().unwrap();
+        let output = common::coldcut(results).args(args).output().unwrap();
         let said = common::text(&output);
         assert_eq!(output.status.code(), Some(code), "{said}");
         for word in words {
@@ -121,7 +141,7 @@ fn one_recording_is_recovered_by_several_kernels() {
             "  recorded on 6.12     holds              mount",
         ],
     );
-    let state = format!("latest/{}/{}", orphan_there.cell.id, violation.state);
+    let state = format!("latest/{}/{}", cell.cell.id, cell.violations[0].state);
     said(
         &["replay", &state, "--jobs", "1"],
         1,
@@ -136,7 +156,4 @@ fn one_recording_is_recovered_by_several_kernels() {
             "latest/elsewhere.orphan-file.6.12.on-5.10",
         ],
     );
-    let info = load_run(&results.join("latest")).unwrap();
-    let names: Vec<&str> = info.kernels.iter().map(|k| k.name.as_str()).collect();
-    assert_eq!((info.format, names), (2, vec!["6.12", "5.10"]));
 }

@@ -4,7 +4,7 @@
 use crate::common;
 use crate::common::differ::{differences, scenario};
 use coldcut_core::outcome::result::RunResult;
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
 const STORY_1: &str = "scenarios/stories/1-stale-data-after-crash.yaml";
 const STORY_2: &str = "scenarios/stories/2-direct-io-coherency.yaml";
@@ -19,120 +19,124 @@ fn as_declared(run: &RunResult) {
     }
 }
 
+/// Pairs of a hazard and its control, with what the control has in place of the hazard's part.
+type Pairs = &'static [(&'static str, &'static str, &'static [&'static str])];
+
 /// Each control with its hazard, and what protects it.
+///
+/// Where the data is held, the hazard joins the commit before the release, so that it cannot be missed. In a control
+/// that waits for the data it must still run then, and is joined after the release.
+const CONTROLS: [(&str, Pairs); 3] = [
+    (
+        STORY_1,
+        &[
+            (
+                "rewritten-writeback",
+                "rewritten-ordered",
+                &["data=writeback -> data=ordered"],
+            ),
+            (
+                "rewritten-writeback",
+                "rewritten-journal",
+                &["data=writeback -> data=journal"],
+            ),
+            (
+                "new-writeback",
+                "new-ordered",
+                &["data=writeback -> data=ordered"],
+            ),
+            (
+                "new-writeback",
+                "new-journal",
+                &["data=writeback -> data=journal"],
+            ),
+            (
+                "held-writeback",
+                "held-ordered",
+                &[
+                    "data=writeback -> data=ordered",
+                    "- join commit",
+                    "+ join commit",
+                    "+ join commit",
+                ],
+            ),
+            (
+                "held-writeback",
+                "held-journal",
+                &[
+                    "data=writeback -> data=journal",
+                    "- join commit",
+                    "+ join commit",
+                    "+ join commit",
+                ],
+            ),
+            (
+                "held-writeback",
+                "held-default",
+                &["dioread_lock -> no dioread_lock"],
+            ),
+            (
+                "held-writeback-noextent",
+                "held-default",
+                &["mkfs without -O", "mkfs without ^extent,^64bit"],
+            ),
+        ],
+    ),
+    (
+        STORY_2,
+        &[
+            ("mmap-store", "mmap-store-not-mixed", &["- mmapstore"]),
+            (
+                "buffered-write",
+                "buffered-write-not-mixed",
+                &["- start mixer", "- observe", "- join mixer"],
+            ),
+        ],
+    ),
+    (
+        STORY_3,
+        &[
+            (
+                "rename-over-wait",
+                "rename-over-wait-commit",
+                // The hazard waits two seconds and fails if a commit comes; the control waits for one.
+                &["no commit -> commit=1", "- commit", "+ commit"],
+            ),
+            (
+                "auto-held",
+                "auto-held-nodelalloc",
+                &[
+                    "no nodelalloc -> nodelalloc",
+                    "- join commit",
+                    "+ join commit",
+                    "+ join commit",
+                ],
+            ),
+            (
+                "auto-held",
+                "auto-held-dioread-lock",
+                &[
+                    "no dioread_lock -> dioread_lock",
+                    "- join commit",
+                    "+ join commit",
+                    "+ join commit",
+                ],
+            ),
+        ],
+    ),
+];
+
 #[test]
 fn every_control_differs_from_its_hazard_by_its_protection_alone() {
-    type Pairs = &'static [(&'static str, &'static str, &'static [&'static str])];
-    // Where the data is held, the hazard joins the commit before the release, so that it cannot be missed. In a control
-    // that waits for the data it must still run then, and is joined after the release.
-    let all: [(&str, Pairs); 3] = [
-        (
-            STORY_1,
-            &[
-                (
-                    "rewritten-writeback",
-                    "rewritten-ordered",
-                    &["data=writeback -> data=ordered"],
-                ),
-                (
-                    "rewritten-writeback",
-                    "rewritten-journal",
-                    &["data=writeback -> data=journal"],
-                ),
-                (
-                    "new-writeback",
-                    "new-ordered",
-                    &["data=writeback -> data=ordered"],
-                ),
-                (
-                    "new-writeback",
-                    "new-journal",
-                    &["data=writeback -> data=journal"],
-                ),
-                (
-                    "held-writeback",
-                    "held-ordered",
-                    &[
-                        "data=writeback -> data=ordered",
-                        "- join commit",
-                        "+ join commit",
-                        "+ join commit",
-                    ],
-                ),
-                (
-                    "held-writeback",
-                    "held-journal",
-                    &[
-                        "data=writeback -> data=journal",
-                        "- join commit",
-                        "+ join commit",
-                        "+ join commit",
-                    ],
-                ),
-                (
-                    "held-writeback",
-                    "held-default",
-                    &["dioread_lock -> no dioread_lock"],
-                ),
-                (
-                    "held-writeback-noextent",
-                    "held-default",
-                    &["mkfs without -O", "mkfs without ^extent,^64bit"],
-                ),
-            ],
-        ),
-        (
-            STORY_2,
-            &[
-                ("mmap-store", "mmap-store-not-mixed", &["- mmapstore"]),
-                (
-                    "buffered-write",
-                    "buffered-write-not-mixed",
-                    &["- start mixer", "- observe", "- join mixer"],
-                ),
-            ],
-        ),
-        (
-            STORY_3,
-            &[
-                (
-                    "rename-over-wait",
-                    "rename-over-wait-commit",
-                    // The hazard waits two seconds and fails if a commit comes; the control waits for one.
-                    &["no commit -> commit=1", "- commit", "+ commit"],
-                ),
-                (
-                    "auto-held",
-                    "auto-held-nodelalloc",
-                    &[
-                        "no nodelalloc -> nodelalloc",
-                        "- join commit",
-                        "+ join commit",
-                        "+ join commit",
-                    ],
-                ),
-                (
-                    "auto-held",
-                    "auto-held-dioread-lock",
-                    &[
-                        "no dioread_lock -> dioread_lock",
-                        "- join commit",
-                        "+ join commit",
-                        "+ join commit",
-                    ],
-                ),
-            ],
-        ),
-    ];
-    for (file, pairs) in all {
+    for (file, pairs) in CONTROLS {
         let scenario = scenario(file);
         let variant = |name: &str| scenario.variant(name).unwrap_or_else(|| panic!("no {name}"));
         for (hazard, control, protection) in pairs {
             let (hazard, control) = (variant(hazard), variant(control));
-            assert_eq!(control.outcome, Outcome::Holds, "{}", control.name);
+            assert_eq!(control.outcome, Declared::Holds, "{}", control.name);
             let hazardous = match &hazard.outcome {
-                Outcome::Kernels(list) => list.iter().any(|(_, o)| matches!(o, Outcome::Violates(_))),
-                one => matches!(one, Outcome::Violates(_)),
+                Declared::Kernels(list) => list.iter().any(|(_, o)| matches!(o, Declared::Violates(_))),
+                one => matches!(one, Declared::Violates(_)),
             };
             assert!(hazardous, "{}", hazard.name);
             assert_eq!(differences(hazard, control), *protection, "{}", control.name);

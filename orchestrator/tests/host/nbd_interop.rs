@@ -119,6 +119,33 @@ fn qemu_img_sees_the_size() {
     assert!(text.contains("\"virtual-size\": 16777216"), "{text}");
 }
 
+/// Every kind of request, and what reads back.
+const COMMANDS: &[&str] = &[
+    "write -P 0x11 0 64k",
+    "flush",
+    "write -f -P 0x22 64k 4k",
+    "write -P 0x33 1M 6M",
+    "write -z 2M 1M",
+    "write -z -u -f 3M 64k",
+    "discard 4M 1M",
+    "read -P 0x11 0 64k",
+    "read -P 0x22 64k 4k",
+    "read -P 0x33 1M 1M",
+    "read -P 0 2M 1M",
+    "read -P 0 3M 64k",
+    "read -P 0 4M 1M",
+    "read -P 0 8M 8M",
+    "read -P 0x33 5M 2M",
+    "aio_write -P 0x44 9M 128k",
+    "aio_write -P 0x55 10M 128k",
+    "aio_read -P 0x33 1M 128k",
+    "aio_flush",
+    "read -P 0x44 9M 128k",
+    "read -P 0x55 10M 128k",
+    // Not a whole sector: QEMU reads, merges and writes the sector, and the log stays in sectors.
+    "write -P 0x66 12582913 3",
+];
+
 #[tokio::test]
 async fn qemu_io_writes_what_is_logged() {
     let rig = Rig::new();
@@ -127,35 +154,10 @@ async fn qemu_io_writes_what_is_logged() {
         .begin_recording(Log::default(), WAIT)
         .await
         .expect("a recording");
-    let commands = [
-        "write -P 0x11 0 64k",
-        "flush",
-        "write -f -P 0x22 64k 4k",
-        "write -P 0x33 1M 6M",
-        "write -z 2M 1M",
-        "write -z -u -f 3M 64k",
-        "discard 4M 1M",
-        "read -P 0x11 0 64k",
-        "read -P 0x22 64k 4k",
-        "read -P 0x33 1M 1M",
-        "read -P 0 2M 1M",
-        "read -P 0 3M 64k",
-        "read -P 0 4M 1M",
-        "read -P 0 8M 8M",
-        "read -P 0x33 5M 2M",
-        "aio_write -P 0x44 9M 128k",
-        "aio_write -P 0x55 10M 128k",
-        "aio_read -P 0x33 1M 128k",
-        "aio_flush",
-        "read -P 0x44 9M 128k",
-        "read -P 0x55 10M 128k",
-        // Not a whole sector: QEMU reads, merges and writes the sector, and the log stays in sectors.
-        "write -P 0x66 12582913 3",
-    ];
     let url = rig.url();
     let mut arguments = vec!["-f", "raw", "-d", "unmap", "-t", "writeback"];
-    for command in &commands {
-        arguments.extend(["-c", *command]);
+    for command in COMMANDS {
+        arguments.extend(["-c", command]);
     }
     arguments.push(&url);
     let text = qemu("qemu-io", &arguments);
@@ -231,8 +233,8 @@ fn qemu_img_copies_there_and_back() {
     let file = |name: &str| rig.directory.path().join(name).display().to_string();
     let (source, back) = (file("source"), file("back"));
     let mut bytes = vec![0; SIZE as usize];
-    for (place, byte) in bytes[3 << 20..9 << 20].iter_mut().enumerate() {
-        *byte = (place / 4096 * 31 + place % 251) as u8;
+    for (at, byte) in bytes[3 << 20..9 << 20].iter_mut().enumerate() {
+        *byte = (at / 4096 * 31 + at % 251) as u8;
     }
     std::fs::write(&source, &bytes).expect("a file");
     qemu(

@@ -1,5 +1,10 @@
 //! What several operations take: names of patterns, flags and modes.
+//!
+//! Scenario files name modes in small letters, so that is how they are read; what is serialised is a scenario's digest,
+//! which keeps the names that it always had.
 
+#[cfg(feature = "schema")]
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A named pattern: `file` and `generation`, written `file@generation`. See [`crate::pattern`].
@@ -13,6 +18,7 @@ pub struct PatternName {
 
 /// How [`Write`](super::Write) opens its file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // flags of open(2), each by itself
 pub struct WriteFlags {
     /// `O_CREAT`.
     pub create: bool,
@@ -30,8 +36,10 @@ pub struct WriteFlags {
     pub aio: bool,
 }
 
-/// Modes of fallocate(2).
+/// A mode of fallocate(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all(deserialize = "snake_case"))]
 pub enum FallocateMode {
     /// Mode 0.
     Allocate,
@@ -51,23 +59,28 @@ pub enum FallocateMode {
     UnshareRange,
 }
 
-/// Flags of renameat2(2).
+/// A flag of renameat2(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all(deserialize = "snake_case"))]
 pub enum RenameMode {
-    /// Replace the target if there is one.
+    /// Replace it if there is one.
     Replace,
     /// `RENAME_NOREPLACE`.
+    #[serde(rename(deserialize = "noreplace"))]
     NoReplace,
     /// `RENAME_EXCHANGE`.
     Exchange,
 }
 
-/// What to do after storing through a mapping.
+/// A mode of msync(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all(deserialize = "snake_case"))]
 pub enum MsyncMode {
     /// No msync.
     None,
-    /// `MS_ASYNC`.
+    /// `MS_ASYNC`, which promises nothing.
     Async,
     /// `MS_SYNC`.
     Sync,
@@ -84,8 +97,8 @@ pub struct SyncRangeFlags {
     pub wait_after: bool,
 }
 
-/// How [`Transfer`](super::Transfer) moves bytes, `chunk` a call (0: as many as there are left), until `len` were moved, the source
-/// ends, or (with `nonblock`) a call would block.
+/// How [`Transfer`](super::Transfer) moves bytes, `chunk` a call (0: as many as are left), until `len` were moved, the
+/// source ends, or (with `nonblock`) a call would block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransferCall {
     /// splice(2).

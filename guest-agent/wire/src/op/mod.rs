@@ -8,12 +8,7 @@ mod kinds;
 
 use serde::{Deserialize, Serialize};
 
-pub use args::{
-    Burst, Chmod, Chown, Close, Collect, Commit, Consume, Create, DropCaches, Fallocate, Fdatasync, Fsync,
-    Link, Mkdir, MmapStore, Observe, Open, Pending, Pipe, Pump, Read, Removexattr, Rename, Rmdir, Setxattr,
-    Sleep, Socket, Symlink, SyncFileRange, Sysctl, Trace, Transfer, Truncate, Unlink, Utimes, Vmsplice,
-    Write,
-};
+pub use args::*;
 pub use kinds::{
     FallocateMode, MsyncMode, PatternName, RenameMode, SyncRangeFlags, TransferCall, WriteFlags,
 };

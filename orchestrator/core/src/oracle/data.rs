@@ -30,6 +30,7 @@ pub(crate) fn covered(entry: &TreeEntry) -> bool {
 
 /// How far a range is from what is accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // any of them may be so
 pub(crate) struct Distance {
     /// Bytes that are not what they must be, missing or surplus ones included.
     pub(crate) bytes: u64,

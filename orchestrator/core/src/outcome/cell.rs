@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::completeness::Completeness;
 use super::phase::Phase;
 use super::place::Place;
-use super::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use super::verdict::{Declared, Standing, Verdict, ViolationKind};
 
 /// Which cell of the matrix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -128,7 +128,7 @@ pub struct CellResult {
     /// Mount options and flags.
     pub mount: String,
     /// What the scenario declares.
-    pub declared: Outcome,
+    pub declared: Declared,
     /// What was seen.
     pub verdict: Verdict,
     /// How the two compare.

@@ -1,14 +1,11 @@
 //! Scenarios: YAML in, typed and checked variants out.
 //!
-//! The way of a text: [`yaml`] (values that know where they stand) → [`shape`], [`step_doc`], [`expect`] (what a file may
-//! say) → [`resolve`] (variants put together), [`filesystem`], [`steps`], [`expect`] (each part checked and lowered) →
-//! [`model`] (what it means).
+//! The way of a text: [`yaml`] (values that know where they stand) → [`shape`] (what a file may say) → [`resolve`]
+//! (variants put together), [`filesystem`], [`device`], [`step`], [`expect`] (each part read, checked and lowered) →
+//! [`model`] (what it means), of which [`facts`] knows what each operation does.
 
-mod args;
 pub mod catalogue;
-mod device_doc;
-mod device_steps;
-mod exec_step;
+mod device;
 mod expect;
 pub mod facts;
 mod filesystem;
@@ -20,13 +17,7 @@ mod resolve;
 #[cfg(feature = "schema")]
 mod schema;
 mod shape;
-mod step_doc;
-mod step_entry;
-mod step_live_doc;
-#[allow(clippy::too_many_lines)] // the lowering of every step in one match
-mod steps;
-mod steps_live;
-mod tasks;
+mod step;
 mod yaml;
 
 pub use crate::filesystem::FsType;

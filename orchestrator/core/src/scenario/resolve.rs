@@ -1,22 +1,20 @@
 //! From the document to its variants: read every part once, then put each variant together and check it as a whole.
 
-use super::device_doc::DeviceDoc;
-use super::device_steps::{Rules, device};
+use super::device::{self, DeviceShape};
 use super::expect::ExpectEntry;
 use super::filesystem;
 use super::model::{End, Programs, Scenario, Variant};
 use super::outcome;
 use super::shape::{Document, EndShape, FilesystemShape, OutcomeShape, VariantShape};
-use super::step_entry::StepEntry;
-use super::steps::{Lowering, bounded};
+use super::step::{self, Faults, Lowering, StepEntry, bounded};
 use super::yaml::at::{At, Later};
 use super::yaml::entry::read;
 use super::yaml::error::{Problem, Sink, Span};
 use super::yaml::names::{KernelSpec, Label};
 use super::yaml::node::{Node, Value};
-use super::{expect, model};
+use super::{expect, facts, model};
 use crate::crash::plan::{At as CutAt, CrashSpec};
-use crate::outcome::verdict::Outcome;
+use crate::outcome::verdict::Declared;
 
 /// Most variants of a scenario.
 const MAX_VARIANTS: usize = 1000;
@@ -33,14 +31,14 @@ struct Part<T> {
 #[derive(Default)]
 struct Parts {
     filesystem: Option<Part<FilesystemShape>>,
-    device: Option<Part<DeviceDoc>>,
+    device: Option<Part<DeviceShape>>,
     setup: Option<Part<Vec<StepEntry>>>,
     workload: Option<Part<Vec<StepEntry>>>,
     crash: Option<Part<CrashSpec>>,
     end: Option<End>,
     recover_on: Option<Part<Vec<At<KernelSpec>>>>,
     expect: Option<Part<Vec<ExpectEntry>>>,
-    outcome: Option<Outcome>,
+    outcome: Option<Declared>,
 }
 
 struct Reader<'a> {
@@ -96,7 +94,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn outcome(&self, later: Option<&Later<OutcomeShape>>) -> Option<Outcome> {
+    fn outcome(&self, later: Option<&Later<OutcomeShape>>) -> Option<Declared> {
         let part = self.part(later)?;
         outcome::lower(&part.value, &part.span, self.sink)
     }
@@ -251,7 +249,7 @@ impl Whole<'_> {
             // Expectations are checked against the other parts even when those have problems of their own: a variant
             // with a stand-in filesystem is never returned.
             filesystem: filesystem.unwrap_or_else(stand_in),
-            device: device(
+            device: device::lower(
                 self.base.device.as_ref().map(|p| &p.value),
                 own.device.as_ref().map(|p| &p.value),
                 sink,
@@ -263,7 +261,7 @@ impl Whole<'_> {
             end: own.end.or(self.base.end).unwrap_or(End::Cut),
             recover_on: Vec::new(),
             expect: Vec::new(),
-            outcome: outcome.cloned().unwrap_or(Outcome::Holds),
+            outcome: outcome.cloned().unwrap_or(Declared::Holds),
         };
         if let Some(span) = steps.span.filter(|_| complete) {
             check_commits(&variant, &span, sink);
@@ -271,11 +269,11 @@ impl Whole<'_> {
         if let Some(part) = own.recover_on.as_ref().or(self.base.recover_on.as_ref()) {
             variant.recover_on = recovering(&variant, part, sink);
         }
-        let known = variant.contents();
+        let known = variant.patterns();
         name_contents(&mut variant.workload, &known);
         // A step that could not be read may be the one whose label or content an expectation would miss.
         if steps.whole {
-            steps.rules.check_data(&variant.contents(), sink);
+            steps.faults.check_data(&variant.patterns(), sink);
             if let Some(part) = crash {
                 crash_marks(&variant, part, sink);
             }
@@ -298,15 +296,15 @@ impl Whole<'_> {
         let span = workload.map(|part| part.span.clone());
         let empty = Vec::new();
         let setup = setup.map_or(&empty, |p| &p.value);
-        let setup = Lowering::new(self.text, sink, self.programs, false).steps(setup);
-        let mut rules = Rules::default();
+        let setup = step::lower(setup, &mut Lowering::new(self.text, sink, self.programs, false));
+        let mut faults = Faults::default();
         let workload = if let Some(part) = workload {
             if part.value.is_empty() && part.whole {
                 sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
             }
             let mut lowering = Lowering::new(self.text, sink, self.programs, true);
-            let steps = lowering.steps(&part.value);
-            rules = lowering.rules;
+            let steps = step::lower(&part.value, &mut lowering);
+            faults = lowering.faults;
             steps
         } else {
             absent("workload", "a list of the steps to record");
@@ -316,7 +314,7 @@ impl Whole<'_> {
             whole: read && model::flatten(&setup).chain(model::flatten(&workload)).count() == entries,
             setup,
             workload,
-            rules,
+            faults,
             span,
         }
     }
@@ -346,7 +344,7 @@ impl Whole<'_> {
 struct Steps {
     setup: Vec<model::Step>,
     workload: Vec<model::Step>,
-    rules: Rules,
+    faults: Faults,
     /// Where the workload stands.
     span: Option<Span>,
     /// Whether all of them could be read.
@@ -398,11 +396,17 @@ fn check_judged(variant: &Variant, part: &Part<Vec<ExpectEntry>>, sink: &Sink) {
 fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::PatternName]) {
     for step in steps {
         match &mut step.action {
-            model::Action::Op(coldcut_wire::Op::Read(coldcut_wire::op::Read {
-                patterns: contents, ..
-            })) => *contents = known.to_vec(),
+            model::Action::Op(op) => {
+                if let Some(patterns) = facts::known_patterns(op) {
+                    *patterns = known.to_vec();
+                }
+            }
             model::Action::Start(task) => name_contents(&mut task.steps, known),
-            _ => {}
+            model::Action::Exec { .. }
+            | model::Action::Mark
+            | model::Action::Join { .. }
+            | model::Action::Device(_)
+            | model::Action::Leave { .. } => {}
         }
     }
 }

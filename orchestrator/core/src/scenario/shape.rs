@@ -4,9 +4,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::device_doc::DeviceDoc;
+use super::device::DeviceShape;
 use super::expect::ExpectEntry;
-use super::step_entry::StepEntry;
+use super::step::StepEntry;
 use super::yaml::at::{At, Later, Named, OneOrMany};
 use super::yaml::names::{KernelSpec, Label};
 use super::yaml::units::{Millis, Size};
@@ -31,7 +31,7 @@ pub(crate) struct Document {
     /// The filesystem under test.
     pub(crate) filesystem: Option<Later<FilesystemShape>>,
     /// The disk that it is on.
-    pub(crate) device: Option<Later<DeviceDoc>>,
+    pub(crate) device: Option<Later<DeviceShape>>,
     /// Host directory (relative to this file) whose files `exec` steps can run.
     pub(crate) programs: Option<String>,
     /// Host directory (relative to this file) into which `exec` steps change their root.
@@ -69,7 +69,7 @@ pub(crate) struct VariantShape {
     /// Keys of the filesystem to override.
     pub(crate) filesystem: Option<Later<FilesystemShape>>,
     /// Keys of the disk to override.
-    pub(crate) device: Option<Later<DeviceDoc>>,
+    pub(crate) device: Option<Later<DeviceShape>>,
     /// Replaces the setup.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) setup: Option<Later<Vec<StepEntry>>>,

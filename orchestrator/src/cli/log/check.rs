@@ -1,25 +1,15 @@
-//! `coldcut log check`: anybody's checker over every crash state.
-//!
-//! Several checkers run at once, but what is reported is as if they had run one after the other: states in the plan's
-//! order, each content checked once, nothing after the first bad state where that is asked for.
+//! `coldcut log check`: a checker of the user's over every crash state.
 
-use std::collections::{HashMap, VecDeque};
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::Context;
-use coldcut_core::crash::index::{BlockIndex, Digest, DigestCursor};
 use coldcut_core::crash::plan::States;
-use coldcut_core::crash::state::{CrashState, StateId};
 use serde_json::json;
-use tokio::task::JoinSet;
 
-use super::checker::{Answer, Checker, Said, Via};
 use super::list::summary;
 use super::opened::{BaseArg, LogArgs, Opened};
 use super::spec::SpecArgs;
+use crate::checker::{Answer, Checked, Checker, Checks, Said, Via};
 use crate::host::scratch::Scratch;
 use crate::report::stdout::{OutputError, outln};
 
@@ -52,17 +42,6 @@ pub(in crate::cli) struct CheckArgs {
     json: bool,
 }
 
-/// States whose answers are awaited, at most: those that come after a slow one are checked meanwhile.
-const AHEAD: usize = 4096;
-
-/// A state in the order of the plan.
-struct Next {
-    id: StateId,
-    digest: Digest,
-    /// An earlier state has the same content.
-    again: bool,
-}
-
 /// Answers so far.
 #[derive(Default)]
 struct Tally {
@@ -76,21 +55,16 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let opened = args.log.open(args.base.base.as_deref())?;
     let states = args.spec.spec().states(&opened.log)?;
     let scratch = Scratch::new()?;
-    let mut checking = Checking::new(&args, &opened, states.clone(), &scratch)?;
+    let mut checks = args.checks(&opened, states.clone(), &scratch)?;
     let mut tally = Tally::default();
-    'all: loop {
-        checking.start()?;
-        while let Some((next, said)) = checking.answered() {
-            report(&args, &mut tally, &next, &said?)?;
-            if args.first && tally.bad > 0 {
-                break 'all;
-            }
-        }
-        if !checking.wait().await? {
+    while let Some(checked) = checks.next().await? {
+        tally.add(&checked);
+        report(args.json, &checked)?;
+        if args.first && tally.bad > 0 {
             break;
         }
     }
-    checking.running.shutdown().await;
+    checks.end().await;
     if !args.json {
         summary(&states);
         outln!(
@@ -101,149 +75,65 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
             tally.distinct
         )?;
     }
-    Ok(ExitCode::from(match (tally.bad, tally.unknown, tally.good) {
-        (1.., _, _) => 1,
-        (0, 1.., _) | (0, 0, 0) => 3,
-        (0, 0, 1..) => 0,
-    }))
+    Ok(ExitCode::from(tally.exit_code()))
 }
 
-/// Checkers at work on the states of a plan.
-struct Checking<'a> {
-    opened: &'a Opened,
-    index: Arc<BlockIndex>,
-    cursor: DigestCursor,
-    checker: Arc<Checker>,
-    /// States that were not looked at yet.
-    left: States<'a>,
-    exhausted: bool,
-    /// A state that waits for a checker.
-    ready: Option<(CrashState, Next)>,
-    /// States whose answers are awaited, in order.
-    waiting: VecDeque<Next>,
-    /// By content: `None` while it is checked.
-    answers: HashMap<Digest, Option<Result<Said, Failed>>>,
-    /// Places for checkers to work in, each a directory of its own.
-    places: Vec<PathBuf>,
-    running: JoinSet<(PathBuf, Digest, anyhow::Result<Said>)>,
-}
-
-impl<'a> Checking<'a> {
-    fn new(
-        args: &CheckArgs,
-        opened: &'a Opened,
-        left: States<'a>,
+impl CheckArgs {
+    fn checks<'a>(
+        &self,
+        opened: &Opened,
+        states: States<'a>,
         scratch: &Scratch,
-    ) -> anyhow::Result<Self> {
-        let jobs = args.jobs.map_or_else(
+    ) -> anyhow::Result<Checks<'a>> {
+        let checker = Checker {
+            exec: self.exec.clone(),
+            via: self.via,
+            seconds: self.timeout,
+        };
+        let jobs = self.jobs.map_or_else(
             || std::thread::available_parallelism().map_or(1, NonZero::get),
             usize::from,
         );
-        let places: Vec<PathBuf> = (0..jobs)
-            .map(|job| scratch.path().join(format!("j{job}")))
-            .collect();
-        for place in &places {
-            std::fs::create_dir(place).with_context(|| place.display().to_string())?;
-        }
-        let index = opened.index();
-        Ok(Self {
-            cursor: DigestCursor::new(Arc::clone(&index), opened.sources().clone())?,
-            checker: Arc::new(Checker {
-                exec: args.exec.clone(),
-                via: args.via,
-                seconds: args.timeout,
-            }),
-            opened,
-            index,
-            left,
-            exhausted: false,
-            ready: None,
-            waiting: VecDeque::new(),
-            answers: HashMap::new(),
-            places,
-            running: JoinSet::new(),
-        })
-    }
-
-    /// Gives states to checkers, as long as there are places.
-    fn start(&mut self) -> anyhow::Result<()> {
-        while self.waiting.len() < AHEAD {
-            let Some((state, next)) = self.next()? else {
-                return Ok(());
-            };
-            if !next.again {
-                let Some(place) = self.places.pop() else {
-                    self.ready = Some((state, next));
-                    return Ok(());
-                };
-                let image = self.index.image(&state, self.opened.sources())?;
-                let (checker, digest, id) = (Arc::clone(&self.checker), next.digest, next.id.to_string());
-                self.answers.insert(digest, None);
-                self.running.spawn(async move {
-                    let said = checker.ask(&place, image, &id).await;
-                    (place, digest, said)
-                });
-            }
-            self.waiting.push_back(next);
-        }
-        Ok(())
-    }
-
-    /// The next state of the plan that is given to a checker, or has the content of an earlier one.
-    fn next(&mut self) -> anyhow::Result<Option<(CrashState, Next)>> {
-        if let Some(ready) = self.ready.take() {
-            return Ok(Some(ready));
-        }
-        let Some(state) = self.left.next() else {
-            self.exhausted = true;
-            return Ok(None);
-        };
-        let digest = self.cursor.digest(&state)?;
-        let again = self.answers.contains_key(&digest);
-        let id = state.id();
-        Ok(Some((state, Next { id, digest, again })))
-    }
-
-    /// The first state that is waiting, once its answer is there.
-    fn answered(&mut self) -> Option<(Next, Result<Said, Failed>)> {
-        let first = self.waiting.front()?;
-        let said = self.answers.get(&first.digest)?.clone()?;
-        Some((self.waiting.pop_front()?, said))
-    }
-
-    /// Waits for an answer; `false` when none is to come.
-    async fn wait(&mut self) -> anyhow::Result<bool> {
-        if self.waiting.is_empty() && self.ready.is_none() && self.exhausted {
-            return Ok(false);
-        }
-        if let Some(joined) = self.running.join_next().await {
-            let (place, digest, said) =
-                joined.context("a checker's task died; this is a defect of coldcut")?;
-            self.places.push(place);
-            let said = said.map_err(|error| Failed(format!("{error:#}")));
-            self.answers.insert(digest, Some(said));
-        }
-        Ok(true)
+        Checks::new(
+            checker,
+            opened.index(),
+            opened.sources().clone(),
+            states,
+            jobs,
+            scratch,
+        )
     }
 }
 
-/// A checker could not be asked.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-struct Failed(String);
-
-fn report(args: &CheckArgs, tally: &mut Tally, next: &Next, said: &Said) -> Result<(), OutputError> {
-    let Next { id, digest, again } = next;
-    let answer = &said.answer;
-    match answer {
-        Answer::Good => tally.good += 1,
-        Answer::Bad { .. } => tally.bad += 1,
-        Answer::Inconclusive { .. } => tally.unknown += 1,
+impl Tally {
+    fn add(&mut self, checked: &Checked) {
+        match checked.said.answer {
+            Answer::Good => self.good += 1,
+            Answer::Bad { .. } => self.bad += 1,
+            Answer::Inconclusive { .. } => self.unknown += 1,
+        }
+        self.distinct += u64::from(!checked.again);
     }
-    tally.distinct += u64::from(!again);
+
+    fn exit_code(&self) -> u8 {
+        match (self.bad, self.unknown, self.good) {
+            (1.., _, _) => 1,
+            (0, 1.., _) | (0, 0, 0) => 3,
+            (0, 0, 1..) => 0,
+        }
+    }
+}
+
+fn report(as_json: bool, checked: &Checked) -> Result<(), OutputError> {
+    let Checked {
+        id,
+        digest,
+        again,
+        said: Said { answer, output },
+    } = checked;
     // What it printed is said once.
-    let output = if *again { "" } else { said.output.as_str() };
-    if args.json {
+    let output = if *again { "" } else { output.as_str() };
+    if as_json {
         let object =
             json!({"state": id, "digest": digest, "answer": answer, "again": again, "output": output});
         outln!("{object}")?;

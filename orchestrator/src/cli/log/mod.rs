@@ -1,7 +1,6 @@
 //! `coldcut log …`: the crash-state engine for anybody with a write log.
 
 mod check;
-mod checker;
 mod describe;
 mod digests;
 mod export;

@@ -174,7 +174,9 @@ async fn a_slow_device_takes_its_time_and_a_fast_one_again_does_not() {
     };
     let write = |client: &mut coldcut::disk::client::Client| {
         for at in 0..4 {
-            client.write(at << 16, &[1; 64 << 10], false).expect("written");
+            client
+                .write(at << 16, &vec![1; 64 << 10], false)
+                .expect("written");
         }
     };
     assert!(time(&write) >= Duration::from_millis(245), "256 KiB at 1 MiB/s");

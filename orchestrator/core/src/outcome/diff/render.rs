@@ -6,6 +6,9 @@ use super::profile::{Counts, IoProfile};
 use super::recoveries::Difference;
 use crate::columns::Columns;
 
+/// One of the counts of a step.
+type Count = fn(&Counts) -> u64;
+
 /// What two kernels sent to the disk, step by step: the steps that differ, and the sums. Empty when nothing differs.
 pub fn render_profiles(left: &IoProfile, right: &IoProfile) -> String {
     if left == right {
@@ -13,8 +16,8 @@ pub fn render_profiles(left: &IoProfile, right: &IoProfile) -> String {
     }
     let mut rows = Vec::new();
     let most = left.steps.len().max(right.steps.len());
-    for place in 0..most {
-        let (a, b) = (left.steps.get(place), right.steps.get(place));
+    for index in 0..most {
+        let (a, b) = (left.steps.get(index), right.steps.get(index));
         let name = match (a, b) {
             (Some(a), Some(b)) if a.step != b.step => format!("{} | {}", a.step, b.step),
             (Some(one), _) | (None, Some(one)) => one.step.clone(),
@@ -26,7 +29,7 @@ pub fn render_profiles(left: &IoProfile, right: &IoProfile) -> String {
         }
     }
     rows.push(("in all".to_owned(), [left.total(), right.total()]));
-    let columns: [(&str, fn(&Counts) -> u64); 6] = [
+    let columns: [(&str, Count); 6] = [
         ("writes", |c| c.writes),
         ("bytes", |c| c.bytes),
         ("flushes", |c| c.flushes),
@@ -40,7 +43,7 @@ pub fn render_profiles(left: &IoProfile, right: &IoProfile) -> String {
             .collect(),
     ];
     for (name, [a, b]) in rows {
-        let cell = |of: fn(&Counts) -> u64| match (of(&a), of(&b)) {
+        let cell = |of: Count| match (of(&a), of(&b)) {
             (a, b) if a == b => a.to_string(),
             (a, b) => format!("{a} | {b}"),
         };

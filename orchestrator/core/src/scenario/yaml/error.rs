@@ -6,6 +6,9 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+/// A part of a scenario, lowered; or what is wrong with it.
+pub(crate) type Lowered<T> = Result<T, Box<Problem>>;
+
 /// Bytes of the scenario's text.
 pub(crate) type Span = Range<usize>;
 

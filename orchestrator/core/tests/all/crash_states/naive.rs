@@ -212,88 +212,104 @@ impl Script {
 /// One step of the random walk that makes a script.
 #[derive(Clone, Debug)]
 enum Move {
-    Submit {
-        kind: u8,
-        sector: usize,
-        sectors: usize,
-        fua: bool,
-        fill: u8,
-    },
-    End {
-        which: usize,
-        fail: bool,
-    },
+    Submit(Submission),
+    End { which: usize, fail: bool },
     Mark(u8),
+}
+
+/// A random request, still without a device to fit on.
+#[derive(Clone, Debug)]
+struct Submission {
+    kind: u8,
+    sector: usize,
+    sectors: usize,
+    fua: bool,
+    fill: u8,
 }
 
 fn moves() -> impl Strategy<Value = Move> {
     prop_oneof![
         5 => (0..8_u8, 0..60_usize, 1..20_usize, prop::bool::weighted(0.2), 1..=255_u8)
-            .prop_map(|(kind, sector, sectors, fua, fill)| Move::Submit { kind, sector, sectors, fua, fill }),
+            .prop_map(|(kind, sector, sectors, fua, fill)| Move::Submit(Submission { kind, sector, sectors, fua, fill })),
         5 => (0..8_usize, prop::bool::weighted(0.08)).prop_map(|(which, fail)| Move::End { which, fail }),
         1 => (0..3_u8).prop_map(Move::Mark),
     ]
+}
+
+impl Submission {
+    /// The request on a device of so many sectors.
+    fn on(&self, sectors_in_all: usize) -> Happening {
+        let sector = self.sector % sectors_in_all;
+        let sectors = self.sectors.min(sectors_in_all - sector);
+        let range = |kind| Io {
+            kind,
+            offset: (sector * SECTOR) as u64,
+            len: (sectors * SECTOR) as u64,
+            fua: self.fua,
+        };
+        let io = match self.kind {
+            0 => range(IoKind::Discard),
+            1 => range(IoKind::WriteZeroes),
+            2 | 3 => Io {
+                kind: IoKind::Flush,
+                offset: 0,
+                len: 0,
+                fua: false,
+            },
+            _ => range(IoKind::Write),
+        };
+        let data = if io.kind == IoKind::Write {
+            self.data(sector, io.len as usize)
+        } else {
+            Vec::new()
+        };
+        Happening::Submit(io, data)
+    }
+
+    /// Every byte depends on the sector, and often on the request.
+    fn data(&self, sector: usize, len: usize) -> Vec<u8> {
+        let salt = if self.fill < 64 { self.fill % 4 } else { self.fill };
+        let byte = |at: usize| {
+            if salt < 4 {
+                salt
+            } else {
+                salt.wrapping_add((sector + at / SECTOR) as u8)
+            }
+        };
+        (0..len).map(byte).collect()
+    }
+}
+
+fn mark(which: u8) -> Mark {
+    let step = StepName {
+        index: u32::from(which),
+        name: format!("step{which}"),
+    };
+    match which {
+        0 => Mark::Begin(step),
+        1 => Mark::Done(step),
+        _ => Mark::Other("something".into()),
+    }
 }
 
 /// Random small logs on a device of a few blocks (not a whole number of blocks), with overlap as the rule.
 pub fn scripts(most: usize) -> impl Strategy<Value = Script> {
     (4..9_usize, 0..4_u8, prop::collection::vec(moves(), 0..most)).prop_map(|(blocks, base_fill, moves)| {
         let device = blocks * 4096 - 1024;
-        let sectors_in_all = device / SECTOR;
         let mut base = vec![0; device];
         for (index, byte) in base.iter_mut().enumerate() {
             // Two fills that writes use too, so that some rewrite what is there.
             *byte = if index / 4096 % 2 == 0 { base_fill } else { 0 };
         }
-        let mut happenings = Vec::new();
         let mut open: Vec<usize> = Vec::new();
         let mut submitted = 0;
+        let mut happenings = Vec::new();
         for step in moves {
             match step {
-                Move::Submit {
-                    kind,
-                    sector,
-                    sectors,
-                    fua,
-                    fill,
-                } => {
-                    let sector = sector % sectors_in_all;
-                    let sectors = sectors.min(sectors_in_all - sector);
-                    let range = |kind| Io {
-                        kind,
-                        offset: (sector * SECTOR) as u64,
-                        len: (sectors * SECTOR) as u64,
-                        fua,
-                    };
-                    let io = match kind {
-                        0 => range(IoKind::Discard),
-                        1 => range(IoKind::WriteZeroes),
-                        2 | 3 => Io {
-                            kind: IoKind::Flush,
-                            offset: 0,
-                            len: 0,
-                            fua: false,
-                        },
-                        _ => range(IoKind::Write),
-                    };
-                    let data = if io.kind == IoKind::Write {
-                        // Every byte depends on the sector, and often on the request.
-                        let salt = if fill < 64 { fill % 4 } else { fill };
-                        (0..io.len as usize)
-                            .map(|at| {
-                                if salt < 4 {
-                                    salt
-                                } else {
-                                    salt.wrapping_add((sector + at / SECTOR) as u8)
-                                }
-                            })
-                            .collect()
-                    } else {
-                        Vec::new()
-                    };
+                Move::Submit(submission) => {
                     open.push(submitted);
                     submitted += 1;
-                    happenings.push(Happening::Submit(io, data));
+                    happenings.push(submission.on(device / SECTOR));
                 }
                 Move::End { which, fail } => {
                     if !open.is_empty() {
@@ -305,17 +321,7 @@ pub fn scripts(most: usize) -> impl Strategy<Value = Script> {
                         });
                     }
                 }
-                Move::Mark(which) => {
-                    let step = StepName {
-                        index: u32::from(which),
-                        name: format!("step{which}"),
-                    };
-                    happenings.push(Happening::Mark(match which {
-                        0 => Mark::Begin(step),
-                        1 => Mark::Done(step),
-                        _ => Mark::Other("something".into()),
-                    }));
-                }
+                Move::Mark(which) => happenings.push(Happening::Mark(mark(which))),
             }
         }
         Script {

@@ -1,4 +1,4 @@
-//! A checker of the user's, asked about one crash state.
+//! The user's checker: a shell command that is asked about one crash state.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use coldcut_core::crash::export::export_qcow2;
 use coldcut_core::crash::index::StateImage;
 use serde::Serialize;
@@ -16,8 +15,8 @@ use crate::disk::{Device, export_sparse};
 use crate::host::process::Process;
 
 /// How a checker gets a state.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Via {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Via {
     /// A raw sparse file
     Raw,
     /// A qcow2 file
@@ -29,34 +28,47 @@ pub(super) enum Via {
 /// What a checker's exit code means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Answer {
+pub enum Answer {
+    /// It exited with 0.
     Good,
+    /// It exited with something else.
     Bad {
+        /// Its exit code.
         code: i32,
     },
     /// It was killed, or took too long: nothing is known.
     Inconclusive {
+        /// What happened to it.
         cause: String,
     },
 }
 
 /// An answer, and the end of what was printed with it.
-#[derive(Clone)]
-pub(super) struct Said {
-    pub(super) answer: Answer,
-    pub(super) output: String,
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The answer.
+    pub answer: Answer,
+    /// The last lines that it printed.
+    pub output: String,
 }
 
 /// The command, and how it is run.
-pub(super) struct Checker {
-    pub(super) exec: String,
-    pub(super) via: Via,
-    pub(super) seconds: u64,
+#[derive(Clone, Debug)]
+pub struct Checker {
+    /// A shell command: `{}` is the state's file or socket, `{state}` its name.
+    pub exec: String,
+    /// How it gets the state.
+    pub via: Via,
+    /// Seconds that one state may take.
+    pub seconds: u64,
 }
 
 impl Checker {
     /// Asks about a state, in a directory that nobody else uses meanwhile. Dropping the future ends the checker.
-    pub(super) async fn ask(&self, dir: &Path, image: StateImage, id: &str) -> anyhow::Result<Said> {
+    ///
+    /// # Errors
+    /// When the state cannot be handed over, or no shell can be started.
+    pub async fn ask(&self, dir: &Path, image: StateImage, id: &str) -> anyhow::Result<Said> {
         let path = dir.join("state");
         let output = dir.join("output");
         let _ = fs::remove_file(&path);
