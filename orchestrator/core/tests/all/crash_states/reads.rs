@@ -238,15 +238,18 @@ proptest! {
     fn a_space_is_what_reorder_enumerates(script in scripts(40)) {
         let recorded = recorded(&script);
         let log = recorded.index.log();
-        let spec = CrashSpec { per_cut: MOST, ..CrashSpec::of(PlanKind::Reorder) };
+        // The plan orders all overlapping writes of a subset among each other, the space only those that overlap: three
+        // pairs have 512 assignments and 1,957 orders of subsets.
+        let spec = CrashSpec { per_cut: 4 * MOST, ..CrashSpec::of(PlanKind::Reorder) };
         let mut enumerated: HashMap<Cut, HashSet<Vec<u8>>> = HashMap::new();
         let small = |cut| {
             let space = LogSpace::new(&recorded.index, cut, CutModel::default()).ok()?;
             let all = space.alternatives().iter().map(|n| u64::from(*n)).product::<u64>();
             (all <= u64::from(MOST)).then_some(space)
         };
+        let cuts: HashSet<Cut> = (0..=log.end().0).map(Cut).filter(|cut| small(*cut).is_some()).collect();
         for state in spec.states(log).unwrap() {
-            if small(state.cut).is_none() {
+            if !cuts.contains(&state.cut) {
                 continue;
             }
             let image = recorded.index.image(&state, &recorded.sources).unwrap();
