@@ -118,9 +118,9 @@ mod tests {
 
     use super::*;
     use crate::outcome::result::{CellRef, KernelRef, StateCounts};
-    use crate::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+    use crate::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
-    fn cell(variant: &str, kernel: &str, verdict: Verdict, declared: &Outcome) -> CellResult {
+    fn cell(variant: &str, kernel: &str, verdict: Verdict, declared: &Declared) -> CellResult {
         CellResult {
             cell: CellRef {
                 id: format!("s.{variant}.{kernel}"),
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn rows_and_columns_keep_their_order_and_gaps_stay() {
-        let holds = Outcome::Holds;
+        let holds = Declared::Holds;
         let mut elsewhere = cell("z", "6.12", Verdict::Pass, &holds);
         elsewhere.cell.recovered_on = Some("5.10".into());
         let runs = [run(
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn runs_of_one_cell_are_judged_as_its_rounds_are() {
-        let violates = Outcome::Violates(vec![ViolationKind::Zeros]);
+        let violates = Declared::Violates(vec![ViolationKind::Zeros]);
         let seen = Verdict::Violation {
             kinds: vec![ViolationKind::Zeros],
         };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{CellRef, CellResult};
 use super::totals::Totals;
-use super::verdict::{Outcome, Standing, Verdict};
+use super::verdict::{Declared, Standing, Verdict};
 
 /// The id of a cell's round, from 1.
 pub fn round_id(id: &str, round: u32) -> String {
@@ -73,7 +73,7 @@ impl<'a> Rounds<'a> {
 
     /// Whether nothing is declared of it: then its verdict may flip.
     fn observed(&self) -> bool {
-        self.cells.iter().all(|cell| cell.declared == Outcome::Observed)
+        self.cells.iter().all(|cell| cell.declared == Declared::Observed)
     }
 
     /// What is to be said where two rounds know different things, and something is declared.
