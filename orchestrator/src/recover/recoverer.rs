@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::{CallError, Recovery, Trust};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
-use coldcut_wire::PatternName;
+use coldcut_wire::{PatternName, WalkSpec};
 
 use crate::disk::{Device, DeviceHandle, FileImage, Noted, export_sparse};
 use crate::fs::{self, Repair};
 use crate::kernel::Kernel;
 use crate::record::job::ATOMIC_UNIT;
-use crate::vm::client::{Examined, GuestClient, Mount};
+use crate::vm::client::{Examined, GuestClient, Mount, walk_spec};
 use crate::vm::machine::{DiskSpec, Machine, MachineSpec};
 use crate::vm::pool::Pool;
 
@@ -316,8 +317,19 @@ async fn examine(
 ) -> Result<Examined, Unknown> {
     let client = GuestClient::new(machine, pool.limits);
     let most = job.image.size().saturating_mul(4);
+    let copies = FsType::named(&job.mount.fstype).is_some_and(|fs| fs.copies_data);
+    let walk = WalkSpec {
+        placed: job.noted.is_some() && copies && !job.mount.repair,
+        ..walk_spec(job.patterns.to_vec(), most)
+    };
     tokio::select! {
-        seen = client.examine(&job.mount, job.patterns.to_vec(), most) => seen.or_unknown("recovering"),
+        seen = client.examine(&job.mount, walk) => {
+            let seen = seen.or_unknown("recovering")?;
+            if let Some(noted) = &job.noted {
+                noted.place(&seen.placed);
+            }
+            Ok(seen)
+        }
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     }
 }
