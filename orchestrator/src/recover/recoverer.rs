@@ -282,6 +282,22 @@ fn alarming(seen: &Examined) -> bool {
         .any(|line| WORDS.iter().any(|word| line.text.contains(word)))
 }
 
+/// What tells the machines apart that recover with this kernel; `None` where they cannot be told.
+pub(crate) async fn machine_key(pool: &Pool, kernel: &Kernel, fstype: &str, size: u64) -> Option<String> {
+    let initrd = pool.initrd(kernel, fstype, None).ok()?;
+    let spec = pool
+        .spec(kernel, initrd, Some(disk_of(PathBuf::new(), size)))
+        .ok()?;
+    pool.template_key(&spec).await
+}
+
+fn disk_of(socket: PathBuf, size: u64) -> DiskSpec {
+    DiskSpec {
+        physical_block_size: ATOMIC_UNIT,
+        ..DiskSpec::nbd(socket, size)
+    }
+}
+
 /// The machine for a job, and its disk, which already serves this image.
 pub(crate) fn prepare(
     pool: &Pool,
@@ -293,10 +309,7 @@ pub(crate) fn prepare(
     let initrd = pool
         .initrd(&job.kernel, &job.mount.fstype, None)
         .or_unknown("preparing the machine")?;
-    let disk = DiskSpec {
-        physical_block_size: ATOMIC_UNIT,
-        ..DiskSpec::nbd(socket, job.image.size())
-    };
+    let disk = disk_of(socket, job.image.size());
     Ok((pool.spec(&job.kernel, initrd, Some(disk))?, device))
 }
 

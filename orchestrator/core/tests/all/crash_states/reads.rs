@@ -117,22 +117,27 @@ fn holds(class: &Region, assignment: &Region) -> bool {
 /// Spaces with at most this many assignments are compared with brute force.
 const MOST: u32 = 1 << 9;
 
-/// The cuts of a script that have few enough states, and more than one.
+/// How many assignments a space has, as far as they can be counted.
+fn states(space: &LogSpace) -> u64 {
+    let ways = space.alternatives().iter().map(|ways| u64::from(*ways));
+    ways.fold(1, u64::saturating_mul)
+}
+
+/// The cuts of a script that have few enough states, and more than one, in every model of what a cut may do.
 fn small_spaces(recorded: &Recorded) -> impl Iterator<Item = (Cut, LogSpace)> {
+    let models: Vec<CutModel> = [None, Some(4096), Some(512)]
+        .into_iter()
+        .flat_map(|tearing| {
+            let discards = [DiscardAs::Zeros, DiscardAs::Kept, DiscardAs::Garbage];
+            discards.map(|discard| CutModel { tearing, discard })
+        })
+        .collect();
     (0..=recorded.index.log().end().0)
         .step_by(3)
-        .filter_map(|cut| {
-            Some((
-                Cut(cut),
-                LogSpace::new(&recorded.index, Cut(cut), CutModel::default()).ok()?,
-            ))
-        })
+        .zip(models.into_iter().cycle())
+        .filter_map(|(cut, model)| Some((Cut(cut), LogSpace::new(&recorded.index, Cut(cut), model).ok()?)))
         .filter(|(_, space)| {
-            let all = space
-                .alternatives()
-                .iter()
-                .map(|n| u64::from(*n))
-                .product::<u64>();
+            let all = states(space);
             (2..=u64::from(MOST)).contains(&all)
         })
 }
@@ -311,7 +316,7 @@ proptest! {
         let mut enumerated: HashMap<Cut, HashSet<Vec<u8>>> = HashMap::new();
         let small = |cut| {
             let space = LogSpace::new(&recorded.index, cut, CutModel::default()).ok()?;
-            let all = space.alternatives().iter().map(|n| u64::from(*n)).product::<u64>();
+            let all = states(&space);
             (all <= u64::from(MOST)).then_some(space)
         };
         let cuts: HashSet<Cut> = (0..=log.end().0).map(Cut).filter(|cut| small(*cut).is_some()).collect();
