@@ -92,6 +92,7 @@ pub async fn compare_on(
         let id = state.id();
         let job = RecoverJob {
             image: Arc::new(cell.recording.image(&state)?),
+            noted: None,
             kernel: Arc::clone(kernel),
             mount: mount_of(&cell.kept.variant),
             patterns: Arc::new(cell.kept.variant.patterns()),

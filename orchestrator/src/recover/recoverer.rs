@@ -9,7 +9,7 @@ use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::PatternName;
 
-use crate::disk::{Device, DeviceHandle, FileImage, export_sparse};
+use crate::disk::{Device, DeviceHandle, FileImage, Noted, export_sparse};
 use crate::fs::{self, Repair};
 use crate::kernel::Kernel;
 use crate::record::job::ATOMIC_UNIT;
@@ -25,6 +25,8 @@ const QUIET: Duration = Duration::from_secs(30);
 pub struct RecoverJob {
     /// The disk after the cut.
     pub image: Arc<dyn ReadAt>,
+    /// Where it is noted what the recovery reads of the image, which this is in the way of.
+    pub noted: Option<Arc<Noted>>,
     /// The kernel that recovers it.
     pub kernel: Arc<Kernel>,
     /// How it is mounted.
@@ -340,6 +342,10 @@ async fn finish(
     };
     if recovery.mount_error.is_some() || !job.fsck {
         return Ok(recovery);
+    }
+    if let Some(noted) = &job.noted {
+        // What the checker reads is not what the recovery depended on.
+        noted.end();
     }
     let path = pool.fresh_path(".fsck.img");
     let checked = export_and_check(handle, &path, &job.mount.fstype).await;

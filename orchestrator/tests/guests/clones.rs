@@ -64,6 +64,7 @@ async fn disk(dir: &Path, name: &str, mib: u64) -> Arc<FileImage> {
 fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
     RecoverJob {
         image: Arc::clone(image) as _,
+        noted: None,
         kernel: Arc::clone(kernel),
         mount: ext4(),
         patterns: Arc::new(Vec::new()),

@@ -76,6 +76,7 @@ impl SpecArgs {
         CrashSpec {
             plans,
             budget: self.budget,
+            seconds: None,
             per_cut: self.per_cut,
             seed: self.seed,
             at: self.at.iter().map(|given| at(given)).collect(),
