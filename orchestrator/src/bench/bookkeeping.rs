@@ -11,7 +11,7 @@ use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::result::{
     CellRef, CellResult, KernelRef, Place, RunResult, StateCounts, Violation, format_of,
 };
-use coldcut_core::outcome::verdict::{Outcome, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Verdict, ViolationKind};
 
 use crate::report::{
     EventSink, FileReport, JsonLines, Reporter, Summary, render_junit, render_markdown, render_run,
@@ -179,9 +179,9 @@ fn cells(count: usize) -> Vec<CellResult> {
         };
         let kinds = vec![ViolationKind::Size];
         let (declared, verdict) = if violated {
-            (Outcome::Violates(kinds.clone()), Verdict::Violation { kinds })
+            (Declared::Violates(kinds.clone()), Verdict::Violation { kinds })
         } else {
-            (Outcome::Holds, Verdict::Pass)
+            (Declared::Holds, Verdict::Pass)
         };
         CellResult {
             kernel: kernel_ref(kernel),

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coldcut_wire::splitmix::SplitMix;
+
 use crate::disk::client::{Client, ClientError};
 use crate::disk::proto::command;
 use crate::disk::{Device, DeviceError, FileImage};
@@ -132,15 +134,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn rate(client: &mut Client, kind: u16, depth: usize, time: Duration) -> Result<f64, ClientError> {
     let payload = vec![0xa5; if kind == command::WRITE { BLOCK } else { 0 }];
     let mut answer = vec![0; if kind == command::READ { BLOCK } else { 0 }];
-    let mut place: u64 = 0x2545_f491_4f6c_dd1d;
+    let mut random = SplitMix::new(1);
     let start = Instant::now();
     let mut done = 0u32;
     while start.elapsed() < time {
         for _ in 0..depth {
-            place = place
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            let offset = (place >> 33) % (SIZE / BLOCK as u64) * BLOCK as u64;
+            let offset = random.below(SIZE / BLOCK as u64) * BLOCK as u64;
             client.send(kind, 0, offset, BLOCK as u32, &payload)?;
         }
         for _ in 0..depth {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::Subcommand;
 
 use super::machines::MachineArgs;
+use coldcut_core::crash::state::PlanKind;
+
 use crate::bench::{RecoveryOptions, StatesOptions};
 use crate::report::EventSink;
 use crate::report::stdout::out;
@@ -54,6 +56,9 @@ pub(super) struct StatesArgs {
     /// Only recordings whose names contain this, such as ext4
     #[arg(long, default_value = "")]
     only: String,
+    /// Tear writes at the atomic unit too
+    #[arg(long)]
+    torn: bool,
     /// Recoveries for each recording, at most
     #[arg(long, default_value_t = 2000)]
     most: u64,
@@ -72,6 +77,11 @@ async fn states(args: StatesArgs) -> anyhow::Result<ExitCode> {
     let options = StatesOptions {
         kernel,
         only: args.only,
+        plan: if args.torn {
+            PlanKind::AllTorn
+        } else {
+            PlanKind::All
+        },
         most: args.most,
         check: args.check,
     };

@@ -9,9 +9,8 @@ use coldcut_core::outcome::verdict::Verdict;
 
 use super::ResultsArg;
 use super::machines::MachineArgs;
-use crate::job::compare::{
-    Compared, RecordedCell, compare_contents, compare_on, compare_points, pairs, recorded_cells,
-};
+use crate::job::compare::{Compared, compare_images, compare_on, compare_points};
+use crate::job::recorded::{RecordedCell, pairs, recorded_cells};
 use crate::kernel::Store;
 use crate::report::stdout::{OutputError, errln, out, outln};
 use crate::report::{EventSink, verdict_text};
@@ -106,7 +105,7 @@ fn compare(a: &RecordedCell, b: &RecordedCell, sum: &mut Sum) -> anyhow::Result<
     }
     if a.same_recording(b) {
         outln!("  the same recording")?;
-        show("recovered from the same contents", &compare_contents(a, b)?, sum)?;
+        show("recovered from the same contents", &compare_images(a, b)?, sum)?;
         return Ok(());
     }
     let table = render_profiles(&a.profile(), &b.profile());
@@ -133,7 +132,7 @@ fn verdicts(a: &Verdict, b: &Verdict, sum: &mut Sum) -> Result<(), OutputError> 
 
 /// Shows what differs, the same differences once.
 fn show(title: &str, compared: &Compared, sum: &mut Sum) -> Result<(), OutputError> {
-    let (all, differing) = (compared.places.len(), compared.differing());
+    let (all, differing) = (compared.states.len(), compared.differing());
     sum.compared += all;
     sum.differ += differing;
     let left_out = match compared.missing {

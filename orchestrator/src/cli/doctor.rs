@@ -135,9 +135,9 @@ fn memory(findings: &mut Findings) -> Result<(), OutputError> {
 
 fn disk(findings: &mut Findings, root: &Path) -> Result<(), OutputError> {
     // The cache may not be there yet.
-    let place = root.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
-    let Ok(stat) = rustix::fs::statvfs(place) else {
-        return line("disk", format!("{}: cannot be told", place.display()));
+    let dir = root.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
+    let Ok(stat) = rustix::fs::statvfs(dir) else {
+        return line("disk", format!("{}: cannot be told", dir.display()));
     };
     let gib = (stat.f_bavail.saturating_mul(stat.f_frsize)) as f64 / f64::from(1 << 30);
     let text = format!("{gib:.1} GiB free for {}", root.display());

@@ -76,9 +76,10 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let pool = Pool::open(args.machines.settings(), events, &kernel).await?;
     let job = RecoverJob {
         image: Arc::new(recording.image(&state)?),
+        noted: None,
         kernel,
         mount: mount_of(&kept.variant),
-        contents: Arc::new(kept.variant.contents()),
+        patterns: Arc::new(kept.variant.patterns()),
         console: cell_dir.console(&format!("replay-{state_id}")),
         fsck: true,
     };

@@ -1,10 +1,10 @@
-//! Controls a device by rules and a pace: what scenarios say about holding, failing and slowing requests.
+//! Controls a device by faults and a pace: what scenarios say about holding, failing and slowing requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use coldcut_core::faults::{Asked, Effect, Kind, Pace, Rule, Rules, identities};
+use coldcut_core::faults::{ActiveFaults, Asked, Effect, Fault, Kind, Pace, identities};
 use coldcut_core::recording::io::IoKind;
 use tokio::sync::{oneshot, watch};
 
@@ -12,7 +12,7 @@ use super::injector::{Admission, Injector, Resume, Stored};
 use super::proto::Errno;
 use super::request::Request;
 
-/// A device's rules and pace. Clones control the same device; [`Self::injector`] is what the device asks.
+/// A device's faults and pace. Clones control the same device; [`Self::injector`] is what the device asks.
 #[derive(Clone, Debug)]
 pub struct Faults {
     inner: Arc<Mutex<Inner>>,
@@ -22,13 +22,13 @@ pub struct Faults {
 
 #[derive(Debug)]
 struct Inner {
-    rules: Rules,
+    faults: ActiveFaults,
     holds: BTreeMap<String, Hold>,
     pace: Pace,
     start: Instant,
 }
 
-/// What a rule holds.
+/// What a fault holds.
 #[derive(Debug)]
 struct Hold {
     /// How long a request may be held.
@@ -41,7 +41,7 @@ struct Hold {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` held a request for {} ms, and nothing released it", within.as_millis())]
 pub struct Overdue {
-    /// The rule.
+    /// The fault.
     pub name: String,
     /// How long was allowed.
     pub within: Duration,
@@ -54,10 +54,10 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// No rules, and this pace.
+    /// No faults, and this pace.
     pub fn new(pace: Pace) -> Self {
         let inner = Inner {
-            rules: Rules::default(),
+            faults: ActiveFaults::default(),
             holds: BTreeMap::new(),
             pace,
             start: Instant::now(),
@@ -78,26 +78,26 @@ impl Faults {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a rule in force. `ids` are the identities of the contents that its filter names, if it names any; a request
+    /// Puts a fault in force. `ids` are the identities of the contents that its filter names, if it names any; a request
     /// may be held for `within`.
-    pub fn arm(&self, rule: Rule, ids: Option<BTreeSet<u64>>, within: Duration) {
+    pub fn arm(&self, fault: Fault, ids: Option<BTreeSet<u64>>, within: Duration) {
         let mut inner = self.lock();
-        if rule.effect == Effect::Hold {
+        if fault.effect == Effect::Hold {
             let hold = Hold {
                 within,
                 requests: Vec::new(),
             };
-            inner.holds.insert(rule.name.clone(), hold);
+            inner.holds.insert(fault.name.clone(), hold);
         }
-        inner.rules.arm(rule, ids);
+        inner.faults.arm(fault, ids);
     }
 
-    /// Ends a rule and lets what it holds go on. How many requests it had applied to and how many it let go; `None` when
-    /// there is no such rule.
+    /// Ends a fault and lets what it holds go on. How many requests it had applied to and how many it let go; `None` when
+    /// there is no such fault.
     pub fn release(&self, name: &str, resume: Resume) -> Option<(u32, usize)> {
         let (hits, requests) = {
             let mut inner = self.lock();
-            let hits = inner.rules.disarm(name)?;
+            let hits = inner.faults.disarm(name)?;
             let hold = inner.holds.remove(name);
             (hits, hold.map_or_else(Vec::new, |hold| hold.requests))
         };
@@ -109,7 +109,7 @@ impl Faults {
         Some((hits, count))
     }
 
-    /// Waits until a rule holds at least so many requests; each of them is then submitted and not completed.
+    /// Waits until a fault holds at least so many requests; each of them is then submitted and not completed.
     pub async fn held(&self, name: &str, count: usize) {
         let mut changes = self.held.subscribe();
         loop {
@@ -122,7 +122,7 @@ impl Faults {
         }
     }
 
-    /// Waits until a request was held for longer than it may be; for ever when that does not happen. What the rule
+    /// Waits until a request was held for longer than it may be; for ever when that does not happen. What the fault
     /// holds is released then.
     pub async fn overdue(&self) -> Overdue {
         let mut changes = self.held.subscribe();
@@ -162,12 +162,12 @@ impl Faults {
         }
     }
 
-    /// The rules in force: name, how many requests each applied to, and how many it holds now.
-    pub fn rules(&self) -> Vec<(String, u32, usize)> {
+    /// The faults in force: name, how many requests each applied to, and how many it holds now.
+    pub fn in_force(&self) -> Vec<(String, u32, usize)> {
         let inner = self.lock();
         let held = |name: &str| inner.holds.get(name).map_or(0, |hold| hold.requests.len());
-        let all = inner.rules.all();
-        all.map(|(rule, hits)| (rule.name.clone(), hits, held(&rule.name)))
+        let all = inner.faults.all();
+        all.map(|(fault, hits)| (fault.name.clone(), hits, held(&fault.name)))
             .collect()
     }
 }
@@ -180,8 +180,8 @@ impl Injector for Faults {
     fn admit(&mut self, request: &Request, content: &Stored<'_>) -> Admission {
         let asked = asked(request);
         let mut inner = self.lock();
-        let decided = inner.rules.decide(&asked, || carried(request, *content));
-        match decided.map(|(rule, effect)| (rule.name.clone(), effect)) {
+        let decided = inner.faults.decide(&asked, || carried(request, *content));
+        match decided.map(|(fault, effect)| (fault.name.clone(), effect)) {
             Some((_, Effect::Fail)) => return Admission::Fail(Errno::Io),
             Some((name, Effect::Hold)) => {
                 if let Some(hold) = inner.holds.get_mut(&name) {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coldcut_core::crash::index::BLOCK;
 use coldcut_core::crash::reads::{BlockDigest, BlockRead, Reads};
@@ -14,13 +14,15 @@ use coldcut_core::recording::block::ReadAt;
 /// first, since its other part stays.
 pub struct Noted {
     image: Arc<dyn ReadAt>,
-    notes: Mutex<Option<Notes>>,
+    notes: Mutex<Notes>,
 }
 
 #[derive(Default)]
 struct Notes {
     reads: Reads,
     known: HashSet<u64>,
+    ended: bool,
+    taken: bool,
 }
 
 impl Noted {
@@ -28,22 +30,33 @@ impl Noted {
     pub fn new(image: Arc<dyn ReadAt>) -> Self {
         Self {
             image,
-            notes: Mutex::new(Some(Notes::default())),
+            notes: Mutex::default(),
         }
+    }
+
+    /// Nothing is noted from here on.
+    pub fn end(&self) {
+        self.lock().ended = true;
     }
 
     /// What was read so far, in the order of first reads; nothing is noted from here on. `None` when it was taken before.
     pub fn take(&self) -> Option<Reads> {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.take().map(|notes| notes.reads)
+        let mut notes = self.lock();
+        notes.ended = true;
+        let taken = std::mem::replace(&mut notes.taken, true);
+        (!taken).then(|| std::mem::take(&mut notes.reads))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes the blocks of a range, of which `bytes` were read.
     fn note(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(notes) = &mut *notes else {
+        let mut notes = self.lock();
+        if notes.ended {
             return Ok(());
-        };
+        }
         let end = offset + bytes.len() as u64;
         for block in offset / BLOCK..end.div_ceil(BLOCK) {
             if !notes.known.insert(block) {
@@ -59,7 +72,11 @@ impl Noted {
                 self.image.read_at(start, &mut whole)?;
                 BlockDigest::of(&whole)
             };
-            notes.reads.push(BlockRead { block, digest });
+            notes.reads.push(BlockRead {
+                block,
+                digest,
+                file: None,
+            });
         }
         Ok(())
     }
@@ -98,7 +115,11 @@ mod tests {
             (2, digest(8192..12288)),
             (3, digest(12288..12800)),
         ];
-        let expected = expected.map(|(block, digest)| BlockRead { block, digest });
+        let expected = expected.map(|(block, digest)| BlockRead {
+            block,
+            digest,
+            file: None,
+        });
         assert_eq!(noted.take().unwrap(), expected);
         noted.read_at(0, &mut buffer).unwrap();
         assert_eq!(noted.take(), None);

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use coldcut_core::oracle::cell::{CellJudge, CellTally, Recoveries, Strategy};
 use coldcut_core::oracle::{Histories, measured};
+use coldcut_core::outcome::completeness::Count;
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::{Trust, complaints};
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict};
 use coldcut_core::scenario::Variant;
 
 use crate::job::scenario_file::ScenarioFile;
@@ -20,7 +21,8 @@ use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::{Recorded, record};
 use crate::record::timings::Timings;
 use crate::record::witness;
-use crate::recover::images::{Planned, Recovering};
+use crate::recover::explore::explore;
+use crate::recover::images::{Covered, Planned, Recovering};
 use crate::recover::recoverer::{RecoverJob, Recoverer};
 use crate::recover::rounds::{recover_all, recover_round};
 use crate::results::{CellDir, share_recording};
@@ -154,7 +156,7 @@ fn standing(
     ending: &Ending,
     verdict: &Verdict,
     tally: &CellTally,
-) -> (Outcome, Standing) {
+) -> (Declared, Standing) {
     // A kernel for which nothing is declared keeps the whole declaration, by which nothing can be said.
     let declared = job
         .variant
@@ -306,13 +308,54 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             return Ok(verdict);
         };
         tally.states = planned.counts.clone();
-        self.pool.events.send(Event::Planned {
+        let recovering = Recovering {
+            cell: &self.cell.cell.id,
+            variant: &self.job.variant,
+            kernel: &self.cell.kernel,
+            dir: &self.cell.dir,
+            timings: self.timings,
+        };
+        let covered = self.covered(&recovering, recording, planned, tally).await?;
+        self.recovered(&made.measured, recording, &recovering, covered, tally)
+            .await
+    }
+
+    /// Explores what complete plans ask for.
+    async fn covered(
+        &self,
+        recovering: &Recovering<'_>,
+        recording: &LoadedRecording,
+        planned: &Planned,
+        tally: &mut CellTally,
+    ) -> Result<Covered, Unknown> {
+        let Self {
+            pool, recoverer, job, ..
+        } = *self;
+        let exploration = planned.exploration(recording, &job.variant.crash);
+        let more = exploration
+            .as_ref()
+            .map_or(0, |exploration| Count(exploration.coverage().states).saturated());
+        let cuts = exploration
+            .as_ref()
+            .map_or(0, |exploration| exploration.cuts().0 as u64);
+        pool.events.send(Event::Planned {
             cell: self.cell.cell.id.clone(),
             cuts: tally.states.cuts,
-            states: tally.states.total,
-            distinct: tally.states.distinct,
+            states: tally.states.total.saturating_add(more),
+            distinct: tally.states.distinct + cuts,
         });
-        self.recovered(&made.measured, recording, planned, tally).await
+        let Some(exploration) = exploration else {
+            return Ok(planned.listed());
+        };
+        pool.events.phase(&self.cell.cell.id, Phase::Recover);
+        let exploring = recovering.exploring(pool, recording, job.strategy);
+        let explored = explore(pool, recoverer, exploring, exploration).await?;
+        tally.notes.extend(explored.notes.iter().cloned());
+        tally.notes.extend(explored.differing.iter().cloned());
+        tally.states.add(&explored.completeness);
+        let covered = planned.with(recording, explored, job.strategy.first())?;
+        tally.states.distinct = covered.images.len() as u64;
+        Ok(covered)
     }
 
     /// Recovers images as the strategy asks for them, judges every crash state, and has what is found confirmed.
@@ -320,29 +363,22 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         &self,
         measured: &measured::Judged,
         recording: &LoadedRecording,
-        planned: &Planned,
+        recovering: &Recovering<'_>,
+        covered: Covered,
         tally: &mut CellTally,
     ) -> Result<Verdict, Unknown> {
+        let Covered {
+            states,
+            images,
+            mut known,
+        } = covered;
         let Self {
             pool, recoverer, job, ..
         } = *self;
         let id = &self.cell.cell.id;
         pool.events.phase(id, Phase::Recover);
-        let recovering = Recovering {
-            cell: id,
-            variant: &job.variant,
-            kernel: &self.cell.kernel,
-            dir: &self.cell.dir,
-            timings: self.timings,
-        };
-        let work = recovering.work(pool, recording, &planned.images);
-        let mut known = Recoveries::new(planned.images.len());
-        let judge = CellJudge::new(
-            &job.variant,
-            Histories::new(&recording.log),
-            &planned.states,
-            known.len(),
-        );
+        let work = recovering.work(pool, recording, &images);
+        let judge = CellJudge::new(&job.variant, Histories::new(&recording.log), &states, known.len());
         let next = |known: &Recoveries| {
             job.strategy
                 .next(known, |image, found| judge.suspicious(image, found))
@@ -372,9 +408,10 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         let fstype = mount.fstype.clone();
         let before = RecoverJob {
             image: Arc::clone(&recording.sources.base),
+            noted: None,
             kernel: Arc::clone(&self.cell.kernel),
             mount,
-            contents: Arc::new(Vec::new()),
+            patterns: Arc::new(Vec::new()),
             console: self.cell.dir.console("before"),
             fsck: false,
         };

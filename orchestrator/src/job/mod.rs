@@ -9,6 +9,7 @@ pub mod data;
 pub mod kept;
 pub mod merge;
 pub mod plan;
+pub mod recorded;
 pub mod run;
 pub mod scenario_file;
 pub mod schedule;

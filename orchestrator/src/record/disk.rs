@@ -19,13 +19,13 @@ pub(crate) fn faults(spec: DeviceSpec) -> Faults {
 pub(crate) async fn act(
     faults: &Faults,
     action: &DeviceAction,
-    contents: &[PatternName],
+    patterns: &[PatternName],
 ) -> Result<(), String> {
     match action {
-        DeviceAction::Arm { rule, within_ms } => {
-            let ids = rule.filter.whose.as_ref().map(|whose| whose.ids(contents));
+        DeviceAction::Arm { fault, within_ms } => {
+            let ids = fault.filter.whose.as_ref().map(|whose| whose.ids(patterns));
             let within = Duration::from_millis(within_ms.unwrap_or(0));
-            faults.arm(rule.clone(), ids, within);
+            faults.arm(fault.clone(), ids, within);
             Ok(())
         }
         DeviceAction::WaitHeld {
@@ -36,8 +36,8 @@ pub(crate) async fn act(
             let held = faults.held(name, *count as usize);
             let within = Duration::from_millis(*within_ms);
             tokio::time::timeout(within, held).await.map_err(|_| {
-                let rules = faults.rules();
-                let now = rules.iter().find(|(rule, ..)| rule == name).map_or(0, |r| r.2);
+                let all = faults.in_force();
+                let now = all.iter().find(|(fault, ..)| fault == name).map_or(0, |f| f.2);
                 format!("`{name}` held {now} of {count} requests after {within_ms} ms")
             })
         }
@@ -66,7 +66,7 @@ pub(crate) async fn act(
 
 /// Releases everything, and says what was held: an unmount would wait for it.
 pub(crate) fn release_all(faults: &Faults) -> Vec<String> {
-    let held = faults.rules().into_iter().filter(|(.., held)| *held > 0);
+    let held = faults.in_force().into_iter().filter(|(.., held)| *held > 0);
     held.map(|(name, _, held)| {
         faults.release(&name, Resume::Proceed);
         format!(
@@ -80,10 +80,10 @@ pub(crate) fn release_all(faults: &Faults) -> Vec<String> {
 /// What is to be said when the recording has ended.
 ///
 /// # Errors
-/// A rule that applied to no request: the recording is not what the scenario describes.
+/// A fault that applied to no request: the recording is not what the scenario describes.
 pub(crate) fn at_the_end(faults: &Faults) -> Result<Vec<String>, Unknown> {
     let mut notes = Vec::new();
-    for (name, hits, held) in faults.rules() {
+    for (name, hits, held) in faults.in_force() {
         if hits == 0 {
             return Err(Unknown::new(format!(
                 "`{name}` applied to no request of the workload"

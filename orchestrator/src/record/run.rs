@@ -48,7 +48,7 @@ impl Run<'_> {
     /// Whatever kept the workload from running as written.
     pub(super) async fn to_its_end(&self) -> Result<Vec<String>, Unknown> {
         let variant = self.job.variant;
-        let contents = variant.contents();
+        let patterns = variant.patterns();
         let steps = Steps {
             pool: self.pool,
             machine: self.machine,
@@ -56,7 +56,7 @@ impl Run<'_> {
             rootfs: variant.programs.rootfs.is_some(),
             device: None,
             faults: None,
-            contents: &contents,
+            patterns: &patterns,
             witness: self.witness,
         };
         self.pool.events.phase(self.job.cell, Phase::Setup);

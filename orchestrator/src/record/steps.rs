@@ -33,8 +33,8 @@ pub(crate) struct Steps<'a> {
     pub(crate) device: Option<&'a DeviceHandle>,
     /// What holds, fails and slows requests; the setup has none.
     pub(crate) faults: Option<&'a Faults>,
-    /// Every content that the scenario writes.
-    pub(crate) contents: &'a [PatternName],
+    /// Every pattern that the scenario writes.
+    pub(crate) patterns: &'a [PatternName],
     /// Where measurements go.
     pub(crate) witness: &'a Witness,
 }
@@ -129,7 +129,7 @@ impl Steps<'_> {
                 let faults = self
                     .faults
                     .ok_or_else(|| Unknown::new(format!("{doing}: the setup's disk is not controlled")))?;
-                disk::act(faults, action, self.contents)
+                disk::act(faults, action, self.patterns)
                     .await
                     .map_err(|why| Unknown::while_doing(&doing, why))?;
                 Ok(Ok(()))

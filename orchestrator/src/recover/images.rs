@@ -1,37 +1,71 @@
 //! The crash states of a recording, and their different images as work for machines.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use coldcut_core::crash::index::{Digest, DigestCursor};
+use coldcut_core::crash::plan::{Complete, CrashSpec};
+use coldcut_core::crash::reads::Exploration;
 use coldcut_core::crash::state::CrashState;
-use coldcut_core::oracle::cell::StateOf;
+use coldcut_core::oracle::cell::{Recoveries, Round, StateOf, Strategy};
 use coldcut_core::outcome::event::{Event, Phase};
-use coldcut_core::outcome::recovery::Recovery;
+use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::outcome::result::StateCounts;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::scenario::Variant;
+use coldcut_wire::PatternName;
 
+use crate::disk::Noted;
 use crate::kernel::Kernel;
 use crate::record::job::mount_of;
 use crate::record::loaded::LoadedRecording;
 use crate::record::timings::Timings;
+use crate::recover::explore::{Explored, Exploring};
 use crate::recover::recoverer::RecoverJob;
 use crate::recover::rounds::{Purpose, Work};
 use crate::results::CellDir;
 use crate::vm::pool::Pool;
 
+/// Recoveries of complete plans, unless a budget says otherwise.
+const MOST_RECOVERIES: u64 = 2000;
+
 /// An image, by the digest of its bytes and the first crash state that has it.
 pub(crate) type Image = (Digest, CrashState);
 
-/// The crash states that a variant's plan makes of a recording.
+/// The crash states that a variant's plans list, and the plans whose states are covered by what recoveries read.
 pub(crate) struct Planned {
-    /// All of them.
+    /// All that are listed.
     pub(crate) states: Vec<StateOf>,
-    /// The different images.
+    /// The different images of those.
     pub(crate) images: Arc<Vec<Image>>,
     /// How many there are.
     pub(crate) counts: StateCounts,
+    complete: Vec<Complete>,
+}
+
+/// The crash states of a cell, as far as anything is known of them before its rounds.
+pub(crate) struct Covered {
+    /// What is to be judged.
+    pub(crate) states: Vec<StateOf>,
+    /// Their different images.
+    pub(crate) images: Arc<Vec<Image>>,
+    /// What is known of these.
+    pub(crate) known: Recoveries,
+}
+
+/// Images by what they hold.
+#[derive(Default)]
+struct Indices(HashMap<Digest, usize>);
+
+impl Indices {
+    /// The index of a state's image, which is added where it is new.
+    fn of(&mut self, images: &mut Vec<Image>, digest: Digest, state: &CrashState) -> usize {
+        *self.0.entry(digest).or_insert_with(|| {
+            images.push((digest, state.clone()));
+            images.len() - 1
+        })
+    }
 }
 
 impl Planned {
@@ -42,23 +76,25 @@ impl Planned {
     pub(crate) fn new(recording: &LoadedRecording, variant: &Variant) -> Result<Self, Unknown> {
         let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
             .or_unknown("reading the recording")?;
+        let complete = variant
+            .crash
+            .complete(&recording.log)
+            .or_unknown("the crash plan")?;
         let planned = variant
             .crash
             .states(&recording.log)
             .or_unknown("the crash plan")?;
         let left_out = planned.left_out();
-        let mut indices: HashMap<Digest, usize> = HashMap::new();
+        let mut indices = Indices::default();
         let (mut states, mut images) = (Vec::new(), Vec::new());
         let mut cuts = BTreeSet::new();
         for state in planned {
             let digest = cursor.digest(&state).or_unknown("reading the recording")?;
-            let image = *indices.entry(digest).or_insert_with(|| {
-                images.push((digest, state.clone()));
-                images.len() - 1
-            });
             cuts.insert(state.cut);
+            let image = indices.of(&mut images, digest, &state);
             states.push((state, image));
         }
+        cuts.extend(complete.iter().flat_map(|plan| &plan.cuts).map(|(cut, _)| *cut));
         let counts = StateCounts {
             cuts: cuts.len() as u64,
             total: states.len() as u64,
@@ -70,6 +106,80 @@ impl Planned {
             states,
             images: Arc::new(images),
             counts,
+            complete,
+        })
+    }
+
+    /// What complete plans ask for; `None` where there are none.
+    pub(crate) fn exploration(&self, recording: &LoadedRecording, spec: &CrashSpec) -> Option<Exploration> {
+        let budget = spec.budget.unwrap_or(MOST_RECOVERIES);
+        (!self.complete.is_empty())
+            .then(|| Exploration::new(&recording.index, &recording.sources, &self.complete, budget))
+    }
+
+    /// The listed states alone.
+    pub(crate) fn listed(&self) -> Covered {
+        Covered {
+            states: self.states.clone(),
+            images: Arc::clone(&self.images),
+            known: Recoveries::new(self.images.len()),
+        }
+    }
+
+    /// The listed states and those that were explored, the latter with their recoveries by `trust`.
+    ///
+    /// # Errors
+    /// [`Unknown`] when the recording cannot be read.
+    pub(crate) fn with(
+        &self,
+        recording: &LoadedRecording,
+        explored: Explored,
+        trust: Trust,
+    ) -> Result<Covered, Unknown> {
+        let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
+            .or_unknown("reading the recording")?;
+        let mut digest = |state: &CrashState| cursor.digest(state).or_unknown("reading the recording");
+        let mut images = self.images.to_vec();
+        let numbered = images.iter().enumerate();
+        let mut indices = Indices(numbered.map(|(index, (digest, _))| (*digest, index)).collect());
+        let mut states = self.states.clone();
+        let mut outcomes = BTreeMap::new();
+        let mut own = Vec::new();
+        for (state, recovery) in explored.recovered {
+            let image = indices.of(&mut images, digest(&state)?, &state);
+            outcomes.insert(image, Ok(recovery));
+            own.push(image);
+        }
+        for (state, unknown) in explored.failed {
+            let image = indices.of(&mut images, digest(&state)?, &state);
+            outcomes.entry(image).or_insert(Err(unknown));
+            states.push((state, image));
+        }
+        let mut inferred = BTreeMap::new();
+        for answer in explored.answers {
+            let (known, from) = (images.len(), own[answer.recovery as usize]);
+            let image = indices.of(&mut images, digest(&answer.state)?, &answer.state);
+            if image == known {
+                inferred.insert(image, from);
+            }
+            states.push((answer.state, image));
+        }
+        let mut known = Recoveries::new(images.len());
+        let round = Round {
+            trust,
+            images: outcomes.keys().copied().collect(),
+        };
+        known.learn(&round, outcomes.into_iter().collect());
+        for (image, from) in inferred {
+            known.infer(image, from);
+        }
+        if !explored.differing.is_empty() {
+            known.distrust();
+        }
+        Ok(Covered {
+            states,
+            images: Arc::new(images),
+            known,
         })
     }
 }
@@ -91,25 +201,10 @@ impl Recovering<'_> {
         recording: &LoadedRecording,
         images: &Arc<Vec<Image>>,
     ) -> Work<RecoverJob> {
-        let known = Arc::new(self.variant.contents());
-        let (kernel, mount, wants_fsck) = (
-            Arc::clone(self.kernel),
-            mount_of(self.variant),
-            self.variant.wants_fsck(),
-        );
-        let (recording, dir, all) = (recording.clone(), self.dir.clone(), Arc::clone(images));
+        let (jobs, all) = (self.jobs(recording), Arc::clone(images));
         let make = move |image: usize, purpose: Purpose| {
             let state = &all[image].1;
-            let screening = purpose == Purpose::Screen;
-            Ok(RecoverJob {
-                image: Arc::new(recording.image(state)?),
-                kernel: Arc::clone(&kernel),
-                mount: mount.clone(),
-                contents: Arc::clone(&known),
-                console: dir.console(&format!("{}.{purpose}", state.id())),
-                // Screening looks at every image: there the checker runs only where it decides something.
-                fsck: wants_fsck || !screening,
-            })
+            jobs.make(state, &purpose.to_string(), purpose == Purpose::Screen)
         };
         let (pool, cell, dir) = (Arc::clone(pool), self.cell.to_owned(), self.dir.clone());
         let (all, timings) = (Arc::clone(images), Arc::clone(self.timings));
@@ -137,6 +232,91 @@ impl Recovering<'_> {
             done: Arc::new(on_done),
         }
     }
+}
+
+/// Makes jobs of crash states.
+#[derive(Clone)]
+struct Jobs {
+    recording: LoadedRecording,
+    variant: Arc<Variant>,
+    patterns: Arc<Vec<PatternName>>,
+    kernel: Arc<Kernel>,
+    dir: CellDir,
+}
+
+impl Jobs {
+    /// The recovery of a state, for this purpose.
+    fn make(&self, state: &CrashState, purpose: &str, screening: bool) -> Result<RecoverJob, Unknown> {
+        Ok(RecoverJob {
+            image: Arc::new(self.recording.image(state)?),
+            noted: None,
+            kernel: Arc::clone(&self.kernel),
+            mount: mount_of(&self.variant),
+            patterns: Arc::clone(&self.patterns),
+            console: self.dir.console(&format!("{}.{purpose}", state.id())),
+            // Screening looks at every image: there the checker runs only where it decides something.
+            fsck: self.variant.wants_fsck() || !screening,
+        })
+    }
+}
+
+impl Recovering<'_> {
+    fn jobs(&self, recording: &LoadedRecording) -> Jobs {
+        Jobs {
+            recording: recording.clone(),
+            variant: Arc::new(self.variant.clone()),
+            patterns: Arc::new(self.variant.patterns()),
+            kernel: Arc::clone(self.kernel),
+            dir: self.dir.clone(),
+        }
+    }
+
+    /// How to explore the recording's states.
+    pub(crate) fn exploring(
+        &self,
+        pool: &Arc<Pool>,
+        recording: &LoadedRecording,
+        strategy: Strategy,
+    ) -> Exploring<RecoverJob> {
+        let trust = strategy.first();
+        let jobs = self.jobs(recording);
+        let make = move |state: &CrashState| {
+            let mut job = jobs.make(state, "explore", trust == Trust::Screened)?;
+            let noted = Arc::new(Noted::new(Arc::clone(&job.image)));
+            job.image = Arc::clone(&noted) as _;
+            job.noted = Some(Arc::clone(&noted));
+            Ok((job, noted))
+        };
+        let (pool, cell) = (Arc::clone(pool), self.cell.to_owned());
+        let timings = Arc::clone(self.timings);
+        let on_done = move |state: &CrashState, outcome: &Result<Recovery, Unknown>, millis, (done, more)| {
+            timings.add_millis(Phase::Recover, millis);
+            pool.events.send(Event::Recovered {
+                cell: cell.clone(),
+                state: state.id().to_string(),
+                trust: outcome.as_ref().ok().map(|recovery| recovery.trust),
+                done,
+                of: done + more,
+                millis,
+                inconclusive: outcome.as_ref().err().map(|u| u.words().to_owned()),
+            });
+        };
+        Exploring {
+            job: Arc::new(make),
+            done: Arc::new(on_done),
+            trust,
+            sampler: trust.max(Trust::Fresh),
+            time: self.variant.crash.seconds.map(Duration::from_secs),
+            samples: Box::new(samples_of),
+            seed: self.variant.crash.seed,
+        }
+    }
+}
+
+/// One in a hundred of what was inferred is recovered all the same, and a few at least.
+fn samples_of(classes: u64) -> u64 {
+    const FEW: u64 = 4;
+    (classes / 100).max(FEW)
 }
 
 /// Keeps a recovery beside its recording, for whoever wants to look.

@@ -9,7 +9,7 @@ use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::PatternName;
 
-use crate::disk::{Device, DeviceHandle, FileImage, export_sparse};
+use crate::disk::{Device, DeviceHandle, FileImage, Noted, export_sparse};
 use crate::fs::{self, Repair};
 use crate::kernel::Kernel;
 use crate::record::job::ATOMIC_UNIT;
@@ -25,12 +25,14 @@ const QUIET: Duration = Duration::from_secs(30);
 pub struct RecoverJob {
     /// The disk after the cut.
     pub image: Arc<dyn ReadAt>,
+    /// Where it is noted what the recovery reads of the image, which this is in the way of.
+    pub noted: Option<Arc<Noted>>,
     /// The kernel that recovers it.
     pub kernel: Arc<Kernel>,
     /// How it is mounted.
     pub mount: Mount,
     /// Every pattern that may be found.
-    pub contents: Arc<Vec<PatternName>>,
+    pub patterns: Arc<Vec<PatternName>>,
     /// Where the console goes.
     pub console: PathBuf,
     /// Whether the host's checker looks at what recovery left.
@@ -315,7 +317,7 @@ async fn examine(
     let client = GuestClient::new(machine, pool.limits);
     let most = job.image.size().saturating_mul(4);
     tokio::select! {
-        seen = client.examine(&job.mount, job.contents.to_vec(), most) => seen.or_unknown("recovering"),
+        seen = client.examine(&job.mount, job.patterns.to_vec(), most) => seen.or_unknown("recovering"),
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     }
 }
@@ -340,6 +342,10 @@ async fn finish(
     };
     if recovery.mount_error.is_some() || !job.fsck {
         return Ok(recovery);
+    }
+    if let Some(noted) = &job.noted {
+        // What the checker reads is not what the recovery depended on.
+        noted.end();
     }
     let path = pool.fresh_path(".fsck.img");
     let checked = export_and_check(handle, &path, &job.mount.fstype).await;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use coldcut_core::outcome::result::CellResult;
 
 use super::phrases::{
-    indent, outcome_text, shown_measurements, standing_text, verdict_text, violation_lines,
+    coverage_text, indent, outcome_text, shown_measurements, standing_text, total_text, verdict_text,
+    violation_lines,
 };
 
 /// Everything about one cell, for `coldcut show`.
@@ -37,8 +38,23 @@ pub fn render_cell(run: &str, cell: &CellResult) -> String {
     let _ = writeln!(
         text,
         "  states      {} cuts, {} states, {} distinct; recovered: {} screened only, {} on fresh clones, {} by cold boots; {} inconclusive, {} left out",
-        s.cuts, s.total, s.distinct, s.screened, s.fresh, s.cold, s.inconclusive, s.left_out
+        s.cuts,
+        total_text(s),
+        s.distinct,
+        s.screened,
+        s.fresh,
+        s.cold,
+        s.inconclusive,
+        s.left_out
     );
+    if let Some(complete) = &s.complete {
+        let _ = writeln!(text, "  coverage    {}", coverage_text(complete));
+        let _ = writeln!(
+            text,
+            "              {} states judged by another's recovery; {} recovered all the same, {} of them otherwise",
+            s.inferred, complete.sampled, complete.differing
+        );
+    }
     let _ = writeln!(
         text,
         "  judged      {} expectations, {} broken",

@@ -22,10 +22,10 @@ pub(super) const FORMAT: FileFormat = FileFormat {
     render: render_markdown,
 };
 
-/// A cell's place: scenario, variant, and kernel or both.
-type Place<'a> = (&'a str, &'a str, String);
+/// What a cell is found by: scenario, variant, and kernel or both.
+type Key<'a> = (&'a str, &'a str, String);
 
-fn place(cell: &CellRef) -> Place<'_> {
+fn key(cell: &CellRef) -> Key<'_> {
     (&cell.scenario, &cell.variant, cell.kernels())
 }
 
@@ -35,7 +35,7 @@ pub fn render_markdown(summary: &Summary) -> String {
     let all = rounds(&summary.result.cells);
     let mut text = format!("## coldcut run {}\n\n", code(&summary.run));
     text.push_str(&totals_text(summary.result.totals));
-    let unfinished: HashSet<Place<'_>> = summary.unfinished().map(place).collect();
+    let unfinished: HashSet<Key<'_>> = summary.unfinished().map(key).collect();
     let count = summary.unfinished().count();
     if count > 0 {
         let _ = write!(text, "; **{count} not finished**");
@@ -49,8 +49,8 @@ pub fn render_markdown(summary: &Summary) -> String {
     text
 }
 
-fn grid(text: &mut String, summary: &Summary, all: &[Rounds<'_>], unfinished: &HashSet<Place<'_>>) {
-    let of: HashMap<Place<'_>, &Rounds<'_>> = all.iter().map(|r| (place(&r.cells[0].cell), r)).collect();
+fn grid(text: &mut String, summary: &Summary, all: &[Rounds<'_>], unfinished: &HashSet<Key<'_>>) {
+    let of: HashMap<Key<'_>, &Rounds<'_>> = all.iter().map(|r| (key(&r.cells[0].cell), r)).collect();
     let planned = summary.planned.iter();
     let kernels = each_once(planned.clone().map(CellRef::kernels));
     let rows = each_once(planned.map(|cell| (cell.scenario.as_str(), cell.variant.as_str())));
@@ -61,13 +61,13 @@ fn grid(text: &mut String, summary: &Summary, all: &[Rounds<'_>], unfinished: &H
         let mut declared: Vec<String> = Vec::new();
         let mut cells: Vec<String> = Vec::new();
         for kernel in &kernels {
-            let place = (scenario, variant, kernel.clone());
-            cells.push(match of.get(&place) {
+            let key = (scenario, variant, kernel.clone());
+            cells.push(match of.get(&key) {
                 Some(rounds) => {
                     declared.push(outcome_text(&rounds.cells[0].declared));
                     shown(rounds)
                 }
-                None if unfinished.contains(&place) => "**not finished**".to_owned(),
+                None if unfinished.contains(&key) => "**not finished**".to_owned(),
                 None => String::new(),
             });
         }

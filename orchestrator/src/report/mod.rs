@@ -19,6 +19,7 @@ mod sink;
 pub mod stdout;
 mod summary;
 mod table;
+mod xml;
 
 pub use cell::render_cell;
 pub use file::{FileFormat, FileReport};

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use coldcut_core::outcome::completeness::{Completeness, Count};
 use coldcut_core::outcome::kernels::KernelRange;
-use coldcut_core::outcome::result::{CellResult, Place, Totals, Violation};
+use coldcut_core::outcome::result::{CellResult, Place, StateCounts, Totals, Violation};
 use coldcut_core::outcome::rounds::Rounds;
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
 /// A verdict in a few words.
 pub fn verdict_text(verdict: &Verdict) -> String {
@@ -26,18 +27,18 @@ fn kind_list(kinds: &[ViolationKind]) -> String {
         .join(", ")
 }
 
-fn range_list(list: &[(KernelRange, Outcome)]) -> String {
+fn range_list(list: &[(KernelRange, Declared)]) -> String {
     let ranges: Vec<String> = list.iter().map(|(range, _)| range.to_string()).collect();
     ranges.join(", ")
 }
 
-pub(super) fn outcome_text(outcome: &Outcome) -> String {
+pub(super) fn outcome_text(outcome: &Declared) -> String {
     match outcome {
-        Outcome::Holds => "holds".to_owned(),
-        Outcome::Observed => "nothing".to_owned(),
-        Outcome::Violates(kinds) => format!("violates {}", kind_list(kinds)),
-        Outcome::Kernels(list) => format!("nothing here, only for {}", range_list(list)),
-        Outcome::RecoveredOn(list) => {
+        Declared::Holds => "holds".to_owned(),
+        Declared::Observed => "nothing".to_owned(),
+        Declared::Violates(kinds) => format!("violates {}", kind_list(kinds)),
+        Declared::Kernels(list) => format!("nothing here, only for {}", range_list(list)),
+        Declared::RecoveredOn(list) => {
             format!("nothing here, only where recovered on {}", range_list(list))
         }
     }
@@ -96,6 +97,34 @@ fn confirmation(violation: &Violation) -> &'static str {
     }
 }
 
+/// How far complete plans came.
+pub(super) fn coverage_text(complete: &Completeness) -> String {
+    let cuts = match complete.cuts {
+        1 => "1 cut".to_owned(),
+        cuts => format!("{cuts} cuts"),
+    };
+    let by = format!("by {} recoveries", complete.recoveries);
+    if complete.is_whole() {
+        return format!("all {} states that {cuts} can leave, {by}", complete.states);
+    }
+    format!(
+        "{} of {} states that {cuts} can leave ({:.2} %), {by}; {} cuts wholly",
+        complete.covered,
+        complete.states,
+        // Rounded down: what is not all does not look so.
+        (complete.fraction() * 1e4).floor() / 1e2,
+        complete.whole_cuts
+    )
+}
+
+/// How many crash states there are.
+pub(super) fn total_text(states: &StateCounts) -> String {
+    match &states.complete {
+        Some(complete) if states.total == u64::MAX => complete.states.to_string(),
+        _ => Count(states.total.into()).to_string(),
+    }
+}
+
 /// What was measured, but for what stands there as evidence already.
 pub(super) fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
     let told = |line: &&String| !cell.violations.iter().any(|v| v.evidence == **line);
@@ -134,6 +163,9 @@ pub(super) fn evidence(run: &str, cell: &CellResult) -> String {
     }
     for line in shown_measurements(cell) {
         let _ = writeln!(text, "{line}");
+    }
+    if let Some(complete) = &cell.states.complete {
+        let _ = writeln!(text, "covered: {}", coverage_text(complete));
     }
     for note in &cell.notes {
         let _ = writeln!(text, "note: {note}");

@@ -112,7 +112,11 @@ impl Reporter for Progress {
                 bar.set_length(*distinct);
                 bar.set_position(0);
             }
-            Event::Recovered { cell, done, .. } if self.terminal => self.bar(cell).set_position(*done),
+            Event::Recovered { cell, done, of, .. } if self.terminal => {
+                let bar = self.bar(cell);
+                bar.set_length(*of);
+                bar.set_position(*done);
+            }
             Event::CellFinished { result } => {
                 if let Some(bar) = self.cells.remove(&result.cell.id) {
                     bar.finish_and_clear();

@@ -22,9 +22,9 @@ pub type Render = fn(&Summary) -> String;
 impl Summary {
     /// Of a run whose cells are these.
     pub fn new(run: &str, planned: &[CellRef], mut cells: Vec<CellResult>) -> Self {
-        let places: HashMap<&str, usize> = planned.iter().map(|cell| cell.id.as_str()).zip(0..).collect();
-        let place = |result: &CellResult| places.get(result.cell.id.as_str()).copied();
-        cells.sort_by_key(|result| place(result).unwrap_or(usize::MAX));
+        let indices: HashMap<&str, usize> = planned.iter().map(|cell| cell.id.as_str()).zip(0..).collect();
+        let index = |result: &CellResult| indices.get(result.cell.id.as_str()).copied();
+        cells.sort_by_key(|result| index(result).unwrap_or(usize::MAX));
         Self {
             run: run.to_owned(),
             planned: planned.to_vec(),

@@ -8,7 +8,9 @@ use coldcut_core::outcome::rounds::{Rounds, rounds};
 use coldcut_core::outcome::verdict::Verdict;
 
 use super::elsewhere::elsewhere;
-use super::phrases::{evidence, indent, outcome_text, rate, standing_text, totals_text, verdict_text};
+use super::phrases::{
+    evidence, indent, outcome_text, rate, standing_text, total_text, totals_text, verdict_text,
+};
 use super::summary::Summary;
 
 /// What the columns hold; the last one speaks for itself.
@@ -37,11 +39,15 @@ pub fn render_run(summary: &Summary) -> String {
     let sum = |of: fn(&StateCounts) -> u64| run.cells.iter().map(|c| of(&c.states)).sum::<u64>();
     let _ = writeln!(
         text,
-        "contents recovered: {} screened only, {} on fresh clones, {} by cold boots, {} not",
+        "contents recovered: {} screened only, {} on fresh clones, {} by cold boots, {} not{}",
         sum(|s| s.screened),
         sum(|s| s.fresh),
         sum(|s| s.cold),
-        sum(|s| s.inconclusive)
+        sum(|s| s.inconclusive),
+        match sum(|s| s.inferred) {
+            0 => String::new(),
+            inferred => format!("; {inferred} judged by another's recovery"),
+        }
     );
     let _ = writeln!(text, "{}", totals_text(run.totals));
     let unfinished = summary.unfinished().count();
@@ -68,7 +74,7 @@ fn row(rounds: &Rounds<'_>) -> [String; HEAD.len()] {
         outcome_text(&cell.declared),
         seen,
         count(s.cuts),
-        count(s.total),
+        if none { "-".to_owned() } else { total_text(s) },
         count(s.distinct),
         cell.obligations.to_string(),
         standing_text(rounds.standing()).to_owned(),

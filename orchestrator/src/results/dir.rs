@@ -73,8 +73,8 @@ const SYNC: Duration = Duration::from_secs(1);
 pub struct RunDir {
     path: PathBuf,
     id: String,
-    /// The places of the cells in `run.json`.
-    places: HashMap<String, usize>,
+    /// The indices of the cells in `run.json`.
+    indices: HashMap<String, usize>,
     cells: Vec<CellResult>,
     rewrites: Rewrites,
     /// Whether `result.json` lacks something.
@@ -115,7 +115,7 @@ impl RunDir {
             return Ok(Self {
                 path: wanted,
                 id: lower,
-                places: HashMap::new(),
+                indices: HashMap::new(),
                 cells: Vec::new(),
                 rewrites: Rewrites::default(),
                 stale: false,
@@ -140,8 +140,8 @@ impl RunDir {
     /// # Errors
     /// When a file cannot be written.
     pub fn begin(&mut self, info: &RunInfo) -> io::Result<()> {
-        let places = info.cells.iter().enumerate();
-        self.places = places.map(|(place, cell)| (cell.id.clone(), place)).collect();
+        let indices = info.cells.iter().enumerate();
+        self.indices = indices.map(|(index, cell)| (cell.id.clone(), index)).collect();
         write_json(&self.path.join("run.json"), info)?;
         let latest = self.path.with_file_name("latest");
         let temporary = self.path.with_file_name(format!(".latest-{}", self.id));
@@ -219,8 +219,8 @@ impl RunDir {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let place = |id: &str| self.places.get(id).copied().unwrap_or(usize::MAX);
-        self.cells.sort_by_key(|result| place(&result.cell.id));
+        let index = |id: &str| self.indices.get(id).copied().unwrap_or(usize::MAX);
+        self.cells.sort_by_key(|result| index(&result.cell.id));
         let result = RunResult::new(&self.id, std::mem::take(&mut self.cells));
         let written = write_json(&self.path.join("result.json"), &result);
         self.cells = result.cells;

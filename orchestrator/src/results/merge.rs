@@ -120,10 +120,10 @@ pub fn merge(parts: &[Part]) -> Result<Merged, MergeError> {
         },
         cells: HashMap::new(),
     };
-    for place in 0..parts.len() {
-        merger.add_kernels(place)?;
-        merger.add_scenarios(place)?;
-        merger.add_cells(place)?;
+    for part in 0..parts.len() {
+        merger.add_kernels(part)?;
+        merger.add_scenarios(part)?;
+        merger.add_cells(part)?;
     }
     let in_order = match order {
         Some(plan) => plan,
@@ -142,17 +142,17 @@ struct Merger<'p> {
 
 impl Merger<'_> {
     /// Says that a part contradicts an earlier one: the first that `has` what is contradicted.
-    fn contradiction(&self, place: usize, has: impl Fn(&RunInfo) -> bool, what: String) -> MergeError {
-        let earlier = self.parts[..place].iter().position(|part| has(&part.info));
+    fn contradiction(&self, index: usize, has: impl Fn(&RunInfo) -> bool, what: String) -> MergeError {
+        let earlier = self.parts[..index].iter().position(|part| has(&part.info));
         MergeError::Contradiction {
             one: self.parts[earlier.unwrap_or(0)].info.run.clone(),
-            other: self.parts[place].info.run.clone(),
+            other: self.parts[index].info.run.clone(),
             what,
         }
     }
 
-    fn add_kernels(&mut self, place: usize) -> Result<(), MergeError> {
-        for kernel in &self.parts[place].info.kernels {
+    fn add_kernels(&mut self, index: usize) -> Result<(), MergeError> {
+        for kernel in &self.parts[index].info.kernels {
             match self.info.kernels.iter().find(|known| known.name == kernel.name) {
                 Some(known) if known == kernel => {}
                 Some(known) => {
@@ -160,7 +160,7 @@ impl Merger<'_> {
                         "kernel {} is {} ({}) in one and {} ({}) in the other",
                         kernel.name, known.release, known.digest, kernel.release, kernel.digest
                     );
-                    return Err(self.contradiction(place, |run| run.kernels.contains(known), what));
+                    return Err(self.contradiction(index, |run| run.kernels.contains(known), what));
                 }
                 None => self.info.kernels.push(kernel.clone()),
             }
@@ -168,14 +168,14 @@ impl Merger<'_> {
         Ok(())
     }
 
-    fn add_scenarios(&mut self, place: usize) -> Result<(), MergeError> {
-        for scenario in &self.parts[place].info.scenarios {
+    fn add_scenarios(&mut self, index: usize) -> Result<(), MergeError> {
+        for scenario in &self.parts[index].info.scenarios {
             let mut known = self.info.scenarios.iter();
             match known.find(|known| known.name == scenario.name) {
                 Some(known) if known.digest == scenario.digest => {}
                 Some(known) => {
                     let what = format!("scenario {} says different things in the two", scenario.name);
-                    return Err(self.contradiction(place, |run| run.scenarios.contains(known), what));
+                    return Err(self.contradiction(index, |run| run.scenarios.contains(known), what));
                 }
                 None => self.info.scenarios.push(scenario.clone()),
             }
@@ -183,19 +183,19 @@ impl Merger<'_> {
         Ok(())
     }
 
-    fn add_cells(&mut self, place: usize) -> Result<(), MergeError> {
-        let info = &self.parts[place].info;
+    fn add_cells(&mut self, index: usize) -> Result<(), MergeError> {
+        let info = &self.parts[index].info;
         if info.seed != self.info.seed {
-            return Err(self.contradiction(place, |_| true, "they have different seeds".to_owned()));
+            return Err(self.contradiction(index, |_| true, "they have different seeds".to_owned()));
         }
         for cell in &info.cells {
-            if self.cells.insert(cell.id.clone(), place).is_some() {
+            if self.cells.insert(cell.id.clone(), index).is_some() {
                 let what = format!(
                     "cell {} is in both (to run a cell several times, use --repeat)",
                     cell.id
                 );
                 let has = |run: &RunInfo| run.cells.iter().any(|known| known.id == cell.id);
-                return Err(self.contradiction(place, has, what));
+                return Err(self.contradiction(index, has, what));
             }
         }
         Ok(())
@@ -209,9 +209,9 @@ impl Merger<'_> {
         let cells: Vec<(CellRef, usize, Option<CellResult>)> = in_order
             .into_iter()
             .filter_map(|cell| Some((self.cells.remove(&cell.id)?, cell)))
-            .map(|(place, cell)| {
+            .map(|(index, cell)| {
                 let result = results.get(&cell).map(|result| (*result).clone());
-                (cell, place, result)
+                (cell, index, result)
             })
             .collect();
         self.info.cells = cells.iter().map(|(cell, ..)| cell.clone()).collect();

@@ -137,8 +137,8 @@ fn made_up(dir: &Path, info: &RunInfo, kept: Option<RunResult>) -> Result<RunRes
     }
     let mut cells = kept.map_or_else(Vec::new, |result| result.cells);
     cells.append(&mut missed);
-    let places: HashMap<&str, usize> = info.cells.iter().map(|cell| cell.id.as_str()).zip(0..).collect();
-    cells.sort_by_key(|result| places.get(result.cell.id.as_str()).copied());
+    let indices: HashMap<&str, usize> = info.cells.iter().map(|cell| cell.id.as_str()).zip(0..).collect();
+    cells.sort_by_key(|result| indices.get(result.cell.id.as_str()).copied());
     Ok(RunResult::new(&info.run, cells))
 }
 

@@ -171,19 +171,19 @@ impl<'a> GuestClient<'a> {
     pub async fn examine(
         &self,
         mount: &Mount,
-        contents: Vec<PatternName>,
+        patterns: Vec<PatternName>,
         max_bytes: u64,
     ) -> Result<Examined, GuestError> {
-        self.alive(self.examine_inner(mount, contents, max_bytes)).await
+        self.alive(self.examine_inner(mount, patterns, max_bytes)).await
     }
 
     async fn examine_inner(
         &self,
         mount: &Mount,
-        contents: Vec<PatternName>,
+        patterns: Vec<PatternName>,
         max_bytes: u64,
     ) -> Result<Examined, GuestError> {
-        let walk = walk_spec(contents, max_bytes);
+        let walk = walk_spec(patterns, max_bytes);
         let limits = &self.limits;
         let guest = &self.machine.guest;
         // Each waits for those before it.
@@ -247,10 +247,10 @@ impl<'a> GuestClient<'a> {
     /// [`GuestError`]: a tree that cannot be walked to its end says nothing.
     pub async fn walk(
         &self,
-        contents: Vec<PatternName>,
+        patterns: Vec<PatternName>,
         max_bytes: u64,
     ) -> Result<Vec<TreeEntry>, GuestError> {
-        let walk = Request::Walk(walk_spec(contents, max_bytes));
+        let walk = Request::Walk(walk_spec(patterns, max_bytes));
         self.alive(async {
             let answer = self.machine.guest.request("walk", walk, self.limits.walk).await?;
             Ok(tree_of(collect(answer).await?)?.0)
@@ -350,9 +350,9 @@ fn spec_of(mount: &Mount) -> MountSpec {
     }
 }
 
-fn walk_spec(contents: Vec<PatternName>, max_bytes: u64) -> WalkSpec {
+fn walk_spec(patterns: Vec<PatternName>, max_bytes: u64) -> WalkSpec {
     WalkSpec {
-        contents,
+        contents: patterns,
         data: true,
         max_entries: MAX_ENTRIES,
         max_bytes,

@@ -64,9 +64,10 @@ async fn disk(dir: &Path, name: &str, mib: u64) -> Arc<FileImage> {
 fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
     RecoverJob {
         image: Arc::clone(image) as _,
+        noted: None,
         kernel: Arc::clone(kernel),
         mount: ext4(),
-        contents: Arc::new(Vec::new()),
+        patterns: Arc::new(Vec::new()),
         console: dir.join("console.log"),
         fsck: false,
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use coldcut::results::load_result;
 use coldcut_core::filesystem::{Covers, FsType, mode};
 use coldcut_core::outcome::result::{CellResult, RunResult};
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict};
 
 use crate::common;
 
@@ -89,7 +89,7 @@ fn works(fstype: &str, kernel: &str) {
         };
         let lost: Vec<&CellResult> = result.cells.iter().filter(lost).collect();
         assert!(!lost.is_empty(), "{fstype}: {scenario} loses nothing");
-        let declared = |cell: &&CellResult| matches!(cell.declared, Outcome::Violates(_));
+        let declared = |cell: &&CellResult| matches!(cell.declared, Declared::Violates(_));
         assert!(lost.iter().any(declared), "{fstype}: {scenario}");
     }
 }
@@ -99,7 +99,7 @@ fn promised(cell: &CellResult, covers: Covers) -> bool {
     match covers {
         Covers::All | Covers::NotFreshBlocks => true,
         // The name of a new file of which only the file itself is synced.
-        Covers::Posix => cell.declared != Outcome::Observed,
+        Covers::Posix => cell.declared != Declared::Observed,
         Covers::Nothing => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common;
 use coldcut_core::outcome::result::{CellResult, Place};
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 use coldcut_core::scenario::Scenario;
 
 const THROTTLING: &str = "scenarios/stories/4-dirty-throttling.yaml";
@@ -137,7 +137,10 @@ fn no_hazard_is_alone() {
     for story in [THROTTLING, SPLICE] {
         let text = std::fs::read_to_string(common::root().join(story)).unwrap();
         let scenario = Scenario::parse(story, &text).unwrap();
-        let holds = scenario.variants().iter().filter(|v| v.outcome == Outcome::Holds);
+        let holds = scenario
+            .variants()
+            .iter()
+            .filter(|v| v.outcome == Declared::Holds);
         assert!(holds.count() > 0, "{story}");
         let live = scenario.variants().iter().all(|variant| !variant.has_crash());
         assert!(live, "{story}");

@@ -4,7 +4,7 @@
 use crate::common;
 use crate::common::differ::{differences, scenario};
 use coldcut_core::outcome::result::RunResult;
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
 const STORY_1: &str = "scenarios/stories/1-stale-data-after-crash.yaml";
 const STORY_2: &str = "scenarios/stories/2-direct-io-coherency.yaml";
@@ -133,10 +133,10 @@ fn every_control_differs_from_its_hazard_by_its_protection_alone() {
         let variant = |name: &str| scenario.variant(name).unwrap_or_else(|| panic!("no {name}"));
         for (hazard, control, protection) in pairs {
             let (hazard, control) = (variant(hazard), variant(control));
-            assert_eq!(control.outcome, Outcome::Holds, "{}", control.name);
+            assert_eq!(control.outcome, Declared::Holds, "{}", control.name);
             let hazardous = match &hazard.outcome {
-                Outcome::Kernels(list) => list.iter().any(|(_, o)| matches!(o, Outcome::Violates(_))),
-                one => matches!(one, Outcome::Violates(_)),
+                Declared::Kernels(list) => list.iter().any(|(_, o)| matches!(o, Declared::Violates(_))),
+                one => matches!(one, Declared::Violates(_)),
             };
             assert!(hazardous, "{}", hazard.name);
             assert_eq!(differences(hazard, control), *protection, "{}", control.name);

@@ -1,7 +1,7 @@
 //! War story 3 on every kernel that the tests have: each hazard happens, each control holds, and each control is one.
 
 use crate::common;
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 use coldcut_core::scenario::Variant;
 
 const STORY: &str = "scenarios/stories/3-rename-without-dir-fsync.yaml";
@@ -76,9 +76,9 @@ fn controls_differ_from_hazards_only_by_their_protection() {
         ("no-fsync", &["no-fsync-but-fsync"]),
     ] {
         let hazard = variant(hazard);
-        assert!(matches!(hazard.outcome, Outcome::Violates(_)));
+        assert!(matches!(hazard.outcome, Declared::Violates(_)));
         for control in controls.iter().map(|name| variant(name)) {
-            assert_eq!(control.outcome, Outcome::Holds, "{}", control.name);
+            assert_eq!(control.outcome, Declared::Holds, "{}", control.name);
             assert_eq!(
                 checks(control),
                 checks(hazard),

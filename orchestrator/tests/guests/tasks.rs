@@ -48,19 +48,19 @@ expect:
 
     let path = dir.path().join("results/latest/cells").join(&cell.cell.id);
     let recording = LoadedRecording::load(&CellDir::open(&path).unwrap()).unwrap();
-    let place = |mark: &str| {
+    let index = |mark: &str| {
         let marks = recording.log.marks().iter();
         let mut found = marks.filter(|placed| match &placed.mark {
             Mark::Begin(step) => format!("begin {}", step.name) == mark,
             Mark::Done(step) => format!("done {}", step.name) == mark,
             _ => false,
         });
-        found.next().unwrap_or_else(|| panic!("no {mark}")).place
+        found.next().unwrap_or_else(|| panic!("no {mark}")).index
     };
     // The main line went on while the task slept, and the log says so.
-    assert!(place("begin asleep") < place("done first"));
-    assert!(place("done first") < place("done asleep"));
-    assert!(place("done second") < place("done join#8"));
+    assert!(index("begin asleep") < index("done first"));
+    assert!(index("done first") < index("done asleep"));
+    assert!(index("done second") < index("done join#8"));
 }
 
 #[test]

@@ -27,10 +27,10 @@ fn pulls_a_real_kernel_and_finds_it_again_without_the_archive() {
     let modules = kernel
         .modules(&["base", "fs:ext4", "fs:xfs", "fs:btrfs", "dm-log-writes"])
         .unwrap();
-    let place = |name: &str| modules.iter().position(|(n, _)| n == name);
-    assert!(place("dm_mod.ko").unwrap() < place("dm_log_writes.ko").unwrap());
-    assert!(place("raid6_pq.ko").unwrap() < place("btrfs.ko").unwrap());
-    assert!(place("xfs.ko").is_some());
+    let index = |name: &str| modules.iter().position(|(n, _)| n == name);
+    assert!(index("dm_mod.ko").unwrap() < index("dm_log_writes.ko").unwrap());
+    assert!(index("raid6_pq.ko").unwrap() < index("btrfs.ko").unwrap());
+    assert!(index("xfs.ko").is_some());
     for (name, path) in &modules {
         assert!(fs::read(path).unwrap().starts_with(b"\x7fELF"), "{name}");
     }

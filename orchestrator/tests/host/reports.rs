@@ -19,7 +19,7 @@ use coldcut_core::outcome::result::{
 };
 use coldcut_core::outcome::rounds::round_id;
 use coldcut_core::outcome::shard::Shard;
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
 fn cell_ref(variant: &str, kernel: &str) -> CellRef {
     CellRef {
@@ -31,8 +31,8 @@ fn cell_ref(variant: &str, kernel: &str) -> CellRef {
     }
 }
 
-fn hazard() -> Outcome {
-    Outcome::Violates(vec![ViolationKind::Size])
+fn hazard() -> Declared {
+    Declared::Violates(vec![ViolationKind::Size])
 }
 
 fn violates() -> Verdict {
@@ -41,7 +41,7 @@ fn violates() -> Verdict {
     }
 }
 
-fn result(cell: CellRef, declared: &Outcome, verdict: Verdict) -> CellResult {
+fn result(cell: CellRef, declared: &Declared, verdict: Verdict) -> CellResult {
     let violated = matches!(verdict, Verdict::Violation { .. });
     CellResult {
         kernel: KernelRef {
@@ -86,8 +86,8 @@ fn summary() -> Summary {
         cause: "the machine did not boot\nsecond line".into(),
     };
     let mut cells = vec![
-        result(cell_ref("control", "6.1"), &Outcome::Holds, Verdict::Pass),
-        result(cell_ref("control", "6.12"), &Outcome::Holds, violates()),
+        result(cell_ref("control", "6.1"), &Declared::Holds, Verdict::Pass),
+        result(cell_ref("control", "6.12"), &Declared::Holds, violates()),
         result(cell_ref("hazard", "6.1"), &hazard(), violates()),
         result(cell_ref("hazard", "6.12"), &hazard(), unknown),
     ];
@@ -95,7 +95,7 @@ fn summary() -> Summary {
         let mut cell = cell_ref("race", "6.1");
         cell.id = round_id(&cell.id, round);
         let verdict = if round == 3 { violates() } else { Verdict::Pass };
-        cells.push(result(cell, &Outcome::Holds, verdict));
+        cells.push(result(cell, &Declared::Holds, verdict));
     }
     let mut planned: Vec<CellRef> = cells.iter().map(|cell| cell.cell.clone()).collect();
     planned.push(cell_ref("race", "6.12"));
@@ -131,7 +131,7 @@ fn what_another_kernel_recovered_is_a_cell_of_its_own() {
         release: "6.1.9-amd64".into(),
         digest: "4567".into(),
     });
-    let cells = vec![result(here, &Outcome::Holds, Verdict::Pass), there];
+    let cells = vec![result(here, &Declared::Holds, Verdict::Pass), there];
     let summary = Summary::new("run-1", &planned, cells.clone());
     // They are not two rounds of one cell, whose verdicts would contradict each other.
     assert_eq!(
@@ -184,7 +184,7 @@ fn info(run: &str, cells: &[CellRef], shard: Option<ShardInfo>) -> RunInfo {
     let mut kernels: Vec<KernelRef> = Vec::new();
     for cell in cells {
         if !kernels.iter().any(|kernel| kernel.name == cell.kernel) {
-            kernels.push(result(cell.clone(), &Outcome::Holds, Verdict::Pass).kernel);
+            kernels.push(result(cell.clone(), &Declared::Holds, Verdict::Pass).kernel);
         }
     }
     RunInfo {
@@ -227,7 +227,7 @@ fn parts(of: u32) -> Vec<Part> {
             let run = format!("run-{index}");
             let results = cells
                 .iter()
-                .map(|cell| result(cell.clone(), &Outcome::Holds, Verdict::Pass));
+                .map(|cell| result(cell.clone(), &Declared::Holds, Verdict::Pass));
             Part {
                 dir: PathBuf::new(),
                 result: Some(RunResult::new(&run, results.collect())),
@@ -311,7 +311,7 @@ fn merging_on_the_command_line_keeps_everything() {
         let info = info(&format!("run-{kernel}"), &cells, None);
         let [control, hazardous] = cells;
         let cells = vec![
-            result(control, &Outcome::Holds, verdict),
+            result(control, &Declared::Holds, verdict),
             result(hazardous, &hazard(), violates()),
         ];
         write_run(dir.path(), &info, cells)
@@ -371,7 +371,7 @@ fn merging_on_the_command_line_keeps_everything() {
 fn a_part_that_was_not_finished_is_not_merged_silently() {
     let dir = tempfile::tempdir().unwrap();
     let cells = [cell_ref("control", "6.1"), cell_ref("hazard", "6.1")];
-    let done = result(cells[0].clone(), &Outcome::Holds, Verdict::Pass);
+    let done = result(cells[0].clone(), &Declared::Holds, Verdict::Pass);
     write_run(dir.path(), &info("run-1", &cells, None), vec![done]);
     let output = coldcut(dir.path(), &["merge", "run-1"]);
     assert_eq!(output.status.code(), Some(2));
@@ -394,7 +394,7 @@ fn forty() -> (RunInfo, Vec<CellResult>) {
     let cells: Vec<CellRef> = (0..40).map(|n| cell_ref(&format!("v{n:02}"), "6.1")).collect();
     let results = cells
         .iter()
-        .map(|cell| result(cell.clone(), &Outcome::Holds, Verdict::Pass));
+        .map(|cell| result(cell.clone(), &Declared::Holds, Verdict::Pass));
     (info("run-1", &cells, None), results.collect())
 }
 

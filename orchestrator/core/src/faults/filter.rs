@@ -1,4 +1,4 @@
-//! Which requests a rule is about.
+//! Which requests a fault is about.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -51,7 +51,7 @@ impl Whose {
     }
 }
 
-/// A request, as far as rules look at it.
+/// A request, as far as faults look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// What it asks.

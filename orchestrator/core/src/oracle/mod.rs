@@ -72,13 +72,27 @@ impl<'a> Judge<'a> {
 
     /// Judges one (crash state, cut).
     pub fn judge(&self, history: &History, recovery: &Recovery) -> Judgement {
+        self.judge_all_but(history, recovery, |_| false)
+    }
+
+    /// Judges all but what the checker said.
+    pub(crate) fn unchecked(&self, history: &History, recovery: &Recovery) -> Judgement {
+        self.judge_all_but(history, recovery, |check| matches!(check, Check::FsckClean))
+    }
+
+    fn judge_all_but(
+        &self,
+        history: &History,
+        recovery: &Recovery,
+        skips: impl Fn(&Check) -> bool,
+    ) -> Judgement {
         let mut judgement = Judgement::default();
         let applying: Vec<(usize, &Expectation)> = self
             .variant
             .expect
             .iter()
             .enumerate()
-            .filter(|(_, e)| history.applies(e))
+            .filter(|(_, e)| history.applies(e) && !skips(&e.check))
             .collect();
         let fstype = self.variant.filesystem.fstype.name();
         let mounted = mounts(&applying, recovery, fstype, &mut judgement);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use coldcut_wire::{Op, PatternName, pattern};
 
-use crate::scenario::{Action, Variant, facts, flatten};
+use crate::scenario::facts::{self, Data, Handles, Moves, Names};
+use crate::scenario::{Variant, flatten};
 
 /// The contents and names of one variant.
 #[derive(Clone, Debug)]
@@ -51,12 +52,12 @@ const HANDLE: &str = "fd:";
 impl Origins {
     pub(crate) fn new(variant: &Variant) -> Self {
         let contents = variant
-            .contents()
+            .patterns()
             .into_iter()
             .map(|c| (pattern::pattern_id(&c), c))
             .collect();
         let order = variant
-            .contents()
+            .patterns()
             .iter()
             .enumerate()
             .map(|(place, c)| (pattern::pattern_id(c), place))
@@ -73,7 +74,7 @@ impl Origins {
         for steps in [&variant.setup, &variant.workload] {
             let mut handles = BTreeMap::new();
             for step in flatten(steps) {
-                if let Action::Op(op) = &step.action {
+                if let Some(op) = step.op() {
                     origins.take(op, &mut handles);
                 }
             }
@@ -83,41 +84,56 @@ impl Origins {
 
     /// What one operation does with data and names. `handles`: files by the handles that were opened on them.
     fn take<'a>(&mut self, op: &'a Op, handles: &mut BTreeMap<&'a str, &'a str>) {
-        if let Some(opened) = facts::opens(op) {
-            handles.insert(opened.handle, opened.path);
+        match facts::handles(op) {
+            Handles::Untouched => {}
+            Handles::Opens(opened) => {
+                handles.insert(opened.handle, opened.path);
+            }
+            Handles::Closes(handle) => {
+                handles.remove(handle);
+            }
         }
-        if let Some(handle) = facts::closes(op) {
-            handles.remove(handle);
+        self.take_data(op, handles);
+        match facts::names(op) {
+            Names::Untouched | Names::Makes(_) => {}
+            Names::Links { from, to } | Names::Renames { from, to } => {
+                self.connected.push((from.to_owned(), to.to_owned()));
+            }
+            Names::Removes(path) => {
+                let files = self.written.get(path).into_iter().flatten().cloned();
+                let gone: Vec<String> = files.collect();
+                self.deleted
+                    .extend(gone.into_iter().map(|f| (f, path.to_owned())));
+            }
         }
-        if let Some(written) = facts::writes(op) {
-            self.written
-                .entry(place(written.path, handles))
-                .or_default()
-                .insert(written.pattern.file.clone());
+    }
+
+    fn take_data(&mut self, op: &Op, handles: &BTreeMap<&str, &str>) {
+        match facts::data(op) {
+            Data::Untouched | Data::Reads(_) => {}
+            Data::Shifts => self.shifts = true,
+            Data::Writes(written) => {
+                self.written
+                    .entry(place(written.path, handles))
+                    .or_default()
+                    .insert(written.pattern.file.clone());
+            }
+            Data::Moves(moved) => self.take_moved(moved, handles),
         }
-        if let Some(moved) = facts::moves(op) {
-            let (from, to) = (place(moved.from, handles), place(moved.to, handles));
-            // A file opened by its path is written from its beginning; a handle has a position, a pipe no offsets.
-            let displaced = moved.offset != 0 || moved.to.starts_with(HANDLE) || from.starts_with(HANDLE);
-            let mut stations = vec![from];
-            stations.extend(moved.through.map(|pipe| format!("{HANDLE}{pipe}")));
-            stations.push(to);
-            self.moves.extend(stations.windows(2).map(|pair| Move {
-                from: pair[0].clone(),
-                to: pair[1].clone(),
-                displaced,
-            }));
-        }
-        if let Some((from, to)) = facts::connects(op) {
-            self.connected.push((from.to_owned(), to.to_owned()));
-        }
-        if let Some(path) = facts::removes(op) {
-            let files = self.written.get(path).into_iter().flatten().cloned();
-            let gone: Vec<String> = files.collect();
-            self.deleted
-                .extend(gone.into_iter().map(|f| (f, path.to_owned())));
-        }
-        self.shifts |= facts::shifts(op);
+    }
+
+    fn take_moved(&mut self, moved: Moves<'_>, handles: &BTreeMap<&str, &str>) {
+        let (from, to) = (place(moved.from, handles), place(moved.to, handles));
+        // A file opened by its path is written from its beginning; a handle has a position, a pipe no offsets.
+        let displaced = moved.offset != 0 || moved.to.starts_with(HANDLE) || from.starts_with(HANDLE);
+        let mut stations = vec![from];
+        stations.extend(moved.through.map(|pipe| format!("{HANDLE}{pipe}")));
+        stations.push(to);
+        self.moves.extend(stations.windows(2).map(|pair| Move {
+            from: pair[0].clone(),
+            to: pair[1].clone(),
+            displaced,
+        }));
     }
 
     /// The content with this identity, if this variant writes it.

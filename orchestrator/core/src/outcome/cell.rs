@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::completeness::Completeness;
 use super::phase::Phase;
 use super::place::Place;
-use super::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use super::verdict::{Declared, Standing, Verdict, ViolationKind};
 
 /// Which cell of the matrix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,6 +90,27 @@ pub struct StateCounts {
     pub inconclusive: u64,
     /// Crash states that the plan's budget left out.
     pub left_out: u64,
+    /// Crash states that are judged by another's recovery, which read nothing but what they hold too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inferred: u64,
+    /// How far complete plans came; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<Completeness>,
+}
+
+impl StateCounts {
+    /// Adds what complete plans covered.
+    pub fn add(&mut self, complete: &Completeness) {
+        let (states, covered) = (complete.states.saturated(), complete.covered.saturated());
+        self.total = self.total.saturating_add(states);
+        self.left_out = self.left_out.saturating_add(states - covered.min(states));
+        self.complete = Some(complete.clone());
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde wants it
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Everything about one cell.
@@ -106,7 +128,7 @@ pub struct CellResult {
     /// Mount options and flags.
     pub mount: String,
     /// What the scenario declares.
-    pub declared: Outcome,
+    pub declared: Declared,
     /// What was seen.
     pub verdict: Verdict,
     /// How the two compare.

@@ -53,8 +53,8 @@ impl<'a> Grid<'a> {
         let mut squares: Vec<([usize; 2], Square<'a>)> = Vec::new();
         for rounds in rounds(runs.iter().flat_map(|run| &run.cells)) {
             let cell = &rounds.cells[0].cell;
-            let column = kernels.place(cell.kernels());
-            let row = rows.place((cell.scenario.as_str(), cell.variant.as_str()));
+            let column = kernels.index(cell.kernels());
+            let row = rows.index((cell.scenario.as_str(), cell.variant.as_str()));
             let run = run_of.get(&std::ptr::from_ref(rounds.shown()));
             let run = run.copied().unwrap_or_default();
             squares.push(([row, column], Square { rounds, run }));
@@ -72,7 +72,7 @@ impl<'a> Grid<'a> {
         Self { kernels, rows }
     }
 
-    /// Every cell with its place.
+    /// Every cell with its index.
     pub fn squares(&self) -> impl Iterator<Item = (&Row<'a>, &str, &Square<'a>)> {
         self.rows.iter().flat_map(|row| {
             let cells = self.kernels.iter().zip(&row.cells);
@@ -86,26 +86,26 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// Things in the order in which they first came, and the place of each.
+/// Things in the order in which they first came, and the index of each.
 #[derive(Debug)]
 struct Places<T> {
     in_order: Vec<T>,
-    places: HashMap<T, usize>,
+    indices: HashMap<T, usize>,
 }
 
 impl<T> Default for Places<T> {
     fn default() -> Self {
         Self {
             in_order: Vec::new(),
-            places: HashMap::new(),
+            indices: HashMap::new(),
         }
     }
 }
 
 impl<T: Clone + Eq + Hash> Places<T> {
-    /// The place of a thing, which may be new.
-    fn place(&mut self, thing: T) -> usize {
-        *self.places.entry(thing).or_insert_with_key(|thing| {
+    /// The index of a thing, which may be new.
+    fn index(&mut self, thing: T) -> usize {
+        *self.indices.entry(thing).or_insert_with_key(|thing| {
             self.in_order.push(thing.clone());
             self.in_order.len() - 1
         })
@@ -118,9 +118,9 @@ mod tests {
 
     use super::*;
     use crate::outcome::result::{CellRef, KernelRef, StateCounts};
-    use crate::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+    use crate::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
-    fn cell(variant: &str, kernel: &str, verdict: Verdict, declared: &Outcome) -> CellResult {
+    fn cell(variant: &str, kernel: &str, verdict: Verdict, declared: &Declared) -> CellResult {
         CellResult {
             cell: CellRef {
                 id: format!("s.{variant}.{kernel}"),
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn rows_and_columns_keep_their_order_and_gaps_stay() {
-        let holds = Outcome::Holds;
+        let holds = Declared::Holds;
         let mut elsewhere = cell("z", "6.12", Verdict::Pass, &holds);
         elsewhere.cell.recovered_on = Some("5.10".into());
         let runs = [run(
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn runs_of_one_cell_are_judged_as_its_rounds_are() {
-        let violates = Outcome::Violates(vec![ViolationKind::Zeros]);
+        let violates = Declared::Violates(vec![ViolationKind::Zeros]);
         let seen = Verdict::Violation {
             kinds: vec![ViolationKind::Zeros],
         };

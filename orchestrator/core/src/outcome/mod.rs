@@ -1,6 +1,7 @@
 //! Outcomes: what was recovered, found and decided, the events that report it, and how results are compared.
 
 pub mod cell;
+pub mod completeness;
 pub mod diff;
 pub mod event;
 pub mod grid;

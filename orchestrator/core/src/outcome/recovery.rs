@@ -71,6 +71,40 @@ impl Recovery {
         u128::from_le_bytes(hash.as_bytes()[..16].try_into().unwrap_or_default())
     }
 
+    /// Whether it is what recoveries of states show that differ from its own in nothing but file data: alike but for that, and
+    /// each of its entries is one of theirs at the same path. Of one recovery: whether it recovered to the same.
+    pub fn is_made_of(&self, others: &[&Self]) -> bool {
+        let [first, ..] = others else { return false };
+        if others.len() == 1 {
+            return self.same_as(first);
+        }
+        let bare = |recovery: &Self| {
+            let tree = Vec::new();
+            let (dmesg, fsck) = (Vec::new(), None);
+            Self {
+                tree,
+                dmesg,
+                fsck,
+                ..recovery.clone()
+            }
+            .fingerprint()
+        };
+        let alike = |one: &TreeEntry, other: &TreeEntry| {
+            let mtime_ns = one.mtime_ns;
+            *one == TreeEntry {
+                mtime_ns,
+                ..other.clone()
+            }
+        };
+        bare(self) == bare(first)
+            && others.iter().all(|other| other.tree.len() == self.tree.len())
+            && self
+                .tree
+                .iter()
+                .enumerate()
+                .all(|(index, entry)| others.iter().any(|other| alike(entry, &other.tree[index])))
+    }
+
     /// Whether the two recovered to the same, as far as both were asked.
     pub fn same_as(&self, other: &Self) -> bool {
         let clean = |recovery: &Self| recovery.fsck.as_ref().map(|fsck| fsck.clean);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{CellRef, CellResult};
 use super::totals::Totals;
-use super::verdict::{Outcome, Standing, Verdict};
+use super::verdict::{Declared, Standing, Verdict};
 
 /// The id of a cell's round, from 1.
 pub fn round_id(id: &str, round: u32) -> String {
@@ -43,10 +43,10 @@ pub struct Flaky {
 /// Puts together what is of the same scenario, variant and kernels, in the order of their first rounds.
 pub fn rounds<'a>(cells: impl IntoIterator<Item = &'a CellResult>) -> Vec<Rounds<'a>> {
     let mut all: Vec<Rounds<'_>> = Vec::new();
-    let mut places: HashMap<[&str; 4], usize> = HashMap::new();
+    let mut indices: HashMap<[&str; 4], usize> = HashMap::new();
     for cell in cells {
-        let place = *places.entry(cell.cell.key()).or_insert(all.len());
-        match all.get_mut(place) {
+        let index = *indices.entry(cell.cell.key()).or_insert(all.len());
+        match all.get_mut(index) {
             Some(rounds) => rounds.cells.push(cell),
             None => all.push(Rounds { cells: vec![cell] }),
         }
@@ -73,7 +73,7 @@ impl<'a> Rounds<'a> {
 
     /// Whether nothing is declared of it: then its verdict may flip.
     fn observed(&self) -> bool {
-        self.cells.iter().all(|cell| cell.declared == Outcome::Observed)
+        self.cells.iter().all(|cell| cell.declared == Declared::Observed)
     }
 
     /// What is to be said where two rounds know different things, and something is declared.

@@ -100,7 +100,7 @@ pub enum Verdict {
 /// What a scenario declares of a variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum Declared {
     /// Every expectation holds in every crash state.
     Holds,
     /// A documented hazard: exactly these kinds of violation are seen.
@@ -108,9 +108,9 @@ pub enum Outcome {
     /// Nothing is promised: what is seen is reported, and neither right nor wrong.
     Observed,
     /// It depends on the kernel that recorded. The ranges do not overlap; a kernel in none of them has nothing declared.
-    Kernels(Vec<(KernelRange, Outcome)>),
+    Kernels(Vec<(KernelRange, Declared)>),
     /// It depends on the kernel that recovered, likewise.
-    RecoveredOn(Vec<(KernelRange, Outcome)>),
+    RecoveredOn(Vec<(KernelRange, Declared)>),
 }
 
 /// How a cell's verdict compares with what was declared.
@@ -130,7 +130,7 @@ pub enum Standing {
     Observed,
 }
 
-impl Outcome {
+impl Declared {
     /// What is declared for what one kernel recorded and one, maybe the same, recovered, by their releases; `None` when
     /// nothing is.
     pub fn on(&self, recorded: &str, recovered: &str) -> Option<&Self> {

@@ -4,13 +4,13 @@ use super::shape::OutcomeShape;
 use super::yaml::at::{At, Named};
 use super::yaml::error::{Problem, Sink, Span};
 use crate::outcome::kernels::KernelRange;
-use crate::outcome::verdict::Outcome;
+use crate::outcome::verdict::Declared;
 
 /// Lowers a declaration; what is wrong goes to the sink.
-pub(super) fn lower(doc: &OutcomeShape, at: &Span, sink: &Sink) -> Option<Outcome> {
+pub(super) fn lower(doc: &OutcomeShape, at: &Span, sink: &Sink) -> Option<Declared> {
     match doc {
-        OutcomeShape::Holds => Some(Outcome::Holds),
-        OutcomeShape::Observed => Some(Outcome::Observed),
+        OutcomeShape::Holds => Some(Declared::Holds),
+        OutcomeShape::Observed => Some(Declared::Observed),
         OutcomeShape::Violates(kinds) if kinds.0.is_empty() => {
             sink.push(Problem::new(at, "`violates` needs at least one kind"));
             None
@@ -19,10 +19,10 @@ pub(super) fn lower(doc: &OutcomeShape, at: &Span, sink: &Sink) -> Option<Outcom
             let mut kinds = kinds.0.clone();
             kinds.sort_unstable();
             kinds.dedup();
-            Some(Outcome::Violates(kinds))
+            Some(Declared::Violates(kinds))
         }
-        OutcomeShape::Kernels(list) => ranges("kernels", list, at, sink).map(Outcome::Kernels),
-        OutcomeShape::RecoveredOn(list) => ranges("recovered_on", list, at, sink).map(Outcome::RecoveredOn),
+        OutcomeShape::Kernels(list) => ranges("kernels", list, at, sink).map(Declared::Kernels),
+        OutcomeShape::RecoveredOn(list) => ranges("recovered_on", list, at, sink).map(Declared::RecoveredOn),
     }
 }
 
@@ -31,12 +31,12 @@ fn ranges(
     ranges: &Named<Box<At<OutcomeShape>>>,
     at: &Span,
     sink: &Sink,
-) -> Option<Vec<(KernelRange, Outcome)>> {
+) -> Option<Vec<(KernelRange, Declared)>> {
     if ranges.0.is_empty() {
         sink.push(Problem::new(at, format!("`{key}` needs at least one range")));
         return None;
     }
-    let mut all: Vec<(KernelRange, Outcome)> = Vec::new();
+    let mut all: Vec<(KernelRange, Declared)> = Vec::new();
     let mut sound = true;
     for (name, doc) in &ranges.0 {
         let range =

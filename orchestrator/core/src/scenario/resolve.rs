@@ -12,9 +12,9 @@ use super::yaml::entry::read;
 use super::yaml::error::{Problem, Sink, Span};
 use super::yaml::names::{KernelSpec, Label};
 use super::yaml::node::{Node, Value};
-use super::{expect, model};
+use super::{expect, facts, model};
 use crate::crash::plan::{At as CutAt, CrashSpec};
-use crate::outcome::verdict::Outcome;
+use crate::outcome::verdict::Declared;
 
 /// Most variants of a scenario.
 const MAX_VARIANTS: usize = 1000;
@@ -38,7 +38,7 @@ struct Parts {
     end: Option<End>,
     recover_on: Option<Part<Vec<At<KernelSpec>>>>,
     expect: Option<Part<Vec<ExpectEntry>>>,
-    outcome: Option<Outcome>,
+    outcome: Option<Declared>,
 }
 
 struct Reader<'a> {
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn outcome(&self, later: Option<&Later<OutcomeShape>>) -> Option<Outcome> {
+    fn outcome(&self, later: Option<&Later<OutcomeShape>>) -> Option<Declared> {
         let part = self.part(later)?;
         outcome::lower(&part.value, &part.span, self.sink)
     }
@@ -261,7 +261,7 @@ impl Whole<'_> {
             end: own.end.or(self.base.end).unwrap_or(End::Cut),
             recover_on: Vec::new(),
             expect: Vec::new(),
-            outcome: outcome.cloned().unwrap_or(Outcome::Holds),
+            outcome: outcome.cloned().unwrap_or(Declared::Holds),
         };
         if let Some(span) = steps.span.filter(|_| complete) {
             check_commits(&variant, &span, sink);
@@ -269,11 +269,11 @@ impl Whole<'_> {
         if let Some(part) = own.recover_on.as_ref().or(self.base.recover_on.as_ref()) {
             variant.recover_on = recovering(&variant, part, sink);
         }
-        let known = variant.contents();
+        let known = variant.patterns();
         name_contents(&mut variant.workload, &known);
         // A step that could not be read may be the one whose label or content an expectation would miss.
         if steps.whole {
-            steps.faults.check_data(&variant.contents(), sink);
+            steps.faults.check_data(&variant.patterns(), sink);
             if let Some(part) = crash {
                 crash_marks(&variant, part, sink);
             }
@@ -396,11 +396,17 @@ fn check_judged(variant: &Variant, part: &Part<Vec<ExpectEntry>>, sink: &Sink) {
 fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::PatternName]) {
     for step in steps {
         match &mut step.action {
-            model::Action::Op(coldcut_wire::Op::Read(coldcut_wire::op::Read {
-                patterns: contents, ..
-            })) => *contents = known.to_vec(),
+            model::Action::Op(op) => {
+                if let Some(patterns) = facts::known_patterns(op) {
+                    *patterns = known.to_vec();
+                }
+            }
             model::Action::Start(task) => name_contents(&mut task.steps, known),
-            _ => {}
+            model::Action::Exec { .. }
+            | model::Action::Mark
+            | model::Action::Join { .. }
+            | model::Action::Device(_)
+            | model::Action::Leave { .. } => {}
         }
     }
 }

@@ -19,7 +19,7 @@ pub enum Next {
     Done(Answer),
 }
 
-/// The answer of a search; kernels are named by their place, from 0, the oldest.
+/// The answer of a search; kernels are named by their index, from 0, the oldest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The change lies between two kernels that were both tested.
@@ -89,9 +89,9 @@ impl Search {
         })
     }
 
-    /// Takes what a run of a kernel showed. A place outside the line is ignored.
-    pub fn observe(&mut self, place: usize, seen: Observation) {
-        if let Some(runs) = self.kernels.get_mut(place) {
+    /// Takes what a run of a kernel showed. An index outside the line is ignored.
+    pub fn observe(&mut self, index: usize, seen: Observation) {
+        if let Some(runs) = self.kernels.get_mut(index) {
             runs.add(seen);
         }
     }
@@ -129,7 +129,7 @@ impl Search {
     pub fn next(&self) -> Next {
         let count = self.kernels.len();
         let (oldest, newest) = match (self.end(0..count), self.end((0..count).rev())) {
-            (End::Open(place), _) | (_, End::Open(place)) => return Next::Run(place),
+            (End::Open(index), _) | (_, End::Open(index)) => return Next::Run(index),
             (End::None, _) | (_, End::None) => return Next::Done(Answer::Untestable { only: None }),
             (End::Is(oldest, a), End::Is(newest, b)) => ((oldest, a), (newest, b)),
         };
@@ -146,7 +146,7 @@ impl Search {
             ((oldest, _), (newest, _)) => {
                 let (last_old, first_new) = self.narrow(oldest, newest);
                 match self.candidate(last_old, first_new) {
-                    Some(place) => Next::Run(place),
+                    Some(index) => Next::Run(index),
                     None => Next::Done(Answer::Between {
                         last_old,
                         first_new,
@@ -157,16 +157,16 @@ impl Search {
         }
     }
 
-    fn decision(&self, place: usize) -> Decision {
-        self.test.decide(self.kernels[place])
+    fn decision(&self, index: usize) -> Decision {
+        self.test.decide(self.kernels[index])
     }
 
     /// The first testable kernel from an end inwards.
     fn end(&self, inwards: impl Iterator<Item = usize>) -> End {
-        for place in inwards {
-            match self.decision(place) {
-                Decision::Open => return End::Open(place),
-                Decision::Is(side) => return End::Is(place, side),
+        for index in inwards {
+            match self.decision(index) {
+                Decision::Open => return End::Open(index),
+                Decision::Is(side) => return End::Is(index, side),
                 Decision::Untestable => {}
             }
         }
@@ -179,14 +179,14 @@ impl Search {
         loop {
             let middle = old.midpoint(new);
             let decided = (old + 1..new)
-                .filter_map(|place| match self.decision(place) {
-                    Decision::Is(side) => Some((place, side)),
+                .filter_map(|index| match self.decision(index) {
+                    Decision::Is(side) => Some((index, side)),
                     _ => None,
                 })
-                .min_by_key(|(place, _)| place.abs_diff(middle));
+                .min_by_key(|(index, _)| index.abs_diff(middle));
             match decided {
-                Some((place, Side::Old)) => old = place,
-                Some((place, Side::New)) => new = place,
+                Some((index, Side::Old)) => old = index,
+                Some((index, Side::New)) => new = index,
                 None => return (old, new),
             }
         }
@@ -197,7 +197,7 @@ impl Search {
     /// which nothing is known, so that the cluster is left soon, wherever it ends. It is gone through only if the
     /// change turns out to be in it.
     fn candidate(&self, old: usize, new: usize) -> Option<usize> {
-        let open = |place: &usize| self.decision(*place) == Decision::Open;
+        let open = |index: &usize| self.decision(*index) == Decision::Open;
         if let Some(started) = (old + 1..new).find(|p| open(p) && self.kernels[*p].total() > 0) {
             return Some(started);
         }
@@ -208,12 +208,12 @@ impl Search {
         }
         let mut longest = nearest..nearest;
         let mut start = old + 1;
-        for place in old + 1..=new {
-            if place == new || !open(&place) {
-                if place - start > longest.len() {
-                    longest = start..place;
+        for index in old + 1..=new {
+            if index == new || !open(&index) {
+                if index - start > longest.len() {
+                    longest = start..index;
                 }
-                start = place + 1;
+                start = index + 1;
             }
         }
         Some(longest.start.midpoint(longest.end - 1))

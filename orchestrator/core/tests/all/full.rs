@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use coldcut_core::outcome::verdict::{Outcome, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, ViolationKind};
 use coldcut_core::scenario::{FsSource, Scenario, schema};
 
 fn text() -> String {
@@ -43,12 +43,12 @@ fn variants_override_key_by_key() {
     assert_eq!(plain.recover_on, ["same", "5.10", "newest:full"]);
     assert_eq!(elsewhere.recover_on, [""; 0]);
     let on = |recorded, recovered| elsewhere.outcome.on(recorded, recovered);
-    assert_eq!(on("5.10.1", "6.1.9"), Some(&Outcome::Holds));
+    assert_eq!(on("5.10.1", "6.1.9"), Some(&Declared::Holds));
     assert_eq!(
         on("5.10.1", "6.12.1"),
-        Some(&Outcome::Violates(vec![ViolationKind::Mount]))
+        Some(&Declared::Violates(vec![ViolationKind::Mount]))
     );
-    assert_eq!(on("6.12.1", "6.1.9"), Some(&Outcome::Holds));
+    assert_eq!(on("6.12.1", "6.1.9"), Some(&Declared::Holds));
     assert_eq!(plain.device.bandwidth, Some(100 << 20));
     assert_eq!(bigger.device.bandwidth, None);
     assert_eq!((bigger.device.latency_ms, bigger.device.write_cache), (1, false));
@@ -58,7 +58,7 @@ fn variants_override_key_by_key() {
 #[test]
 fn contents_come_in_the_order_of_their_writing() {
     let scenario = parse(&text());
-    let contents = scenario.variants()[0].contents();
+    let contents = scenario.variants()[0].patterns();
     let names: Vec<String> = contents.iter().map(coldcut_wire::pattern::label).collect();
     assert_eq!(names, ["a@0", "a@1", "log@0", "log@1", "v@0", "log@2"]);
 }

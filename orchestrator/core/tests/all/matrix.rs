@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use coldcut_core::filesystem::{self, Covers, FsType, Mode};
-use coldcut_core::outcome::verdict::Outcome;
+use coldcut_core::outcome::verdict::Declared;
 use coldcut_core::scenario::modes::NotCovered;
 use coldcut_core::scenario::{AppliedMode, Check, FsSource, Scenario, Variant};
 
@@ -122,9 +122,9 @@ fn a_mode_is_held_to_what_it_promises() {
                 );
                 let promised = covers == Covers::NotFreshBlocks;
                 let outcome = if promised {
-                    Outcome::Holds
+                    Declared::Holds
                 } else {
-                    Outcome::Observed
+                    Declared::Observed
                 };
                 assert_eq!(variant.outcome, outcome, "{}", known.name);
             }
@@ -196,7 +196,7 @@ fn a_scenario_of_one_filesystem_is_made_as_another() {
     // The new file's own fsync promises its name on xfs and not by POSIX.
     let (fstype, posix) = filesystem::mode("f2fs").unwrap();
     let strict = fstype.mode("f2fs-strict").unwrap();
-    for (mode, outcome) in [(posix, Outcome::Observed), (strict, Outcome::Holds)] {
+    for (mode, outcome) in [(posix, Declared::Observed), (strict, Declared::Holds)] {
         let kept = scenario.variant("kept").unwrap().in_mode(fstype, mode).unwrap();
         assert_eq!(kept.outcome, outcome, "{}", mode.name);
         let hazard = scenario.variant("hazard").unwrap();

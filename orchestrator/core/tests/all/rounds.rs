@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef, StateCounts, Totals};
 use coldcut_core::outcome::rounds::{round_id, rounds};
 use coldcut_core::outcome::shard::Shard;
-use coldcut_core::outcome::verdict::{Outcome, Standing, Verdict, ViolationKind};
+use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 use proptest::prelude::*;
 
-fn cell(variant: &str, round: u32, declared: &Outcome, verdict: Verdict) -> CellResult {
+fn cell(variant: &str, round: u32, declared: &Declared, verdict: Verdict) -> CellResult {
     CellResult {
         cell: CellRef {
             id: round_id(&format!("s.{variant}.6.12"), round),
@@ -51,17 +51,17 @@ fn unknown() -> Verdict {
     }
 }
 
-fn hazard() -> Outcome {
-    Outcome::Violates(vec![ViolationKind::Size])
+fn hazard() -> Declared {
+    Declared::Violates(vec![ViolationKind::Size])
 }
 
 #[test]
 fn a_verdict_that_flips_is_flaky_and_not_as_declared() {
     // Rarely: 19 of 20 as declared.
     let mut cells: Vec<CellResult> = (1..=20)
-        .map(|n| cell("a", n, &Outcome::Holds, Verdict::Pass))
+        .map(|n| cell("a", n, &Declared::Holds, Verdict::Pass))
         .collect();
-    cells[13] = cell("a", 14, &Outcome::Holds, size());
+    cells[13] = cell("a", 14, &Declared::Holds, size());
     let all = rounds(&cells);
     assert_eq!(all.len(), 1);
     let flaky = all[0].flaky().unwrap();
@@ -95,7 +95,7 @@ fn what_is_not_known_is_no_verdict_and_no_flip() {
 
 #[test]
 fn what_nothing_is_declared_of_may_flip_and_changes_no_exit_code() {
-    let observed = Outcome::Observed;
+    let observed = Declared::Observed;
     let mut cells = vec![
         cell("a", 1, &observed, Verdict::Pass),
         cell("a", 2, &observed, size()),

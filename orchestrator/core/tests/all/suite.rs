@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use coldcut_core::outcome::verdict::Outcome;
+use coldcut_core::outcome::verdict::Declared;
 use coldcut_core::scenario::{Action, Scenario, Variant};
 use coldcut_wire::{MsyncMode, Op, op};
 
@@ -75,8 +75,8 @@ fn each_control_differs_from_its_scenario_by_the_protection_alone() {
             scenario.variant("kept").unwrap(),
             scenario.variant("unprotected").unwrap(),
         );
-        assert_eq!(kept.outcome, Outcome::Holds, "{file}");
-        assert!(matches!(control.outcome, Outcome::Violates(_)), "{file}");
+        assert_eq!(kept.outcome, Declared::Holds, "{file}");
+        assert!(matches!(control.outcome, Declared::Violates(_)), "{file}");
         assert_eq!(kept.setup, control.setup, "{file}");
         assert_eq!(kept.filesystem, control.filesystem, "{file}");
         assert_eq!((&kept.crash, &kept.end), (&control.crash, &control.end), "{file}");

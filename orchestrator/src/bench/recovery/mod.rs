@@ -277,9 +277,10 @@ impl Bench {
         let variant = workload::variant(&file)?;
         Ok(RecoverJob {
             image: Arc::new(self.recording.image(state)?),
+            noted: None,
             kernel: Arc::clone(&self.options.kernel),
             mount: mount_of(&variant),
-            contents: Arc::new(variant.contents()),
+            patterns: Arc::new(variant.patterns()),
             console: self.dir.join("console.log"),
             fsck: false,
         })
@@ -335,7 +336,7 @@ impl Bench {
     async fn first_verdicts(&self) -> Result<[f64; 3], Unknown> {
         let templates = self.dir.join("first");
         let mut seconds = [0.0; 3];
-        for (place, (strategy, templates)) in [
+        for (index, (strategy, templates)) in [
             (Strategy::Cold, None),
             (Strategy::Tiered, Some(&templates)),
             (Strategy::Tiered, Some(&templates)),
@@ -355,7 +356,7 @@ impl Bench {
                     recovered_on: None,
                 },
                 kernel: Arc::clone(&self.options.kernel),
-                dir: CellDir::open(&self.dir.join(format!("first-{place}")))
+                dir: CellDir::open(&self.dir.join(format!("first-{index}")))
                     .or_unknown("making a directory")?,
             };
             let job = ResolvedJob {
@@ -369,7 +370,7 @@ impl Bench {
             if result.verdict != coldcut_core::outcome::verdict::Verdict::Pass {
                 return Err(Unknown::new(format!("the first verdict is {:?}", result.verdict)));
             }
-            seconds[place] = start.elapsed().as_secs_f64();
+            seconds[index] = start.elapsed().as_secs_f64();
         }
         Ok(seconds)
     }

@@ -43,7 +43,7 @@ pub(super) async fn of(pool: &Pool, jobs: &[RecoverJob]) -> Result<Phases, Unkno
         lap(resume);
         let most = job.image.size() * 4;
         let seen = client
-            .examine(&job.mount, job.contents.to_vec(), most)
+            .examine(&job.mount, job.patterns.to_vec(), most)
             .await
             .or_unknown("recovering")?;
         lap(examine);
@@ -75,9 +75,9 @@ pub(super) async fn recording(
 ) -> Result<(f64, f64), Unknown> {
     let mut least = [f64::MAX; 2];
     for _ in 0..turns {
-        for (place, raw) in [false, true].into_iter().enumerate() {
+        for (index, raw) in [false, true].into_iter().enumerate() {
             let seconds = workload(pool, kernel, variant, raw).await?;
-            least[place] = least[place].min(seconds);
+            least[index] = least[index].min(seconds);
         }
     }
     Ok((least[0], least[1]))

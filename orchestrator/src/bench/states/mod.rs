@@ -1,31 +1,31 @@
 //! What it costs to judge crash states: every one of them, covered by what recoveries read, beside the plans that recover
 //! each distinct image, of the same recordings and in the same run.
 
-mod explored;
 mod workload;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_core::crash::index::DigestCursor;
 use coldcut_core::crash::plan::CrashSpec;
-use coldcut_core::crash::state::{CrashState, PlanKind};
-use coldcut_core::outcome::recovery::Recovery;
+use coldcut_core::crash::reads::Exploration;
+use coldcut_core::crash::state::PlanKind;
+use coldcut_core::oracle::cell::{Recoveries, Round, Strategy};
+use coldcut_core::outcome::recovery::Trust;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
-use coldcut_core::recording::block::ReadAt;
-use coldcut_core::recording::log::Cut;
-use coldcut_core::scenario::Variant;
 
-use self::explored::{Explored, explore};
 use self::workload::{WORKLOADS, Workload};
 use crate::kernel::Kernel;
-use crate::record::job::{RecordJob, mount_of};
+use crate::record::job::RecordJob;
 use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::record;
 use crate::record::timings::Timings;
-use crate::recover::recoverer::{Machines, RecoverJob, Recoverer, Screener as _};
+use crate::recover::explore::{Explored, Exploring, explore};
+use crate::recover::images::{Image, Recovering};
+use crate::recover::recoverer::Machines;
+use crate::recover::rounds::recover_round;
 use crate::results::CellDir;
 use crate::vm::pool::Pool;
 
@@ -36,6 +36,8 @@ pub struct StatesOptions {
     pub kernel: Arc<Kernel>,
     /// Only recordings whose names contain this.
     pub only: String,
+    /// The plan: `all` or `all-torn`.
+    pub plan: PlanKind,
     /// Recoveries for each recording, at most.
     pub most: u64,
     /// States of each recording that are recovered although an earlier recovery answers for them.
@@ -58,37 +60,6 @@ impl Plan {
     /// Seconds that all of its images take, at the rate of those that were recovered.
     fn seconds(&self) -> f64 {
         self.time.as_secs_f64() * self.distinct as f64 / self.recovered.max(1) as f64
-    }
-}
-
-/// A screening guest, started anew where a state spoiled it.
-struct Screen<'a> {
-    pool: &'a Pool,
-    kernel: &'a Arc<Kernel>,
-    variant: &'a Variant,
-    dir: &'a Path,
-    guest: Option<<Machines as Recoverer>::Screener>,
-}
-
-impl Screen<'_> {
-    async fn recover(&mut self, image: Arc<dyn ReadAt>) -> Result<Recovery, Unknown> {
-        let job = RecoverJob {
-            image,
-            kernel: Arc::clone(self.kernel),
-            mount: mount_of(self.variant),
-            contents: Arc::new(self.variant.contents()),
-            console: self.dir.join("console.log"),
-            fsck: false,
-        };
-        let mut guest = match self.guest.take() {
-            Some(guest) => guest,
-            None => Machines.screener(self.pool, &job).await?,
-        };
-        let recovery = guest.recover(self.pool, &job).await?;
-        if !guest.spoiled() {
-            self.guest = Some(guest);
-        }
-        Ok(recovery)
     }
 }
 
@@ -130,72 +101,106 @@ async fn measure(
         .await
         .map_err(|failure| failure.why)?;
     let recording = LoadedRecording::load(&cell)?;
-    let mut screen = Screen {
+    let bench = Bench {
         pool,
-        kernel: &options.kernel,
-        variant: &variant,
-        dir: &dir,
-        guest: None,
+        recovering: Recovering {
+            cell: "bench",
+            variant: &variant,
+            kernel: &options.kernel,
+            dir: &cell,
+            timings: &Arc::default(),
+        },
+        recording: &recording,
     };
-    // So that no plan's time has the guest's start in it.
-    screen.recover(Arc::clone(&recording.sources.base)).await?;
-    let barriers = distinct(&recording, PlanKind::Barriers, usize::MAX, &mut screen).await?;
-    let sampled = distinct(&recording, PlanKind::Reorder, SAMPLED, &mut screen).await?;
-    let cuts: BTreeSet<Cut> = CrashSpec::of(PlanKind::Reorder)
-        .states(&recording.log)
-        .or_unknown("planning")?
-        .map(|state| state.cut)
-        .collect();
-    let cuts: Vec<Cut> = cuts.into_iter().collect();
-    let all = explore(&recording, &cuts, &mut screen, options.most, options.check).await?;
+    let barriers = bench.listed(PlanKind::Barriers, usize::MAX).await?;
+    let sampled = bench.listed(PlanKind::Reorder, SAMPLED).await?;
+    let all = bench.explored(options).await?;
     Ok(report(workload, &barriers, &sampled, &all))
 }
 
-/// Recovers the distinct images of a plan, at most so many.
-async fn distinct(
-    recording: &LoadedRecording,
-    plan: PlanKind,
-    most: usize,
-    screen: &mut Screen<'_>,
-) -> Result<Plan, Unknown> {
-    let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
-        .or_unknown("reading the recording")?;
-    let spec = CrashSpec::of(plan);
-    let (mut known, mut images) = (BTreeSet::new(), Vec::<CrashState>::new());
-    let mut states = 0;
-    for state in spec.states(&recording.log).or_unknown("planning")? {
-        states += 1;
-        if known.insert(cursor.digest(&state).or_unknown("reading the recording")?) {
-            images.push(state);
+/// A recording, and machines for its states.
+struct Bench<'a> {
+    pool: &'a Arc<Pool>,
+    recovering: Recovering<'a>,
+    recording: &'a LoadedRecording,
+}
+
+impl Bench<'_> {
+    /// Recovers the distinct images of a plan, at most so many.
+    async fn listed(&self, plan: PlanKind, most: usize) -> Result<Plan, Unknown> {
+        let Self { recording, pool, .. } = self;
+        let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
+            .or_unknown("reading the recording")?;
+        let mut images: Vec<Image> = Vec::new();
+        let (mut known, mut states) = (BTreeSet::new(), 0);
+        for state in CrashSpec::of(plan)
+            .states(&recording.log)
+            .or_unknown("planning")?
+        {
+            states += 1;
+            let digest = cursor.digest(&state).or_unknown("reading the recording")?;
+            if known.insert(digest) {
+                images.push((digest, state));
+            }
         }
+        let recovered = images.len().min(most);
+        // Spread over the recording, so that the others may be extrapolated.
+        let spread = (0..recovered).map(|number| images[number * images.len() / recovered].clone());
+        let work = self.recovering.work(pool, recording, &Arc::new(spread.collect()));
+        let round = Round {
+            trust: Trust::Screened,
+            images: (0..recovered).collect(),
+        };
+        let mut known = Recoveries::new(recovered);
+        let start = Instant::now();
+        recover_round(pool, &Arc::new(Machines), &work, &mut known, &round).await;
+        let time = start.elapsed();
+        if let Some(unknown) = known.outcomes().find_map(|outcome| outcome.as_ref().err()) {
+            return Err(unknown.clone());
+        }
+        Ok(Plan {
+            states,
+            distinct: images.len(),
+            recovered,
+            time,
+        })
     }
-    let recovered = images.len().min(most);
-    let start = Instant::now();
-    // Spread over the recording, so that the others may be extrapolated.
-    for number in 0..recovered {
-        let state = &images[number * images.len() / recovered];
-        screen.recover(Arc::new(recording.image(state)?)).await?;
+
+    /// Covers every state of every cut.
+    async fn explored(&self, options: &StatesOptions) -> Result<Explored, Unknown> {
+        let Self { recording, pool, .. } = self;
+        let spec = CrashSpec::of(options.plan);
+        let plans = spec.complete(&recording.log).or_unknown("planning")?;
+        let exploration = Exploration::new(&recording.index, &recording.sources, &plans, options.most);
+        let check = options.check;
+        let exploring = Exploring {
+            samples: Box::new(move |_| check),
+            // There are too many for clones.
+            sampler: Trust::Screened,
+            ..self.recovering.exploring(pool, recording, Strategy::Tiered)
+        };
+        explore(pool, &Arc::new(Machines), exploring, exploration).await
     }
-    Ok(Plan {
-        states,
-        distinct: images.len(),
-        recovered,
-        time: start.elapsed(),
-    })
 }
 
 fn report(workload: &Workload, barriers: &Plan, sampled: &Plan, all: &Explored) -> String {
     let seconds = all.time.as_secs_f64();
     let ratio = |one: f64, other: f64| one / other.max(1e-9);
+    let done = &all.completeness;
+    let differing: String = all
+        .differing
+        .iter()
+        .map(|line| format!("  DIFFERS {line}\n"))
+        .collect();
     format!(
         "{name}\n  \
          barriers          {b_states} states, {b} recoveries, {b_time:.1} s\n  \
          reorder, sampled  {r_states} states, {r} recoveries, {r_time:.1} s{extrapolated}\n  \
          every state       {cuts} cuts, {states} states, {covered} covered, {classes} classes, {n} recoveries, \
-         {seconds:.1} s ({recovering:.1} s in recoveries), {reads} blocks read each\n  \
+         {seconds:.1} s, {reads} blocks read each\n  \
          recoveries        {of_b:.2} of barriers', {of_r:.1} times fewer than the sampled plan's\n  \
          time              {t_b:.2} of barriers', {t_r:.1} times less than the sampled plan's; {rate:.1e} states/s\n  \
-         checked           {checked} states recovered besides, {differing} otherwise than their class\n",
+         checked           {checked} states recovered besides, {differs} otherwise than their class\n{differing}",
         name = workload.name,
         b_states = barriers.states,
         b = barriers.distinct,
@@ -208,23 +213,22 @@ fn report(workload: &Workload, barriers: &Plan, sampled: &Plan, all: &Explored) 
         } else {
             String::new()
         },
-        cuts = all.cuts,
-        states = all.states,
-        covered = if all.covered == all.states {
+        cuts = done.cuts,
+        states = done.states,
+        covered = if done.is_whole() {
             "all".to_owned()
         } else {
-            all.covered.to_string()
+            done.covered.to_string()
         },
-        classes = all.classes,
-        n = all.recoveries,
-        recovering = all.recovering.as_secs_f64(),
+        classes = done.classes,
+        n = done.recoveries,
         reads = all.reads,
-        of_b = ratio(all.recoveries as f64, barriers.distinct as f64),
-        of_r = ratio(sampled.distinct as f64, all.recoveries as f64),
+        of_b = ratio(done.recoveries as f64, barriers.distinct as f64),
+        of_r = ratio(sampled.distinct as f64, done.recoveries as f64),
         t_b = ratio(seconds, barriers.seconds()),
         t_r = ratio(sampled.seconds(), seconds),
-        rate = all.covered.to_string().parse::<f64>().unwrap_or(f64::INFINITY) / seconds.max(1e-9),
-        checked = all.checked,
-        differing = all.differing,
+        rate = done.covered.0.to_string().parse::<f64>().unwrap_or(f64::INFINITY) / seconds.max(1e-9),
+        checked = done.sampled,
+        differs = done.differing,
     )
 }

@@ -143,7 +143,7 @@ pub(super) fn entries(args: &EntriesArgs) -> anyhow::Result<()> {
             break;
         };
         // An entry may be a flush and a write; submissions and failures have none.
-        for event in (from..to).filter_map(|place| log.event(place)) {
+        for event in (from..to).filter_map(|index| log.event(index)) {
             match event {
                 Event::Complete(id) => {
                     let Some(request) = log.request(id) else {
@@ -191,11 +191,11 @@ pub(super) fn entries(args: &EntriesArgs) -> anyhow::Result<()> {
 pub(super) fn epochs(args: &EpochsArgs) -> anyhow::Result<()> {
     let log = args.log.open(None)?.log;
     let (mut number, mut covered) = (0, 0);
-    for (place, event) in log.events().enumerate() {
+    for (index, event) in log.events().enumerate() {
         let Event::Complete(id) = event else {
             continue;
         };
-        let cut = Cut(place as u32 + 1);
+        let cut = Cut(index as u32 + 1);
         let is_flush = log
             .request(id)
             .is_some_and(|request| request.io.kind == IoKind::Flush);

@@ -76,9 +76,10 @@ impl SpecArgs {
         CrashSpec {
             plans,
             budget: self.budget,
+            seconds: None,
             per_cut: self.per_cut,
             seed: self.seed,
-            at: self.at.iter().map(|place| at(place)).collect(),
+            at: self.at.iter().map(|given| at(given)).collect(),
             between: match self.between.as_deref() {
                 Some([from, to]) => Some([from.clone(), to.clone()]),
                 _ => None,
@@ -92,10 +93,10 @@ impl SpecArgs {
     }
 }
 
-fn at(place: &str) -> At {
-    place
+fn at(given: &str) -> At {
+    given
         .parse()
-        .map_or_else(|_| At::Mark(place.to_owned()), At::Entry)
+        .map_or_else(|_| At::Mark(given.to_owned()), At::Entry)
 }
 
 fn atomic_unit(text: &str) -> Result<u32, String> {

@@ -8,7 +8,7 @@ use std::path::Path;
 /// What is hashed at a time; a part that is all zeros counts as absent, whether the file has it or not.
 const PART: u64 = 64 << 10;
 
-/// blake3 over the length and every part that is not all zeros, with its place: the same for a sparse file and a
+/// blake3 over the length and every part that is not all zeros, with its offset: the same for a sparse file and a
 /// copy of it without holes.
 pub(super) fn digest(path: &Path) -> io::Result<String> {
     let file = File::open(path)?;
@@ -19,17 +19,17 @@ pub(super) fn digest(path: &Path) -> io::Result<String> {
     let mut at = 0;
     while let Some((start, end)) = next_data(&file, at, len)? {
         // Whole parts, wherever the filesystem says that the data begins.
-        let mut place = start / PART * PART;
-        while place < end {
-            let part = &mut buffer[..(len - place).min(PART) as usize];
-            file.read_exact_at(part, place)?;
+        let mut offset = start / PART * PART;
+        while offset < end {
+            let part = &mut buffer[..(len - offset).min(PART) as usize];
+            file.read_exact_at(part, offset)?;
             if part.iter().any(|byte| *byte != 0) {
-                hasher.update(&place.to_le_bytes());
+                hasher.update(&offset.to_le_bytes());
                 hasher.update(part);
             }
-            place += PART;
+            offset += PART;
         }
-        at = place;
+        at = offset;
     }
     Ok(hasher.finalize().to_hex().to_string())
 }
@@ -69,11 +69,11 @@ mod tests {
         sparse.write_all_at(b"0123456789", 300_000).unwrap();
         let wanted = digest(&at("dense")).unwrap();
         assert_eq!(digest(&at("sparse")).unwrap(), wanted);
-        for (change, place) in [(1_u8, 300_000_u64), (1, 999_999), (7, 0)] {
+        for (change, offset) in [(1_u8, 300_000_u64), (1, 999_999), (7, 0)] {
             fs::copy(at("dense"), at("changed")).unwrap();
             let file = File::options().write(true).open(at("changed")).unwrap();
-            file.write_all_at(&[change], place).unwrap();
-            assert_ne!(digest(&at("changed")).unwrap(), wanted, "{place}");
+            file.write_all_at(&[change], offset).unwrap();
+            assert_ne!(digest(&at("changed")).unwrap(), wanted, "{offset}");
         }
         sparse.set_len(bytes.len() as u64 + 1).unwrap();
         assert_ne!(digest(&at("sparse")).unwrap(), wanted, "another length");

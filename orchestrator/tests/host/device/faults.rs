@@ -1,4 +1,4 @@
-//! Rules and pace as scenarios use them.
+//! Faults and pace as scenarios use them.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use coldcut::disk::client::ClientError;
 use coldcut::disk::proto::command;
 use coldcut::disk::{Faults, Overdue, Resume};
-use coldcut_core::faults::{Effect, Filter, Kind, Pace, Rule, Whose};
+use coldcut_core::faults::{Effect, Fault, Filter, Kind, Pace, Whose};
 use coldcut_core::recording::block::Zeros;
 use coldcut_wire::PatternName;
 use coldcut_wire::pattern::{Content, pattern_id};
@@ -28,8 +28,8 @@ fn data(name: &PatternName, len: usize) -> Vec<u8> {
     bytes
 }
 
-fn rule(name: &str, kind: Kind, effect: Effect, count: Option<u32>) -> Rule {
-    Rule {
+fn fault(name: &str, kind: Kind, effect: Effect, count: Option<u32>) -> Fault {
+    Fault {
         name: name.to_owned(),
         filter: Filter {
             kind,
@@ -52,7 +52,7 @@ fn faulty(pace: Pace) -> (Rig, Faults) {
 async fn a_write_is_held_by_whose_data_it_carries() {
     let (rig, faults) = faulty(Pace::default());
     let (victim, other) = (name("victim", "1"), name("other", "1"));
-    let mut held = rule("data", Kind::Write, Effect::Hold, Some(1));
+    let mut held = fault("data", Kind::Write, Effect::Hold, Some(1));
     held.filter.whose = Some(Whose::File("victim".to_owned()));
     faults.arm(held, Some(BTreeSet::from([pattern_id(&victim)])), WAIT);
     let (_recording, log) = rig.record().await;
@@ -73,8 +73,8 @@ async fn a_write_is_held_by_whose_data_it_carries() {
     tokio::time::timeout(WAIT, faults.held("data", 1))
         .await
         .expect("held");
-    assert_eq!(faults.rules(), [("data".to_owned(), 1, 1)]);
-    // It is submitted and not applied; a second one passes, since the rule was for one.
+    assert_eq!(faults.in_force(), [("data".to_owned(), 1, 1)]);
+    // It is submitted and not applied; a second one passes, since the fault was for one.
     assert!(matches!(log.events().last(), Some(Event::Submit(_, io, _)) if io.offset == 8192));
     client
         .write(65536, &data(&victim, 4096), false)
@@ -95,7 +95,7 @@ async fn a_read_is_held_by_what_is_stored_there() {
     let victim = name("victim", "0");
     let mut client = rig.client();
     client.write(4096, &data(&victim, 4096), false).expect("written");
-    let mut held = rule("reading", Kind::Read, Effect::Hold, Some(1));
+    let mut held = fault("reading", Kind::Read, Effect::Hold, Some(1));
     held.filter.whose = Some(Whose::Content(victim.clone()));
     faults.arm(held, Some(BTreeSet::from([pattern_id(&victim)])), WAIT);
     client.read(8192, &mut [0; 4096]).expect("nobody's");
@@ -115,11 +115,11 @@ async fn requests_fail_once_always_and_in_a_range() {
     let (rig, faults) = faulty(Pace::default());
     let mut client = rig.client();
     let failed = |result: Result<(), ClientError>| matches!(result, Err(ClientError::Server(5)));
-    faults.arm(rule("once", Kind::Write, Effect::Fail, Some(1)), None, WAIT);
+    faults.arm(fault("once", Kind::Write, Effect::Fail, Some(1)), None, WAIT);
     assert!(failed(client.write(0, &[1; 512], false)));
     client.write(0, &[1; 512], false).expect("once is once");
 
-    let mut range = rule("range", Kind::Write, Effect::Fail, None);
+    let mut range = fault("range", Kind::Write, Effect::Fail, None);
     range.filter.range = Some(4096..8192);
     faults.arm(range, None, WAIT);
     for _ in 0..3 {
@@ -129,9 +129,9 @@ async fn requests_fail_once_always_and_in_a_range() {
     client.write(8192, &[1; 512], false).expect("beside the range");
     client.read(4096, &mut [0; 512]).expect("reads are another kind");
     assert_eq!(faults.release("range", Resume::Proceed), Some((6, 0)));
-    client.write(4096, &[1; 512], false).expect("the rule has ended");
+    client.write(4096, &[1; 512], false).expect("the fault has ended");
 
-    faults.arm(rule("flush", Kind::Flush, Effect::Fail, None), None, WAIT);
+    faults.arm(fault("flush", Kind::Flush, Effect::Fail, None), None, WAIT);
     assert!(failed(client.flush()));
 }
 
@@ -139,8 +139,8 @@ async fn requests_fail_once_always_and_in_a_range() {
 async fn what_is_held_too_long_is_released_and_said() {
     let (rig, faults) = faulty(Pace::default());
     let within = Duration::from_millis(80);
-    faults.arm(rule("slow", Kind::Flush, Effect::Hold, None), None, within);
-    faults.arm(rule("patient", Kind::Write, Effect::Hold, None), None, WAIT);
+    faults.arm(fault("slow", Kind::Flush, Effect::Hold, None), None, within);
+    faults.arm(fault("patient", Kind::Write, Effect::Hold, None), None, WAIT);
     let mut client = rig.client();
     assert!(tokio::time::timeout(SILENCE, faults.overdue()).await.is_err());
     let write = client.send(command::WRITE, 0, 0, 512, &[1; 512]).expect("sent");
@@ -158,7 +158,7 @@ async fn what_is_held_too_long_is_released_and_said() {
     );
     assert!(start.elapsed() >= within);
     assert_eq!(client.next_reply().expect("released"), (flush, 0));
-    assert_eq!(faults.rules(), [("patient".to_owned(), 1, 1)]);
+    assert_eq!(faults.in_force(), [("patient".to_owned(), 1, 1)]);
     faults.release("patient", Resume::Proceed);
     assert_eq!(client.next_reply().expect("released"), (write, 0));
 }

@@ -30,7 +30,7 @@ impl Dirty {
         let (from, to) = (here.floor.min(next.floor), here.completed.max(next.completed));
         self.first = from;
         self.hints = next.in_flight.is_empty()
-            && next.tear.is_none()
+            && next.tears.is_empty()
             && to.saturating_sub(from) < 1 << (HINT_BITS - 2)
             && log.geometry().device_size / BLOCK < 1 << (u64::BITS - HINT_BITS);
         let mut touched = Touched {
@@ -55,8 +55,8 @@ impl Dirty {
                 unknown(id.0);
             }
         }
-        if here.tear != next.tear {
-            for tear in [here.tear, next.tear].into_iter().flatten() {
+        if here.tears != next.tears {
+            for tear in here.tears.iter().chain(&next.tears) {
                 unknown(tear.request.0);
             }
         }

@@ -41,8 +41,7 @@ impl BlockIndex {
         let mut open: u8 = 0xff;
         let mut forced: u8 = 0;
         let mut take = |id: u32, record: &Record| {
-            let tear = selection.tear.filter(|tear| tear.request.0 == id);
-            let covered = coverage(record, block, tear.as_ref());
+            let covered = coverage(record, block, selection.tear(id));
             if record.fua {
                 forced |= covered & open;
             } else if id >= selection.floor && covered & forced != 0 {

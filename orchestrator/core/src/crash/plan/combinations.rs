@@ -91,7 +91,7 @@ impl Place<'_> {
         let unit = self.unit;
         CrashState {
             order,
-            tear: Some(Tear { request, unit, part }),
+            tears: vec![Tear { request, unit, part }],
             ..CrashState::new(PlanKind::Combinations, self.cut, set)
         }
     }

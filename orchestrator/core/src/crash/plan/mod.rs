@@ -5,6 +5,7 @@
 //! changes another's states.
 
 mod combinations;
+mod complete;
 mod cuts;
 mod error;
 mod reorder;
@@ -12,6 +13,8 @@ mod spec;
 mod states;
 mod torn;
 
+pub use complete::Complete;
 pub use error::PlanError;
 pub use spec::{At, CrashSpec, DiscardModel};
 pub use states::{PlanCount, States};
+pub(in crate::crash) use torn::parts_of;

@@ -19,8 +19,12 @@ use crate::crash::state::PlanKind;
 pub struct CrashSpec {
     /// The plans, each visited once, in this order.
     pub plans: Vec<PlanKind>,
-    /// At most so many states of each plan, spread evenly over the recording.
+    /// At most so many states of each plan, spread evenly over the recording; of a complete plan, so many recoveries
+    /// for all of its states, each cut in turn.
     pub budget: Option<u64>,
+    /// At most so many seconds for the recoveries of a complete plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
     /// At most so many states of `reorder`, of `torn` and of `combinations` at one cut.
     pub per_cut: u32,
     /// Seed of the samples that `reorder` and `combinations` draw.
@@ -86,6 +90,7 @@ impl CrashSpec {
         Self {
             plans: vec![plan],
             budget: None,
+            seconds: None,
             per_cut: PER_CUT,
             seed: 0,
             at: Vec::new(),
@@ -108,6 +113,8 @@ struct SpecMap {
     plan: Option<Plans>,
     #[serde(default)]
     budget: Option<u64>,
+    #[serde(default)]
+    seconds: Option<u64>,
     #[serde(default = "per_cut")]
     per_cut: u32,
     #[serde(default)]
@@ -144,6 +151,12 @@ impl TryFrom<SpecMap> for CrashSpec {
         if map.budget == Some(0) || map.per_cut == 0 {
             return Err("a budget of 0 states judges nothing".into());
         }
+        if map.seconds == Some(0) {
+            return Err("0 seconds judge nothing".into());
+        }
+        if map.seconds.is_some() && !plans.iter().any(|plan| plan.is_complete()) {
+            return Err("`seconds` bounds the plans `all` and `all-torn`; none of them is asked for".into());
+        }
         if let Some(unit) = map.atomic_unit
             && !(unit.is_power_of_two() && (512..=1 << 30).contains(&unit))
         {
@@ -154,6 +167,7 @@ impl TryFrom<SpecMap> for CrashSpec {
         Ok(Self {
             plans,
             budget: map.budget,
+            seconds: map.seconds,
             per_cut: map.per_cut,
             seed: map.seed,
             at: map.at,

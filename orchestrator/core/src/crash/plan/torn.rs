@@ -34,7 +34,7 @@ pub(super) fn make(
             };
             parts_of(units).into_iter().flat_map(move |part| {
                 [others.clone(), Set::Only(request)].map(|set| CrashState {
-                    tear: Some(Tear { request, unit, part }),
+                    tears: vec![Tear { request, unit, part }],
                     ..CrashState::new(PlanKind::Torn, cut, set)
                 })
             })
@@ -67,7 +67,7 @@ pub(super) fn possible_parts(units: u64) -> u64 {
 }
 
 /// Those of the parts that are tried: all of a small write.
-pub(super) fn parts_of(units: u64) -> Vec<TornPart> {
+pub(in crate::crash) fn parts_of(units: u64) -> Vec<TornPart> {
     let counts: Vec<u32> = if units <= ALL_PARTS {
         (1..units as u32).collect()
     } else {

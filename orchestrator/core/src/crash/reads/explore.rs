@@ -1,34 +1,64 @@
 //! Covering every assignment of a space by few recoveries.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeMap;
 
 use num_bigint::BigUint;
 
-use super::Space;
-
-/// A choice and its alternative.
-type Decision = (usize, u32);
-
-/// A set of assignments: all that agree with some decisions. Where nothing is decided an assignment takes
-/// alternative 0.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Region {
-    decisions: Vec<Decision>,
-}
-
-/// The choices on which a recovery's reads depended, in the order in which they mattered, with their alternatives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trace(Vec<Decision>);
+use super::region::{Decision, Region, Tracer};
+use super::{BlockRead, Space};
 
 /// How many assignments are covered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// All there are.
     pub states: BigUint,
-    /// Those for which a recovery answers.
+    /// Those for which recoveries answer.
     pub covered: BigUint,
     /// Into how many classes these fall.
     pub classes: u64,
+}
+
+/// An assignment that is to be recovered, or to be answered for by an earlier recovery.
+#[derive(Clone, Debug)]
+pub struct Task {
+    region: Region,
+    of: Of,
+}
+
+/// What a task is about.
+#[derive(Clone, Debug)]
+enum Of {
+    /// A region of which nothing is known.
+    Region {
+        /// Whether all that is read counts as metadata.
+        whole: bool,
+    },
+    /// Contents of files of a class that no recovery has shown yet.
+    Files {
+        class: Box<OpenClass>,
+        shown: Vec<(u64, Vec<Decision>)>,
+    },
+}
+
+/// A class of assignments that differ in nothing but what is only copied: the data of files.
+#[derive(Clone, Debug)]
+struct OpenClass {
+    region: Region,
+    /// For each file, the decisions on its data of which nothing is known; the next at the end.
+    files: BTreeMap<u64, Vec<Vec<Decision>>>,
+    answers: Vec<u32>,
+}
+
+/// What a recovery answers for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// All assignments that agree with its assignment in everything that it read: they recover to the very same.
+    pub same: Region,
+    /// The class, once every content of each of its files was shown by one of these recoveries.
+    pub class: Option<(Region, Vec<u32>)>,
+    /// Whether a recovery of this class read other metadata than another, though it differs in nothing but file data. The
+    /// class was given up then, and what is left of it is explored as if nothing were only copied.
+    pub mixed: bool,
 }
 
 /// The regions of one space that are not covered yet.
@@ -38,53 +68,24 @@ pub struct Coverage {
 /// were is covered, and for each of them, in order, the region in which it is otherwise and those before it are the same is
 /// left to do. These parts are disjoint and are all of the region, whatever the reads were, so that coverage is
 /// counted exactly; that a class recovers alike is what [`super`] argues.
+///
+/// Data of files that is only copied does not cut regions. Within a class, each file's contents are turned around by
+/// themselves, and one recovery shows a new content of each file that has one left: a class takes as many recoveries as its
+/// file with the most contents has, not their product.
 #[derive(Clone, Debug)]
 pub struct Explorer {
     alternatives: Vec<u32>,
-    todo: VecDeque<Region>,
+    /// The next one at the end: depth first, so that few are held.
+    todo: Vec<(Region, bool)>,
+    open: Vec<OpenClass>,
     covered: BigUint,
     classes: u64,
 }
 
-impl Region {
-    /// Those assignments that agree with these decisions: choices, each once, with their alternatives.
-    pub fn of(decisions: Vec<(usize, u32)>) -> Self {
-        Self { decisions }
-    }
-
-    /// The alternative of a choice in the region's first assignment.
-    pub fn alternative(&self, choice: usize) -> u32 {
-        let decided = self.decisions.iter().find(|(known, _)| *known == choice);
-        decided.map_or(0, |(_, alternative)| *alternative)
-    }
-
-    /// What is decided, in the order of decision.
-    pub fn decisions(&self) -> &[(usize, u32)] {
-        &self.decisions
-    }
-
-    /// The first assignment's choices on which these blocks depend, in the order in which they are asked for.
-    pub fn trace(&self, space: &impl Space, blocks: impl IntoIterator<Item = u64>) -> Trace {
-        let decided: HashMap<usize, u32> = self.decisions.iter().copied().collect();
-        let mut asked = HashMap::new();
-        let mut trace = Vec::new();
-        for block in blocks {
-            space.depends(block, &mut |choice| {
-                *asked.entry(choice).or_insert_with(|| {
-                    let alternative = decided.get(&choice).copied().unwrap_or(0);
-                    trace.push((choice, alternative));
-                    alternative
-                })
-            });
-        }
-        Trace(trace)
-    }
-
-    fn with(&self, more: &[Decision], last: Decision) -> Self {
-        let mut decisions = self.decisions.clone();
-        decisions.extend_from_slice(more);
-        decisions.push(last);
-        Self { decisions }
+impl Task {
+    /// The assignment: the first of this region.
+    pub fn region(&self) -> &Region {
+        &self.region
     }
 }
 
@@ -93,44 +94,111 @@ impl Explorer {
     pub fn new(space: &impl Space) -> Self {
         Self {
             alternatives: space.alternatives().to_vec(),
-            todo: VecDeque::from([Region::default()]),
+            todo: vec![(Region::default(), false)],
+            open: Vec::new(),
             covered: BigUint::ZERO,
             classes: 0,
         }
     }
 
-    /// The next region, whose first assignment is to be recovered; `None` when all is covered. It must be given back,
-    /// by [`Self::cover`] or [`Self::put_back`].
-    pub fn next_region(&mut self) -> Option<Region> {
-        // The newest first: depth first, so that few regions are held.
-        self.todo.pop_back()
-    }
-
-    /// A recovery of the region's first assignment, or one that answers for it, read what depends on these choices.
-    /// Gives the class for which it answers.
-    pub fn cover(&mut self, region: &Region, trace: &Trace) -> Region {
-        let fresh: Vec<Decision> = trace
-            .0
-            .iter()
-            .copied()
-            .filter(|(choice, _)| region.decisions.iter().all(|(known, _)| known != choice))
-            .collect();
-        // Pushed in reverse: what was read first is turned around first.
-        for (at, (choice, taken)) in fresh.iter().enumerate().rev() {
-            let others = (0..self.alternatives[*choice]).filter(|other| other != taken);
-            let turned = others.map(|other| region.with(&fresh[..at], (*choice, other)));
-            self.todo.extend(turned);
+    /// The next task; `None` when nothing is left that is not being done. It must be given back, by [`Self::cover`] or
+    /// [`Self::put_back`]; one that is dropped is never covered.
+    pub fn next_task(&mut self) -> Option<Task> {
+        if let Some(mut class) = self.open.pop() {
+            let (region, shown) = class.pack();
+            let class = Box::new(class);
+            return Some(Task {
+                region,
+                of: Of::Files { class, shown },
+            });
         }
-        let mut class = region.clone();
-        class.decisions.extend(fresh);
-        self.covered += self.size(&class);
-        self.classes += 1;
-        class
+        let (region, whole) = self.todo.pop()?;
+        Some(Task {
+            region,
+            of: Of::Region { whole },
+        })
     }
 
-    /// Takes a region back of which nothing became known.
-    pub fn put_back(&mut self, region: Region) {
-        self.todo.push_front(region);
+    /// Takes a task back of which nothing became known.
+    pub fn put_back(&mut self, task: Task) {
+        match task.of {
+            Of::Region { whole } => self.todo.push((task.region, whole)),
+            Of::Files { mut class, shown } => {
+                for (file, decisions) in shown {
+                    class.files.entry(file).or_default().push(decisions);
+                }
+                self.open.push(*class);
+            }
+        }
+    }
+
+    /// Whether nothing is left but what is being done.
+    pub fn is_empty(&self) -> bool {
+        self.todo.is_empty() && self.open.is_empty()
+    }
+
+    /// A recovery of a task's assignment, or one that answers for it, read this.
+    pub fn cover(&mut self, task: Task, space: &impl Space, reads: &[BlockRead], recovery: u32) -> Answered {
+        let tracer = Tracer::new(space, &task.region);
+        let same = task.region.with(
+            &task
+                .region
+                .undecided(tracer.trace(reads.iter().map(|read| read.block))),
+        );
+        let whole = matches!(task.of, Of::Region { whole: true });
+        let metadata = reads.iter().filter(|read| whole || read.file.is_none());
+        let metadata = tracer.trace(metadata.map(|read| read.block));
+        let mut answered = Answered {
+            same,
+            class: None,
+            mixed: false,
+        };
+        let class = match task.of {
+            Of::Region { .. } => {
+                let fresh = task.region.undecided(metadata);
+                let turned = Region::turned(&fresh, &self.alternatives);
+                let turned = turned.map(|decisions| (task.region.with(&decisions), whole));
+                self.todo.extend(turned);
+                let mut class = OpenClass {
+                    region: task.region.with(&fresh),
+                    files: BTreeMap::new(),
+                    answers: vec![recovery],
+                };
+                if !whole {
+                    for (file, trace) in file_traces(&tracer, reads) {
+                        class.show(file, &[], trace, &self.alternatives);
+                    }
+                }
+                class
+            }
+            Of::Files { mut class, shown } => {
+                answered.mixed = !class.region.undecided(metadata).is_empty();
+                if answered.mixed {
+                    self.todo.push((class.region, true));
+                    return answered;
+                }
+                class.answers.push(recovery);
+                let mut traces = file_traces(&tracer, reads);
+                for (file, decisions) in shown {
+                    let trace = traces.remove(&file).unwrap_or_default();
+                    class.show(file, &decisions, trace, &self.alternatives);
+                }
+                *class
+            }
+        };
+        answered.class = self.keep(class);
+        answered
+    }
+
+    /// Keeps a class that has contents left, and counts one that has none.
+    fn keep(&mut self, class: OpenClass) -> Option<(Region, Vec<u32>)> {
+        if !class.files.is_empty() {
+            self.open.push(class);
+            return None;
+        }
+        self.covered += self.size(&class.region);
+        self.classes += 1;
+        Some((class.region, class.answers))
     }
 
     /// How far it has come.
@@ -145,9 +213,69 @@ impl Explorer {
     /// How many assignments a region has.
     pub fn size(&self, region: &Region) -> BigUint {
         let mut free = self.alternatives.clone();
-        for (choice, _) in &region.decisions {
+        for (choice, _) in region.decisions() {
             free[*choice] = 1;
         }
-        free.into_iter().map(BigUint::from).product()
+        // Most are 2: shifting is cheaper than multiplying.
+        let twos = free.iter().filter(|ways| **ways == 2).count();
+        let others = free.into_iter().filter(|ways| *ways > 2).map(BigUint::from);
+        others.product::<BigUint>() << twos
     }
+}
+
+impl OpenClass {
+    /// Takes of each file one content that is left; of two files that want the same choice otherwise, the second waits.
+    fn pack(&mut self) -> (Region, Vec<(u64, Vec<Decision>)>) {
+        let mut region = self.region.clone();
+        let mut shown = Vec::new();
+        for (file, left) in &mut self.files {
+            let Some(next) = left.last() else { continue };
+            let decided = |choice: usize| {
+                region
+                    .decisions()
+                    .iter()
+                    .find(|(known, _)| *known == choice)
+                    .copied()
+            };
+            let agrees = |(choice, alternative): &Decision| {
+                decided(*choice).is_none_or(|(_, taken)| taken == *alternative)
+            };
+            if !next.iter().all(agrees) {
+                continue;
+            }
+            let fresh: Vec<Decision> = next
+                .iter()
+                .copied()
+                .filter(|(choice, _)| decided(*choice).is_none())
+                .collect();
+            region = region.with(&fresh);
+            shown.extend(left.pop().map(|decisions| (*file, decisions)));
+        }
+        self.files.retain(|_, left| !left.is_empty());
+        (region, shown)
+    }
+
+    /// A content of a file was shown, which was asked for by these decisions and depends on this trace.
+    fn show(&mut self, file: u64, asked: &[Decision], trace: Vec<Decision>, alternatives: &[u32]) {
+        let asked_for = Region::of(asked.to_vec());
+        let fresh = asked_for.undecided(self.region.undecided(trace));
+        let left: Vec<Vec<Decision>> = Region::turned(&fresh, alternatives)
+            .map(|turned| [asked, &turned].concat())
+            .collect();
+        if !left.is_empty() {
+            self.files.entry(file).or_default().extend(left);
+        }
+    }
+}
+
+/// What each file's data depends on.
+fn file_traces(tracer: &Tracer<'_, impl Space>, reads: &[BlockRead]) -> BTreeMap<u64, Vec<Decision>> {
+    let mut blocks: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for read in reads {
+        if let Some(file) = read.file {
+            blocks.entry(file).or_default().push(read.block);
+        }
+    }
+    let trace = |(file, blocks): (u64, Vec<u64>)| (file, tracer.trace(blocks));
+    blocks.into_iter().map(trace).collect()
 }

@@ -12,13 +12,18 @@
 //! others, USENIX ATC 2022) uses the reads of a recovery to choose which images to test.
 
 mod digests;
+mod exploration;
 mod explore;
 mod read_index;
+mod region;
+mod sample;
 mod space;
 
 pub use digests::Digests;
-pub use explore::{Coverage, Explorer, Region, Trace};
+pub use exploration::{Answer, Ask, Exploration, Next, RecoveryNumber, Sample};
+pub use explore::{Answered, Coverage, Explorer, Task};
 pub use read_index::ReadIndex;
+pub use region::Region;
 pub use space::{LogSpace, SpaceError};
 
 /// The digest of a block's bytes: the first 16 bytes of their BLAKE3.
@@ -41,6 +46,9 @@ pub struct BlockRead {
     pub block: u64,
     /// What it held.
     pub digest: BlockDigest,
+    /// The file of which it is data and nothing else, data that the kernel only copies; `None` for all that may decide
+    /// what a recovery does. A number that is the same in all recoveries that found the same metadata.
+    pub file: Option<u64>,
 }
 
 /// Everything that a recovery read, in the order in which it first read it.

@@ -1,10 +1,17 @@
 //! The crash states of one cut as choices.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use num_bigint::BigUint;
 
 use super::{Region, Space};
 use crate::crash::index::{BlockIndex, coverage};
-use crate::crash::state::{CrashState, DiscardAs, PlanKind, Rule, Selection, Set};
+use crate::crash::plan::parts_of;
+use crate::crash::state::{
+    CrashState, CutModel, DiscardAs, PlanKind, Rule, Selection, Set, Tear, TornPart, torn_units,
+};
+use crate::recording::io::IoKind;
 use crate::recording::log::{Cut, Durability, RequestId};
 
 /// More overlapping writes in flight than this have too many orders.
@@ -33,19 +40,22 @@ pub enum SpaceError {
     },
 }
 
-/// Every state that a cut can leave: a choice for each volatile write, whether it made it to the disk (0: it did not,
-/// 1: it did), and after those one for each group of writes in flight that overlap each other, in which order they were
-/// applied (a rank among the permutations; 0: as they were submitted).
+/// Every state that a cut can leave: a choice for each volatile write (0: it did not make it to the disk, 1: it did, from 2
+/// on: one of the parts of it that [`parts_of`] lists did), and after those one for each group of writes in flight that
+/// overlap each other, in which order they were applied (a rank among the permutations; 0: as they were submitted).
 ///
 /// Assignments that differ only in the order of writes of which fewer than two are there are the same state; they are
 /// counted as often as there are orders.
 #[derive(Clone, Debug)]
-pub struct LogSpace<'a> {
-    index: &'a BlockIndex,
+pub struct LogSpace {
+    index: Arc<BlockIndex>,
     cut: Cut,
+    model: CutModel,
     moment: Durability,
     /// In the order in which they are applied: completed, then in flight as submitted.
     volatile: Vec<RequestId>,
+    /// The ways in which each of them may be torn.
+    parts: Vec<Vec<TornPart>>,
     /// How many of `volatile` had completed.
     completed: usize,
     /// Groups of overlapping writes in flight, by index in `volatile`.
@@ -53,12 +63,12 @@ pub struct LogSpace<'a> {
     alternatives: Vec<u32>,
 }
 
-impl<'a> LogSpace<'a> {
+impl LogSpace {
     /// The states of `cut`.
     ///
     /// # Errors
     /// [`SpaceError`].
-    pub fn new(index: &'a BlockIndex, cut: Cut) -> Result<Self, SpaceError> {
+    pub fn new(index: &Arc<BlockIndex>, cut: Cut, model: CutModel) -> Result<Self, SpaceError> {
         let log = index.log();
         let moment = log
             .durability(cut)
@@ -68,22 +78,36 @@ impl<'a> LogSpace<'a> {
         let pending = log.choosable(&moment.in_flight);
         let groups = groups(index, &pending, completed);
         volatile.extend(pending);
-        let mut alternatives = vec![2; volatile.len()];
         let overlapping = groups.iter().map(Vec::len).sum();
         if overlapping > MOST_OVERLAPPING {
             return Err(SpaceError::Overlapping { cut, overlapping });
         }
+        let parts: Vec<Vec<TornPart>> = volatile
+            .iter()
+            .map(|request| match (log.request(*request), model.tearing) {
+                (Some(request), Some(unit)) => parts_of(torn_units(&request, unit)),
+                _ => Vec::new(),
+            })
+            .collect();
+        let ways = parts.iter().map(|parts| 2 + parts.len() as u32);
         let orders = groups.iter().map(|group| (1..=group.len() as u32).product());
-        alternatives.extend(orders.collect::<Vec<u32>>());
+        let alternatives = ways.chain(orders).collect();
         Ok(Self {
-            index,
+            index: Arc::clone(index),
             cut,
+            model,
             moment,
             volatile,
+            parts,
             completed,
             groups,
             alternatives,
         })
+    }
+
+    /// Where the power is cut.
+    pub fn cut(&self) -> Cut {
+        self.cut
     }
 
     /// The volatile writes, in the order of their choices.
@@ -93,57 +117,118 @@ impl<'a> LogSpace<'a> {
 
     /// The state that is a region's first assignment.
     pub fn selection(&self, region: &Region) -> Selection {
-        let kept = |choice: &usize| region.alternative(*choice) == 1;
+        let chosen = self.assignment(region);
+        let kept = |choice: &usize| chosen[*choice] != 0;
         let members = (0..self.completed).filter(kept);
         let members = members.map(|choice| self.volatile[choice].0).collect();
-        let order = self.applied(&mut |choice| region.alternative(choice));
-        let in_flight = order.into_iter().filter(kept).map(|choice| self.volatile[choice]);
+        let order = self.applied(&chosen).into_iter().filter(kept);
+        let mut in_flight: Vec<RequestId> = order.map(|choice| self.volatile[choice]).collect();
+        if self.model.discard == DiscardAs::Kept {
+            in_flight.retain(|request| !self.is_discard(*request));
+        }
         Selection {
             floor: self.moment.flushed,
             completed: self.moment.completed,
             rule: Rule::Members(members),
-            in_flight: in_flight.collect(),
-            tear: None,
-            discard: DiscardAs::Zeros,
+            in_flight,
+            tears: self.tears(&chosen),
+            discard: self.model.discard,
         }
     }
 
     /// The same state as a recipe with a name.
     pub fn state(&self, region: &Region, plan: PlanKind) -> CrashState {
+        let chosen = self.assignment(region);
         let mut mask = BigUint::ZERO;
-        for (choice, alternative) in region.decisions() {
-            if *choice < self.volatile.len() {
-                mask.set_bit(*choice as u64, *alternative == 1);
+        for choice in (0..self.volatile.len()).filter(|choice| chosen[*choice] != 0) {
+            mask.set_bit(choice as u64, true);
+        }
+        CrashState {
+            order: self.rank(&chosen),
+            tears: self.tears(&chosen),
+            discard: self.model.discard,
+            ..CrashState::new(plan, self.cut, Set::Subset(mask))
+        }
+    }
+
+    /// An assignment of a region: `roll` decides what the region does not, given the number of alternatives.
+    pub fn member(&self, region: &Region, mut roll: impl FnMut(u32) -> u32) -> Region {
+        let mut decisions = region.decisions().to_vec();
+        let decided: HashSet<usize> = decisions.iter().map(|(choice, _)| *choice).collect();
+        for (choice, ways) in self.alternatives.iter().enumerate() {
+            if !decided.contains(&choice) {
+                decisions.push((choice, roll(*ways)));
             }
         }
-        let chosen: Vec<usize> = (self.completed..self.volatile.len())
-            .filter(|choice| region.alternative(*choice) == 1)
+        Region::of(decisions)
+    }
+
+    /// The alternative of each choice in a region's first assignment.
+    fn assignment(&self, region: &Region) -> Vec<u32> {
+        let mut chosen = vec![0; self.alternatives.len()];
+        for (choice, alternative) in region.decisions() {
+            chosen[*choice] = *alternative;
+        }
+        chosen
+    }
+
+    /// How the writes that are torn are torn, by request.
+    fn tears(&self, chosen: &[u32]) -> Vec<Tear> {
+        let torn = (0..self.volatile.len()).filter_map(|choice| self.tear(choice, chosen[choice]));
+        let mut tears: Vec<Tear> = torn.collect();
+        tears.sort_by_key(|tear| tear.request.0);
+        tears
+    }
+
+    fn tear(&self, choice: usize, alternative: u32) -> Option<Tear> {
+        let part = self.parts[choice].get((alternative as usize).checked_sub(2)?)?;
+        Some(Tear {
+            request: self.volatile[choice],
+            unit: self.model.tearing?,
+            part: *part,
+        })
+    }
+
+    fn is_discard(&self, request: RequestId) -> bool {
+        self.index.log().record(request.0).kind == IoKind::Discard
+    }
+
+    /// The sectors of a block that a write of this alternative has.
+    fn covers(&self, choice: usize, alternative: u32, block: u64) -> u8 {
+        let request = self.volatile[choice];
+        if alternative == 0 || self.model.discard == DiscardAs::Kept && self.is_discard(request) {
+            return 0;
+        }
+        let tear = self.tear(choice, alternative);
+        coverage(self.index.log().record(request.0), block, tear.as_ref())
+    }
+
+    /// The rank of the order of the overlapping writes in flight that are there, as [`CrashState::order`] counts it.
+    fn rank(&self, chosen: &[u32]) -> u32 {
+        let there: Vec<usize> = (self.completed..self.volatile.len())
+            .filter(|choice| chosen[*choice] != 0)
             .collect();
-        let requests: Vec<RequestId> = chosen.iter().map(|choice| self.volatile[*choice]).collect();
+        let requests: Vec<RequestId> = there.iter().map(|choice| self.volatile[*choice]).collect();
         let overlapping = self.index.log().overlapping(&requests);
-        let mut left: Vec<usize> = overlapping.iter().map(|at| chosen[*at]).collect();
-        let applied = self.applied(&mut |choice| region.alternative(choice));
+        let mut left: Vec<usize> = overlapping.iter().map(|index| there[*index]).collect();
         let (mut order, mut weight) = (0, 1);
-        for choice in applied {
+        for choice in self.applied(chosen) {
             if let Some(digit) = left.iter().position(|other| *other == choice) {
                 order += digit as u32 * weight;
                 weight = weight.saturating_mul(left.len() as u32);
                 left.remove(digit);
             }
         }
-        CrashState {
-            order,
-            ..CrashState::new(plan, self.cut, Set::Subset(mask))
-        }
+        order
     }
 
     /// The choices of the writes in flight, in the order in which they are applied.
-    fn applied(&self, rank: &mut dyn FnMut(usize) -> u32) -> Vec<usize> {
+    fn applied(&self, chosen: &[u32]) -> Vec<usize> {
         let mut order: Vec<usize> = (self.completed..self.volatile.len()).collect();
         for (number, group) in self.groups.iter().enumerate() {
-            let permuted = permutation(group, rank(self.volatile.len() + number));
-            for (place, choice) in group.iter().zip(permuted) {
-                order[place - self.completed] = choice;
+            let permuted = permutation(group, chosen[self.volatile.len() + number]);
+            for (slot, choice) in group.iter().zip(permuted) {
+                order[slot - self.completed] = choice;
             }
         }
         order
@@ -151,15 +236,16 @@ impl<'a> LogSpace<'a> {
 
     /// Takes from `open` what the writes in flight cover of a block, as far as they are there.
     fn in_flight_covers(&self, block: u64, open: &mut u8, ask: &mut dyn FnMut(usize) -> u32) {
-        let covers = |choice: usize| coverage(self.index.log().record(self.volatile[choice].0), block, None);
-        let kept: Vec<usize> = (self.completed..self.volatile.len())
-            .rev()
-            .filter(|choice| covers(*choice) != 0 && ask(*choice) == 1)
-            .collect();
+        let mut kept = Vec::new();
+        for choice in (self.completed..self.volatile.len()).rev() {
+            if self.covers(choice, 1, block) != 0 {
+                kept.push((choice, self.covers(choice, ask(choice), block)));
+            }
+        }
         for (number, group) in self.groups.iter().enumerate() {
-            let here = kept.iter().filter(|choice| group.contains(choice));
+            let here = kept.iter().filter(|(choice, _)| group.contains(choice));
             let mut seen = 0;
-            let overlap = here.map(|choice| covers(*choice)).any(|mask| {
+            let overlap = here.map(|(_, covered)| covered).any(|mask| {
                 let twice = seen & mask != 0;
                 seen |= mask;
                 twice
@@ -168,13 +254,13 @@ impl<'a> LogSpace<'a> {
                 ask(self.volatile.len() + number);
             }
         }
-        for choice in kept {
-            *open &= !covers(choice);
+        for (_, covered) in kept {
+            *open &= !covered;
         }
     }
 }
 
-impl Space for LogSpace<'_> {
+impl Space for LogSpace {
     fn alternatives(&self) -> &[u32] {
         &self.alternatives
     }
@@ -191,18 +277,17 @@ impl Space for LogSpace<'_> {
             .filter(|id| range.contains(id))
             .collect();
         requests.sort_unstable();
-        let log = self.index.log();
         for id in requests.into_iter().rev() {
-            let record = log.record(id);
-            let covered = coverage(record, block, None) & open;
-            if covered == 0 {
-                continue;
-            }
-            // What is not volatile here has FUA: it is on the disk in every state.
-            let choice = self.volatile[..self.completed].binary_search(&RequestId(id));
-            if choice.is_err() || choice.is_ok_and(|choice| ask(choice) == 1) {
-                open &= !covered;
-            }
+            let whole = match self.volatile[..self.completed].binary_search(&RequestId(id)) {
+                Ok(choice) if self.covers(choice, 1, block) & open != 0 => {
+                    self.covers(choice, ask(choice), block)
+                }
+                Ok(_) => 0,
+                // What is not volatile here has FUA: it is on the disk in every state.
+                Err(_) if self.model.discard == DiscardAs::Kept && self.is_discard(RequestId(id)) => 0,
+                Err(_) => coverage(self.index.log().record(id), block, None),
+            };
+            open &= !whole;
         }
     }
 }

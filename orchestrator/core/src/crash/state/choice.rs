@@ -23,6 +23,17 @@ pub enum PlanKind {
     Combinations,
     /// At marks or entries that were asked for by name.
     At,
+    /// At the cuts of `reorder`: every subset of what is volatile, in every order, covered by what recoveries read.
+    All,
+    /// The same, with each write whole, absent, or torn at the atomic unit in the ways of `torn`.
+    AllTorn,
+}
+
+impl PlanKind {
+    /// Whether its states are covered by what recoveries read, not listed.
+    pub fn is_complete(self) -> bool {
+        matches!(self, Self::All | Self::AllTorn)
+    }
 }
 
 /// A crash state: a recipe, never a copied image.
@@ -37,8 +48,8 @@ pub struct CrashState {
     /// In which order overlapping writes in flight were applied: a rank among their permutations, 0 for the order of
     /// their submission.
     pub order: u32,
-    /// A write of which only a part made it.
-    pub tear: Option<Tear>,
+    /// Writes of which only a part made it, by their request.
+    pub tears: Vec<Tear>,
     /// What discarded blocks read as.
     pub discard: DiscardAs,
 }
@@ -51,7 +62,7 @@ impl CrashState {
             cut,
             set,
             order: 0,
-            tear: None,
+            tears: Vec::new(),
             discard: DiscardAs::Zeros,
         }
     }
@@ -79,6 +90,15 @@ pub enum Set {
         /// Which sample of this cut.
         number: u32,
     },
+}
+
+/// What a cut may do to the disk, besides leaving volatile writes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CutModel {
+    /// Bytes of the atomic unit at which writes may tear; `None`: each write is there whole or not at all.
+    pub tearing: Option<u32>,
+    /// What discarded blocks read as.
+    pub discard: DiscardAs,
 }
 
 /// A write of which only some atomic units made it to the disk.

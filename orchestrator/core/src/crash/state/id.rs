@@ -4,10 +4,10 @@
 //!
 //! | part | |
 //! |------|-|
-//! | plan | `b` barriers, `w` writes, `r` reorder, `t` torn, `c` combinations, `a` at |
+//! | plan | `b` barriers, `w` writes, `r` reorder, `t` torn, `c` combinations, `a` at, `e` all, `f` all-torn |
 //! | cut  | events that have happened |
 //! | set  | `d` durable alone, `c` all completed, `a` all, `xN` all but request N, `oN` request N alone, `mH` the subset with hexadecimal mask H, `sNxH` sample N of seed H |
-//! | modifiers | `pN` rank of the order of overlapping writes in flight; `tNPuU` request N torn at units of U bytes, P one of `fK` `lK` `e` `o` (first, last, even, odd); `dk`, `dg` discards kept, as garbage |
+//! | modifiers | `pN` rank of the order of overlapping writes in flight; `tNPuU` request N torn at units of U bytes, P one of `fK` `lK` `e` `o` (first, last, even, odd), once for each torn request, in ascending order; `dk`, `dg` discards kept, as garbage |
 
 use std::fmt;
 use std::str::FromStr;
@@ -59,6 +59,8 @@ impl fmt::Display for CrashState {
             PlanKind::Torn => 't',
             PlanKind::Combinations => 'c',
             PlanKind::At => 'a',
+            PlanKind::All => 'e',
+            PlanKind::AllTorn => 'f',
         };
         write!(f, "{plan}{}-", self.cut)?;
         match &self.set {
@@ -73,7 +75,7 @@ impl fmt::Display for CrashState {
         if self.order != 0 {
             write!(f, "-p{}", self.order)?;
         }
-        if let Some(tear) = self.tear {
+        for tear in &self.tears {
             write!(f, "-t{}", tear.request.0)?;
             match tear.part {
                 TornPart::First(units) => write!(f, "f{units}"),
@@ -112,6 +114,8 @@ fn parse(text: &str) -> Option<CrashState> {
         't' => PlanKind::Torn,
         'c' => PlanKind::Combinations,
         'a' => PlanKind::At,
+        'e' => PlanKind::All,
+        'f' => PlanKind::AllTorn,
         _ => return None,
     };
     let cut = Cut(head[1..].parse().ok()?);
@@ -121,10 +125,14 @@ fn parse(text: &str) -> Option<CrashState> {
             "dk" => state.discard = DiscardAs::Kept,
             "dg" => state.discard = DiscardAs::Garbage,
             _ if part.starts_with('p') => state.order = part[1..].parse().ok()?,
-            _ => state.tear = Some(parse_tear(part)?),
+            _ => state.tears.push(parse_tear(part)?),
         }
     }
-    Some(state)
+    let ascending = state
+        .tears
+        .windows(2)
+        .all(|pair| pair[0].request < pair[1].request);
+    ascending.then_some(state)
 }
 
 fn parse_set(text: &str) -> Option<Set> {

@@ -16,7 +16,7 @@ mod choice;
 mod id;
 mod selection;
 
-pub use choice::{CrashState, DiscardAs, PlanKind, Set, Tear, TornPart};
+pub use choice::{CrashState, CutModel, DiscardAs, PlanKind, Set, Tear, TornPart};
 pub use id::{ParseStateIdError, StateId};
 pub(crate) use selection::{Rule, child, torn_units};
 pub use selection::{Selection, StateError};

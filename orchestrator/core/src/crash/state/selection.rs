@@ -82,7 +82,8 @@ pub struct Selection {
     pub(crate) rule: Rule,
     /// Chosen writes in flight, in the order in which they are applied, after all others.
     pub(crate) in_flight: Vec<RequestId>,
-    pub(crate) tear: Option<Tear>,
+    /// By request, ascending.
+    pub(crate) tears: Vec<Tear>,
     pub(crate) discard: DiscardAs,
 }
 
@@ -127,6 +128,12 @@ impl Selection {
     /// Whether a volatile write is among those that the state's set chose.
     pub(crate) fn chooses(&self, log: &WriteLog, request: RequestId) -> bool {
         self.in_flight.contains(&request) || self.contains(log, request.0)
+    }
+
+    /// How a request is torn, if it is.
+    pub(crate) fn tear(&self, request: u32) -> Option<&Tear> {
+        let found = self.tears.binary_search_by_key(&request, |tear| tear.request.0);
+        found.ok().map(|index| &self.tears[index])
     }
 
     /// Whether no completed request from `floor` on is in it, but for FUA.
@@ -239,7 +246,7 @@ impl WriteLog {
             durability,
         };
         let (rule, mut in_flight) = at.choose(&state.set)?;
-        if let Some(tear) = &state.tear {
+        for tear in &state.tears {
             at.check_tear(state, tear, &rule, &in_flight)?;
         }
         self.reorder(&mut in_flight, state.order, cut)?;
@@ -256,7 +263,7 @@ impl WriteLog {
             completed: at.durability.completed,
             rule,
             in_flight,
-            tear: state.tear,
+            tears: state.tears.clone(),
             discard: state.discard,
         })
     }

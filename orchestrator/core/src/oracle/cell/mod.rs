@@ -57,6 +57,12 @@ impl<'a> CellJudge<'a> {
         self.judge.judge(&self.histories.at(cut), recovery)
     }
 
+    /// The same of a recovery that is another image's: the checker's answer is not this one's, for it reads more than the
+    /// recovery did.
+    fn inferred(&self, cut: Cut, recovery: &Recovery) -> Judgement {
+        self.judge.unchecked(&self.histories.at(cut), recovery)
+    }
+
     /// Whether any state with this image would break a promise, or raise a doubt.
     pub fn suspicious(&self, image: usize, recovery: &Recovery) -> bool {
         self.cuts[image]
@@ -86,6 +92,14 @@ impl<'a> CellJudge<'a> {
                 "the checker is not content with {unclean} recovered images (not judged: no `fsck`)"
             ));
         }
+        let inferred = recoveries.inferred().count();
+        if inferred > 0 && self.variant.wants_fsck() {
+            cell.notes.push(format!(
+                "`fsck` was judged of the {} images that were recovered, not of the {inferred} whose recovery was \
+                 inferred: a checker reads more than the kernel did",
+                recoveries.len() - inferred
+            ));
+        }
         let mut tally = Tally::new(self.variant);
         tally.add(&measured.judgement);
         let unknown: Vec<&Unknown> = recoveries.outcomes().filter_map(|o| o.as_ref().err()).collect();
@@ -98,7 +112,11 @@ impl<'a> CellJudge<'a> {
         }
         for (state, image) in self.states {
             if let Ok(recovery) = recoveries.outcome(*image) {
-                let judgement = self.at(state.cut, recovery);
+                let judgement = if recoveries.inferred_from(*image).is_some() {
+                    self.inferred(state.cut, recovery)
+                } else {
+                    self.at(state.cut, recovery)
+                };
                 tally.add(&judgement);
                 cell.add(state, *image, judgement);
             }

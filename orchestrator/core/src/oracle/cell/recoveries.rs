@@ -19,6 +19,8 @@ pub struct Recoveries {
 struct Known {
     /// By whom its recovery was asked for last.
     asked: Option<Trust>,
+    /// The image whose recovery answers for it, as long as it was not recovered itself.
+    from: Option<usize>,
     outcome: Result<Recovery, Unknown>,
 }
 
@@ -27,12 +29,34 @@ impl Recoveries {
     pub fn new(images: usize) -> Self {
         let untried = || Known {
             asked: None,
+            from: None,
             outcome: Err(Unknown::new("it was not tried")),
         };
         Self {
             images: (0..images).map(|_| untried()).collect(),
             disagreed: 0,
         }
+    }
+
+    /// Another image's recovery answers for this one: the two agree in all that it read.
+    pub fn infer(&mut self, image: usize, from: usize) {
+        self.images[image].from = Some(from);
+    }
+
+    /// The image whose recovery answers for this one; `None` for one that was recovered itself, or is to be.
+    pub fn inferred_from(&self, image: usize) -> Option<usize> {
+        self.images[image].from
+    }
+
+    /// Whether a kernel that was booted for this very image recovered it.
+    pub(super) fn is_cold(&self, image: usize) -> bool {
+        let cold = |recovery: &Recovery| recovery.trust == Trust::Cold;
+        self.images[image].from.is_none() && self.outcome(image).as_ref().is_ok_and(cold)
+    }
+
+    /// A recovery was not what it should have been by what it read: nothing is believed that a fresh kernel did not show.
+    pub fn distrust(&mut self) {
+        self.disagreed += 1;
     }
 
     /// Adds what came of a round: of each image that was recovered, its outcome. An image that was asked for and is
@@ -43,15 +67,16 @@ impl Recoveries {
             self.images[*image].asked = Some(round.trust);
         }
         for (image, outcome) in outcomes {
-            let known = &mut self.images[image].outcome;
-            match (&*known, &outcome) {
+            match (self.outcome(image), &outcome) {
                 (Ok(_), Err(_)) if round.trust == Trust::Cold => continue,
                 (Ok(before), Ok(now)) if round.trust == Trust::Fresh && !before.same_as(now) => {
                     self.disagreed += 1;
                 }
                 _ => {}
             }
-            *known = outcome;
+            let known = &mut self.images[image];
+            known.from = None;
+            known.outcome = outcome;
         }
     }
 
@@ -67,12 +92,24 @@ impl Recoveries {
 
     /// What is known of an image.
     pub fn outcome(&self, image: usize) -> &Result<Recovery, Unknown> {
-        &self.images[image].outcome
+        let known = &self.images[image];
+        &known.from.map_or(known, |from| &self.images[from]).outcome
     }
 
-    /// What is known of each image.
+    /// What is known of each image that was recovered itself, or is to be.
     pub fn outcomes(&self) -> impl Iterator<Item = &Result<Recovery, Unknown>> {
-        self.images.iter().map(|known| &known.outcome)
+        self.own().map(|(_, known)| &known.outcome)
+    }
+
+    fn own(&self) -> impl Iterator<Item = (usize, &Known)> {
+        let all = self.images.iter().enumerate();
+        all.filter(|(_, known)| known.from.is_none())
+    }
+
+    /// Images for which others' recoveries answer.
+    pub(super) fn inferred(&self) -> impl Iterator<Item = (usize, usize)> {
+        let all = self.images.iter().enumerate();
+        all.filter_map(|(image, known)| Some((image, known.from?)))
     }
 
     /// Images that a fresh kernel recovered otherwise than the screening guest.
@@ -97,12 +134,13 @@ impl Recoveries {
             };
             *counter += 1;
         }
+        states.inferred += self.inferred().count() as u64;
     }
 
     /// The images whose recovery was asked for by this last.
     pub(super) fn asked_of(&self, asked: Option<Trust>) -> BTreeSet<usize> {
-        let all = self.images.iter().enumerate();
-        all.filter(|(_, known)| known.asked == asked)
+        self.own()
+            .filter(|(_, known)| known.asked == asked)
             .map(|(image, _)| image)
             .collect()
     }
@@ -110,10 +148,10 @@ impl Recoveries {
     /// One image of each distinct recovered tree: the first.
     pub(super) fn representatives(&self) -> BTreeSet<usize> {
         let mut trees = BTreeSet::new();
-        let first = |(image, outcome): (usize, &Result<Recovery, Unknown>)| {
-            let fingerprint = outcome.as_ref().ok()?.fingerprint();
+        let first = |(image, known): (usize, &Known)| {
+            let fingerprint = known.outcome.as_ref().ok()?.fingerprint();
             trees.insert(fingerprint).then_some(image)
         };
-        self.outcomes().enumerate().filter_map(first).collect()
+        self.own().filter_map(first).collect()
     }
 }

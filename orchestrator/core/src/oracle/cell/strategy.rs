@@ -52,14 +52,14 @@ impl Strategy {
             return Round::of(self.first(), untried);
         }
         let screened = known.asked_of(Some(Trust::Screened));
-        if screened.len() < known.len() {
-            // Verified before. What is left was screened only, and is believed unless screening was wrong.
-            let rest = if known.disagreed() > 0 {
-                screened
-            } else {
-                BTreeSet::new()
-            };
-            return Round::of(Trust::Fresh, rest);
+        if known.disagreed() > 0 {
+            // Neither screening nor what follows from it is to be trusted.
+            let inferred = known.inferred().map(|(image, _)| image);
+            return Round::of(self.verifier(), screened.into_iter().chain(inferred).collect());
+        }
+        if screened.len() < known.outcomes().count() {
+            // Verified before. What is left was screened only, and is believed.
+            return None;
         }
         let doubtful = |image: &usize| match known.outcome(*image) {
             Err(_) => true,
@@ -68,12 +68,27 @@ impl Strategy {
         let mut wanted: BTreeSet<usize> = screened.into_iter().filter(doubtful).collect();
         if self == Self::Tiered {
             wanted.extend(known.representatives());
+            wanted.extend(known.inferred().filter_map(|(image, from)| {
+                let looks_wrong = known
+                    .outcome(image)
+                    .as_ref()
+                    .is_ok_and(|found| suspicious(image, found));
+                looks_wrong.then_some(from)
+            }));
         }
         Round::of(Trust::Fresh, wanted)
     }
 
+    /// Who verifies what was screened or inferred.
+    fn verifier(self) -> Trust {
+        match self {
+            Self::Tiered | Self::Screen | Self::Fresh => Trust::Fresh,
+            Self::Cold => Trust::Cold,
+        }
+    }
+
     /// Who recovers an image first.
-    fn first(self) -> Trust {
+    pub fn first(self) -> Trust {
         match self {
             Self::Tiered | Self::Screen => Trust::Screened,
             Self::Fresh => Trust::Fresh,

@@ -106,7 +106,7 @@ impl CellTally {
     /// The images for which a kernel is to be booted: those of every violation that is to be reported and that no booted
     /// kernel has shown yet.
     pub fn to_confirm(&self, recoveries: &Recoveries) -> Option<Round> {
-        let warm = |image: &usize| matches!(recoveries.outcome(*image), Ok(r) if r.trust != Trust::Cold);
+        let warm = |image: &usize| recoveries.outcome(*image).is_ok() && !recoveries.is_cold(*image);
         let images: BTreeSet<usize> = self
             .found
             .iter()
@@ -123,7 +123,7 @@ impl CellTally {
         for Found { violation, at } in &mut self.found {
             let Some((cut, image)) = *at else { continue };
             violation.confirmed = match recoveries.outcome(image) {
-                Ok(recovery) if recovery.trust == Trust::Cold => {
+                Ok(recovery) if recoveries.is_cold(image) => {
                     let again = judge.at(cut, recovery);
                     Some(again.findings.iter().any(|finding| same(finding, violation)))
                 }

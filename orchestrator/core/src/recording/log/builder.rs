@@ -61,13 +61,13 @@ impl LogBuilder {
         if self.in_flight >= MAX_IN_FLIGHT {
             return Err(BuildError::TooManyInFlight);
         }
-        let place = self.push(Event::Submit(super::RequestId(number)))?;
+        let index = self.push(Event::Submit(super::RequestId(number)))?;
         self.in_flight += 1;
         self.records.push(Record {
             offset: io.offset,
             len: io.len,
             data: pack_data(data),
-            submitted: place,
+            submitted: index,
             ended: NEVER,
             kind: io.kind,
             fua: io.fua,
@@ -89,8 +89,8 @@ impl LogBuilder {
 
     /// A mark.
     pub fn mark(&mut self, mark: Mark) -> Result<(), BuildError> {
-        let place = self.push(Event::Mark(self.marks.len() as u32))?;
-        self.marks.push(PlacedMark { place, mark });
+        let index = self.push(Event::Mark(self.marks.len() as u32))?;
+        self.marks.push(PlacedMark { index, mark });
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl LogBuilder {
 
     /// Numbers the requests by completion and makes every moment of the log reachable.
     pub fn build(mut self) -> WriteLog {
-        // A record knows the places of its own events, so that no table of old names is needed. Failed requests are
+        // A record knows the indices of its own events, so that no table of old names is needed. Failed requests are
         // ordered with those in flight, by submission.
         self.records.sort_unstable_by_key(|record| {
             if record.failed || record.ended == NEVER {
@@ -178,24 +178,24 @@ impl LogBuilder {
             _ => return Err(BuildError::NotInFlight(number)),
         }
         let id = super::RequestId(number);
-        let place = self.push(if failed {
+        let index = self.push(if failed {
             Event::Fail(id)
         } else {
             Event::Complete(id)
         })?;
         let record = &mut self.records[number as usize];
-        record.ended = place;
+        record.ended = index;
         record.failed = failed;
         self.in_flight -= 1;
         Ok(())
     }
 
     fn push(&mut self, event: Event) -> Result<u32, BuildError> {
-        let place = self.events.len();
-        if place >= PackedEvent::MAX_INDEX as usize {
+        let index = self.events.len();
+        if index >= PackedEvent::MAX_INDEX as usize {
             return Err(BuildError::TooMany);
         }
         self.events.push(PackedEvent::pack(event));
-        Ok(place as u32)
+        Ok(index as u32)
     }
 }

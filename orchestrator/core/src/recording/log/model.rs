@@ -17,7 +17,7 @@ impl fmt::Display for Cut {
     }
 }
 
-/// Names a request of a [`WriteLog`]: its place in completion order, from 0; requests that never completed follow, in
+/// Names a request of a [`WriteLog`]: its index in completion order, from 0; requests that never completed follow, in
 /// the order of their submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u32);
@@ -31,7 +31,7 @@ pub enum Event {
     Complete(RequestId),
     /// It was answered with an error and not applied.
     Fail(RequestId),
-    /// A mark: its place in [`WriteLog::marks`].
+    /// A mark: its index in [`WriteLog::marks`].
     Mark(u32),
 }
 
@@ -103,8 +103,8 @@ pub struct Request {
 /// A mark and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacedMark {
-    /// Its place among the events: it has happened at every cut that is greater.
-    pub place: u32,
+    /// Its index among the events: it has happened at every cut that is greater.
+    pub index: u32,
     /// The mark.
     pub mark: Mark,
 }
@@ -112,12 +112,12 @@ pub struct PlacedMark {
 impl PlacedMark {
     /// The last cut at which it has not happened yet.
     pub fn before(&self) -> Cut {
-        Cut(self.place)
+        Cut(self.index)
     }
 
     /// The first cut at which it has happened.
     pub fn after(&self) -> Cut {
-        Cut(self.place + 1)
+        Cut(self.index + 1)
     }
 }
 

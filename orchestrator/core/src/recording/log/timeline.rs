@@ -28,7 +28,7 @@ pub struct Durability {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Checkpoint {
     /// Its cut.
-    place: u32,
+    index: u32,
     completed: u32,
     flushed: u32,
     /// Where its in-flight requests start in `Timeline::in_flight`.
@@ -83,10 +83,10 @@ impl Timeline {
             in_flight: Vec::new(),
         };
         let mut next = 0;
-        for (place, event) in events.iter().enumerate() {
-            if place >= next {
-                timeline.checkpoint(place, &walk);
-                next = place + STRIDE.max(walk.in_flight.len());
+        for (index, event) in events.iter().enumerate() {
+            if index >= next {
+                timeline.checkpoint(index, &walk);
+                next = index + STRIDE.max(walk.in_flight.len());
             }
             walk.step(event.unpack(), records);
         }
@@ -97,9 +97,9 @@ impl Timeline {
         timeline
     }
 
-    fn checkpoint(&mut self, place: usize, walk: &Walk) {
+    fn checkpoint(&mut self, index: usize, walk: &Walk) {
         self.checkpoints.push(Checkpoint {
-            place: place as u32,
+            index: index as u32,
             completed: walk.completed,
             flushed: walk.flushed,
             first: self.in_flight.len() as u32,
@@ -114,7 +114,7 @@ impl Timeline {
         }
         let number = self
             .checkpoints
-            .partition_point(|checkpoint| checkpoint.place <= cut.0)
+            .partition_point(|checkpoint| checkpoint.index <= cut.0)
             - 1;
         let start = self.checkpoints[number];
         let end = self
@@ -126,7 +126,7 @@ impl Timeline {
             flushed: start.flushed,
             in_flight: self.in_flight[start.first as usize..end].to_vec(),
         };
-        for event in &events[start.place as usize..target] {
+        for event in &events[start.index as usize..target] {
             walk.step(event.unpack(), records);
         }
         Some(Durability {

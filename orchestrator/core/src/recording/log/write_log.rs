@@ -34,9 +34,9 @@ impl WriteLog {
         self.events.iter().map(|event| event.unpack())
     }
 
-    /// The event at a place; `None` past the end.
-    pub fn event(&self, place: u32) -> Option<Event> {
-        self.events.get(place as usize).map(|event| event.unpack())
+    /// The event at an index; `None` past the end.
+    pub fn event(&self, index: u32) -> Option<Event> {
+        self.events.get(index as usize).map(|event| event.unpack())
     }
 
     /// Number of requests, flushes included.
@@ -74,7 +74,7 @@ impl WriteLog {
 
     /// The marks that have happened at a cut.
     pub fn marks_until(&self, cut: Cut) -> &[PlacedMark] {
-        let count = self.marks.partition_point(|mark| mark.place < cut.0);
+        let count = self.marks.partition_point(|mark| mark.index < cut.0);
         &self.marks[..count]
     }
 

@@ -9,8 +9,8 @@ use super::entry::ExpectEntry;
 use super::problem::{Lowered, needs};
 use super::shape::ContentShape;
 use super::wanted::WantedShape;
-use crate::scenario::facts;
-use crate::scenario::model::{Accept, Action, Check, FsSource, Variant, Wanted, flatten};
+use crate::scenario::facts::{self, Handles};
+use crate::scenario::model::{Accept, Check, FsSource, Variant, Wanted, flatten};
 use crate::scenario::yaml::at::At;
 use crate::scenario::yaml::error::Problem;
 use crate::scenario::yaml::names::{Content, HANDLE};
@@ -52,8 +52,8 @@ fn written(variant: &Variant) -> Written {
     let mut all = Written::new();
     let mut appending = HashMap::new();
     for step in flatten(&variant.setup).chain(variant.steps()) {
-        let Action::Op(op) = &step.action else { continue };
-        if let Some(opened) = facts::opens(op) {
+        let Some(op) = step.op() else { continue };
+        if let Handles::Opens(opened) = facts::handles(op) {
             appending.insert(opened.handle, opened.append);
         }
         let Some(written) = facts::writes(op) else {
@@ -204,7 +204,7 @@ impl<'a> Contents<'a> {
             return Ok(wanted.clone());
         }
         let name = pattern::label(wanted);
-        let written: Vec<String> = self.variant.contents().iter().map(pattern::label).collect();
+        let written: Vec<String> = self.variant.patterns().iter().map(pattern::label).collect();
         let problem = Problem::new(&content.span, format!("no step writes `{name}`"));
         Err(problem.nearest(&name, written.iter().map(String::as_str)).into())
     }

@@ -1,6 +1,6 @@
 //! Lowering checks lowered, against what the steps measure.
 
-use coldcut_wire::{Op, PatternName, op};
+use coldcut_wire::PatternName;
 
 use super::contents::Contents;
 use super::entry::ExpectEntry;
@@ -9,8 +9,9 @@ use super::problem::{Lowered, needs};
 use super::shape::ExpectShape;
 use crate::outcome::verdict::ViolationKind;
 use crate::scenario::catalogue::items;
+use crate::scenario::facts::{self, Reads};
 use crate::scenario::measured::{Bound, Limit, MeasuredCheck, Metric, Unit, Versions, Yield};
-use crate::scenario::model::{Action, Variant};
+use crate::scenario::model::{Step, Variant};
 use crate::scenario::yaml::at::At;
 use crate::scenario::yaml::error::Problem;
 use crate::scenario::yaml::names::Label;
@@ -156,13 +157,11 @@ impl Lowering<'_> {
 
     fn returned(&self, doc: &ReturnedShape) -> Lowered<MeasuredCheck> {
         let step = self.step(&doc.step, "data", Yield::Data)?;
-        let whole = self.variant.steps().find_map(|s| match &s.action {
-            Action::Op(Op::Read(op::Read { offset, len, .. })) if s.name.name == step => {
-                Some((*offset, *len))
-            }
-            _ => None,
-        });
-        let Some((start, len)) = whole else {
+        let named = self.variant.steps().find(|s| s.name.name == step);
+        let Some(Reads {
+            offset: start, len, ..
+        }) = named.and_then(Step::op).and_then(facts::reads)
+        else {
             return Err(Problem::new(&doc.step.span, "this step reads nothing").into());
         };
         let range = match (&doc.offset, &doc.len) {

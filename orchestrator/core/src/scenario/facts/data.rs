@@ -1,6 +1,21 @@
-//! What an operation does with data and names.
+//! What an operation does with the data of files, pipes and sockets.
 
 use coldcut_wire::{FallocateMode, Op, PatternName};
+
+/// What an operation does with data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data<'a> {
+    /// Nothing, or what leaves each byte that remains where it is.
+    Untouched,
+    /// It writes a pattern.
+    Writes(Writes<'a>),
+    /// It moves data from one place to another.
+    Moves(Moves<'a>),
+    /// It moves data within its file, so that it is not found at the pattern's own offsets.
+    Shifts,
+    /// It reads data and shows where that comes from.
+    Reads(Reads<'a>),
+}
 
 /// A pattern that an operation writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,60 +32,6 @@ pub struct Writes<'a> {
     pub append: bool,
 }
 
-/// The pattern that an operation writes, if it writes any.
-pub fn writes(op: &Op) -> Option<Writes<'_>> {
-    let (path, pattern, offset, len, append) = match op {
-        Op::Write(op) => (&op.path, &op.pattern, op.offset, op.len, op.flags.append),
-        Op::Burst(op) => (&op.path, &op.pattern, op.offset, op.len, op.flags.append),
-        Op::MmapStore(op) => (&op.path, &op.pattern, op.offset, op.len, false),
-        Op::Vmsplice(op) => (&op.to, &op.pattern, 0, op.len, false),
-        Op::Open(_)
-        | Op::Close(_)
-        | Op::Mkdir(_)
-        | Op::Create(_)
-        | Op::Truncate(_)
-        | Op::Fallocate(_)
-        | Op::Rename(_)
-        | Op::Link(_)
-        | Op::Symlink(_)
-        | Op::Unlink(_)
-        | Op::Rmdir(_)
-        | Op::Setxattr(_)
-        | Op::Removexattr(_)
-        | Op::Chmod(_)
-        | Op::Chown(_)
-        | Op::Utimes(_)
-        | Op::Fsync(_)
-        | Op::Fdatasync(_)
-        | Op::Sync
-        | Op::Syncfs
-        | Op::SyncFileRange(_)
-        | Op::Sleep(_)
-        | Op::DropCaches(_)
-        | Op::Sysctl(_)
-        | Op::Read(_)
-        | Op::Trace(_)
-        | Op::Collect(_)
-        | Op::Observe(_)
-        | Op::Bdi
-        | Op::Pipe(_)
-        | Op::Socket(_)
-        | Op::Transfer(_)
-        | Op::Pump(_)
-        | Op::Consume(_)
-        | Op::Pending(_)
-        | Op::WatchJournal
-        | Op::Commit(_) => return None,
-    };
-    Some(Writes {
-        path,
-        pattern,
-        offset,
-        len,
-        append,
-    })
-}
-
 /// Data that an operation moves from one file, pipe or socket to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moves<'a> {
@@ -84,237 +45,56 @@ pub struct Moves<'a> {
     pub offset: u64,
 }
 
-/// The data that an operation moves, if it moves any. What is read and thrown away is not moved.
-pub fn moves(op: &Op) -> Option<Moves<'_>> {
+/// Data that an operation reads and shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads<'a> {
+    /// A path, or `fd:NAME`.
+    pub path: &'a str,
+    /// First byte.
+    pub offset: u64,
+    /// How many bytes, unless the file ends before.
+    pub len: u64,
+}
+
+/// What an operation does with data. What is read and thrown away is neither moved nor shown.
+pub fn data(op: &Op) -> Data<'_> {
+    let written = |path, pattern, offset, len, append| {
+        Data::Writes(Writes {
+            path,
+            pattern,
+            offset,
+            len,
+            append,
+        })
+    };
     match op {
-        Op::Transfer(op) => Some(Moves {
+        Op::Write(op) => written(&op.path, &op.pattern, op.offset, op.len, op.flags.append),
+        Op::Burst(op) => written(&op.path, &op.pattern, op.offset, op.len, op.flags.append),
+        Op::MmapStore(op) => written(&op.path, &op.pattern, op.offset, op.len, false),
+        Op::Vmsplice(op) => written(&op.to, &op.pattern, 0, op.len, false),
+        Op::Transfer(op) => Data::Moves(Moves {
             from: &op.from,
             through: None,
             to: &op.to,
             offset: op.offset,
         }),
-        Op::Pump(op) => Some(Moves {
+        Op::Pump(op) => Data::Moves(Moves {
             from: &op.from,
             through: Some(&op.through),
             to: &op.to,
             offset: op.offset,
         }),
-        Op::Open(_)
-        | Op::Close(_)
-        | Op::Mkdir(_)
-        | Op::Create(_)
-        | Op::Write(_)
-        | Op::Truncate(_)
-        | Op::Fallocate(_)
-        | Op::Rename(_)
-        | Op::Link(_)
-        | Op::Symlink(_)
-        | Op::Unlink(_)
-        | Op::Rmdir(_)
-        | Op::Setxattr(_)
-        | Op::Removexattr(_)
-        | Op::Chmod(_)
-        | Op::Chown(_)
-        | Op::Utimes(_)
-        | Op::Fsync(_)
-        | Op::Fdatasync(_)
-        | Op::Sync
-        | Op::Syncfs
-        | Op::SyncFileRange(_)
-        | Op::MmapStore(_)
-        | Op::Sleep(_)
-        | Op::DropCaches(_)
-        | Op::Sysctl(_)
-        | Op::Burst(_)
-        | Op::Read(_)
-        | Op::Trace(_)
-        | Op::Collect(_)
-        | Op::Observe(_)
-        | Op::Bdi
-        | Op::Pipe(_)
-        | Op::Socket(_)
-        | Op::Vmsplice(_)
-        | Op::Consume(_)
-        | Op::Pending(_)
-        | Op::WatchJournal
-        | Op::Commit(_) => None,
-    }
-}
-
-/// The two names that an operation connects: what was written under one may be found under the other.
-pub fn connects(op: &Op) -> Option<(&str, &str)> {
-    match op {
-        Op::Rename(op) => Some((&op.from, &op.to)),
-        Op::Link(op) => Some((&op.from, &op.to)),
-        Op::Open(_)
-        | Op::Close(_)
-        | Op::Mkdir(_)
-        | Op::Create(_)
-        | Op::Write(_)
-        | Op::Truncate(_)
-        | Op::Fallocate(_)
-        | Op::Symlink(_)
-        | Op::Unlink(_)
-        | Op::Rmdir(_)
-        | Op::Setxattr(_)
-        | Op::Removexattr(_)
-        | Op::Chmod(_)
-        | Op::Chown(_)
-        | Op::Utimes(_)
-        | Op::Fsync(_)
-        | Op::Fdatasync(_)
-        | Op::Sync
-        | Op::Syncfs
-        | Op::SyncFileRange(_)
-        | Op::MmapStore(_)
-        | Op::Sleep(_)
-        | Op::DropCaches(_)
-        | Op::Sysctl(_)
-        | Op::Burst(_)
-        | Op::Read(_)
-        | Op::Trace(_)
-        | Op::Collect(_)
-        | Op::Observe(_)
-        | Op::Bdi
-        | Op::Pipe(_)
-        | Op::Socket(_)
-        | Op::Transfer(_)
-        | Op::Vmsplice(_)
-        | Op::Pump(_)
-        | Op::Consume(_)
-        | Op::Pending(_)
-        | Op::WatchJournal
-        | Op::Commit(_) => None,
-    }
-}
-
-/// The name of a file that an operation removes.
-pub fn removes(op: &Op) -> Option<&str> {
-    match op {
-        Op::Unlink(op) => Some(&op.path),
-        Op::Open(_)
-        | Op::Close(_)
-        | Op::Mkdir(_)
-        | Op::Create(_)
-        | Op::Write(_)
-        | Op::Truncate(_)
-        | Op::Fallocate(_)
-        | Op::Rename(_)
-        | Op::Link(_)
-        | Op::Symlink(_)
-        | Op::Rmdir(_)
-        | Op::Setxattr(_)
-        | Op::Removexattr(_)
-        | Op::Chmod(_)
-        | Op::Chown(_)
-        | Op::Utimes(_)
-        | Op::Fsync(_)
-        | Op::Fdatasync(_)
-        | Op::Sync
-        | Op::Syncfs
-        | Op::SyncFileRange(_)
-        | Op::MmapStore(_)
-        | Op::Sleep(_)
-        | Op::DropCaches(_)
-        | Op::Sysctl(_)
-        | Op::Burst(_)
-        | Op::Read(_)
-        | Op::Trace(_)
-        | Op::Collect(_)
-        | Op::Observe(_)
-        | Op::Bdi
-        | Op::Pipe(_)
-        | Op::Socket(_)
-        | Op::Transfer(_)
-        | Op::Vmsplice(_)
-        | Op::Pump(_)
-        | Op::Consume(_)
-        | Op::Pending(_)
-        | Op::WatchJournal
-        | Op::Commit(_) => None,
-    }
-}
-
-/// Whether an operation moves data within its file, so that it is not found at the pattern's own offsets.
-pub fn shifts(op: &Op) -> bool {
-    match op {
-        Op::Fallocate(op) => match op.mode {
-            FallocateMode::CollapseRange | FallocateMode::InsertRange => true,
-            FallocateMode::Allocate
-            | FallocateMode::KeepSize
-            | FallocateMode::PunchHole
-            | FallocateMode::ZeroRange
-            | FallocateMode::ZeroRangeKeepSize
-            | FallocateMode::UnshareRange => false,
-        },
-        Op::Open(_)
-        | Op::Close(_)
-        | Op::Mkdir(_)
-        | Op::Create(_)
-        | Op::Write(_)
-        | Op::Truncate(_)
-        | Op::Rename(_)
-        | Op::Link(_)
-        | Op::Symlink(_)
-        | Op::Unlink(_)
-        | Op::Rmdir(_)
-        | Op::Setxattr(_)
-        | Op::Removexattr(_)
-        | Op::Chmod(_)
-        | Op::Chown(_)
-        | Op::Utimes(_)
-        | Op::Fsync(_)
-        | Op::Fdatasync(_)
-        | Op::Sync
-        | Op::Syncfs
-        | Op::SyncFileRange(_)
-        | Op::MmapStore(_)
-        | Op::Sleep(_)
-        | Op::DropCaches(_)
-        | Op::Sysctl(_)
-        | Op::Burst(_)
-        | Op::Read(_)
-        | Op::Trace(_)
-        | Op::Collect(_)
-        | Op::Observe(_)
-        | Op::Bdi
-        | Op::Pipe(_)
-        | Op::Socket(_)
-        | Op::Transfer(_)
-        | Op::Vmsplice(_)
-        | Op::Pump(_)
-        | Op::Consume(_)
-        | Op::Pending(_)
-        | Op::WatchJournal
-        | Op::Commit(_) => false,
-    }
-}
-
-/// A handle of a file that an operation opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opens<'a> {
-    /// Its name, without `fd:`.
-    pub handle: &'a str,
-    /// The file.
-    pub path: &'a str,
-    /// Whether it is opened with `O_APPEND`.
-    pub append: bool,
-}
-
-/// The handle of a file that an operation opens. Pipes and sockets are no files: their handles stand for themselves.
-pub fn opens(op: &Op) -> Option<Opens<'_>> {
-    match op {
-        Op::Open(op) => Some(Opens {
-            handle: &op.handle,
+        Op::Fallocate(op) => allocated(op.mode),
+        Op::Read(op) => Data::Reads(Reads {
             path: &op.path,
-            append: op.flags.append,
+            offset: op.offset,
+            len: op.len,
         }),
-        Op::Close(_)
+        Op::Open(_)
+        | Op::Close(_)
         | Op::Mkdir(_)
         | Op::Create(_)
-        | Op::Write(_)
         | Op::Truncate(_)
-        | Op::Fallocate(_)
         | Op::Rename(_)
         | Op::Link(_)
         | Op::Symlink(_)
@@ -330,33 +110,58 @@ pub fn opens(op: &Op) -> Option<Opens<'_>> {
         | Op::Sync
         | Op::Syncfs
         | Op::SyncFileRange(_)
-        | Op::MmapStore(_)
         | Op::Sleep(_)
         | Op::DropCaches(_)
         | Op::Sysctl(_)
-        | Op::Burst(_)
-        | Op::Read(_)
         | Op::Trace(_)
         | Op::Collect(_)
         | Op::Observe(_)
         | Op::Bdi
         | Op::Pipe(_)
         | Op::Socket(_)
-        | Op::Transfer(_)
-        | Op::Vmsplice(_)
-        | Op::Pump(_)
         | Op::Consume(_)
         | Op::Pending(_)
         | Op::WatchJournal
-        | Op::Commit(_) => None,
+        | Op::Commit(_) => Data::Untouched,
     }
 }
 
-/// The handle that an operation closes: its name, without `fd:`.
-pub fn closes(op: &Op) -> Option<&str> {
+fn allocated(mode: FallocateMode) -> Data<'static> {
+    match mode {
+        FallocateMode::CollapseRange | FallocateMode::InsertRange => Data::Shifts,
+        FallocateMode::Allocate
+        | FallocateMode::KeepSize
+        | FallocateMode::PunchHole
+        | FallocateMode::ZeroRange
+        | FallocateMode::ZeroRangeKeepSize
+        | FallocateMode::UnshareRange => Data::Untouched,
+    }
+}
+
+/// The pattern that an operation writes, if it writes any.
+pub fn writes(op: &Op) -> Option<Writes<'_>> {
+    if let Data::Writes(writes) = data(op) {
+        Some(writes)
+    } else {
+        None
+    }
+}
+
+/// What an operation reads and shows, if it does.
+pub fn reads(op: &Op) -> Option<Reads<'_>> {
+    if let Data::Reads(reads) = data(op) {
+        Some(reads)
+    } else {
+        None
+    }
+}
+
+/// The patterns that an operation must know to name what it reads: all that its variant may write.
+pub fn known_patterns(op: &mut Op) -> Option<&mut Vec<PatternName>> {
     match op {
-        Op::Close(op) => Some(&op.handle),
+        Op::Read(op) => Some(&mut op.patterns),
         Op::Open(_)
+        | Op::Close(_)
         | Op::Mkdir(_)
         | Op::Create(_)
         | Op::Write(_)
@@ -382,7 +187,6 @@ pub fn closes(op: &Op) -> Option<&str> {
         | Op::DropCaches(_)
         | Op::Sysctl(_)
         | Op::Burst(_)
-        | Op::Read(_)
         | Op::Trace(_)
         | Op::Collect(_)
         | Op::Observe(_)

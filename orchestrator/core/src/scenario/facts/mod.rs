@@ -1,11 +1,20 @@
 //! What is known of each operation: one exhaustive match a question, so that an operation without an answer does not
-//! compile. Its patience, and whether it may change files, both sides must know: see [`coldcut_wire::Op`]. What it
-//! measures: [`super::measured::items`].
+//! compile. Its patience, and whether it may change files, both sides must know: see [`coldcut_wire::Op`].
 
 mod data;
+mod handles;
+mod journal;
+mod measures;
+mod names;
 mod promise;
+#[cfg(test)]
+mod table;
 mod unsupported;
 
-pub use data::{Moves, Opens, Writes, closes, connects, moves, opens, removes, shifts, writes};
+pub use data::{Data, Moves, Reads, Writes, data, known_patterns, reads, writes};
+pub use handles::{Handles, Opens, handles};
+pub use journal::waits_for_commit;
+pub use measures::measures;
+pub use names::{Names, names};
 pub use promise::{Promise, promise};
 pub use unsupported::unsupported;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::faults::Rule;
+use crate::faults::Fault;
 
 /// The disk while it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,25 +29,27 @@ impl Default for DeviceSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceAction {
-    /// Puts a rule in force.
+    /// Puts a fault in force.
     Arm {
-        /// The rule.
-        rule: Rule,
-        /// How long a request may be held at most, in milliseconds; `None` for a rule that holds none.
+        /// The fault.
+        // The name in a scenario's digest.
+        #[serde(rename = "rule")]
+        fault: Fault,
+        /// How long a request may be held at most, in milliseconds; `None` for a fault that holds none.
         within_ms: Option<u64>,
     },
-    /// Waits until a rule holds so many requests.
+    /// Waits until a fault holds so many requests.
     WaitHeld {
-        /// The rule.
+        /// The fault.
         name: String,
         /// How many.
         count: u32,
         /// How long at most, in milliseconds; longer makes the cell Inconclusive.
         within_ms: u64,
     },
-    /// Ends a rule; what it holds goes on.
+    /// Ends a fault; what it holds goes on.
     Release {
-        /// The rule.
+        /// The fault.
         name: String,
         /// What it holds is answered with EIO.
         fail: bool,

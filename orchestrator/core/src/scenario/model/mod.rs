@@ -10,7 +10,7 @@ mod device;
 
 use super::facts;
 use crate::filesystem::FsType;
-use crate::outcome::verdict::Outcome;
+use crate::outcome::verdict::Declared;
 use crate::recording::mark::StepName;
 pub use check::{Accept, Check, SizeRule, Wanted};
 pub use device::{DeviceAction, DeviceSpec};
@@ -60,7 +60,7 @@ pub struct Variant {
     /// What must hold after recovery.
     pub expect: Vec<Expectation>,
     /// What the verdict will be.
-    pub outcome: Outcome,
+    pub outcome: Declared,
 }
 
 /// A mode in which a variant was put.
@@ -186,6 +186,21 @@ pub struct Step {
     pub line: u32,
 }
 
+impl Step {
+    /// The operation of the agent, if that is what it does.
+    pub fn op(&self) -> Option<&Op> {
+        match &self.action {
+            Action::Op(op) => Some(op),
+            Action::Exec { .. }
+            | Action::Mark
+            | Action::Start(_)
+            | Action::Join { .. }
+            | Action::Device(_)
+            | Action::Leave { .. } => None,
+        }
+    }
+}
+
 fn step_name<S: serde::Serializer>(name: &StepName, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&name.name)
 }
@@ -241,7 +256,12 @@ pub fn flatten(steps: &[Step]) -> impl Iterator<Item = &Step> + Clone {
     steps.iter().flat_map(|step| {
         let own = match &step.action {
             Action::Start(task) => task.steps.as_slice(),
-            _ => &[],
+            Action::Op(_)
+            | Action::Exec { .. }
+            | Action::Mark
+            | Action::Join { .. }
+            | Action::Device(_)
+            | Action::Leave { .. } => &[],
         };
         std::iter::once(step).chain(own)
     })
@@ -314,12 +334,11 @@ impl Variant {
         flatten(&self.workload)
     }
 
-    /// Every content that may have been written, setup first, in the order of its first writing.
-    pub fn contents(&self) -> Vec<PatternName> {
+    /// Every pattern that may have been written, the setup's first, in the order of its first writing.
+    pub fn patterns(&self) -> Vec<PatternName> {
         let mut all: Vec<PatternName> = Vec::new();
         for step in flatten(&self.setup).chain(self.steps()) {
-            let Action::Op(op) = &step.action else { continue };
-            if let Some(written) = facts::writes(op)
+            if let Some(written) = step.op().and_then(facts::writes)
                 && !all.contains(written.pattern)
             {
                 all.push(written.pattern.clone());
@@ -335,8 +354,8 @@ impl Variant {
 
     /// Whether any of its steps waits for the journal.
     pub fn waits_for_commits(&self) -> bool {
-        self.steps()
-            .any(|step| matches!(step.action, Action::Op(Op::Commit(_))))
+        let mut ops = self.steps().filter_map(Step::op);
+        ops.any(facts::waits_for_commit)
     }
 
     /// Whether any expectation asks for the filesystem checker.

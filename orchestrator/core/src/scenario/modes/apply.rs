@@ -2,7 +2,7 @@
 
 use super::names::rests_on_names;
 use crate::filesystem::{Covers, Disk, FsType, Mode, mode};
-use crate::outcome::verdict::Outcome;
+use crate::outcome::verdict::Declared;
 use crate::scenario::{AppliedMode, Check, FsSource, Scenario, Step, Variant, flatten, show_size};
 
 /// No space is left.
@@ -82,7 +82,7 @@ impl Variant {
             return Err(NotCovered::Image);
         };
         let mkfs = if fstype == own {
-            if self.outcome != Outcome::Holds {
+            if self.outcome != Declared::Holds {
                 return Err(NotCovered::Hazard);
             }
             mkfs.as_slice()
@@ -146,8 +146,8 @@ impl Variant {
             Covers::All => {}
             Covers::Posix => {
                 // A control stays one: that nothing is promised is what it shows.
-                if self.outcome == Outcome::Holds && rests_on_names(self) {
-                    self.outcome = Outcome::Observed;
+                if self.outcome == Declared::Holds && rests_on_names(self) {
+                    self.outcome = Declared::Observed;
                 }
             }
             Covers::NotFreshBlocks | Covers::Nothing => self.expect.retain(|expectation| {
@@ -161,7 +161,7 @@ impl Variant {
             }),
         }
         if guarantee.covers == Covers::Nothing {
-            self.outcome = Outcome::Observed;
+            self.outcome = Declared::Observed;
         }
         if self.expect.iter().any(|expectation| expectation.check.on_path()) {
             Ok(())

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use coldcut_wire::{Op, op};
+use coldcut_wire::Op;
 
-use crate::scenario::yaml::names::HANDLE;
-use crate::scenario::{Action, Check, Expectation, Moment, Variant, flatten};
+use crate::scenario::facts::{self, Promise};
+use crate::scenario::{Check, Expectation, Moment, Step, Variant, flatten};
 
 /// Whether any expectation does, of a name that the workload makes, moves or removes.
 pub(super) fn rests_on_names(variant: &Variant) -> bool {
@@ -23,13 +23,13 @@ fn rests(variant: &Variant, expectation: &Expectation) -> bool {
         return false;
     };
     let mut known = Names::default();
-    for step in flatten(&variant.setup) {
-        known.take(&step.action);
+    for op in flatten(&variant.setup).filter_map(Step::op) {
+        known.take(op);
     }
     known.changed.clear();
     for step in variant.steps() {
-        if step.expected_errno.is_none() {
-            known.take(&step.action);
+        if let (Some(op), None) = (step.op(), step.expected_errno) {
+            known.take(op);
         }
         if matches!(moment, Moment::Step(label) if *label == step.name.name) {
             return known.is_changed(path);
@@ -68,49 +68,32 @@ struct Names {
 }
 
 impl Names {
-    #[allow(clippy::match_same_arms)] // each kind of step says what it does to names
-    fn take(&mut self, action: &Action) {
-        let Action::Op(op) = action else { return };
-        match op {
-            Op::Create(op::Create { path, .. })
-            | Op::Write(op::Write { path, .. })
-            | Op::Burst(op::Burst { path, .. }) => self.make(path),
-            Op::Open(op::Open {
-                path,
-                read_only: false,
-                ..
-            })
-            | Op::Transfer(op::Transfer { to: path, .. })
-            | Op::Pump(op::Pump { to: path, .. }) => self.make(path),
-            Op::Mkdir(op::Mkdir { path, .. }) | Op::Symlink(op::Symlink { path, .. }) => self.make(path),
-            Op::Link(op::Link { to, .. }) => self.make(to),
-            Op::Rename(op::Rename { from, to, .. }) => {
+    fn take(&mut self, op: &Op) {
+        match facts::names(op) {
+            facts::Names::Untouched => {}
+            facts::Names::Makes(path) | facts::Names::Links { to: path, .. } => self.make(path),
+            facts::Names::Renames { from, to } => {
                 self.change(from);
                 self.change(to);
             }
-            Op::Unlink(op::Unlink { path }) | Op::Rmdir(op::Rmdir { path }) => {
+            facts::Names::Removes(path) => {
                 self.change(path);
                 self.there.remove(path);
             }
-            Op::Fsync(op::Fsync {
-                path,
-                directory: true,
-            }) => {
-                let directory = if matches!(path.as_str(), "." | "/") {
-                    ""
-                } else {
-                    path
-                };
+        }
+        match facts::promise(op) {
+            Promise::All { path } => {
+                let directory = if path == "." { "" } else { path };
                 self.changed.retain(|name| parent(name) != directory);
             }
-            Op::Sync | Op::Syncfs => self.changed.clear(),
-            _ => {}
+            Promise::Filesystem => self.changed.clear(),
+            Promise::Data { .. } | Promise::Nothing => {}
         }
     }
 
     /// A name that is there now, and maybe was before.
     fn make(&mut self, path: &str) {
-        if !path.starts_with(HANDLE) && self.there.insert(path.to_owned()) {
+        if self.there.insert(path.to_owned()) {
             self.changed.insert(path.to_owned());
         }
     }
@@ -160,6 +143,15 @@ mod tests {
         assert!(!rests(&format!("{new}  - fsync_dir: dir\n"), expected));
         assert!(rests(&format!("{new}  - fsync_dir: /\n"), expected));
         assert!(!rests(&format!("{new}  - syncfs\n"), expected));
+    }
+
+    #[test]
+    fn a_directory_can_be_synced_by_either_step() {
+        let new = "  - write: {path: dir/new, len: 4KiB, content: new@0}\n";
+        let expected = "content: {path: dir/new, is: new@0}";
+        assert!(!rests(&format!("{new}  - fsync: dir\n"), expected));
+        assert!(rests(&format!("{new}  - fsync: old\n"), expected));
+        assert!(rests(&format!("{new}  - fdatasync: dir\n"), expected));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::bounds::bounded;
 use super::head::Head;
 use super::lowering::Lowering;
-use crate::faults::{Effect, Filter, Kind, Rule, Whose};
+use crate::faults::{Effect, Fault, Filter, Kind, Whose};
 use crate::scenario::device::{latency, rate};
 use crate::scenario::model::{Action, DeviceAction};
 use crate::scenario::yaml::at::At;
@@ -68,7 +68,7 @@ impl HoldShape {
             count: self.count.as_ref(),
         };
         Ok(Action::Device(DeviceAction::Arm {
-            rule: parts.lower(Effect::Hold, cx)?,
+            fault: parts.lower(Effect::Hold, cx)?,
             within_ms: Some(within_ms),
         }))
     }
@@ -105,7 +105,7 @@ impl FailShape {
             count: self.count.as_ref(),
         };
         Ok(Action::Device(DeviceAction::Arm {
-            rule: parts.lower(Effect::Fail, cx)?,
+            fault: parts.lower(Effect::Fail, cx)?,
             within_ms: None,
         }))
     }
@@ -122,7 +122,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn lower(&self, effect: Effect, cx: &mut Lowering<'_>) -> Lowered<Rule> {
+    fn lower(&self, effect: Effect, cx: &mut Lowering<'_>) -> Lowered<Fault> {
         cx.faults.check_new(self.name, cx.text)?;
         let kind = self.kind.unwrap_or(Kind::Write);
         let whose = match self.of {
@@ -157,7 +157,7 @@ impl Parts<'_> {
         };
         let about = whose.clone().zip(self.of.map(|of| of.span.clone()));
         cx.faults.arm(self.name, effect, about);
-        Ok(Rule {
+        Ok(Fault {
             name: self.name.value.0.clone(),
             filter: Filter { kind, whose, range },
             effect,

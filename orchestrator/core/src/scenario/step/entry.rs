@@ -33,6 +33,11 @@ pub(crate) struct StepEntry {
 /// Modifiers of steps.
 const STEP_MODIFIERS: &[&str] = &["label", "errno"];
 
+/// The keys of all steps.
+pub(crate) fn step_names() -> &'static [&'static str] {
+    variants::<StepShape<StepEntry>>()
+}
+
 /// Lowers all steps; those that are wrong are left out and in the sink.
 pub(crate) fn lower(entries: &[StepEntry], cx: &mut Lowering<'_>) -> Vec<Step> {
     let steps = list(entries, cx);
@@ -48,7 +53,7 @@ fn list(entries: &[StepEntry], cx: &mut Lowering<'_>) -> Vec<Step> {
 impl StepEntry {
     /// Reads one entry; what is wrong goes to the sink.
     pub(crate) fn read(node: &Node, sink: &Sink) -> Option<Self> {
-        let split = split(node, sink, "step", variants::<StepShape<Self>>(), STEP_MODIFIERS)?;
+        let split = split(node, sink, "step", step_names(), STEP_MODIFIERS)?;
         let (label, errno) = (split.modifier("label", sink), split.modifier("errno", sink));
         let shape = split.main(sink)?;
         let steps = if let StepShape::Start(_) = &shape {

@@ -26,6 +26,8 @@ mod timed;
 mod watch;
 
 pub(crate) use bounds::bounded;
+#[cfg(test)]
+pub(crate) use entry::step_names;
 pub(crate) use entry::{StepEntry, lower};
 pub(crate) use known::Faults;
 pub(crate) use lowering::Lowering;

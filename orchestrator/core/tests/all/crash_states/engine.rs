@@ -229,7 +229,7 @@ proptest! {
                 let with = engine.content(&CrashState::new(PlanKind::At, at, Set::Only(*id)));
                 for part in [TornPart::First(1), TornPart::Last(1), TornPart::Even, TornPart::Odd, TornPart::First(2)] {
                     let tear = Tear { request: *id, unit, part };
-                    let state = CrashState { tear: Some(tear), ..CrashState::new(PlanKind::Torn, at, Set::Only(*id)) };
+                    let state = CrashState { tears: vec![tear], ..CrashState::new(PlanKind::Torn, at, Set::Only(*id)) };
                     let units: Vec<u64> = (io.offset / u64::from(unit)..(io.offset + io.len).div_ceil(u64::from(unit))).collect();
                     let least = if part == TornPart::First(2) { 3 } else { 2 };
                     if units.len() < least {

@@ -1,0 +1,376 @@
+//! Exploring complete plans: machines recover the states that an [`Exploration`] asks for, and tell it what was read.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use coldcut_core::crash::reads::{Answer, Ask, Exploration, Next, Reads, Sample};
+use coldcut_core::crash::state::CrashState;
+use coldcut_core::outcome::completeness::{Completeness, Count};
+use coldcut_core::outcome::recovery::{Recovery, Trust};
+use coldcut_core::outcome::unknown::Unknown;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::disk::Noted;
+use crate::recover::recoverer::{Recoverer, Screener};
+use crate::vm::pool::Pool;
+
+/// A second machine is worth its start only after so many recoveries.
+const WORTH_A_MACHINE: u64 = 4;
+/// How often a state is tried before it counts as unknown.
+const TRIES: u32 = 2;
+
+/// Makes the job of a state, and gives the notes of what is read of its disk.
+pub(crate) type MakeJob<Job> = dyn Fn(&CrashState) -> Result<(Job, Arc<Noted>), Unknown> + Send + Sync;
+/// Told of each recovery: the state, its outcome, milliseconds, how many are done, and how many more there are at least.
+pub(crate) type OnDone = dyn Fn(&CrashState, &Result<Recovery, Unknown>, u64, (u64, u64)) + Send + Sync;
+
+/// How to explore.
+pub(crate) struct Exploring<Job> {
+    pub(crate) job: Arc<MakeJob<Job>>,
+    pub(crate) done: Arc<OnDone>,
+    /// Who recovers.
+    pub(crate) trust: Trust,
+    /// Who recovers the sample: a guest that kept something of one state would show it in another too.
+    pub(crate) sampler: Trust,
+    /// How long recoveries are asked for.
+    pub(crate) time: Option<Duration>,
+    /// How many states that were inferred are recovered all the same, given the number of classes.
+    pub(crate) samples: Box<dyn Fn(u64) -> u64 + Send + Sync>,
+    /// Decides which.
+    pub(crate) seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Explored {
+    /// What is to be judged.
+    pub(crate) answers: Vec<Answer>,
+    /// The recoveries, by number, each with the state that was recovered.
+    pub(crate) recovered: Vec<(CrashState, Recovery)>,
+    /// States whose recovery came to nothing.
+    pub(crate) failed: Vec<(CrashState, Unknown)>,
+    /// How far it came.
+    pub(crate) completeness: Completeness,
+    /// What a reader should know besides.
+    pub(crate) notes: Vec<String>,
+    /// How a state recovered otherwise than was inferred, one line each.
+    pub(crate) differing: Vec<String>,
+    /// Blocks that a recovery read, on average.
+    pub(crate) reads: usize,
+    /// How long it took, without the sample.
+    pub(crate) time: Duration,
+}
+
+struct Shared {
+    exploration: Exploration,
+    explored: Explored,
+    reads: Vec<Reads>,
+    asked: u64,
+    /// Drawn once everything is explored.
+    samples: Option<Vec<Sample>>,
+    /// What kept the recording from being read.
+    broken: Option<Unknown>,
+}
+
+struct Crew<R: Recoverer> {
+    pool: Arc<Pool>,
+    recoverer: Arc<R>,
+    exploring: Exploring<R::Job>,
+    shared: Mutex<Shared>,
+    /// Something became known.
+    news: Notify,
+    start: Instant,
+}
+
+/// What a machine does next.
+enum Work {
+    Ask(Box<Ask>),
+    Sample(Sample),
+    Wait,
+    Done,
+}
+
+/// Explores until everything is covered or the budget is spent, and recovers a sample of what was inferred.
+///
+/// # Errors
+/// [`Unknown`] when the recording cannot be read.
+pub(crate) async fn explore<R: Recoverer>(
+    pool: &Arc<Pool>,
+    recoverer: &Arc<R>,
+    exploring: Exploring<R::Job>,
+    exploration: Exploration,
+) -> Result<Explored, Unknown> {
+    let crew = Arc::new(Crew {
+        pool: Arc::clone(pool),
+        recoverer: Arc::clone(recoverer),
+        exploring,
+        shared: Mutex::new(Shared {
+            exploration,
+            explored: Explored::default(),
+            reads: Vec::new(),
+            asked: 0,
+            samples: None,
+            broken: None,
+        }),
+        news: Notify::new(),
+        start: Instant::now(),
+    });
+    let mut machines = JoinSet::new();
+    for number in 0..pool.jobs {
+        machines.spawn(Arc::clone(&crew).work(number));
+    }
+    while let Some(ended) = machines.join_next().await {
+        if let Err(error) = ended {
+            // Whoever waits for its state would wait for ever.
+            crew.give_up(Unknown::while_doing("recovering", error));
+        }
+    }
+    let mut shared = crew.lock();
+    match shared.broken.take() {
+        Some(broken) => Err(broken),
+        None => Ok(shared.finish()),
+    }
+}
+
+impl<R: Recoverer> Crew<R> {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works until there is nothing to do.
+    async fn work(self: Arc<Self>, number: usize) {
+        let _room = match self.pool.room(self.exploring.trust != Trust::Cold).await {
+            Ok(room) => room,
+            Err(unknown) => return self.give_up(unknown),
+        };
+        let mut guest = None;
+        loop {
+            // Registered before looking, so that nothing that becomes known in between is missed.
+            let news = self.news.notified();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            let crew = Arc::clone(&self);
+            let next = tokio::task::spawn_blocking(move || crew.next(number)).await;
+            match next.unwrap_or(Work::Done) {
+                Work::Ask(ask) => {
+                    let outcome = self.tried(&ask.state, self.exploring.trust, &mut guest).await;
+                    self.learn(*ask, outcome);
+                }
+                Work::Sample(sample) => {
+                    let outcome = self
+                        .tried(&sample.state, self.exploring.sampler, &mut guest)
+                        .await;
+                    self.lock().compare(&sample, outcome);
+                }
+                Work::Wait => news.await,
+                Work::Done => break,
+            }
+            self.news.notify_waiters();
+        }
+        self.news.notify_waiters();
+    }
+
+    /// Has every machine end.
+    fn give_up(&self, unknown: Unknown) {
+        self.lock().broken.get_or_insert(unknown);
+        self.news.notify_waiters();
+    }
+
+    fn next(&self, number: usize) -> Work {
+        let mut shared = self.lock();
+        if shared.broken.is_some() {
+            return Work::Done;
+        }
+        if let Some(samples) = &mut shared.samples {
+            return samples.pop().map_or(Work::Done, Work::Sample);
+        }
+        if number as u64 * WORTH_A_MACHINE > shared.asked {
+            // The first machine asks before this one is worth its start, or finds that there is nothing.
+            return Work::Wait;
+        }
+        if self
+            .exploring
+            .time
+            .is_some_and(|most| self.start.elapsed() >= most)
+        {
+            shared.exploration.stop();
+        }
+        match shared.exploration.next() {
+            Ok(Next::Recover(ask)) => {
+                shared.asked += 1;
+                Work::Ask(ask)
+            }
+            Ok(Next::Wait) => Work::Wait,
+            Ok(Next::Done) => {
+                let classes = shared.exploration.coverage().classes;
+                let count = (self.exploring.samples)(classes) as usize;
+                let mut samples = shared.exploration.samples(count, self.exploring.seed);
+                let first = samples.pop();
+                shared.explored.time = self.start.elapsed();
+                shared.samples = Some(samples);
+                first.map_or(Work::Done, Work::Sample)
+            }
+            Err(error) => {
+                shared.broken = Some(Unknown::while_doing("reading the recording", error));
+                Work::Done
+            }
+        }
+    }
+
+    /// Recovers a state, once more where that comes to nothing.
+    async fn tried(
+        &self,
+        state: &CrashState,
+        trust: Trust,
+        guest: &mut Option<R::Screener>,
+    ) -> Result<(Recovery, Reads), Unknown> {
+        let mut outcome = Err(Unknown::new("it was not tried"));
+        for _ in 0..TRIES {
+            let start = Instant::now();
+            outcome = self.once(state, trust, guest).await;
+            if outcome.is_err() || guest.as_ref().is_some_and(Screener::<R::Job>::spoiled) {
+                *guest = None;
+            }
+            let told = match &outcome {
+                Ok((recovery, _)) => Ok(recovery.clone()),
+                Err(unknown) => Err(unknown.clone()),
+            };
+            let progress = self.lock().progress();
+            (self.exploring.done)(state, &told, start.elapsed().as_millis() as u64, progress);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn once(
+        &self,
+        state: &CrashState,
+        trust: Trust,
+        guest: &mut Option<R::Screener>,
+    ) -> Result<(Recovery, Reads), Unknown> {
+        let (job, noted) = (self.exploring.job)(state)?;
+        let recovery = if trust == Trust::Screened {
+            let guest = match guest {
+                Some(guest) => guest,
+                none => none.insert(self.recoverer.screener(&self.pool, &job).await?),
+            };
+            guest.recover(&self.pool, &job).await?
+        } else {
+            self.recoverer.recover(&self.pool, &job, trust).await?
+        };
+        let reads = noted
+            .take()
+            .ok_or_else(|| Unknown::new("what it read was not noted"))?;
+        Ok((recovery, reads))
+    }
+
+    fn learn(&self, ask: Ask, outcome: Result<(Recovery, Reads), Unknown>) {
+        let mut shared = self.lock();
+        let state = ask.state.clone();
+        match outcome {
+            Ok((recovery, reads)) => shared.know(ask, state, recovery, reads),
+            Err(unknown) => {
+                shared.exploration.fail(ask);
+                shared.explored.failed.push((state, unknown));
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn know(&mut self, ask: Ask, state: CrashState, recovery: Recovery, reads: Reads) {
+        self.reads.push(reads.clone());
+        let (_, twin) = self.exploration.learn(ask, reads);
+        if let Some(twin) = twin {
+            self.explored.completeness.sampled += 1;
+            let before = &self.explored.recovered[twin as usize];
+            if !before.1.same_as(&recovery) {
+                let line = differs(&state, &before.0);
+                self.explored.differing.push(line);
+            }
+        }
+        self.explored.recovered.push((state, recovery));
+        self.explored.completeness.recoveries += 1;
+    }
+
+    fn compare(&mut self, sample: &Sample, outcome: Result<(Recovery, Reads), Unknown>) {
+        let Ok((recovery, reads)) = outcome else {
+            // Nothing is known of it: it is no sample.
+            return;
+        };
+        self.explored.completeness.sampled += 1;
+        let recovered = &self.explored.recovered;
+        let answers: Vec<&Recovery> = sample.answers.iter().map(|n| &recovered[*n as usize].1).collect();
+        if recovery.is_made_of(&answers) {
+            return;
+        }
+        let first = sample.answers[0] as usize;
+        let mut line = differs(&sample.state, &recovered[first].0);
+        let place = self.reads[first]
+            .iter()
+            .zip(&reads)
+            .position(|(one, other)| one != other);
+        let read = &self.reads[first];
+        line.push_str(&match place {
+            Some(place) => format!(
+                "; their reads part at number {place} of {}: block {} there, {} here",
+                read.len(),
+                read[place].block,
+                reads[place].block
+            ),
+            None => format!(
+                "; both read the same first blocks, {} there, {} here",
+                read.len(),
+                reads.len()
+            ),
+        });
+        self.explored.differing.push(line);
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        let (cuts, whole) = self.exploration.cuts();
+        let done = self.explored.completeness.recoveries;
+        (done, (cuts - whole) as u64)
+    }
+
+    fn finish(&mut self) -> Explored {
+        let mut explored = std::mem::take(&mut self.explored);
+        let coverage = self.exploration.coverage();
+        let (cuts, whole_cuts) = self.exploration.cuts();
+        explored.answers = self.exploration.answers().to_vec();
+        let read: usize = self.reads.iter().map(Vec::len).sum();
+        explored.reads = read / self.reads.len().max(1);
+        let done = &mut explored.completeness;
+        done.cuts = cuts as u64;
+        done.whole_cuts = whole_cuts as u64;
+        done.states = Count(coverage.states);
+        done.covered = Count(coverage.covered);
+        done.classes = coverage.classes;
+        done.differing = explored.differing.len() as u64;
+        for refused in self.exploration.refused() {
+            explored.notes.push(format!("a cut is left out: {refused}"));
+        }
+        if self.exploration.mixed() > 0 {
+            explored.notes.push(format!(
+                "in {} classes of states the kernel did more with file data than copy it: there every combination of \
+                 it was tried",
+                self.exploration.mixed()
+            ));
+        }
+        explored
+    }
+}
+
+fn differs(state: &CrashState, from: &CrashState) -> String {
+    format!(
+        "state {} recovers otherwise than state {}, though it has all that the latter's recovery read",
+        state.id(),
+        from.id()
+    )
+}
+
+#[cfg(test)]
+mod tests;
