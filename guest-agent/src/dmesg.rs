@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use crate::failure::{Tried, refuse};
-use crate::serve::Sender;
+use crate::link::Sender;
 
 /// The longest record that the kernel gives out.
 const RECORD: usize = 8192;

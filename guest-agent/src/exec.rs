@@ -1,6 +1,5 @@
 //! Running a program: its lines are streamed, its time is bounded, its process group ends with it.
 
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,15 +9,12 @@ use coldcut_wire::{Done, ExecSpec, Failure, Output, RequestId, Stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, pidfd_open};
 
 use crate::failure::{Tried, refuse};
 use crate::lines::Lines;
-use crate::mount::{MOUNT_POINT, Mounted};
-use crate::place::relative;
-use crate::serve::{Role, Sender};
-use crate::session::{Session, lock};
+use crate::link::Sender;
+use crate::state::{MOUNT_POINT, Role, State, relative};
 
 /// Where the scenario's programs are.
 const PROGRAMS: &str = "/programs";
@@ -30,21 +26,16 @@ const SILENCE: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(50);
 
 /// Runs the program of `spec` to its end.
-pub(crate) fn exec(
-    session: &Session,
-    id: RequestId,
-    spec: &ExecSpec,
-    sender: &Sender,
-) -> Result<Done, Failure> {
+pub(crate) fn exec(state: &State, id: RequestId, spec: &ExecSpec, sender: &Sender) -> Result<Done, Failure> {
     let name = spec.argv.first().ok_or_else(|| refuse("exec: argv is empty"))?;
-    let mut command = prepare(session, spec, name)?;
+    let mut command = prepare(state, spec, name)?;
     let start = Instant::now();
     let deadline = start.checked_add(Duration::from_millis(spec.timeout_ms));
-    let _child = session.with_child();
+    let _child = state.with_child();
     let mut child = command.spawn().tried(|| format!("exec {name}"))?;
     let group = Pid::from_child(&child);
     let result = follow(&mut child, id, deadline, sender);
-    if session.role == Role::Init && !matches!(result, Ok(Some(_))) {
+    if state.role == Role::Init && !matches!(result, Ok(Some(_))) {
         // What is left of the killed group; other orphans are collected when no lane has a child.
         while let Ok(Some(_)) = rustix::process::waitpgid(group, WaitOptions::NOHANG) {}
     }
@@ -57,7 +48,7 @@ pub(crate) fn exec(
     }
 }
 
-fn prepare(session: &Session, spec: &ExecSpec, name: &str) -> Result<Command, Failure> {
+fn prepare(state: &State, spec: &ExecSpec, name: &str) -> Result<Command, Failure> {
     let program = if name.starts_with('/') {
         name.to_owned()
     } else {
@@ -82,12 +73,12 @@ fn prepare(session: &Session, spec: &ExecSpec, name: &str) -> Result<Command, Fa
         }
         command.env(name, value);
     }
-    let mounted = session.mounted()?;
-    let root = session.root_copy()?;
+    let mounted = state.mounted()?;
+    let root = state.root_copy()?;
     let real = mounted.real;
     let chroot = spec.root.clone();
     if let (Some(root), true) = (&chroot, real) {
-        bind(&mounted, root)?;
+        mounted.bind(root)?;
     }
     let chroot = chroot
         .map(std::ffi::CString::new)
@@ -254,42 +245,6 @@ pub(crate) fn reap_orphans() {
     while let Ok(Some(_)) =
         rustix::process::waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
     {}
-}
-
-/// Makes the mount and the system's directories visible in the chroot `root`, once for each mount.
-fn bind(mounted: &Mounted, root: &str) -> Result<(), Failure> {
-    if !root.starts_with('/') {
-        return Err(refuse(format!("exec: root `{root}` is no absolute path")));
-    }
-    let mut binds = lock(&mounted.binds);
-    for source in [mounted.path.as_str(), "/proc", "/sys", "/dev", "/tmp"] {
-        let place = format!("{}{source}", root.trim_end_matches('/'));
-        if binds.contains(&place) {
-            continue;
-        }
-        std::fs::create_dir_all(&place)
-            .or_else(|error| {
-                if error.kind() == ErrorKind::AlreadyExists {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
-            })
-            .tried(|| format!("mkdir {place}"))?;
-        rustix::mount::mount_bind(source, place.as_str()).tried(|| format!("bind {source} to {place}"))?;
-        binds.push(place);
-    }
-    Ok(())
-}
-
-/// Undoes [`bind`], last first.
-pub(crate) fn unbind(mounted: &Mounted) -> Result<(), Failure> {
-    let mut binds = lock(&mounted.binds);
-    while let Some(place) = binds.last() {
-        rustix::mount::unmount(place.as_str(), UnmountFlags::empty()).tried(|| format!("umount {place}"))?;
-        binds.pop();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

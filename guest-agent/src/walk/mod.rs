@@ -14,9 +14,9 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::bytes::AlignedBytes;
 use crate::classify::Candidates;
-use crate::failure::{refuse, words};
-use crate::serve::Sender;
-use crate::session::Session;
+use crate::failure::{refuse, strerror};
+use crate::link::Sender;
+use crate::state::State;
 
 /// Directories within directories; deeper is a loop.
 const MAX_DEPTH: usize = 128;
@@ -28,14 +28,9 @@ const MAX_ENTRY: usize = 768 << 10;
 const READ: usize = 1 << 20;
 
 /// Walks as `spec` says, streaming entries.
-pub(crate) fn walk(
-    session: &Session,
-    id: RequestId,
-    spec: &WalkSpec,
-    sender: &Sender,
-) -> Result<Done, Failure> {
+pub(crate) fn walk(state: &State, id: RequestId, spec: &WalkSpec, sender: &Sender) -> Result<Done, Failure> {
     let start = Instant::now();
-    let root = session.root_copy()?;
+    let root = state.root_copy()?;
     let mut walk = Walk {
         id,
         sender,
@@ -156,7 +151,7 @@ impl Walk<'_> {
             Err(errno) => {
                 entry
                     .problems
-                    .push(format!("open the directory: {}", words(errno)));
+                    .push(format!("open the directory: {}", strerror(errno)));
                 return Ok(None);
             }
         };
@@ -172,7 +167,7 @@ impl Walk<'_> {
                 Err(errno) => {
                     entry
                         .problems
-                        .push(format!("read the directory: {}", words(errno)));
+                        .push(format!("read the directory: {}", strerror(errno)));
                     break;
                 }
             }

@@ -5,21 +5,21 @@ use std::time::Duration;
 use coldcut_wire::{Extent, Failure, MAX_LINES, MAX_VALUES, Measured, Output, RequestId, SERIES_PART};
 
 use crate::failure::refuse;
-use crate::serve::Sender;
+use crate::link::Sender;
 
 /// Most data rounds of one operation.
 const MAX_ROUNDS: usize = 64;
 
 /// Measurements of one operation.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct Measurements {
     measured: Vec<Measured>,
     series: Vec<(String, Vec<i64>)>,
     values: usize,
     rounds: usize,
 }
 
-impl Found {
+impl Measurements {
     /// A number.
     pub(crate) fn figure(&mut self, name: &str, value: i64) {
         self.measured.push(Measured::Figure {
@@ -104,15 +104,15 @@ mod tests {
 
     #[test]
     fn what_would_have_holes_is_refused() {
-        let mut found = Found::default();
+        let mut measured = Measurements::default();
         for _ in 0..MAX_VALUES {
-            found.value("calls", 1).unwrap();
+            measured.value("calls", 1).unwrap();
         }
-        assert!(found.value("calls", 1).is_err());
-        assert!(found.value("others", 1).is_err(), "all series count together");
+        assert!(measured.value("calls", 1).is_err());
+        assert!(measured.value("others", 1).is_err(), "all series count together");
         for round in 0..MAX_ROUNDS as u32 {
-            found.data(round, Vec::new()).unwrap();
+            measured.data(round, Vec::new()).unwrap();
         }
-        assert!(found.data(64, Vec::new()).is_err());
+        assert!(measured.data(64, Vec::new()).is_err());
     }
 }
