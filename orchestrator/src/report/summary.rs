@@ -38,8 +38,8 @@ impl Summary {
 
     /// The cells that are not done.
     pub fn unfinished(&self) -> impl Iterator<Item = &CellRef> {
-        let done: HashSet<&CellRef> = self.result.cells.iter().map(|result| &result.cell).collect();
-        self.planned.iter().filter(move |cell| !done.contains(cell))
+        let done: HashSet<&str> = self.result.cells.iter().map(|result| result.cell.id.as_str()).collect();
+        self.planned.iter().filter(move |cell| !done.contains(cell.id.as_str()))
     }
 }
 
