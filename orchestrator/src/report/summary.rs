@@ -16,11 +16,11 @@ pub struct Summary {
     pub result: RunResult,
 }
 
-/// How a report looks.
+/// Renders a report.
 pub type Render = fn(&Summary) -> String;
 
 impl Summary {
-    /// Of a run whose cells are these.
+    /// The summary of a run with these cells.
     pub fn new(run: &str, planned: &[CellRef], cells: Vec<CellResult>) -> Self {
         Self::of(run.to_owned(), planned.to_vec(), cells)
     }

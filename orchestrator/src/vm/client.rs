@@ -15,9 +15,9 @@ use crate::vm::machine::{GuestError, Machine, Next, Reply};
 const DISK: &str = "vda";
 /// Its device node.
 pub const DEVICE: &str = "/dev/vda";
-/// Names in a tree at most.
+/// The most names in a tree.
 const MAX_ENTRIES: u32 = 1 << 20;
-/// Parts of an answer at most.
+/// The most parts of an answer.
 const MAX_PARTS: usize = 1 << 16;
 
 /// How a filesystem is mounted.
