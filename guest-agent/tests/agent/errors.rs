@@ -270,11 +270,15 @@ fn the_machine_is_out_of_reach_of_wrong_names() {
     let file = agent.root().join("f");
     std::fs::write(&file, "x").unwrap();
     let device = file.to_str().unwrap().to_owned();
-    let failure = agent.ask(Request::FlushDevice { device }).result.unwrap_err();
+    let failure = agent
+        .ask(Request::FlushDevice { device, forget: None })
+        .result
+        .unwrap_err();
     assert_eq!(failure.errno, Some(25), "{failure:?}");
     let failure = agent
         .ask(Request::FlushDevice {
             device: path("/dev/none"),
+            forget: None,
         })
         .result
         .unwrap_err();
