@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::result::{
     CellRef, CellResult, KernelRef, Place, RunResult, StateCounts, Violation, format_of,
@@ -193,7 +194,7 @@ fn cells(count: usize) -> Vec<CellResult> {
                 kernel: kernel.to_owned(),
                 recovered_on: None,
             },
-            filesystem: "ext4".to_owned(),
+            filesystem: FsType::first().name().to_owned(),
             mount: "data=ordered".to_owned(),
             standing: declared.standing(&verdict),
             declared,

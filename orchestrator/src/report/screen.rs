@@ -30,7 +30,7 @@ impl Reporter for ScreenReport {
     }
 
     fn end(&mut self) {
-        let text = (self.render)(&self.gathered.summary());
+        let text = self.gathered.render(self.render);
         // The run is kept, whoever reads of it.
         if let Err(error @ stdout::OutputError::Write(_)) = stdout::print(format_args!("{}{text}", self.lead))
         {

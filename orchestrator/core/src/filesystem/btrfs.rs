@@ -38,6 +38,7 @@ pub(super) static BTRFS: Filesystem = Filesystem {
         features: Some("-O"),
         journal: &[],
         geometry: &["-b", "-n", "-s"],
+        small: &[],
         environment: &[],
         config: None,
     },

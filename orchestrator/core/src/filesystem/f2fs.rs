@@ -26,6 +26,7 @@ pub(super) static F2FS: Filesystem = Filesystem {
         features: Some("-O"),
         journal: &[],
         geometry: &["-s", "-o"],
+        small: &[],
         environment: &[],
         config: None,
     },

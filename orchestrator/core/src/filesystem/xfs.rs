@@ -32,6 +32,7 @@ pub(super) static XFS: Filesystem = Filesystem {
         features: None,
         journal: &[],
         geometry: &["-b", "-d", "-l", "-s"],
+        small: &[],
         environment: &[],
         config: None,
     },

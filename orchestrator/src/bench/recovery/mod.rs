@@ -326,7 +326,7 @@ impl Bench {
     async fn native_loop(&mut self, count: usize) -> Result<(), Unknown> {
         for job in self.jobs(count)? {
             let path = self.dir.join("native.img");
-            native::recover(job.image, path, self.dir.join("native")).await?;
+            native::recover(job.image, &job.mount.fstype, path, self.dir.join("native")).await?;
         }
         Ok(())
     }
