@@ -19,7 +19,7 @@ impl Stopwatch {
         result
     }
 
-    /// Nanoseconds so far.
+    /// Returns the nanoseconds so far.
     pub(crate) fn nanos(&self) -> u64 {
         u64::try_from(self.spent.as_nanos()).unwrap_or(u64::MAX)
     }

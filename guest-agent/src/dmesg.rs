@@ -16,7 +16,7 @@ use crate::link::Sender;
 const RECORD: usize = 8192;
 /// Lines a message.
 const BATCH: usize = 64;
-/// Records an answer; a kernel that logs faster than it is read must not hold the worker for ever.
+/// Records an answer; a kernel that logs faster than it is read must not hold the lane for ever.
 const MAX_RECORDS: usize = 100_000;
 
 /// The open log and where it stands.

@@ -3,7 +3,7 @@
 use coldcut_wire::Failure;
 use rustix::io::Errno;
 
-/// The kernel's words for an errno, without the number.
+/// Describes an errno as strerror(3) does, without the number.
 pub(crate) fn strerror(errno: Errno) -> String {
     let text = std::io::Error::from(errno).to_string();
     match text.find(" (os error") {
@@ -12,7 +12,7 @@ pub(crate) fn strerror(errno: Errno) -> String {
     }
 }
 
-/// A failure that no system call reported.
+/// Makes a failure that no system call reported.
 pub(crate) fn refuse(what: impl Into<String>) -> Failure {
     Failure {
         errno: None,

@@ -20,7 +20,7 @@ pub(crate) struct Measurements {
 }
 
 impl Measurements {
-    /// A number.
+    /// Adds a number.
     pub(crate) fn figure(&mut self, name: &str, value: i64) {
         self.measured.push(Measured::Figure {
             name: name.to_owned(),
@@ -35,7 +35,7 @@ impl Measurements {
         }
     }
 
-    /// The next value of a series. More than [`MAX_VALUES`] in all is a failure: a series with holes would mislead.
+    /// Adds a value to a series. More than [`MAX_VALUES`] in all is a failure: a series with holes would mislead.
     pub(crate) fn value(&mut self, name: &str, value: i64) -> Result<(), Failure> {
         if self.values == MAX_VALUES {
             return Err(refuse(format!("more than {MAX_VALUES} values were measured")));
@@ -48,12 +48,12 @@ impl Measurements {
         Ok(())
     }
 
-    /// The next duration of a series, in nanoseconds.
+    /// Adds a duration to a series, in nanoseconds.
     pub(crate) fn took(&mut self, name: &str, time: Duration) -> Result<(), Failure> {
         self.value(name, i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
     }
 
-    /// Lines of text; beyond [`MAX_LINES`] they are dropped.
+    /// Adds lines of text; beyond [`MAX_LINES`] they are dropped.
     pub(crate) fn text(&mut self, name: &str, mut lines: Vec<String>) {
         lines.truncate(MAX_LINES);
         self.measured.push(Measured::Text {
@@ -62,7 +62,7 @@ impl Measurements {
         });
     }
 
-    /// What a round of reading returned.
+    /// Adds what a round of reading returned.
     pub(crate) fn data(&mut self, round: u32, extents: Vec<Extent>) -> Result<(), Failure> {
         if self.rounds == MAX_ROUNDS {
             return Err(refuse(format!(

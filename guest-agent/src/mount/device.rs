@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use coldcut_wire::{Done, Failure};
+use coldcut_wire::{Done, Failure, Forget};
 use rustix::fs::{Mode, OFlags};
 
 use crate::failure::Tried;
@@ -13,6 +13,8 @@ use crate::failure::Tried;
 const BLKFLSBUF: libc::Ioctl = 0x1261;
 /// `_IOW(0x94, 5, struct btrfs_ioctl_vol_args)` of linux/btrfs.h.
 const BTRFS_IOC_FORGET_DEV: libc::Ioctl = 0x5000_9405;
+/// Where btrfs takes requests that concern no mounted filesystem.
+const BTRFS_CONTROL: &str = "/dev/btrfs-control";
 
 /// Waits until there is a node `device`.
 pub(super) fn wait_for(device: &str, wait: Duration) -> Result<(), Failure> {
@@ -31,8 +33,9 @@ pub(super) fn wait_for(device: &str, wait: Duration) -> Result<(), Failure> {
     }
 }
 
-/// `BLKFLSBUF`: writes back and drops the block device's own page cache. Nothing may be mounted from it.
-pub(crate) fn flush_device(device: &str) -> Result<Done, Failure> {
+/// Writes back and drops the block device's own page cache, and has the filesystem's driver forget what it remembers.
+/// Nothing may be mounted from the device.
+pub(crate) fn flush_device(device: &str, forget: Option<Forget>) -> Result<Done, Failure> {
     let fd = rustix::fs::open(device, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .tried(|| format!("open {device}"))?;
     // SAFETY: the request takes no argument.
@@ -40,15 +43,20 @@ pub(crate) fn flush_device(device: &str) -> Result<Done, Failure> {
     if result < 0 {
         return Err(std::io::Error::last_os_error()).tried(|| format!("flush the buffers of {device}"));
     }
-    forget_btrfs_devices()?;
+    match forget {
+        None => {}
+        Some(Forget::BtrfsDevices) => forget_btrfs_devices()?,
+    }
     Ok(Done::Ok)
 }
 
-/// btrfs remembers every device that it has seen, and what generation it had; nothing to do without btrfs.
+/// Has btrfs forget every device that is not mounted.
 fn forget_btrfs_devices() -> Result<(), Failure> {
-    let Ok(control) = File::options().read(true).write(true).open("/dev/btrfs-control") else {
-        return Ok(());
-    };
+    let control = File::options()
+        .read(true)
+        .write(true)
+        .open(BTRFS_CONTROL)
+        .tried(|| format!("open {BTRFS_CONTROL}"))?;
     // `struct btrfs_ioctl_vol_args` of linux/btrfs.h: a descriptor, then a name; without a name, all that are not
     // mounted.
     let arguments = [0_u8; 4096];

@@ -57,7 +57,7 @@ pub(crate) fn mount(state: &State, spec: &MountSpec) -> Result<Done, Failure> {
     }
 }
 
-/// mount(2), not fsopen(2): 5.10 takes `dirsync` only as a flag.
+/// Mounts by mount(2), not fsopen(2): 5.10 takes `dirsync` only as a flag.
 fn mount_device(spec: &MountSpec, flags: MountFlags, watch: &mut Stopwatch) -> Result<(), Failure> {
     let data = CString::new(spec.data.as_str()).map_err(|_| refuse("mount options hold a NUL byte"))?;
     device::wait_for(&spec.device, Duration::from_millis(spec.wait_ms.into()))?;
@@ -84,7 +84,7 @@ fn mount_device(spec: &MountSpec, flags: MountFlags, watch: &mut Stopwatch) -> R
         })
 }
 
-/// The `MS_` bits of the generic flags.
+/// Returns the `MS_` bits of the generic flags.
 fn mount_flags(names: &[String]) -> Result<MountFlags, Failure> {
     names.iter().try_fold(MountFlags::empty(), |flags, name| {
         Ok(flags
@@ -110,8 +110,8 @@ fn mount_flags(names: &[String]) -> Result<MountFlags, Failure> {
     })
 }
 
-/// Closes every handle, undoes what programs had bound, then a plain umount2(2). A filesystem that another lane works in
-/// is busy.
+/// Closes every handle, undoes what programs had bound, and unmounts by a plain umount2(2). A filesystem that another
+/// lane works in is busy.
 pub(crate) fn unmount(state: &State) -> Result<Done, Failure> {
     let _turn = state.mounting();
     state.mounted()?;

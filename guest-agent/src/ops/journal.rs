@@ -1,4 +1,4 @@
-//! Waiting until a journal (jbd2) has committed, without making it do so.
+//! Waiting until a journal (jbd2) has committed, without making it commit.
 //!
 //! jbd2's own tracepoints tell: `jbd2_commit_locking` comes when no further handle can join a transaction, and
 //! `jbd2_end_commit` when its commit block is on the disk (fs/jbd2/commit.c). Commits are serial. So what ended before
@@ -31,7 +31,7 @@ fn dir() -> PathBuf {
     instances().join(format!("coldcut-{NAME}"))
 }
 
-/// Begins to see commits.
+/// Begins to record commits.
 pub(super) fn watch(target: &Target<'_>) -> Result<(), Failure> {
     tracefs()?;
     let dir = dir();
@@ -119,7 +119,7 @@ struct Event {
     transaction: i64,
 }
 
-/// The events of one device, in the order of the trace: `… 12.345678: jbd2_end_commit: dev 254,0 transaction 7 …`.
+/// Reads the events of one device, in the order of the trace: `… 12.345678: jbd2_end_commit: dev 254,0 transaction 7 …`.
 fn events(text: &str, device: (u32, u32)) -> Vec<Event> {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     lines.filter_map(|line| event(line, device)).collect()
@@ -155,7 +155,7 @@ fn event(line: &str, (major, minor): (u32, u32)) -> Option<Event> {
     })
 }
 
-/// The transaction that was locked after the last operation had ended, once it is committed.
+/// Finds the transaction that was locked after the last operation had ended, once it is committed.
 fn committed(events: &[Event], last: LastChange) -> Option<i64> {
     // The trace has microseconds, rounded to the nearest.
     let ended = last.ended / 1000 + 1;

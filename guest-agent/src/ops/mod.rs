@@ -94,7 +94,7 @@ fn carry_out(
     }
 }
 
-/// What a system call returns that says no more than that it succeeded.
+/// Returns what a system call returns that says only that it succeeded.
 fn zero((): ()) -> i64 {
     0
 }

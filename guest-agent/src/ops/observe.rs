@@ -136,12 +136,12 @@ fn look(state: &State, lane: Lane) -> Result<Option<Look>, Failure> {
     Ok(Some(Look { state, stack }))
 }
 
-/// The state in `/proc/PID/stat`: the first letter after the name, which is in brackets and may hold brackets.
+/// Finds the state in `/proc/PID/stat`: the first letter after the name, which is in brackets and may hold brackets.
 fn state_of(stat: &str) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
-/// The function in a line of `/proc/PID/stack`: `[<0>] pipe_wait_writable+0x60/0xd0`, without what the compiler added
+/// Finds the function in a line of `/proc/PID/stack`: `[<0>] pipe_wait_writable+0x60/0xd0`, without what the compiler added
 /// (`.constprop.0`, `.isra.0`).
 fn function(line: &str) -> Option<&str> {
     let name = line.split_whitespace().nth(1)?.split('+').next()?;

@@ -17,6 +17,7 @@ use crate::measurements::Measurements;
 /// Buffer of a trace, for each processor, in KiB.
 const BUFFER_KIB: u32 = 4096;
 
+/// Returns the directory of a trace's instance.
 fn instance(name: &str) -> Result<PathBuf, Failure> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.bytes().all(fits) {
@@ -93,7 +94,7 @@ pub(super) fn collect(op: &op::Collect, measured: &mut Measurements) -> Result<i
     Ok(events)
 }
 
-/// The line of a buffer's statistics that says that something was lost.
+/// Finds the line of a buffer's statistics that says that something was lost.
 fn lost(stats: &str) -> Option<&str> {
     stats.lines().map(str::trim).find(|line| {
         let counted = ["overrun:", "commit overrun:", "dropped events:"];
@@ -104,7 +105,7 @@ fn lost(stats: &str) -> Option<&str> {
     })
 }
 
-/// The number after `field=`, as a word of its own.
+/// Finds the number after `field=`, where that stands alone.
 fn field_of(line: &str, field: &str) -> Option<i64> {
     line.split([' ', '\t', ',']).find_map(|word| {
         let value = word.strip_prefix(field)?.strip_prefix('=')?;
@@ -139,7 +140,7 @@ pub(super) fn bdi(target: &Target<'_>, measured: &mut Measurements) -> Result<i6
     Ok(seen)
 }
 
-/// `BdiWriteBandwidth:       102400 kBps` → `bdi_write_bandwidth`, bytes a second.
+/// Reads a statistic: `BdiWriteBandwidth:       102400 kBps` → `bdi_write_bandwidth`, bytes a second.
 fn statistic(line: &str) -> Option<(String, i64)> {
     let (name, rest) = line.split_once(':')?;
     let mut parts = rest.split_whitespace();
@@ -166,7 +167,7 @@ mod tests {
         dirty=3100 dirtied_pause=32 paused=0 pause=-12 period=40 think=0";
 
     #[test]
-    fn fields_are_whole_words() {
+    fn fields_stand_alone() {
         assert_eq!(
             field_of(LINE, "pause"),
             Some(-12),

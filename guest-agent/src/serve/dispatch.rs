@@ -21,7 +21,7 @@ pub(super) fn run(state: &State, id: RequestId, request: Request, sender: &Sende
         Request::Exec(spec) => changing(state, || exec::exec(state, id, &spec, sender)),
         Request::Walk(spec) => walk::walk(state, id, &spec, sender),
         Request::Dmesg(from) => state.kernel_log().send(id, from, sender),
-        Request::FlushDevice { device } => mount::flush_device(&device),
+        Request::FlushDevice { device, forget } => mount::flush_device(&device, forget),
         Request::Prepare { .. } | Request::Resume(_) if state.role == Role::Process => {
             Err(refuse("only PID 1 of a guest can be saved and resumed"))
         }

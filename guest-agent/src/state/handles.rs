@@ -41,7 +41,7 @@ fn known(handles: &Handles) -> String {
     handles.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Refuses a path that can lead out of the mount by its own text, and returns it as the kernel takes it.
+/// Refuses a path that could lead out of the mount by its own text, and returns it as the kernel takes it.
 pub(crate) fn relative(path: &str) -> Result<&str, Failure> {
     if path.is_empty() {
         return Ok(".");

@@ -135,8 +135,7 @@ impl Walk<'_> {
         Ok(below)
     }
 
-    /// A directory's descriptor and its names, last first; whatever fails is noted in the entry.
-    #[allow(clippy::type_complexity)]
+    /// Opens a directory and lists its names, last first; whatever fails is noted in the entry.
     fn open_directory(
         &self,
         parent: BorrowedFd<'_>,
@@ -217,7 +216,7 @@ impl Walk<'_> {
     }
 }
 
-/// lstat of a name in a directory.
+/// Makes lstat(2) of a name in a directory.
 fn lstat(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<rustix::fs::Stat> {
     rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
 }

@@ -131,7 +131,15 @@ fn paths_cannot_leave_the_root() {
 fn the_kernels_refusals_are_passed_on() {
     let mut agent = Agent::new();
     agent.write("f", 0, 10, &name("f", "0"));
-    let cases = [
+    for (op, errno, what) in refusals() {
+        let failure = agent.op(op).unwrap_err();
+        assert_eq!((failure.errno, failure.what.as_str()), (Some(errno), what));
+    }
+}
+
+/// Operations, where there is only a file `f`, and how the kernel refuses them.
+fn refusals() -> [(Op, i32, &'static str); 9] {
+    [
         (
             Op::Unlink(coldcut_wire::op::Unlink { path: path("none") }),
             2,
@@ -201,11 +209,7 @@ fn the_kernels_refusals_are_passed_on() {
             22,
             "sync_file_range f: Invalid argument",
         ),
-    ];
-    for (op, errno, what) in cases {
-        let failure = agent.op(op).unwrap_err();
-        assert_eq!((failure.errno, failure.what.as_str()), (Some(errno), what));
-    }
+    ]
 }
 
 #[test]
@@ -270,11 +274,15 @@ fn the_machine_is_out_of_reach_of_wrong_names() {
     let file = agent.root().join("f");
     std::fs::write(&file, "x").unwrap();
     let device = file.to_str().unwrap().to_owned();
-    let failure = agent.ask(Request::FlushDevice { device }).result.unwrap_err();
+    let failure = agent
+        .ask(Request::FlushDevice { device, forget: None })
+        .result
+        .unwrap_err();
     assert_eq!(failure.errno, Some(25), "{failure:?}");
     let failure = agent
         .ask(Request::FlushDevice {
             device: path("/dev/none"),
+            forget: None,
         })
         .result
         .unwrap_err();

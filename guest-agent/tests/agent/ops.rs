@@ -196,12 +196,9 @@ fn direct_writes_work_or_are_refused_by_the_filesystem() {
     }
 }
 
-#[test]
-fn handles() {
-    let mut agent = Agent::new();
-    let root = agent.root();
-    let content = name("log", "0");
-    agent.good(Op::Open(coldcut_wire::op::Open {
+/// Opens `log`, to append, as the handle `h`.
+fn open_log() -> Op {
+    Op::Open(coldcut_wire::op::Open {
         path: path("log"),
         handle: path("h"),
         flags: WriteFlags {
@@ -210,31 +207,48 @@ fn handles() {
             ..WriteFlags::default()
         },
         read_only: false,
-    }));
-    let write = |flags| {
-        Op::Write(coldcut_wire::op::Write {
-            path: path("fd:h"),
-            offset: 0,
-            len: 700,
-            chunk: 300,
-            pattern: name("log", "0"),
-            flags,
-        })
-    };
-    agent.good(write(WriteFlags::default()));
-    agent.good(write(WriteFlags {
+    })
+}
+
+/// Writes 700 bytes through the handle `h`.
+fn write_log(flags: WriteFlags) -> Op {
+    Op::Write(coldcut_wire::op::Write {
+        path: path("fd:h"),
+        offset: 0,
+        len: 700,
+        chunk: 300,
+        pattern: name("log", "0"),
+        flags,
+    })
+}
+
+#[test]
+fn a_handle_keeps_its_flags() {
+    let mut agent = Agent::new();
+    let root = agent.root();
+    let content = name("log", "0");
+    agent.good(open_log());
+    agent.good(write_log(WriteFlags::default()));
+    agent.good(write_log(WriteFlags {
         create: true,
         ..WriteFlags::default()
     }));
     assert_eq!(std::fs::read(root.join("log")).unwrap(), bytes(&content, 0, 1400));
     let failure = agent
-        .op(write(WriteFlags {
+        .op(write_log(WriteFlags {
             direct: true,
             ..WriteFlags::default()
         }))
         .unwrap_err();
     assert!(failure.what.contains("keeps the flags"), "{failure:?}");
+}
 
+#[test]
+fn a_handle_is_as_good_as_a_path() {
+    let mut agent = Agent::new();
+    let root = agent.root();
+    agent.good(open_log());
+    agent.good(write_log(WriteFlags::default()));
     for op in [
         Op::Fsync(coldcut_wire::op::Fsync {
             path: path("fd:h"),
@@ -265,10 +279,14 @@ fn handles() {
         directory: true,
     }));
     assert_eq!(not_a_directory.unwrap_err().errno, Some(20));
+}
 
-    // A handle outlives its name, and unmounting closes it.
+#[test]
+fn a_handle_outlives_its_name_and_unmounting_closes_it() {
+    let mut agent = Agent::new();
+    agent.good(open_log());
     agent.good(Op::Unlink(coldcut_wire::op::Unlink { path: path("log") }));
-    agent.good(write(WriteFlags::default()));
+    agent.good(write_log(WriteFlags::default()));
     let open = || {
         std::fs::read_dir(format!("/proc/{}/fd", agent.pid()))
             .unwrap()
@@ -353,6 +371,12 @@ fn attributes() {
         }
         Err(failure) => assert_eq!(failure.errno, Some(1), "{failure:?}"),
     }
+}
+
+#[test]
+fn extended_attributes() {
+    let mut agent = Agent::new();
+    agent.write("f", 0, 10, &name("f", "0"));
     let set = Op::Setxattr(coldcut_wire::op::Setxattr {
         path: path("f"),
         name: path("user.note"),

@@ -11,6 +11,7 @@ const DRIVER: Driver = Driver {
     // Without a crc32c driver ext4 does not mount.
     want: &["crc32c_generic"],
     kconfig: include_str!("../../../../images/config/ext4.config"),
+    forget: None,
 };
 
 /// 2026-01-01.
