@@ -38,8 +38,15 @@ impl Summary {
 
     /// The cells that are not done.
     pub fn unfinished(&self) -> impl Iterator<Item = &CellRef> {
-        let done: HashSet<&str> = self.result.cells.iter().map(|result| result.cell.id.as_str()).collect();
-        self.planned.iter().filter(move |cell| !done.contains(cell.id.as_str()))
+        let done: HashSet<&str> = self
+            .result
+            .cells
+            .iter()
+            .map(|result| result.cell.id.as_str())
+            .collect();
+        self.planned
+            .iter()
+            .filter(move |cell| !done.contains(cell.id.as_str()))
     }
 }
 
