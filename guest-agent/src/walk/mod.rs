@@ -58,13 +58,16 @@ struct Walk<'a> {
     summary: WalkSummary,
 }
 
+/// Names in a directory, each with the type that the directory says it has.
+type Names = Vec<(Vec<u8>, FileType)>;
+
 /// A directory that is being walked.
 struct Level {
     fd: OwnedFd,
     /// Length of the directory's own path.
     prefix: usize,
     /// Names still to visit, last first.
-    names: Vec<(Vec<u8>, FileType)>,
+    names: Names,
 }
 
 impl Walk<'_> {
@@ -141,7 +144,7 @@ impl Walk<'_> {
         parent: BorrowedFd<'_>,
         name: &[u8],
         entry: &mut TreeEntry,
-    ) -> Result<Option<(OwnedFd, Vec<(Vec<u8>, FileType)>)>, Failure> {
+    ) -> Result<Option<(OwnedFd, Names)>, Failure> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(parent, name, flags, Mode::empty());
         let dir = opened.and_then(|fd| Ok((Dir::read_from(&fd)?, fd)));
