@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::placed;
 use crate::classify::{Candidates, Classifier, TooFragmented};
-use crate::failure::words;
+use crate::failure::strerror;
 
 /// Where a large read fails, the rest of it is read in such pieces, to find what can be read.
 const PAGE: usize = 4096;
@@ -41,7 +41,7 @@ pub(super) fn read(
             problem: None,
         },
         Err(errno) => {
-            entry.problems.push(format!("open: {}", words(errno)));
+            entry.problems.push(format!("open: {}", strerror(errno)));
             classifier.unreadable(entry.size, errno.raw_os_error())?;
             entry.extents = classifier.finish();
             return Ok(0);
@@ -133,7 +133,7 @@ impl Reader {
                     classifier.unreadable(self.size - at, 0)?;
                 }
                 End::Failed(errno) => {
-                    self.note(|| format!("read at {at}: {}", words(errno)));
+                    self.note(|| format!("read at {at}: {}", strerror(errno)));
                     classifier.unreadable(want as u64, errno.raw_os_error())?;
                 }
             }

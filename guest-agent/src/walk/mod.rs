@@ -18,9 +18,9 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::bytes::AlignedBytes;
 use crate::classify::Candidates;
-use crate::failure::{refuse, words};
-use crate::serve::Sender;
-use crate::session::Session;
+use crate::failure::{refuse, strerror};
+use crate::link::Sender;
+use crate::state::State;
 
 /// Directories within directories; deeper is a loop.
 const MAX_DEPTH: usize = 128;
@@ -32,14 +32,9 @@ const MAX_ENTRY: usize = 768 << 10;
 const READ: usize = 1 << 20;
 
 /// Walks as `spec` says, streaming entries.
-pub(crate) fn walk(
-    session: &Session,
-    id: RequestId,
-    spec: &WalkSpec,
-    sender: &Sender,
-) -> Result<Done, Failure> {
+pub(crate) fn walk(state: &State, id: RequestId, spec: &WalkSpec, sender: &Sender) -> Result<Done, Failure> {
     let start = Instant::now();
-    let root = session.root_copy()?;
+    let root = state.root_copy()?;
     let mut walk = Walk {
         id,
         sender,
@@ -71,13 +66,16 @@ struct Walk<'a> {
     summary: WalkSummary,
 }
 
+/// Names in a directory, each with the type that the directory says it has.
+type Names = Vec<(Vec<u8>, FileType)>;
+
 /// A directory that is being walked.
 struct Level {
     fd: OwnedFd,
     /// Length of the directory's own path.
     prefix: usize,
     /// Names still to visit, last first.
-    names: Vec<(Vec<u8>, FileType)>,
+    names: Names,
 }
 
 impl Walk<'_> {
@@ -152,14 +150,13 @@ impl Walk<'_> {
         Ok(below)
     }
 
-    /// A directory's descriptor and its names, last first; whatever fails is noted in the entry.
-    #[allow(clippy::type_complexity)]
+    /// Opens a directory and lists its names, last first; whatever fails is noted in the entry.
     fn open_directory(
         &self,
         parent: BorrowedFd<'_>,
         name: &[u8],
         entry: &mut TreeEntry,
-    ) -> Result<Option<(OwnedFd, Vec<(Vec<u8>, FileType)>)>, Failure> {
+    ) -> Result<Option<(OwnedFd, Names)>, Failure> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(parent, name, flags, Mode::empty());
         let dir = opened.and_then(|fd| Ok((Dir::read_from(&fd)?, fd)));
@@ -168,7 +165,7 @@ impl Walk<'_> {
             Err(errno) => {
                 entry
                     .problems
-                    .push(format!("open the directory: {}", words(errno)));
+                    .push(format!("open the directory: {}", strerror(errno)));
                 return Ok(None);
             }
         };
@@ -184,7 +181,7 @@ impl Walk<'_> {
                 Err(errno) => {
                     entry
                         .problems
-                        .push(format!("read the directory: {}", words(errno)));
+                        .push(format!("read the directory: {}", strerror(errno)));
                     break;
                 }
             }
@@ -254,7 +251,7 @@ impl Walk<'_> {
     }
 }
 
-/// lstat of a name in a directory.
+/// Makes lstat(2) of a name in a directory.
 fn lstat(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<rustix::fs::Stat> {
     rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
 }

@@ -177,7 +177,7 @@ impl Agent {
 
     /// Writes content in one call, creating the file.
     pub(crate) fn write(&mut self, path: &str, offset: u64, len: u64, content: &PatternName) -> i64 {
-        self.good(Op::Write(coldcut_wire::op::Write {
+        self.good(Op::Write(op::Write {
             path: path.to_owned(),
             offset,
             len,

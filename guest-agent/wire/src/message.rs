@@ -85,10 +85,13 @@ pub enum Request {
     Walk(WalkSpec),
     /// The kernel's log, streaming [`Output::Dmesg`].
     Dmesg(DmesgFrom),
-    /// Flush the block device's buffer cache (`BLKFLSBUF`).
+    /// Drop what the kernel keeps of a device that is no longer mounted, so that another disk can take its place: its
+    /// buffer cache (`BLKFLSBUF`), and what its filesystem's driver remembers.
     FlushDevice {
         /// Such as `/dev/vda`.
         device: String,
+        /// What the driver is to forget, if it remembers anything.
+        forget: Option<Forget>,
     },
     /// Make the guest ready to be saved. Nothing may be mounted, and the disk, if there is one, must not have any
     /// capacity: then nobody can have read anything of it.
@@ -100,6 +103,13 @@ pub enum Request {
     Resume(ResumeSpec),
     /// Answer, then power the machine off without unmounting anything (an ordinary process just exits).
     PowerOff,
+}
+
+/// What a filesystem's driver remembers of devices after they were unmounted, until it is told to forget it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forget {
+    /// The devices that btrfs has seen, each with its generation (`BTRFS_IOC_FORGET_DEV`).
+    BtrfsDevices,
 }
 
 /// Where reading the kernel's log begins.

@@ -261,7 +261,7 @@ impl Screener<RecoverJob> for Guest {
         if sound {
             let client = GuestClient::new(&self.machine, pool.limits);
             client
-                .flush_device()
+                .flush_device(&job.mount)
                 .await
                 .or_unknown("dropping the guest's cache of its disk")?;
             self.spoiled = false;

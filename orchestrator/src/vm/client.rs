@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::CallError;
 use coldcut_wire::{
     DmesgFrom, DmesgLine, Done, Lane, MountSpec, Op, Output, PatternName, Placed, Request, ResumeSpec,
@@ -15,9 +16,9 @@ use crate::vm::machine::{GuestError, Machine, Next, Reply};
 const DISK: &str = "vda";
 /// Its device node.
 pub const DEVICE: &str = "/dev/vda";
-/// Names in a tree at most.
+/// The most names in a tree.
 const MAX_ENTRIES: u32 = 1 << 20;
-/// Parts of an answer at most.
+/// The most parts of an answer.
 const MAX_PARTS: usize = 1 << 16;
 
 /// How a filesystem is mounted.
@@ -301,15 +302,17 @@ impl<'a> GuestClient<'a> {
         self.call("dmesg", end, self.limits.answer).await.map(drop)
     }
 
-    /// Drops what the guest keeps of its disk in memory. Nothing may be mounted.
+    /// Drops what the guest keeps of its disk in memory, after a filesystem was mounted so and unmounted. Nothing may
+    /// be mounted.
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn flush_device(&self) -> Result<(), GuestError> {
+    pub async fn flush_device(&self, mount: &Mount) -> Result<(), GuestError> {
         let device = DEVICE.to_owned();
+        let forget = FsType::named(&mount.fstype).and_then(|fstype| fstype.driver.forget);
         self.call(
             "flush the disk",
-            Request::FlushDevice { device },
+            Request::FlushDevice { device, forget },
             self.limits.answer,
         )
         .await

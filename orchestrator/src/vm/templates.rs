@@ -20,18 +20,18 @@ const KEEP: u64 = 4 << 30;
 /// A template that is wanted.
 #[derive(Debug, Default)]
 struct Slot {
-    /// What there is, once that is known.
+    /// The template, once it is known whether there is one.
     made: OnceCell<Option<Arc<Template>>>,
     /// Whether somebody has looked for it and takes care of it.
     begun: AtomicBool,
 }
 
-/// What can be had of a template without waiting for a boot.
+/// What is available of a template without waiting for a boot.
 #[derive(Clone, Debug)]
 pub enum AtHand {
     /// The template.
     Here(Arc<Template>),
-    /// There is none yet, and it is the asker's part to make it, with [`Templates::get`].
+    /// There is none yet, and the caller is to make it with [`Templates::get`].
     Missing,
     /// Somebody else is making it, or there can be none.
     NotNow,
@@ -78,7 +78,7 @@ impl Templates {
         &self.cache
     }
 
-    /// The template of machines like `spec`; `None` when there can be none, which was then noticed once.
+    /// The template of machines like `spec`; `None` when there can be none, of which the user is told once.
     pub async fn get(&self, means: &Means<'_>, spec: &MachineSpec) -> Option<Arc<Template>> {
         let (key, slot) = self.slot(means, spec).await?;
         slot.begun.store(true, Ordering::Relaxed);

@@ -14,6 +14,8 @@ mod mkfs;
 mod mode;
 mod xfs;
 
+use coldcut_wire::Forget;
+
 pub use checker::{Checker, Reading, Repair, Repaired};
 pub use fstype::FsType;
 pub use mkfs::{ConfigFile, Mkfs};
@@ -68,6 +70,9 @@ pub struct Driver {
     pub want: &'static [&'static str],
     /// Settings with which a kernel of one's own is built.
     pub kconfig: &'static str,
+    /// What it remembers of a device that was unmounted, and must forget before a guest mounts another disk under the
+    /// same name.
+    pub forget: Option<Forget>,
 }
 
 impl Driver {

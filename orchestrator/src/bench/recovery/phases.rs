@@ -1,4 +1,4 @@
-//! Where a clone's time goes, and what recording costs.
+//! Measures where a clone's time goes, and what recording costs.
 
 use std::fs::File;
 use std::sync::Arc;
