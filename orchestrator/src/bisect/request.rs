@@ -143,6 +143,7 @@ impl Request {
             strategy: self.strategy,
             machines: self.machines,
             results,
+            resume: None,
         };
         let plan = selection.plan(store)?;
         let ran = run(&plan, &settings, store, listener.reporters()).await?;

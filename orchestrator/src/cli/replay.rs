@@ -160,6 +160,7 @@ async fn run_live(
         variant: kept.variant,
         kernel,
         strategy: Strategy::Cold,
+        resume: None,
         cells: vec![cell],
     };
     let result = run_cell(pool, Arc::new(Machines), job).await?;

@@ -39,6 +39,9 @@ pub struct CellsJob {
     pub run: PathBuf,
     /// The cells. The first keeps the recording, and each of the others has it too.
     pub cells: Vec<JobCell>,
+    /// The directory of a cell that keeps a recording to go on with, in place of making one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<PathBuf>,
 }
 
 /// A cell of a [`CellsJob`].
@@ -107,6 +110,7 @@ impl CellsJob {
             strategy,
             run: run.to_owned(),
             cells,
+            resume: None,
         }
     }
 }
@@ -175,6 +179,7 @@ impl<'s> Resolver<'s> {
             variant,
             kernel: self.kernel(&job.kernel)?,
             strategy: job.strategy,
+            resume: job.resume.clone(),
             cells,
         })
     }

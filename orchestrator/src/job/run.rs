@@ -9,6 +9,7 @@ use coldcut_core::outcome::event::Event;
 use coldcut_core::outcome::result::{CellRef, RunResult, format_of};
 
 use crate::job::data::{CellsJob, ResolveError, Resolver};
+use crate::job::earlier::Earlier;
 use crate::job::plan::{Plan, PlanError};
 use crate::job::schedule::in_order;
 use crate::kernel::Store;
@@ -28,6 +29,8 @@ pub struct RunSettings<'a> {
     pub machines: MachineSettings,
     /// Directory of all runs.
     pub results: &'a Path,
+    /// The run with whose recordings this one goes on.
+    pub resume: Option<&'a Earlier>,
 }
 
 /// A finished run.
@@ -122,7 +125,12 @@ pub async fn run(
                 .cells
                 .iter()
                 .for_each(|(_, kernel)| resolver.know(kernel));
-            let job = CellsJob::new(recording, settings.strategy, &dir);
+            let mut job = CellsJob::new(recording, settings.strategy, &dir);
+            job.resume = settings.resume.and_then(|earlier| earlier.recording(recording));
+            if let (Some(earlier), None) = (settings.resume, &job.resume) {
+                let text = format!("run {} has no such recording: it is made anew", earlier.id());
+                begun.events.notice(Some(&recording.id), text);
+            }
             jobs.push(resolver.resolve(&job)?);
         }
         let mut cells = in_order(jobs, pool);

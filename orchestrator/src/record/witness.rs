@@ -121,6 +121,20 @@ pub(crate) fn keep(variant: &Variant, found: &Measurements, dir: &CellDir) -> Re
         .or_unknown(&format!("writing {}", path.display()))
 }
 
+/// What [`keep`] kept.
+///
+/// # Errors
+/// [`Unknown`] when it cannot be read.
+pub(crate) fn kept(variant: &Variant, dir: &CellDir) -> Result<Measurements, Unknown> {
+    if !wanted(variant) {
+        return Ok(Measurements::default());
+    }
+    let path = dir.measurements();
+    let reading = format!("reading {}", path.display());
+    let text = std::fs::read(&path).or_unknown(&reading)?;
+    serde_json::from_slice(&text).or_unknown(&reading)
+}
+
 /// The verdict on a variant that has no crash states.
 pub(crate) fn verdict(variant: &Variant, judged: &Judged) -> (Verdict, u64) {
     let mut tally = Tally::new(variant);

@@ -206,7 +206,7 @@ impl<R: Recoverer> Crew<R> {
         {
             shared.exploration.stop();
         }
-        match shared.exploration.next() {
+        match shared.exploration.advance() {
             Ok(Next::Recover(ask)) => {
                 shared.asked += 1;
                 Work::Ask(ask)
@@ -298,7 +298,7 @@ impl<R: Recoverer> Crew<R> {
         match outcome {
             Ok((recovery, reads)) => shared.know(ask, state, recovery, reads),
             Err(unknown) => {
-                shared.exploration.fail(ask);
+                shared.exploration.fail(&ask);
                 shared.explored.failed.push((state, unknown));
             }
         }
