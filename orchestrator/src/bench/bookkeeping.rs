@@ -1,4 +1,5 @@
-//! What keeping and reporting the results of many cells costs, beside writing everything anew for every cell.
+//! Measures what it costs to keep and report the results of many cells, compared with rewriting everything for each
+//! cell.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +22,7 @@ use crate::results::{ResultsError, RunDir, RunInfo, load_result};
 
 /// How many cells are kept.
 const COUNTS: [usize; 2] = [1_000, 10_000];
-/// How many cells the peer keeps: its time grows with the square.
+/// How many cells the peer keeps. Its time grows with their square.
 const PEER: usize = 300;
 /// The bar for the largest number of cells.
 const BAR: Duration = Duration::from_secs(1);
@@ -54,7 +55,7 @@ pub struct Kept {
     pub keep: Duration,
     /// Reading result.json.
     pub read: Duration,
-    /// Making up for a result.json that is not there, from events.jsonl.
+    /// Reconstructing a missing result.json from events.jsonl.
     pub read_events: Duration,
     /// The table.
     pub show: Duration,

@@ -16,7 +16,7 @@ pub struct FileFormat {
     pub name: &'static str,
     /// What the option does, for the command line's help.
     pub help: &'static str,
-    /// How it looks.
+    /// Renders it.
     pub render: Render,
 }
 

@@ -16,11 +16,11 @@ pub struct Summary {
     pub result: RunResult,
 }
 
-/// How a report looks.
+/// Renders a report.
 pub type Render = fn(&Summary) -> String;
 
 impl Summary {
-    /// Of a run whose cells are these.
+    /// The summary of a run with these cells.
     pub fn new(run: &str, planned: &[CellRef], cells: Vec<CellResult>) -> Self {
         Self::of(run.to_owned(), planned.to_vec(), cells)
     }
@@ -38,8 +38,15 @@ impl Summary {
 
     /// The cells that are not done.
     pub fn unfinished(&self) -> impl Iterator<Item = &CellRef> {
-        let done: HashSet<&CellRef> = self.result.cells.iter().map(|result| &result.cell).collect();
-        self.planned.iter().filter(move |cell| !done.contains(cell))
+        let done: HashSet<&str> = self
+            .result
+            .cells
+            .iter()
+            .map(|result| result.cell.id.as_str())
+            .collect();
+        self.planned
+            .iter()
+            .filter(move |cell| !done.contains(cell.id.as_str()))
     }
 }
 

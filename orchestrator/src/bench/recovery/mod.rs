@@ -87,7 +87,7 @@ struct Bench {
 /// Measures.
 ///
 /// # Errors
-/// [`Unknown`]: what kept a state from being recovered.
+/// [`Unknown`]: why a state could not be recovered.
 pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown> {
     let scratch = Scratch::new().or_unknown("making a private directory")?;
     let dir = scratch.path().to_owned();

@@ -1,4 +1,4 @@
-//! What somebody without coldcut would do: copy the state to a file, mount it on the host, read it all, unmount.
+//! The way without coldcut: copy the state to a file, mount it on the host, read everything, unmount.
 
 use std::fs;
 use std::io;
