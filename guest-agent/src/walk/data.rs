@@ -6,6 +6,7 @@ use coldcut_wire::TreeEntry;
 use rustix::fs::{Advice, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
+use super::placed;
 use crate::classify::{Candidates, Classifier, TooFragmented};
 use crate::failure::strerror;
 
@@ -52,6 +53,11 @@ pub(super) fn read(
     entry.problems.extend(reader.problem);
     entry.extents = classifier.finish();
     Ok(reader.used)
+}
+
+/// The places on the disk that hold the file's data and nothing else.
+pub(super) fn places(parent: BorrowedFd<'_>, name: &[u8]) -> Vec<(u64, u64)> {
+    open(parent, name).map_or_else(|_| Vec::new(), |file| placed::plain(file.as_fd()))
 }
 
 fn open(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {

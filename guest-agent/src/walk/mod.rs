@@ -5,11 +5,15 @@
 
 mod data;
 mod entry;
+mod placed;
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use coldcut_wire::{Done, EntryKind, Failure, Output, RequestId, TreeEntry, WalkSpec, WalkSummary, encode};
+use coldcut_wire::{
+    Done, EntryKind, Failure, Output, Placed, RequestId, TreeEntry, WalkSpec, WalkSummary, encode,
+};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::bytes::AlignedBytes;
@@ -39,10 +43,12 @@ pub(crate) fn walk(state: &State, id: RequestId, spec: &WalkSpec, sender: &Sende
         buffer: AlignedBytes::new(if spec.data { READ } else { entry::XATTR_MAX })?,
         batch: Vec::new(),
         batch_bytes: 0,
+        placed: BTreeMap::new(),
         summary: WalkSummary::default(),
     };
     walk.tree(&root)?;
     walk.flush()?;
+    walk.send_placed()?;
     walk.summary.nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Ok(Done::Walk(walk.summary))
 }
@@ -55,6 +61,8 @@ struct Walk<'a> {
     buffer: AlignedBytes,
     batch: Vec<TreeEntry>,
     batch_bytes: usize,
+    /// By inode, where its data is.
+    placed: BTreeMap<u64, Vec<(u64, u64)>>,
     summary: WalkSummary,
 }
 
@@ -131,6 +139,10 @@ impl Walk<'_> {
                 let read = data::read(parent, name, &mut entry, &self.candidates, buffer, limit)
                     .map_err(|why| refuse(format!("walk: {}: {why}", String::from_utf8_lossy(path))))?;
                 self.summary.bytes += read;
+                if self.spec.placed && !self.placed.contains_key(&entry.ino) {
+                    let ranges = data::places(parent, name);
+                    self.placed.insert(entry.ino, ranges);
+                }
             }
             _ => {}
         }
@@ -207,6 +219,26 @@ impl Walk<'_> {
         self.batch_bytes += size;
         self.summary.entries += 1;
         Ok(())
+    }
+
+    /// Reports where files have their data, in messages of bounded size.
+    fn send_placed(&mut self) -> Result<(), Failure> {
+        const RANGES: usize = 4096;
+        let mut part = Vec::new();
+        let mut ranges_in_part = 0;
+        for (ino, ranges) in std::mem::take(&mut self.placed) {
+            ranges_in_part += 1 + ranges.len();
+            part.push(Placed { ino, ranges });
+            if ranges_in_part >= RANGES {
+                self.sender
+                    .output(self.id, Output::Placed(std::mem::take(&mut part)))?;
+                ranges_in_part = 0;
+            }
+        }
+        if part.is_empty() {
+            return Ok(());
+        }
+        self.sender.output(self.id, Output::Placed(part))
     }
 
     fn flush(&mut self) -> Result<(), Failure> {

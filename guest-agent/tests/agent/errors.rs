@@ -26,6 +26,7 @@ fn nothing_works_before_a_mount() {
         data: true,
         max_entries: 1,
         max_bytes: 1,
+        placed: false,
     };
     assert_eq!(agent.ask(Request::Walk(walk)).result.unwrap_err().what, text);
     agent.good(Op::Sync);

@@ -197,6 +197,7 @@ impl Agent {
             data: true,
             max_entries: 10_000,
             max_bytes: 1 << 30,
+            placed: false,
         }));
         let Ok(Done::Walk(summary)) = answer.result else {
             panic!("the walk ended with {:?}", answer.result);

@@ -13,6 +13,7 @@ fn spec(max_entries: u32, max_bytes: u64) -> Request {
         data: true,
         max_entries,
         max_bytes,
+        placed: false,
     })
 }
 
@@ -204,6 +205,7 @@ fn metadata_alone_reads_no_data() {
         data: false,
         max_entries: 2,
         max_bytes: 0,
+        placed: false,
     }));
     let Ok(Done::Walk(summary)) = answer.result else {
         panic!("{:?}", answer.result)

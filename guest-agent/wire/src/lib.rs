@@ -21,4 +21,4 @@ pub use message::{
 pub use op::{
     ExecSpec, FallocateMode, MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, TransferCall, WriteFlags,
 };
-pub use tree::{EntryKind, Extent, Source, TreeEntry};
+pub use tree::{EntryKind, Extent, Placed, Source, TreeEntry};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::op::{ExecSpec, Op, PatternName};
-use crate::tree::{Extent, TreeEntry};
+use crate::tree::{Extent, Placed, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
 pub const PROTOCOL: u32 = 4;
@@ -164,6 +164,8 @@ pub struct WalkSpec {
     pub max_entries: u32,
     /// At most so many bytes of file data are read in all; more is a [`Failure`].
     pub max_bytes: u64,
+    /// Report where on the disk files have their data ([`Output::Placed`]).
+    pub placed: bool,
 }
 
 /// Where a line of an executed program came from.
@@ -191,6 +193,8 @@ pub enum Output {
     Dmesg(Vec<DmesgLine>),
     /// Something that an operation measured.
     Measured(Measured),
+    /// Where files have their data, after all entries.
+    Placed(Vec<Placed>),
 }
 
 /// Most values that the series of one operation hold together.

@@ -160,6 +160,12 @@ impl Pool {
         self.budget.room(spec.memory_mib, false).await
     }
 
+    /// What the template of machines like `spec` is known by; `None` without templates.
+    pub(crate) async fn template_key(&self, spec: &MachineSpec) -> Option<String> {
+        let key = self.templates.as_ref()?.key(&self.means(), spec).await.ok()?;
+        Some(key.as_str().to_owned())
+    }
+
     /// What making a template takes.
     fn means(&self) -> Means<'_> {
         Means {

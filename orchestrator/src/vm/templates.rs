@@ -53,6 +53,7 @@ pub struct Means<'a> {
 /// The templates of a pool.
 #[derive(Debug)]
 pub struct Templates {
+    cache: PathBuf,
     store: TemplateStore,
     digests: Mutex<HashMap<PathBuf, String>>,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
@@ -65,10 +66,16 @@ impl Templates {
     /// When it cannot be made.
     pub fn open(cache: &Path) -> Result<Self, TemplateError> {
         Ok(Self {
+            cache: cache.to_owned(),
             store: TemplateStore::open(cache.join("templates"))?,
             digests: Mutex::default(),
             slots: Mutex::default(),
         })
+    }
+
+    /// The cache directory that they are in.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
     }
 
     /// The template of machines like `spec`; `None` when there can be none, of which the user is told once.
@@ -125,7 +132,11 @@ impl Templates {
         }
     }
 
-    async fn key(&self, means: &Means<'_>, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
+    /// What the template of machines like `spec` is known by.
+    ///
+    /// # Errors
+    /// [`Unknown`] when a file of theirs cannot be read.
+    pub(crate) async fn key(&self, means: &Means<'_>, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
         let kernel = self.digest_of(&spec.kernel.path).await?;
         let initrd = self.digest_of(&spec.initrd).await?;
         TemplateKey::of(means.qemu, spec, &kernel, &initrd).or_unknown("finding QEMU's program")

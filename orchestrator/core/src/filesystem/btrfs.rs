@@ -67,6 +67,7 @@ pub(super) static BTRFS: Filesystem = Filesystem {
     },
     repair: None,
     jbd2: false,
+    copies_data: false,
     log_names: &["btrfs"],
     modes: &[DEFAULT],
 };

@@ -119,6 +119,7 @@ pub(super) static EXT2: Filesystem = Filesystem {
         ..MKE2FS
     },
     jbd2: false,
+    copies_data: true,
     log_names: &["ext2", "ext4"],
     modes: &[Mode {
         name: "ext2",
@@ -146,6 +147,7 @@ const SHARED: Filesystem = Filesystem {
     checker: E2FSCK,
     repair: Some(REPAIR),
     jbd2: true,
+    copies_data: true,
     log_names: &[],
     modes: &[],
 };

@@ -47,6 +47,7 @@ pub(super) static F2FS: Filesystem = Filesystem {
     },
     repair: None,
     jbd2: false,
+    copies_data: false,
     log_names: &["f2fs"],
     modes: MODES,
 };

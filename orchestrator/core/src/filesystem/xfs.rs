@@ -58,6 +58,7 @@ pub(super) static XFS: Filesystem = Filesystem {
     },
     repair: None,
     jbd2: false,
+    copies_data: true,
     log_names: &["xfs"],
     modes: &[DEFAULT],
 };
