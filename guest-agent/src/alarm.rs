@@ -50,7 +50,7 @@ fn install() {
 }
 
 impl Alarm {
-    /// Goes off in `within_ms` milliseconds (an hour at most) unless dropped before.
+    /// Sets an alarm that goes off in `within_ms` milliseconds (an hour at most) unless dropped before.
     pub(crate) fn new(within_ms: u64) -> Result<Self, Failure> {
         install();
         let within = Duration::from_millis(within_ms);
@@ -90,12 +90,12 @@ impl Alarm {
         })
     }
 
-    /// Whether time is up.
+    /// Tells whether time is up.
     pub(crate) fn rang(&self) -> bool {
         self.rung.load(Ordering::SeqCst) || Instant::now() >= self.at
     }
 
-    /// The failure to end with when time is up.
+    /// Fails when time is up.
     pub(crate) fn check(&self, what: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.rang() {
             return Err(refuse(format!(
@@ -113,7 +113,7 @@ impl Alarm {
         std::thread::sleep(time.min(left));
     }
 
-    /// Repeats a call that is interrupted until time is up; then it is a failure that says so.
+    /// Repeats a call for as long as it is interrupted, and fails when time is up.
     pub(crate) fn call<T>(
         &self,
         what: impl Fn() -> String,

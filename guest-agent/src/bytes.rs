@@ -17,7 +17,7 @@ pub(crate) struct AlignedBytes {
 }
 
 impl AlignedBytes {
-    /// `len` bytes; at least one page is mapped.
+    /// Maps `len` bytes, and at least one page.
     pub(crate) fn new(len: usize) -> Result<Self, Failure> {
         let mapped = len.max(1);
         // SAFETY: a fresh private mapping overlaps nothing.
@@ -36,7 +36,7 @@ impl AlignedBytes {
         }
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub(crate) fn as_mut(&mut self) -> &mut [u8] {
         // SAFETY: the mapping is ours alone, readable, writable and `len` bytes long.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }

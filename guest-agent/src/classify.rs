@@ -1,7 +1,7 @@
 //! Names the source of every byte of a file.
 //!
 //! A whole sector proves itself by its checksum, or is zero. Anything else (a short or unaligned write, a border
-//! inside a sector, the file's end) is compared byte by byte with what each known content has at that place, with
+//! inside a sector, the file's end) is compared byte by byte with what each known content has at that offset, with
 //! what the sector's own header claims, and with zeros. Runs of at least [`CERTAIN`] bytes count; what lies between
 //! them counts when it is covered without a gap by shorter ones, and is garbage otherwise.
 
@@ -46,7 +46,7 @@ impl Candidates {
         candidates
     }
 
-    /// The full label of a known content, or the one that its sectors carry.
+    /// Returns the full label of a known content, or the one that its sectors carry.
     fn label(&self, id: u64, found: &[u8; LABEL]) -> String {
         self.labels.get(&id).cloned().unwrap_or_else(|| label_text(found))
     }
@@ -61,7 +61,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The same source, `by` bytes further.
+    /// Returns the same source, `by` bytes further.
     fn shifted(self, by: u64) -> Self {
         match self {
             Self::Content { id, at, label } => Self::Content {
@@ -82,7 +82,7 @@ struct Run {
 }
 
 impl Run {
-    /// What the next byte is when this run goes on.
+    /// Tells what the next byte is if this run goes on.
     fn next(&self) -> Kind {
         self.kind.shifted(self.len)
     }
@@ -102,12 +102,12 @@ pub(crate) struct Classifier<'a> {
 }
 
 impl<'a> Classifier<'a> {
-    /// An empty file.
+    /// Starts at the beginning of a file.
     pub(crate) fn new(candidates: &'a Candidates) -> Self {
         Self::from(candidates, 0)
     }
 
-    /// A part of a file that begins at `offset`, a multiple of 512.
+    /// Starts at a part of a file that begins at `offset`, a multiple of 512.
     pub(crate) fn from(candidates: &'a Candidates, offset: u64) -> Self {
         Self {
             candidates,
@@ -116,12 +116,12 @@ impl<'a> Classifier<'a> {
         }
     }
 
-    /// Bytes described so far.
+    /// Returns how many bytes were described so far.
     pub(crate) fn end(&self) -> u64 {
         self.end
     }
 
-    /// The next bytes. All but the file's last must be a multiple of 512 long.
+    /// Describes the next bytes. All but the file's last must be a multiple of 512 long.
     pub(crate) fn data(&mut self, bytes: &[u8]) -> Result<(), TooFragmented> {
         for piece in bytes.chunks(SECTOR) {
             let known = <&[u8; SECTOR]>::try_from(piece).ok().and_then(whole);
@@ -133,17 +133,17 @@ impl<'a> Classifier<'a> {
         Ok(())
     }
 
-    /// The next `len` bytes are a hole.
+    /// Describes the next `len` bytes as a hole.
     pub(crate) fn hole(&mut self, len: u64) -> Result<(), TooFragmented> {
         self.push(len, Kind::Zeros)
     }
 
-    /// The next `len` bytes cannot be read.
+    /// Describes the next `len` bytes as unreadable.
     pub(crate) fn unreadable(&mut self, len: u64, errno: i32) -> Result<(), TooFragmented> {
         self.push(len, Kind::Unreadable(errno))
     }
 
-    /// All extents, in order and without gaps.
+    /// Returns all extents, in order and without gaps.
     pub(crate) fn finish(self) -> Vec<Extent> {
         let extent = |run: &Run| Extent {
             offset: run.offset,
@@ -203,7 +203,7 @@ impl<'a> Classifier<'a> {
         self.fill_gap(&guesses, &lengths, gap, at)
     }
 
-    /// The guess that matches longest at `at`; among equals the one that goes on what was there before.
+    /// Picks the guess that matches longest at `at`; among equals, the one that continues what came before.
     fn best<'g>(
         &self,
         guesses: &'g [Guess],
@@ -251,7 +251,7 @@ impl<'a> Classifier<'a> {
             .try_for_each(|(len, kind)| self.push(len as u64, kind))
     }
 
-    /// What the piece at `self.end` may consist of.
+    /// Lists what the piece at `self.end` may consist of.
     fn guesses(&self, piece: &[u8]) -> Vec<Guess> {
         let content = |content: &Content, at: u64| Guess {
             kind: Kind::Content {
@@ -274,7 +274,7 @@ impl<'a> Classifier<'a> {
         guesses
     }
 
-    /// What the piece's own header says, if more than that header speaks for it: where one content was written over
+    /// Returns what the piece's own header says, if more than that header speaks for it: where one content was written over
     /// a part of another, the header can be a mixture of both that names a third, which never was.
     fn claimed(&self, piece: &[u8]) -> Option<(Content, u64)> {
         let id = u64::from_le_bytes(*piece.first_chunk()?);
@@ -303,7 +303,7 @@ impl<'a> Classifier<'a> {
     }
 }
 
-/// A sector that is of one kind throughout and proves it.
+/// Names the kind of a sector that is of one kind throughout and proves it.
 fn whole(sector: &[u8; SECTOR]) -> Option<Kind> {
     if sector.iter().all(|b| *b == 0) {
         return Some(Kind::Zeros);

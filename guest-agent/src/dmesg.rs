@@ -10,13 +10,13 @@ use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use crate::failure::{Tried, refuse};
-use crate::serve::Sender;
+use crate::link::Sender;
 
 /// The longest record that the kernel gives out.
 const RECORD: usize = 8192;
 /// Lines a message.
 const BATCH: usize = 64;
-/// Records an answer; a kernel that logs faster than it is read must not hold the worker for ever.
+/// Records an answer; a kernel that logs faster than it is read must not hold the lane for ever.
 const MAX_RECORDS: usize = 100_000;
 
 /// The open log and where it stands.

@@ -3,8 +3,8 @@
 use coldcut_wire::Failure;
 use rustix::io::Errno;
 
-/// The kernel's words for an errno, without the number.
-pub(crate) fn words(errno: Errno) -> String {
+/// Describes an errno as strerror(3) does, without the number.
+pub(crate) fn strerror(errno: Errno) -> String {
     let text = std::io::Error::from(errno).to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_owned(),
@@ -12,7 +12,7 @@ pub(crate) fn words(errno: Errno) -> String {
     }
 }
 
-/// A failure that no system call reported.
+/// Makes a failure that no system call reported.
 pub(crate) fn refuse(what: impl Into<String>) -> Failure {
     Failure {
         errno: None,
@@ -30,7 +30,7 @@ impl<T> Tried<T> for Result<T, Errno> {
     fn tried(self, what: impl FnOnce() -> String) -> Result<T, Failure> {
         self.map_err(|errno| Failure {
             errno: Some(errno.raw_os_error()),
-            what: format!("{}: {}", what(), words(errno)),
+            what: format!("{}: {}", what(), strerror(errno)),
         })
     }
 }
@@ -40,7 +40,7 @@ impl<T> Tried<T> for std::io::Result<T> {
         self.map_err(|error| match error.raw_os_error() {
             Some(raw) => Failure {
                 errno: Some(raw),
-                what: format!("{}: {}", what(), words(Errno::from_raw_os_error(raw))),
+                what: format!("{}: {}", what(), strerror(Errno::from_raw_os_error(raw))),
             },
             None => refuse(format!("{}: {error}", what())),
         })

@@ -32,7 +32,7 @@ impl Lines {
         Ok(())
     }
 
-    /// The last line, when it has no newline.
+    /// Returns the last line, if it has no newline.
     pub(crate) fn finish(&mut self) -> Option<String> {
         self.begun.then(|| self.take())
     }

@@ -1,13 +1,23 @@
 //! coldcut's guest agent: PID 1 of the initramfs, or an ordinary process under test.
 //!
 //! - As PID 1 it mounts what a kernel needs, loads modules, finds the virtio-serial port and serves requests
-//!   ([`boot`], [`port`]).
+//!   ([`boot`]).
 //! - `coldcut-agent --connect SOCKET` serves a Unix socket, `coldcut-agent --stdio` its standard input and output.
 //!
 //! One thread reads requests and answers what must never wait (ping, power-off); each lane has another, which runs
-//! the lane's requests one at a time ([`mod@serve`]). What a request does to the machine is in [`ops`], [`mount`], [`exec`], [`walk`] and [`dmesg`].
-
-#![allow(clippy::too_many_lines)] // the operations in one match
+//! the lane's requests one at a time ([`mod@serve`]).
+//!
+//! # Modules
+//!
+//! Each uses only those below it:
+//!
+//! 1. [`boot`]: life as PID 1
+//! 2. [`mod@serve`]: the connection, the lanes, and who carries out a request
+//! 3. [`mount`], [`exec`], [`walk`], [`ops`]: what carries it out; none of them uses another
+//! 4. [`state`]: what the lanes share; [`measurements`]: what an operation measures
+//! 5. [`dmesg`] and [`resume`], which keep something between two requests
+//! 6. [`link`]: the way back to the host; [`classify`]: what bytes are
+//! 7. [`alarm`], [`bytes`], [`clock`], [`lines`], [`power`], [`sync`], and below them [`failure`]
 
 mod alarm;
 mod boot;
@@ -17,15 +27,16 @@ mod clock;
 mod dmesg;
 mod exec;
 mod failure;
-mod found;
 mod lines;
+mod link;
+mod measurements;
 mod mount;
 mod ops;
-mod place;
-mod port;
+mod power;
 mod resume;
 mod serve;
-mod session;
+mod state;
+mod sync;
 mod walk;
 
 use std::fs::File;
@@ -33,10 +44,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use coldcut_wire::Hello;
-
-use crate::serve::{Role, serve};
-use crate::session::Session;
+use crate::serve::{hello, serve};
+use crate::state::{Role, State};
 
 const USAGE: &str =
     "usage: coldcut-agent --connect SOCKET | coldcut-agent --stdio (without arguments: only as PID 1)";
@@ -80,6 +89,5 @@ fn stdio() -> Result<(), serve::ServeError> {
 }
 
 fn serve_process(read: File, write: File) -> Result<(), serve::ServeError> {
-    let hello: Hello = boot::hello(Vec::new());
-    serve(read, write, &hello, &Session::shared(Role::Process))
+    serve(read, write, &hello(Vec::new()), &State::shared(Role::Process))
 }

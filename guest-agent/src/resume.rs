@@ -1,5 +1,5 @@
-//! What a guest does last before it is saved, and a clone of it first: it gets randomness, a clock and a disk of its
-//! own.
+//! The last thing that a guest does before it is saved, and the first that each clone of it does: the clone gets
+//! randomness, a clock and a disk of its own.
 //!
 //! The disk is there all the time, without any capacity: nothing can be read of it, so nothing of it can be in memory.
 //! A clone's disk gets its capacity as a virtual disk that is resized does (virtio 1.2, section 5.2.5: a configuration
@@ -27,7 +27,7 @@ const CAPACITY_WAIT: Duration = Duration::from_secs(30);
 /// The unit of `size` in sysfs, whatever the disk's own block size.
 const SECTOR: u64 = 512;
 
-/// What waking takes, opened before the save: every name that a clone need not look up is time saved for each of them.
+/// What resuming takes, opened before the save: a name that is looked up once need not be looked up by each clone.
 pub(crate) struct Resuming {
     random: File,
     /// The disk's `size` in sysfs.
@@ -35,7 +35,7 @@ pub(crate) struct Resuming {
 }
 
 impl Resuming {
-    /// Opens everything. A disk that has a capacity already is refused.
+    /// Opens everything; refuses a disk that has a capacity already.
     pub(crate) fn prepare(disk: Option<&str>) -> Result<Self, Failure> {
         let random = File::options()
             .write(true)
@@ -91,7 +91,7 @@ fn open_size(disk: &str) -> Result<File, Failure> {
     File::open(&path).tried(|| format!("open {}", path.display()))
 }
 
-/// Bytes that a disk has, by its `size` in sysfs.
+/// Reads how many bytes a disk has from its `size` in sysfs.
 fn capacity(size: &File) -> io::Result<u64> {
     let mut buffer = [0; 32];
     let len = size.read_at(&mut buffer, 0)?;
@@ -119,7 +119,7 @@ fn wait_capacity(size: &File, wanted: u64, within: Duration) -> Result<Done, Fai
     }
 }
 
-/// `struct rand_pool_info`: bits of entropy, bytes, then the bytes.
+/// Lays a seed out as `struct rand_pool_info`: bits of entropy, bytes, then the bytes.
 fn pool_info(seed: &[u8]) -> Result<Vec<u32>, Failure> {
     if seed.is_empty() || seed.len() > LONGEST_SEED || !seed.len().is_multiple_of(4) {
         return Err(refuse(format!(
@@ -127,12 +127,12 @@ fn pool_info(seed: &[u8]) -> Result<Vec<u32>, Failure> {
             seed.len()
         )));
     }
-    let words = seed
+    let entropy = seed
         .chunks_exact(4)
         .map(|c| u32::from_ne_bytes([c[0], c[1], c[2], c[3]]));
     Ok([seed.len() as u32 * 8, seed.len() as u32]
         .into_iter()
-        .chain(words)
+        .chain(entropy)
         .collect())
 }
 

@@ -44,13 +44,13 @@ pub(super) struct Queue(libc::c_ulong);
 impl Queue {
     pub(super) fn new() -> Result<Self, Failure> {
         let mut context: libc::c_ulong = 0;
-        // SAFETY: the kernel writes the context's number to the place given.
+        // SAFETY: the kernel writes the context's number to where it is told.
         let result = unsafe { libc::syscall(libc::SYS_io_setup, 1, &raw mut context) };
         returned(result).tried(|| "io_setup".to_owned())?;
         Ok(Self(context))
     }
 
-    /// Submits a write and waits for its completion; the bytes written. A signal does not end the wait: the kernel has
+    /// Submits a write and waits for its completion; returns the bytes written. A signal does not end the wait: the kernel has
     /// the buffer until the request is complete.
     pub(super) fn pwrite(
         &self,

@@ -1,127 +1,33 @@
-//! Operations on one file's inode: size, space, attributes, and making it durable.
+//! Operations on a file's size and space, and making it durable.
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use coldcut_wire::{Failure, FallocateMode, Op, SyncRangeFlags, op};
-use rustix::fs::{AtFlags, FallocateFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use coldcut_wire::{Failure, FallocateMode, op};
+use rustix::fs::{FallocateFlags, FileType, OFlags};
 use rustix::io::Errno;
 
-use super::Target;
+use super::target::Target;
 use crate::clock::Stopwatch;
 use crate::failure::{Tried, refuse};
-use crate::place::Place;
+use crate::state::Resolved;
 
-const NANOS: i64 = 1_000_000_000;
-
-pub(super) fn run<'a>(target: &Target<'a>, op: &'a Op, watch: &mut Stopwatch) -> Result<(), Failure> {
-    let root = target.root();
-    match op {
-        Op::Truncate(op::Truncate { path, size }) => truncate(target, path, *size, watch),
-        Op::Fallocate(op::Fallocate {
-            path,
-            mode,
-            offset,
-            len,
-        }) => target.with_file(path, OFlags::WRONLY, "fallocate", watch, |fd| {
-            rustix::fs::fallocate(fd, fallocate_flags(*mode), *offset, *len)
-        }),
-        Op::Setxattr(op::Setxattr { path, name, value }) => {
-            let what = || format!("setxattr {path} {name}");
-            match target.place(path)? {
-                Place::Handle(fd) => {
-                    watch.time(|| rustix::fs::fsetxattr(fd, name.as_str(), value, XattrFlags::empty()))
-                }
-                Place::Path(path) => {
-                    let path = by_proc(root, path);
-                    watch.time(|| rustix::fs::lsetxattr(path, name.as_str(), value, XattrFlags::empty()))
-                }
-            }
-            .tried(what)
-        }
-        Op::Removexattr(op::Removexattr { path, name }) => {
-            let what = || format!("removexattr {path} {name}");
-            match target.place(path)? {
-                Place::Handle(fd) => watch.time(|| rustix::fs::fremovexattr(fd, name.as_str())),
-                Place::Path(path) => {
-                    let path = by_proc(root, path);
-                    watch.time(|| rustix::fs::lremovexattr(path, name.as_str()))
-                }
-            }
-            .tried(what)
-        }
-        Op::Chmod(op::Chmod { path, mode }) => {
-            let bits = Mode::from_raw_mode(*mode);
-            match target.place(path)? {
-                Place::Handle(fd) => watch.time(|| rustix::fs::fchmod(fd, bits)),
-                Place::Path(path) => watch.time(|| rustix::fs::chmodat(root, path, bits, AtFlags::empty())),
-            }
-            .tried(|| format!("chmod {path}"))
-        }
-        Op::Chown(op::Chown { path, uid, gid }) => {
-            // As in chown(2), -1 leaves one as it is.
-            let uid = (*uid != u32::MAX).then(|| Uid::from_raw(*uid));
-            let gid = (*gid != u32::MAX).then(|| Gid::from_raw(*gid));
-            match target.place(path)? {
-                Place::Handle(fd) => watch.time(|| rustix::fs::fchown(fd, uid, gid)),
-                Place::Path(path) => {
-                    watch.time(|| rustix::fs::chownat(root, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW))
-                }
-            }
-            .tried(|| format!("chown {path}"))
-        }
-        Op::Utimes(op::Utimes {
-            path,
-            atime_ns,
-            mtime_ns,
-        }) => {
-            let times = Timestamps {
-                last_access: timespec(*atime_ns),
-                last_modification: timespec(*mtime_ns),
-            };
-            match target.place(path)? {
-                Place::Handle(fd) => watch.time(|| rustix::fs::futimens(fd, &times)),
-                Place::Path(path) => {
-                    watch.time(|| rustix::fs::utimensat(root, path, &times, AtFlags::empty()))
-                }
-            }
-            .tried(|| format!("utimes {path}"))
-        }
-        Op::Fsync(op::Fsync { path, directory }) => fsync(target, path, *directory, watch),
-        Op::Fdatasync(op::Fdatasync { path }) => {
-            target.with_file(path, OFlags::RDONLY, "fdatasync", watch, |fd| {
-                rustix::fs::fdatasync(fd)
-            })
-        }
-        Op::Syncfs => watch
-            .time(|| rustix::fs::syncfs(root))
-            .tried(|| "syncfs".to_owned()),
-        Op::SyncFileRange(op::SyncFileRange {
-            path,
-            offset,
-            len,
-            flags,
-        }) => target.with_file(path, OFlags::RDONLY, "sync_file_range", watch, |fd| {
-            sync_file_range(fd, *offset, *len, *flags)
-        }),
-        _ => Err(refuse("not an operation on a file")),
-    }
-}
-
-/// A path for the system calls that take no directory descriptor.
-fn by_proc(root: BorrowedFd<'_>, path: &str) -> String {
+/// Spells a path for the system calls that take no directory descriptor.
+pub(super) fn by_proc(root: BorrowedFd<'_>, path: &str) -> String {
     format!("/proc/self/fd/{}/{path}", root.as_raw_fd())
 }
 
-/// A path gets truncate(2) itself, since opening and closing a file can have effects of their own.
-fn truncate(target: &Target<'_>, path: &str, size: u64, watch: &mut Stopwatch) -> Result<(), Failure> {
+/// Changes a file's size. A path gets truncate(2) itself, since opening and closing a file can have effects of their
+/// own.
+pub(super) fn truncate(target: &Target<'_>, op: &op::Truncate, watch: &mut Stopwatch) -> Result<(), Failure> {
+    let op::Truncate { path, size } = op;
     let what = || format!("truncate {path} to {size}");
-    let Ok(length) = libc::off_t::try_from(size) else {
+    let Ok(length) = libc::off_t::try_from(*size) else {
         return Err(Errno::FBIG).tried(what);
     };
-    match target.place(path)? {
-        Place::Handle(fd) => watch.time(|| rustix::fs::ftruncate(fd, size)).tried(what),
-        Place::Path(path) => {
+    match target.resolve(path)? {
+        Resolved::Handle(fd) => watch.time(|| rustix::fs::ftruncate(fd, *size)).tried(what),
+        Resolved::Path(path) => {
             let full =
                 CString::new(by_proc(target.root(), path)).map_err(|_| refuse("a NUL byte in a path"))?;
             // SAFETY: the path is a C string that lives through the call.
@@ -133,23 +39,15 @@ fn truncate(target: &Target<'_>, path: &str, size: u64, watch: &mut Stopwatch) -
     }
 }
 
-fn fsync<'a>(
-    target: &Target<'a>,
-    path: &'a str,
-    directory: bool,
+/// Allocates, frees or moves a file's space.
+pub(super) fn fallocate(
+    target: &Target<'_>,
+    op: &op::Fallocate,
     watch: &mut Stopwatch,
 ) -> Result<(), Failure> {
-    let mut flags = OFlags::RDONLY;
-    if directory {
-        flags |= OFlags::DIRECTORY;
-        if let Place::Handle(fd) = target.place(path)? {
-            let stat = rustix::fs::fstat(fd).tried(|| format!("stat {path}"))?;
-            if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
-                return Err(Errno::NOTDIR).tried(|| format!("fsync {path}"));
-            }
-        }
-    }
-    target.with_file(path, flags, "fsync", watch, |fd| rustix::fs::fsync(fd))
+    target.with_file(&op.path, OFlags::WRONLY, "fallocate", watch, |fd| {
+        rustix::fs::fallocate(fd, fallocate_flags(op.mode), op.offset, op.len)
+    })
 }
 
 fn fallocate_flags(mode: FallocateMode) -> FallocateFlags {
@@ -165,26 +63,59 @@ fn fallocate_flags(mode: FallocateMode) -> FallocateFlags {
     }
 }
 
-fn timespec(ns: i64) -> Timespec {
-    Timespec {
-        tv_sec: ns.div_euclid(NANOS),
-        tv_nsec: ns.rem_euclid(NANOS),
+/// Makes a file or directory durable.
+pub(super) fn fsync(target: &Target<'_>, op: &op::Fsync, watch: &mut Stopwatch) -> Result<(), Failure> {
+    let path = &op.path;
+    let mut flags = OFlags::RDONLY;
+    if op.directory {
+        flags |= OFlags::DIRECTORY;
+        if let Resolved::Handle(fd) = target.resolve(path)? {
+            let stat = rustix::fs::fstat(fd).tried(|| format!("stat {path}"))?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+                return Err(Errno::NOTDIR).tried(|| format!("fsync {path}"));
+            }
+        }
     }
+    target.with_file(path, flags, "fsync", watch, |fd| rustix::fs::fsync(fd))
 }
 
-fn sync_file_range(
-    fd: BorrowedFd<'_>,
-    offset: u64,
-    len: u64,
-    flags: SyncRangeFlags,
-) -> rustix::io::Result<()> {
-    let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else {
+/// Makes a file's data durable, and what it takes to find them.
+pub(super) fn fdatasync(
+    target: &Target<'_>,
+    op: &op::Fdatasync,
+    watch: &mut Stopwatch,
+) -> Result<(), Failure> {
+    target.with_file(&op.path, OFlags::RDONLY, "fdatasync", watch, |fd| {
+        rustix::fs::fdatasync(fd)
+    })
+}
+
+/// Makes the whole filesystem durable.
+pub(super) fn syncfs(target: &Target<'_>, watch: &mut Stopwatch) -> Result<(), Failure> {
+    watch
+        .time(|| rustix::fs::syncfs(target.root()))
+        .tried(|| "syncfs".to_owned())
+}
+
+/// Writes a range of a file's pages back.
+pub(super) fn sync_file_range(
+    target: &Target<'_>,
+    op: &op::SyncFileRange,
+    watch: &mut Stopwatch,
+) -> Result<(), Failure> {
+    target.with_file(&op.path, OFlags::RDONLY, "sync_file_range", watch, |fd| {
+        sync_range(fd, op)
+    })
+}
+
+fn sync_range(fd: BorrowedFd<'_>, op: &op::SyncFileRange) -> rustix::io::Result<()> {
+    let (Ok(offset), Ok(len)) = (i64::try_from(op.offset), i64::try_from(op.len)) else {
         return Err(Errno::INVAL);
     };
     let bits = [
-        (flags.wait_before, libc::SYNC_FILE_RANGE_WAIT_BEFORE),
-        (flags.write, libc::SYNC_FILE_RANGE_WRITE),
-        (flags.wait_after, libc::SYNC_FILE_RANGE_WAIT_AFTER),
+        (op.flags.wait_before, libc::SYNC_FILE_RANGE_WAIT_BEFORE),
+        (op.flags.write, libc::SYNC_FILE_RANGE_WRITE),
+        (op.flags.wait_after, libc::SYNC_FILE_RANGE_WAIT_AFTER),
     ];
     let bits = bits
         .iter()

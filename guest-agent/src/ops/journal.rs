@@ -1,4 +1,4 @@
-//! Waiting until a journal (jbd2) has committed, without making it do so.
+//! Waiting until a journal (jbd2) has committed, without making it commit.
 //!
 //! jbd2's own tracepoints tell: `jbd2_commit_locking` comes when no further handle can join a transaction, and
 //! `jbd2_end_commit` when its commit block is on the disk (fs/jbd2/commit.c). Commits are serial. So what ended before
@@ -8,15 +8,15 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use coldcut_wire::Failure;
+use coldcut_wire::{Failure, op};
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
-use super::Target;
-use super::tracing::{self, bounded, put};
+use super::target::Target;
+use super::tracefs::{bounded, instances, put, tracefs};
+use crate::clock::monotonic_nanos;
 use crate::failure::{Tried, refuse};
-use crate::found::Found;
-use crate::session::Session;
+use crate::measurements::Measurements;
+use crate::state::LastChange;
 
 /// The instance of tracefs, and so the buffer, for these events.
 const NAME: &str = "journal";
@@ -27,33 +27,13 @@ const AGAIN: Duration = Duration::from_millis(5);
 /// Longest deadline.
 const MAX_WITHIN_MS: u64 = 3_600_000;
 
-/// When the last operation that may have changed files began and ended, in nanoseconds of `CLOCK_MONOTONIC`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LastChange {
-    began: u64,
-    ended: u64,
-}
-
-/// Nanoseconds of `CLOCK_MONOTONIC`, the clock that the trace is stamped with.
-pub(crate) fn now() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
-}
-
-impl LastChange {
-    /// An operation that began then has ended now; lanes end in any order.
-    pub(crate) fn add(&mut self, began: u64) {
-        *self = Self { began, ended: now() };
-    }
-}
-
 fn dir() -> PathBuf {
-    tracing::instances().join(format!("coldcut-{NAME}"))
+    instances().join(format!("coldcut-{NAME}"))
 }
 
-/// Begins to see commits.
-pub(super) fn watch(session: &Session) -> Result<i64, Failure> {
-    tracing::tracefs()?;
+/// Begins to record commits.
+pub(super) fn watch(target: &Target<'_>) -> Result<(), Failure> {
+    tracefs()?;
     let dir = dir();
     if !dir.exists() {
         std::fs::create_dir(&dir).tried(|| format!("mkdir {}", dir.display()))?;
@@ -69,15 +49,17 @@ pub(super) fn watch(session: &Session) -> Result<i64, Failure> {
         }
         put(&enable, "1")?;
     }
-    *session.last_change() = LastChange {
-        began: now(),
-        ended: now(),
-    };
-    Ok(0)
+    target.state.last_change().ends_now(monotonic_nanos());
+    Ok(())
 }
 
 /// Waits until what the last operation did is committed.
-pub(super) fn wait(target: &Target<'_>, within_ms: u64, found: &mut Found) -> Result<i64, Failure> {
+pub(super) fn wait(
+    target: &Target<'_>,
+    op: &op::Commit,
+    measured: &mut Measurements,
+) -> Result<i64, Failure> {
+    let within_ms = op.within_ms;
     if within_ms > MAX_WITHIN_MS {
         return Err(refuse(format!(
             "a deadline of {within_ms} ms is over the limit of {MAX_WITHIN_MS} ms"
@@ -87,9 +69,8 @@ pub(super) fn wait(target: &Target<'_>, within_ms: u64, found: &mut Found) -> Re
     if !dir.exists() {
         return Err(refuse("nobody watches the journal: send a watch request first"));
     }
-    let last = *target.session.last_change();
-    let stat = rustix::fs::fstat(target.root()).tried(|| "stat the mounted root".to_owned())?;
-    let device = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+    let last = *target.state.last_change();
+    let device = target.device()?;
     let start = Instant::now();
     let within = Duration::from_millis(within_ms);
     loop {
@@ -99,7 +80,7 @@ pub(super) fn wait(target: &Target<'_>, within_ms: u64, found: &mut Found) -> Re
         let events = events(&text, device);
         if let Some(transaction) = committed(&events, last) {
             let waited = start.elapsed().as_nanos();
-            found.figure("waited", i64::try_from(waited).unwrap_or(i64::MAX));
+            measured.figure("waited", i64::try_from(waited).unwrap_or(i64::MAX));
             return Ok(transaction);
         }
         if late {
@@ -138,7 +119,7 @@ struct Event {
     transaction: i64,
 }
 
-/// The events of one device, in the order of the trace: `… 12.345678: jbd2_end_commit: dev 254,0 transaction 7 …`.
+/// Reads the events of one device, in the order of the trace: `… 12.345678: jbd2_end_commit: dev 254,0 transaction 7 …`.
 fn events(text: &str, device: (u32, u32)) -> Vec<Event> {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     lines.filter_map(|line| event(line, device)).collect()
@@ -156,12 +137,12 @@ fn event(line: &str, (major, minor): (u32, u32)) -> Option<Event> {
     })?;
     let (seconds, micros) = head.split_whitespace().next_back()?.split_once('.')?;
     let (seconds, micros): (u64, u64) = (seconds.parse().ok()?, micros.parse().ok()?);
-    let words: Vec<&str> = rest.split_whitespace().collect();
+    let tokens: Vec<&str> = rest.split_whitespace().collect();
     let after = |name: &str| {
-        words
+        tokens
             .iter()
-            .position(|word| *word == name)
-            .and_then(|at| words.get(at + 1))
+            .position(|token| *token == name)
+            .and_then(|at| tokens.get(at + 1))
     };
     if **after("dev")? != format!("{major},{minor}") {
         return None;
@@ -174,7 +155,7 @@ fn event(line: &str, (major, minor): (u32, u32)) -> Option<Event> {
     })
 }
 
-/// The transaction that was locked after the last operation had ended, once it is committed.
+/// Finds the transaction that was locked after the last operation had ended, once it is committed.
 fn committed(events: &[Event], last: LastChange) -> Option<i64> {
     // The trace has microseconds, rounded to the nearest.
     let ended = last.ended / 1000 + 1;

@@ -7,12 +7,12 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use coldcut_wire::pattern::Content;
-use coldcut_wire::{Failure, MsyncMode, PatternName};
+use coldcut_wire::{Failure, MsyncMode, op};
 use rustix::fs::{MemfdFlags, OFlags};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MsyncFlags, ProtFlags, mmap, msync, munmap};
 
-use super::Target;
+use super::target::Target;
 use crate::bytes::AlignedBytes;
 use crate::clock::Stopwatch;
 use crate::failure::{Tried, refuse};
@@ -21,16 +21,12 @@ const PAGE: u64 = 4096;
 /// Bytes copied at a time.
 const CHUNK: u64 = 1 << 20;
 
-/// Maps `offset..offset + len`, stores the content's bytes there, syncs as asked and unmaps. Returns the bytes
-/// stored.
-pub(super) fn store<'a>(
-    target: &Target<'a>,
-    path: &'a str,
-    (offset, len): (u64, u64),
-    content: &PatternName,
-    mode: MsyncMode,
-    watch: &mut Stopwatch,
-) -> Result<i64, Failure> {
+/// Maps the range, stores the pattern's bytes there, syncs as asked and unmaps. Returns the bytes stored.
+pub(super) fn store(target: &Target<'_>, op: &op::MmapStore, watch: &mut Stopwatch) -> Result<i64, Failure> {
+    let op::MmapStore {
+        path, offset, len, ..
+    } = op;
+    let (offset, len) = (*offset, *len);
     let what = || format!("mmap store {path} at {offset}");
     let file = target.open(path, OFlags::RDWR, watch)?;
     let size = rustix::fs::fstat(&file).tried(what)?.st_size as u64;
@@ -60,11 +56,11 @@ pub(super) fn store<'a>(
         start.cast(),
         offset - base,
         (offset, len),
-        &Content::new(content),
+        &Content::new(&op.pattern),
         watch,
     )
     .and_then(|()| {
-        let flags = match mode {
+        let flags = match op.msync {
             MsyncMode::None => return Ok(()),
             MsyncMode::Async => MsyncFlags::ASYNC,
             MsyncMode::Sync => MsyncFlags::SYNC,

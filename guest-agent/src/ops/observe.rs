@@ -1,15 +1,17 @@
 //! Looking at another lane while it is blocked: its state and its kernel stack.
 
+use std::fmt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use coldcut_wire::{Failure, Lane};
+use coldcut_wire::{Failure, Lane, op};
 
-use super::tracing::optional;
+use super::target::Target;
+use super::tracefs::optional;
 use crate::alarm::Alarm;
 use crate::failure::refuse;
-use crate::found::Found;
-use crate::session::Session;
+use crate::measurements::Measurements;
+use crate::state::State;
 
 /// How often it is looked at.
 const AGAIN: Duration = Duration::from_millis(2);
@@ -18,58 +20,79 @@ const LOOKS: u32 = 20;
 /// A lane without a request for so long is at rest: between two steps of a task it is idle for a moment.
 const REST: Duration = Duration::from_millis(1500);
 
-/// What a lane is to be seen in.
-pub(super) struct Wanted<'a> {
-    /// Functions, one of which is in its kernel stack; empty: any.
-    pub(super) frames: &'a [String],
-    /// Letters of states; empty: any.
-    pub(super) states: &'a str,
-    /// For how long, whenever it is looked at: whoever waits for a disk is in D for a moment, too.
-    pub(super) lasting: Duration,
+/// What a lane's thread does at one moment.
+struct Look {
+    /// The letter of `/proc/PID/stat`.
+    state: char,
+    stack: Vec<String>,
 }
 
-impl Wanted<'_> {
-    fn fits(&self, (state, stack): &(char, Vec<String>)) -> bool {
-        let frame = |line: &String| {
-            self.frames
-                .iter()
-                .any(|frame| function(line) == Some(frame.as_str()))
+impl Look {
+    /// Tells whether this is what `op` waits for.
+    fn fits(&self, op: &op::Observe) -> bool {
+        let wanted = |line: &String| {
+            let function = function(line);
+            op.frames.iter().any(|frame| function == Some(frame.as_str()))
         };
-        (self.states.is_empty() || self.states.contains(*state))
-            && (self.frames.is_empty() || stack.iter().any(frame))
+        (op.states.is_empty() || op.states.contains(self.state))
+            && (op.frames.is_empty() || self.stack.iter().any(wanted))
     }
 }
 
-/// Looks until the lane's thread is seen as `wanted`, or the lane has nothing to do any more. Figure `found`: 1 or 0;
-/// `waited`: how long it took; texts `stack` and `state`: as last seen. Returns `found`. Time being up is a failure:
-/// nothing is known then.
-pub(super) fn observe(
-    session: &Session,
-    lane: Lane,
-    wanted: &Wanted<'_>,
-    within_ms: u64,
-    found: &mut Found,
-) -> Result<i64, Failure> {
-    let alarm = Alarm::new(within_ms)?;
-    let start = Instant::now();
-    let mut last = None;
-    let mut idle: Option<Instant> = None;
-    let mut so: Option<(Instant, u32)> = None;
-    let hit = loop {
-        let seen = look(session, lane)?;
-        so = match so {
-            _ if !seen.as_ref().is_some_and(|seen| wanted.fits(seen)) => None,
+impl fmt::Display for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let top: Vec<&str> = self.stack.iter().take(4).map(String::as_str).collect();
+        write!(f, "{}, {}", self.state, top.join(" "))
+    }
+}
+
+/// For how long, and how often, a lane has been seen in what is waited for.
+struct Lasting {
+    wanted: Duration,
+    since: Option<(Instant, u32)>,
+}
+
+impl Lasting {
+    /// Counts one look; tells whether the lane has been seen so for long enough. A machine that stood still meanwhile
+    /// shows nothing: the looks count as well.
+    fn enough(&mut self, fits: bool) -> bool {
+        self.since = match self.since {
+            _ if !fits => None,
             None => Some((Instant::now(), 1)),
             Some((since, looks)) => Some((since, looks.saturating_add(1))),
         };
+        let least = if self.wanted.is_zero() { 1 } else { LOOKS };
+        self.since
+            .is_some_and(|(since, looks)| since.elapsed() >= self.wanted && looks >= least)
+    }
+}
+
+/// Looks until the lane's thread is seen as `op` says, or the lane has nothing to do any more. Figure `found`: 1 or 0;
+/// `waited`: how long it took; texts `stack` and `state`: as last seen. Returns `found`. Time being up is a failure:
+/// nothing is known then.
+pub(super) fn observe(
+    target: &Target<'_>,
+    op: &op::Observe,
+    measured: &mut Measurements,
+) -> Result<i64, Failure> {
+    let lane = op.lane;
+    let alarm = Alarm::new(op.within_ms)?;
+    let start = Instant::now();
+    let mut last = None;
+    let mut idle: Option<Instant> = None;
+    let mut lasting = Lasting {
+        wanted: Duration::from_millis(op.lasting_ms),
+        since: None,
+    };
+    let hit = loop {
+        let seen = look(target.state, lane)?;
+        let fits = seen.as_ref().is_some_and(|seen| seen.fits(op));
         last = seen.or(last);
-        // A machine that stood still meanwhile shows nothing: the looks count as well.
-        let enough = if wanted.lasting.is_zero() { 1 } else { LOOKS };
-        if so.is_some_and(|(since, looks)| since.elapsed() >= wanted.lasting && looks >= enough) {
+        if lasting.enough(fits) {
             break true;
         }
         idle = match idle {
-            _ if session.busy(lane) => None,
+            _ if target.state.lanes.busy(lane) => None,
             None => Some(Instant::now()),
             since => since,
         };
@@ -77,33 +100,27 @@ pub(super) fn observe(
             break false;
         }
         alarm.check(|| {
-            let seen = last.as_ref().map_or_else(
-                || "nothing".to_owned(),
-                |(state, stack): &(char, Vec<String>)| {
-                    let top: Vec<&str> = stack.iter().take(4).map(String::as_str).collect();
-                    format!("{state}, {}", top.join(" "))
-                },
-            );
+            let seen = last
+                .as_ref()
+                .map_or_else(|| "nothing".to_owned(), Look::to_string);
             format!("observe lane {lane} (last seen: {seen})")
         })?;
         std::thread::sleep(AGAIN);
     };
-    let Some((state, stack)) = last else {
+    let Some(Look { state, stack }) = last else {
         return Err(refuse(format!("lane {lane} has not begun to do anything")));
     };
-    found.figure("found", i64::from(hit));
-    found.figure(
-        "waited",
-        i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX),
-    );
-    found.text("state", vec![state.to_string()]);
-    found.text("stack", stack);
+    measured.figure("found", i64::from(hit));
+    let waited = start.elapsed().as_nanos();
+    measured.figure("waited", i64::try_from(waited).unwrap_or(i64::MAX));
+    measured.text("state", vec![state.to_string()]);
+    measured.text("stack", stack);
     Ok(i64::from(hit))
 }
 
-/// A lane's state and stack now; `None` before its first request.
-fn look(session: &Session, lane: Lane) -> Result<Option<(char, Vec<String>)>, Failure> {
-    let Some(thread) = session.thread_of(lane) else {
+/// Looks at a lane now; `None` before its first request.
+fn look(state: &State, lane: Lane) -> Result<Option<Look>, Failure> {
+    let Some(thread) = state.lanes.thread_of(lane) else {
         return Ok(None);
     };
     let dir = Path::new("/proc/self/task").join(thread.to_string());
@@ -115,15 +132,16 @@ fn look(session: &Session, lane: Lane) -> Result<Option<(char, Vec<String>)>, Fa
     let Some(stack) = optional(&dir.join("stack"))? else {
         return Err(refuse("this kernel shows no stacks (/proc/PID/stack is missing)"));
     };
-    Ok(Some((state, stack.lines().map(str::to_owned).collect())))
+    let stack = stack.lines().map(str::to_owned).collect();
+    Ok(Some(Look { state, stack }))
 }
 
-/// The state in `/proc/PID/stat`: the first word after the name, which is in brackets and may hold brackets.
+/// Finds the state in `/proc/PID/stat`: the first letter after the name, which is in brackets and may hold brackets.
 fn state_of(stat: &str) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
-/// The function in a line of `/proc/PID/stack`: `[<0>] pipe_wait_writable+0x60/0xd0`, without what the compiler added
+/// Finds the function in a line of `/proc/PID/stack`: `[<0>] pipe_wait_writable+0x60/0xd0`, without what the compiler added
 /// (`.constprop.0`, `.isra.0`).
 fn function(line: &str) -> Option<&str> {
     let name = line.split_whitespace().nth(1)?.split('+').next()?;

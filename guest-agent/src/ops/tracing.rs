@@ -1,56 +1,23 @@
 //! Tracepoints through tracefs: each trace has an instance, and so a buffer, of its own.
 //!
 //! The text of a trace (Documentation/trace/ftrace.rst) has one event a line: `task-pid [cpu] flags time: event: what`,
-//! where `what` is mostly `name=value` words. Values are read as the numbers that they begin with.
+//! where `what` is mostly `name=value` pairs. Values are read as the numbers that they begin with.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use coldcut_wire::Failure;
+use coldcut_wire::{Failure, op};
 use rustix::fs::Mode;
-use rustix::io::Errno;
-use rustix::mount::MountFlags;
 
+use super::target::Target;
+use super::tracefs::{bounded, debugfs, get, instances, put, tracefs};
 use crate::failure::{Tried, refuse};
-use crate::found::Found;
+use crate::measurements::Measurements;
 
-/// Where tracefs is mounted.
-const TRACEFS: &str = "/sys/kernel/tracing";
-/// Where debugfs is mounted.
-const DEBUGFS: &str = "/sys/kernel/debug";
 /// Buffer of a trace, for each processor, in KiB.
 const BUFFER_KIB: u32 = 4096;
-/// Longest text of a trace.
-const MAX_TEXT: u64 = 64 << 20;
 
-/// Mounts tracefs or debugfs where it is not mounted yet.
-fn mounted(fstype: &str, at: &str, proof: &str) -> Result<(), Failure> {
-    if Path::new(at).join(proof).exists() {
-        return Ok(());
-    }
-    match rustix::mount::mount(fstype, at, fstype, MountFlags::NOSUID | MountFlags::NODEV, c"") {
-        Ok(()) | Err(Errno::BUSY) => Ok(()),
-        Err(errno) => Err(errno).tried(|| format!("mount {fstype} on {at}")),
-    }
-}
-
-/// Mounts debugfs if need be; its directory.
-pub(super) fn debugfs() -> Result<&'static str, Failure> {
-    mounted("debugfs", DEBUGFS, "bdi")?;
-    Ok(DEBUGFS)
-}
-
-/// Mounts tracefs if need be.
-pub(super) fn tracefs() -> Result<(), Failure> {
-    mounted("tracefs", TRACEFS, "instances")
-}
-
-/// Where its instances are.
-pub(super) fn instances() -> PathBuf {
-    Path::new(TRACEFS).join("instances")
-}
-
+/// Returns the directory of a trace's instance.
 fn instance(name: &str) -> Result<PathBuf, Failure> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     if name.is_empty() || name.len() > 64 || name.starts_with('.') || !name.bytes().all(fits) {
@@ -59,18 +26,11 @@ fn instance(name: &str) -> Result<PathBuf, Failure> {
     Ok(instances().join(format!("coldcut-trace-{name}")))
 }
 
-pub(super) fn put(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).tried(|| format!("write `{text}` to {}", path.display()))
-}
-
-fn get(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).tried(|| format!("read {}", path.display()))
-}
-
 /// Begins to record an event, `SYSTEM:NAME`.
-pub(super) fn start(name: &str, event: &str, filter: &str) -> Result<i64, Failure> {
+pub(super) fn start(op: &op::Trace) -> Result<(), Failure> {
     tracefs()?;
-    let dir = instance(name)?;
+    let dir = instance(&op.name)?;
+    let event = &op.event;
     let (system, event) = event
         .split_once(':')
         .filter(|(s, e)| !(s.is_empty() || e.is_empty() || s.contains(['/', '.']) || e.contains(['/', '.'])))
@@ -81,8 +41,8 @@ pub(super) fn start(name: &str, event: &str, filter: &str) -> Result<i64, Failur
     if !events.is_dir() {
         return Err(refuse(format!("this kernel has no event {system}:{event}")));
     }
-    if !filter.is_empty() {
-        put(&events.join("filter"), filter)?;
+    if !op.filter.is_empty() {
+        put(&events.join("filter"), &op.filter)?;
     }
     put(&events.join("enable"), "1")?;
     let enabled = get(&events.join("enable"))?;
@@ -92,11 +52,12 @@ pub(super) fn start(name: &str, event: &str, filter: &str) -> Result<i64, Failur
             enabled.trim()
         )));
     }
-    Ok(0)
+    Ok(())
 }
 
 /// Ends a trace: figure `events`, and a series for each field. A trace that lost events is a failure.
-pub(super) fn collect(name: &str, fields: &[String], found: &mut Found) -> Result<i64, Failure> {
+pub(super) fn collect(op: &op::Collect, measured: &mut Measurements) -> Result<i64, Failure> {
+    let op::Collect { name, fields } = op;
     let dir = instance(name)?;
     put(&dir.join("tracing_on"), "0")?;
     for cpu in
@@ -111,7 +72,7 @@ pub(super) fn collect(name: &str, fields: &[String], found: &mut Found) -> Resul
     let text = bounded(&path)?;
     let mut events = 0;
     for field in fields {
-        found.series(field);
+        measured.series(field);
     }
     for line in text
         .lines()
@@ -124,29 +85,16 @@ pub(super) fn collect(name: &str, fields: &[String], found: &mut Found) -> Resul
                     "the trace `{name}` has no number `{field}` in: {line:.200}"
                 ))
             })?;
-            found.value(field, value)?;
+            measured.value(field, value)?;
         }
     }
-    found.figure("events", events);
+    measured.figure("events", events);
     // The trace is over either way; what stays is only an unused buffer.
     let _ = rustix::fs::rmdir(&dir);
     Ok(events)
 }
 
-/// Reads a file of which the size is not known.
-pub(super) fn bounded(path: &Path) -> Result<String, Failure> {
-    use std::io::Read;
-    let what = || format!("read {}", path.display());
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).tried(what)?;
-    let read = file.take(MAX_TEXT + 1).read_to_end(&mut bytes).tried(what)?;
-    if read as u64 > MAX_TEXT {
-        return Err(refuse(format!("{}: more than {MAX_TEXT} bytes", what())));
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// The line of a buffer's statistics that says that something was lost.
+/// Finds the line of a buffer's statistics that says that something was lost.
 fn lost(stats: &str) -> Option<&str> {
     stats.lines().map(str::trim).find(|line| {
         let counted = ["overrun:", "commit overrun:", "dropped events:"];
@@ -157,7 +105,7 @@ fn lost(stats: &str) -> Option<&str> {
     })
 }
 
-/// The number after `field=`, as a word of its own.
+/// Finds the number after `field=`, where that stands alone.
 fn field_of(line: &str, field: &str) -> Option<i64> {
     line.split([' ', '\t', ',']).find_map(|word| {
         let value = word.strip_prefix(field)?.strip_prefix('=')?;
@@ -173,15 +121,16 @@ fn field_of(line: &str, field: &str) -> Option<i64> {
     })
 }
 
-/// The numbers of a backing device's statistics, `bdi/MAJOR:MINOR/stats` in debugfs: figures by their names in lower
+/// Reads the numbers of a backing device's statistics, `bdi/MAJOR:MINOR/stats` in debugfs: figures by their names in lower
 /// case with underscores; KiB and KiB/s become bytes.
-pub(super) fn bdi(device: (u32, u32), found: &mut Found) -> Result<i64, Failure> {
+pub(super) fn bdi(target: &Target<'_>, measured: &mut Measurements) -> Result<i64, Failure> {
+    let device = target.device()?;
     let path = Path::new(debugfs()?).join(format!("bdi/{}:{}/stats", device.0, device.1));
     let text = get(&path)?;
     let mut seen = 0;
     for line in text.lines() {
         if let Some((name, value)) = statistic(line) {
-            found.figure(&name, value);
+            measured.figure(&name, value);
             seen += 1;
         }
     }
@@ -191,12 +140,12 @@ pub(super) fn bdi(device: (u32, u32), found: &mut Found) -> Result<i64, Failure>
     Ok(seen)
 }
 
-/// `BdiWriteBandwidth:       102400 kBps` → `bdi_write_bandwidth`, bytes a second.
+/// Reads a statistic: `BdiWriteBandwidth:       102400 kBps` → `bdi_write_bandwidth`, bytes a second.
 fn statistic(line: &str) -> Option<(String, i64)> {
     let (name, rest) = line.split_once(':')?;
-    let mut words = rest.split_whitespace();
-    let value: i64 = words.next()?.parse().ok()?;
-    let value = match words.next() {
+    let mut parts = rest.split_whitespace();
+    let value: i64 = parts.next()?.parse().ok()?;
+    let value = match parts.next() {
         Some("kB" | "kBps") => value.checked_mul(1024)?,
         _ => value,
     };
@@ -210,15 +159,6 @@ fn statistic(line: &str) -> Option<(String, i64)> {
     Some((snake, value))
 }
 
-/// A file that is not there is no statistic; anything else is a failure.
-pub(super) fn optional(path: &Path) -> Result<Option<String>, Failure> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).tried(|| format!("read {}", path.display())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +167,7 @@ mod tests {
         dirty=3100 dirtied_pause=32 paused=0 pause=-12 period=40 think=0";
 
     #[test]
-    fn fields_are_whole_words() {
+    fn fields_stand_alone() {
         assert_eq!(
             field_of(LINE, "pause"),
             Some(-12),
@@ -273,7 +213,14 @@ mod tests {
         for bad in ["", "../x", "a/b", ".", "a b"] {
             assert!(instance(bad).is_err(), "{bad:?}");
         }
-        assert!(start("ok", "writeback", "").is_err());
-        assert!(start("ok", "../..:x", "").is_err());
+        for bad in ["writeback", "../..:x"] {
+            let trace = op::Trace {
+                name: "ok".to_owned(),
+                event: bad.to_owned(),
+                filter: String::new(),
+                fields: Vec::new(),
+            };
+            assert!(start(&trace).is_err(), "{bad:?}");
+        }
     }
 }

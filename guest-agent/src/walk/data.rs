@@ -6,8 +6,9 @@ use coldcut_wire::TreeEntry;
 use rustix::fs::{Advice, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
+use super::placed;
 use crate::classify::{Candidates, Classifier, TooFragmented};
-use crate::failure::words;
+use crate::failure::strerror;
 
 /// Where a large read fails, the rest of it is read in such pieces, to find what can be read.
 const PAGE: usize = 4096;
@@ -40,7 +41,7 @@ pub(super) fn read(
             problem: None,
         },
         Err(errno) => {
-            entry.problems.push(format!("open: {}", words(errno)));
+            entry.problems.push(format!("open: {}", strerror(errno)));
             classifier.unreadable(entry.size, errno.raw_os_error())?;
             entry.extents = classifier.finish();
             return Ok(0);
@@ -52,6 +53,11 @@ pub(super) fn read(
     entry.problems.extend(reader.problem);
     entry.extents = classifier.finish();
     Ok(reader.used)
+}
+
+/// The places on the disk that hold the file's data and nothing else.
+pub(super) fn places(parent: BorrowedFd<'_>, name: &[u8]) -> Vec<(u64, u64)> {
+    open(parent, name).map_or_else(|_| Vec::new(), |file| placed::plain(file.as_fd()))
 }
 
 fn open(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
@@ -127,7 +133,7 @@ impl Reader {
                     classifier.unreadable(self.size - at, 0)?;
                 }
                 End::Failed(errno) => {
-                    self.note(|| format!("read at {at}: {}", words(errno)));
+                    self.note(|| format!("read at {at}: {}", strerror(errno)));
                     classifier.unreadable(want as u64, errno.raw_os_error())?;
                 }
             }

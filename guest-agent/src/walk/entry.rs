@@ -7,7 +7,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::lstat;
-use crate::failure::words;
+use crate::failure::strerror;
 
 /// The largest attribute value and list of names that Linux hands out (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
 pub(super) const XATTR_MAX: usize = 65_536;
@@ -41,7 +41,7 @@ pub(super) fn describe(
     let stat = match lstat(parent, name) {
         Ok(stat) => stat,
         Err(errno) => {
-            entry.problems.push(format!("lstat: {}", words(errno)));
+            entry.problems.push(format!("lstat: {}", strerror(errno)));
             return entry;
         }
     };
@@ -61,7 +61,7 @@ pub(super) fn describe(
     if entry.kind == EntryKind::Symlink {
         match rustix::fs::readlinkat(parent, name, Vec::new()) {
             Ok(target) => entry.target = Some(target.into_bytes()),
-            Err(errno) => entry.problems.push(format!("readlink: {}", words(errno))),
+            Err(errno) => entry.problems.push(format!("readlink: {}", strerror(errno))),
         }
     }
     xattrs(parent, name, &mut entry, scratch);
@@ -89,7 +89,7 @@ fn xattrs(parent: BorrowedFd<'_>, name: &[u8], entry: &mut TreeEntry, scratch: &
         Ok(len) => scratch[..len].to_vec(),
         Err(Errno::OPNOTSUPP) => return,
         Err(errno) => {
-            entry.problems.push(format!("listxattr: {}", words(errno)));
+            entry.problems.push(format!("listxattr: {}", strerror(errno)));
             return;
         }
     };
@@ -97,7 +97,9 @@ fn xattrs(parent: BorrowedFd<'_>, name: &[u8], entry: &mut TreeEntry, scratch: &
         let text = String::from_utf8_lossy(name).into_owned();
         match rustix::fs::lgetxattr(path, name, &mut *scratch) {
             Ok(len) => entry.xattrs.push((text, scratch[..len].to_vec())),
-            Err(errno) => entry.problems.push(format!("getxattr {text}: {}", words(errno))),
+            Err(errno) => entry
+                .problems
+                .push(format!("getxattr {text}: {}", strerror(errno))),
         }
     }
     entry.xattrs.sort();

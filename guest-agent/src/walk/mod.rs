@@ -5,18 +5,22 @@
 
 mod data;
 mod entry;
+mod placed;
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
-use coldcut_wire::{Done, EntryKind, Failure, Output, RequestId, TreeEntry, WalkSpec, WalkSummary, encode};
+use coldcut_wire::{
+    Done, EntryKind, Failure, Output, Placed, RequestId, TreeEntry, WalkSpec, WalkSummary, encode,
+};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 use crate::bytes::AlignedBytes;
 use crate::classify::Candidates;
-use crate::failure::{refuse, words};
-use crate::serve::Sender;
-use crate::session::Session;
+use crate::failure::{refuse, strerror};
+use crate::link::Sender;
+use crate::state::State;
 
 /// Directories within directories; deeper is a loop.
 const MAX_DEPTH: usize = 128;
@@ -28,14 +32,9 @@ const MAX_ENTRY: usize = 768 << 10;
 const READ: usize = 1 << 20;
 
 /// Walks as `spec` says, streaming entries.
-pub(crate) fn walk(
-    session: &Session,
-    id: RequestId,
-    spec: &WalkSpec,
-    sender: &Sender,
-) -> Result<Done, Failure> {
+pub(crate) fn walk(state: &State, id: RequestId, spec: &WalkSpec, sender: &Sender) -> Result<Done, Failure> {
     let start = Instant::now();
-    let root = session.root_copy()?;
+    let root = state.root_copy()?;
     let mut walk = Walk {
         id,
         sender,
@@ -44,10 +43,12 @@ pub(crate) fn walk(
         buffer: AlignedBytes::new(if spec.data { READ } else { entry::XATTR_MAX })?,
         batch: Vec::new(),
         batch_bytes: 0,
+        placed: BTreeMap::new(),
         summary: WalkSummary::default(),
     };
     walk.tree(&root)?;
     walk.flush()?;
+    walk.send_placed()?;
     walk.summary.nanos = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     Ok(Done::Walk(walk.summary))
 }
@@ -60,8 +61,13 @@ struct Walk<'a> {
     buffer: AlignedBytes,
     batch: Vec<TreeEntry>,
     batch_bytes: usize,
+    /// By inode, where its data is.
+    placed: BTreeMap<u64, Vec<(u64, u64)>>,
     summary: WalkSummary,
 }
+
+/// Names in a directory, each with the type that the directory says it has.
+type Names = Vec<(Vec<u8>, FileType)>;
 
 /// A directory that is being walked.
 struct Level {
@@ -69,7 +75,7 @@ struct Level {
     /// Length of the directory's own path.
     prefix: usize,
     /// Names still to visit, last first.
-    names: Vec<(Vec<u8>, FileType)>,
+    names: Names,
 }
 
 impl Walk<'_> {
@@ -133,6 +139,10 @@ impl Walk<'_> {
                 let read = data::read(parent, name, &mut entry, &self.candidates, buffer, limit)
                     .map_err(|why| refuse(format!("walk: {}: {why}", String::from_utf8_lossy(path))))?;
                 self.summary.bytes += read;
+                if self.spec.placed && !self.placed.contains_key(&entry.ino) {
+                    let ranges = data::places(parent, name);
+                    self.placed.insert(entry.ino, ranges);
+                }
             }
             _ => {}
         }
@@ -140,14 +150,13 @@ impl Walk<'_> {
         Ok(below)
     }
 
-    /// A directory's descriptor and its names, last first; whatever fails is noted in the entry.
-    #[allow(clippy::type_complexity)]
+    /// Opens a directory and lists its names, last first; whatever fails is noted in the entry.
     fn open_directory(
         &self,
         parent: BorrowedFd<'_>,
         name: &[u8],
         entry: &mut TreeEntry,
-    ) -> Result<Option<(OwnedFd, Vec<(Vec<u8>, FileType)>)>, Failure> {
+    ) -> Result<Option<(OwnedFd, Names)>, Failure> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(parent, name, flags, Mode::empty());
         let dir = opened.and_then(|fd| Ok((Dir::read_from(&fd)?, fd)));
@@ -156,7 +165,7 @@ impl Walk<'_> {
             Err(errno) => {
                 entry
                     .problems
-                    .push(format!("open the directory: {}", words(errno)));
+                    .push(format!("open the directory: {}", strerror(errno)));
                 return Ok(None);
             }
         };
@@ -172,7 +181,7 @@ impl Walk<'_> {
                 Err(errno) => {
                     entry
                         .problems
-                        .push(format!("read the directory: {}", words(errno)));
+                        .push(format!("read the directory: {}", strerror(errno)));
                     break;
                 }
             }
@@ -212,6 +221,26 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Reports where files have their data, in messages of bounded size.
+    fn send_placed(&mut self) -> Result<(), Failure> {
+        const RANGES: usize = 4096;
+        let mut part = Vec::new();
+        let mut ranges_in_part = 0;
+        for (ino, ranges) in std::mem::take(&mut self.placed) {
+            ranges_in_part += 1 + ranges.len();
+            part.push(Placed { ino, ranges });
+            if ranges_in_part >= RANGES {
+                self.sender
+                    .output(self.id, Output::Placed(std::mem::take(&mut part)))?;
+                ranges_in_part = 0;
+            }
+        }
+        if part.is_empty() {
+            return Ok(());
+        }
+        self.sender.output(self.id, Output::Placed(part))
+    }
+
     fn flush(&mut self) -> Result<(), Failure> {
         self.batch_bytes = 0;
         if self.batch.is_empty() {
@@ -222,7 +251,7 @@ impl Walk<'_> {
     }
 }
 
-/// lstat of a name in a directory.
+/// Makes lstat(2) of a name in a directory.
 fn lstat(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<rustix::fs::Stat> {
     rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
 }

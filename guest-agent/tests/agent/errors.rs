@@ -15,7 +15,7 @@ fn nothing_works_before_a_mount() {
     assert_eq!(agent.op(Op::Syncfs).unwrap_err().what, text);
     assert_eq!(
         agent
-            .op(Op::Unlink(coldcut_wire::op::Unlink { path: path("f") }))
+            .op(Op::Unlink(op::Unlink { path: path("f") }))
             .unwrap_err()
             .what,
         text
@@ -26,6 +26,7 @@ fn nothing_works_before_a_mount() {
         data: true,
         max_entries: 1,
         max_bytes: 1,
+        placed: false,
     };
     assert_eq!(agent.ask(Request::Walk(walk)).result.unwrap_err().what, text);
     agent.good(Op::Sync);
@@ -75,34 +76,34 @@ fn paths_cannot_leave_the_root() {
     let mut agent = Agent::new();
     for bad in ["/etc/passwd", "../socket", "a/../../socket", "a\0b"] {
         for op in [
-            Op::Create(coldcut_wire::op::Create {
+            Op::Create(op::Create {
                 path: path(bad),
                 mode: 0o600,
                 exclusive: false,
             }),
-            Op::Truncate(coldcut_wire::op::Truncate {
+            Op::Truncate(op::Truncate {
                 path: path(bad),
                 size: 0,
             }),
-            Op::Setxattr(coldcut_wire::op::Setxattr {
+            Op::Setxattr(op::Setxattr {
                 path: path(bad),
                 name: path("user.a"),
                 value: Vec::new(),
             }),
-            Op::Rename(coldcut_wire::op::Rename {
+            Op::Rename(op::Rename {
                 from: path(bad),
                 to: path("x"),
                 mode: RenameMode::Replace,
             }),
-            Op::Symlink(coldcut_wire::op::Symlink {
+            Op::Symlink(op::Symlink {
                 target: path("x"),
                 path: path(bad),
             }),
-            Op::Fsync(coldcut_wire::op::Fsync {
+            Op::Fsync(op::Fsync {
                 path: path(bad),
                 directory: false,
             }),
-            Op::Open(coldcut_wire::op::Open {
+            Op::Open(op::Open {
                 path: path(bad),
                 handle: path("h"),
                 flags: WriteFlags::default(),
@@ -116,7 +117,7 @@ fn paths_cannot_leave_the_root() {
             );
         }
     }
-    let rename = Op::Rename(coldcut_wire::op::Rename {
+    let rename = Op::Rename(op::Rename {
         from: path("fd:h"),
         to: path("x"),
         mode: RenameMode::Replace,
@@ -131,19 +132,29 @@ fn paths_cannot_leave_the_root() {
 fn the_kernels_refusals_are_passed_on() {
     let mut agent = Agent::new();
     agent.write("f", 0, 10, &name("f", "0"));
-    let cases = [
+    let fdatasync = Op::Fdatasync(op::Fdatasync { path: path("none") });
+    let no_such_file = (fdatasync, 2, "open none: No such file or directory");
+    for (op, errno, what) in refusals().into_iter().chain([no_such_file]) {
+        let failure = agent.op(op).unwrap_err();
+        assert_eq!((failure.errno, failure.what.as_str()), (Some(errno), what));
+    }
+}
+
+/// Operations, where there is only a file `f`, and how the kernel refuses them.
+fn refusals() -> [(Op, i32, &'static str); 8] {
+    [
         (
-            Op::Unlink(coldcut_wire::op::Unlink { path: path("none") }),
+            Op::Unlink(op::Unlink { path: path("none") }),
             2,
             "unlink none: No such file or directory",
         ),
         (
-            Op::Rmdir(coldcut_wire::op::Rmdir { path: path("f") }),
+            Op::Rmdir(op::Rmdir { path: path("f") }),
             20,
             "rmdir f: Not a directory",
         ),
         (
-            Op::Link(coldcut_wire::op::Link {
+            Op::Link(op::Link {
                 from: path("f"),
                 to: path("f"),
             }),
@@ -151,7 +162,7 @@ fn the_kernels_refusals_are_passed_on() {
             "link f f: File exists",
         ),
         (
-            Op::Mkdir(coldcut_wire::op::Mkdir {
+            Op::Mkdir(op::Mkdir {
                 path: path("f"),
                 mode: 0,
                 parents: true,
@@ -160,7 +171,7 @@ fn the_kernels_refusals_are_passed_on() {
             "mkdir f: File exists",
         ),
         (
-            Op::Mkdir(coldcut_wire::op::Mkdir {
+            Op::Mkdir(op::Mkdir {
                 path: path("f/g"),
                 mode: 0,
                 parents: true,
@@ -169,7 +180,7 @@ fn the_kernels_refusals_are_passed_on() {
             "mkdir f/g: Not a directory",
         ),
         (
-            Op::Truncate(coldcut_wire::op::Truncate {
+            Op::Truncate(op::Truncate {
                 path: path("f"),
                 size: u64::MAX,
             }),
@@ -177,12 +188,7 @@ fn the_kernels_refusals_are_passed_on() {
             "truncate f to 18446744073709551615: File too large",
         ),
         (
-            Op::Fdatasync(coldcut_wire::op::Fdatasync { path: path("none") }),
-            2,
-            "open none: No such file or directory",
-        ),
-        (
-            Op::Fallocate(coldcut_wire::op::Fallocate {
+            Op::Fallocate(op::Fallocate {
                 path: path("f"),
                 mode: FallocateMode::PunchHole,
                 offset: 0,
@@ -192,7 +198,7 @@ fn the_kernels_refusals_are_passed_on() {
             "fallocate f: Invalid argument",
         ),
         (
-            Op::SyncFileRange(coldcut_wire::op::SyncFileRange {
+            Op::SyncFileRange(op::SyncFileRange {
                 path: path("f"),
                 offset: u64::MAX,
                 len: 1,
@@ -201,18 +207,14 @@ fn the_kernels_refusals_are_passed_on() {
             22,
             "sync_file_range f: Invalid argument",
         ),
-    ];
-    for (op, errno, what) in cases {
-        let failure = agent.op(op).unwrap_err();
-        assert_eq!((failure.errno, failure.what.as_str()), (Some(errno), what));
-    }
+    ]
 }
 
 #[test]
 fn writes_that_cannot_be() {
     let mut agent = Agent::new();
     let write = |path: &str, offset, len, chunk| {
-        Op::Write(coldcut_wire::op::Write {
+        Op::Write(op::Write {
             path: path.to_owned(),
             offset,
             len,
@@ -245,7 +247,7 @@ fn writes_that_cannot_be() {
 fn the_machine_is_out_of_reach_of_wrong_names() {
     let mut agent = Agent::new();
     for name in ["", "vm", "vm..x", "../x.y", "vm/x.y"] {
-        let op = Op::Sysctl(coldcut_wire::op::Sysctl {
+        let op = Op::Sysctl(op::Sysctl {
             name: path(name),
             value: path("1"),
         });
@@ -253,7 +255,7 @@ fn the_machine_is_out_of_reach_of_wrong_names() {
     }
     // What exists: written, or not ours to write (read-only in many containers).
     let current = std::fs::read_to_string("/proc/sys/vm/swappiness").unwrap();
-    let op = Op::Sysctl(coldcut_wire::op::Sysctl {
+    let op = Op::Sysctl(op::Sysctl {
         name: path("vm.swappiness"),
         value: current.trim().to_owned(),
     });
@@ -262,7 +264,7 @@ fn the_machine_is_out_of_reach_of_wrong_names() {
     }
     assert_eq!(
         agent
-            .op(Op::DropCaches(coldcut_wire::op::DropCaches { what: 9 }))
+            .op(Op::DropCaches(op::DropCaches { what: 9 }))
             .unwrap_err()
             .what,
         "drop_caches takes 1, 2 or 3, not 9"
@@ -270,11 +272,15 @@ fn the_machine_is_out_of_reach_of_wrong_names() {
     let file = agent.root().join("f");
     std::fs::write(&file, "x").unwrap();
     let device = file.to_str().unwrap().to_owned();
-    let failure = agent.ask(Request::FlushDevice { device }).result.unwrap_err();
+    let failure = agent
+        .ask(Request::FlushDevice { device, forget: None })
+        .result
+        .unwrap_err();
     assert_eq!(failure.errno, Some(25), "{failure:?}");
     let failure = agent
         .ask(Request::FlushDevice {
             device: path("/dev/none"),
+            forget: None,
         })
         .result
         .unwrap_err();

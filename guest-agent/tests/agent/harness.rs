@@ -177,7 +177,7 @@ impl Agent {
 
     /// Writes content in one call, creating the file.
     pub(crate) fn write(&mut self, path: &str, offset: u64, len: u64, content: &PatternName) -> i64 {
-        self.good(Op::Write(coldcut_wire::op::Write {
+        self.good(Op::Write(op::Write {
             path: path.to_owned(),
             offset,
             len,
@@ -197,6 +197,7 @@ impl Agent {
             data: true,
             max_entries: 10_000,
             max_bytes: 1 << 30,
+            placed: false,
         }));
         let Ok(Done::Walk(summary)) = answer.result else {
             panic!("the walk ended with {:?}", answer.result);

@@ -16,7 +16,7 @@ fn with_pipe() -> Agent {
 }
 
 fn open(path: &str, handle: &str, read_only: bool) -> Request {
-    Request::Op(Op::Open(coldcut_wire::op::Open {
+    Request::Op(Op::Open(op::Open {
         path: path.to_owned(),
         handle: handle.to_owned(),
         flags: WriteFlags::default(),
@@ -25,7 +25,7 @@ fn open(path: &str, handle: &str, read_only: bool) -> Request {
 }
 
 fn close(handle: &str) -> Request {
-    Request::Op(Op::Close(coldcut_wire::op::Close {
+    Request::Op(Op::Close(op::Close {
         handle: handle.to_owned(),
     }))
 }
@@ -41,7 +41,7 @@ fn a_blocked_lane_blocks_no_other() {
     let config = name("config", "1");
     agent.write("config", 0, 4096, &config);
     assert!(agent.ask(open("config", "h", false)).result.is_ok());
-    agent.good(Op::Fsync(coldcut_wire::op::Fsync {
+    agent.good(Op::Fsync(op::Fsync {
         path: "fd:h".to_owned(),
         directory: false,
     }));
@@ -83,10 +83,7 @@ fn a_lane_runs_in_order_and_lanes_run_at_once() {
     let mut ids = Vec::new();
     for lane in 0..LANES {
         for _ in 0..2 {
-            let id = agent.send_in(
-                lane,
-                Request::Op(Op::Sleep(coldcut_wire::op::Sleep { millis: 400 })),
-            );
+            let id = agent.send_in(lane, Request::Op(Op::Sleep(op::Sleep { millis: 400 })));
             ids.push((lane, id));
         }
     }

@@ -52,7 +52,7 @@ fn text(text: &str) -> String {
 }
 
 fn burst(path: &str, len: u64, fsync_every: u32) -> Op {
-    Op::Burst(coldcut_wire::op::Burst {
+    Op::Burst(op::Burst {
         path: text(path),
         offset: 0,
         len,
@@ -69,7 +69,7 @@ fn burst(path: &str, len: u64, fsync_every: u32) -> Op {
 }
 
 fn read(path: &str, offset: u64, len: u64, times: u32) -> Op {
-    Op::Read(coldcut_wire::op::Read {
+    Op::Read(op::Read {
         path: text(path),
         offset,
         len,
@@ -83,7 +83,7 @@ fn read(path: &str, offset: u64, len: u64, times: u32) -> Op {
 }
 
 fn transfer(how: TransferCall, from: &str, to: &str, len: u64, nonblock: bool) -> Op {
-    Op::Transfer(coldcut_wire::op::Transfer {
+    Op::Transfer(op::Transfer {
         how,
         from: text(from),
         to: text(to),
@@ -97,7 +97,7 @@ fn transfer(how: TransferCall, from: &str, to: &str, len: u64, nonblock: bool) -
 
 fn pipe(agent: &mut Agent, handle: &str, capacity: u32) -> i64 {
     let handle = text(handle);
-    good(agent, Op::Pipe(coldcut_wire::op::Pipe { handle, capacity })).figures["capacity"]
+    good(agent, Op::Pipe(op::Pipe { handle, capacity })).figures["capacity"]
 }
 
 #[test]
@@ -156,10 +156,7 @@ fn a_pipe_takes_what_it_holds() {
         );
         assert_eq!(good(&mut agent, fill).figures["bytes"], capacity);
         let path = format!("fd:{handle}.r");
-        let pending = good(
-            &mut agent,
-            Op::Pending(coldcut_wire::op::Pending { path: path.clone() }),
-        );
+        let pending = good(&mut agent, Op::Pending(op::Pending { path: path.clone() }));
         assert_eq!(pending.figures["bytes"], capacity);
         // What comes out begins where the splice did.
         let out = good(&mut agent, read(&path, 0, 8192, 1));
@@ -170,7 +167,7 @@ fn a_pipe_takes_what_it_holds() {
     }
     let again = ask(
         &mut agent,
-        Op::Pipe(coldcut_wire::op::Pipe {
+        Op::Pipe(op::Pipe {
             handle: text("p"),
             capacity: 0,
         }),
@@ -184,7 +181,7 @@ fn tee_sendfile_vmsplice_and_pump_move_bytes() {
     agent.write("f", 0, 256 << 10, &name("f", "1"));
     pipe(&mut agent, "p", 0);
     pipe(&mut agent, "q", 0);
-    let vmsplice = Op::Vmsplice(coldcut_wire::op::Vmsplice {
+    let vmsplice = Op::Vmsplice(op::Vmsplice {
         to: text("fd:p.w"),
         len: 8192,
         pattern: name("f", "0"),
@@ -209,13 +206,13 @@ fn tee_sendfile_vmsplice_and_pump_move_bytes() {
     }
     good(
         &mut agent,
-        Op::Socket(coldcut_wire::op::Socket {
+        Op::Socket(op::Socket {
             handle: text("s"),
             sndbuf: 65_536,
             rcvbuf: 0,
         }),
     );
-    let consume = Op::Consume(coldcut_wire::op::Consume {
+    let consume = Op::Consume(op::Consume {
         from: text("fd:s.b"),
         len: 512 << 10,
         rate: 65_536,
@@ -223,7 +220,7 @@ fn tee_sendfile_vmsplice_and_pump_move_bytes() {
         within_ms: 20_000,
     });
     let consumer = agent.send_in(1, Request::Op(consume));
-    let pump = Op::Pump(coldcut_wire::op::Pump {
+    let pump = Op::Pump(op::Pump {
         from: text("f"),
         through: text("p"),
         to: text("fd:s.a"),
@@ -251,13 +248,13 @@ fn a_blocked_lane_is_seen_and_a_deadline_ends_it() {
     let mut agent = Agent::new();
     pipe(&mut agent, "p", 0);
     let mut blocked = read("fd:p.r", 0, 4096, 1);
-    if let Op::Read(coldcut_wire::op::Read { within_ms, .. }) = &mut blocked {
+    if let Op::Read(op::Read { within_ms, .. }) = &mut blocked {
         *within_ms = 600;
     }
     let start = Instant::now();
     let id = agent.send_in(3, Request::Op(blocked));
     let observe = |frames: &[&str], states: &str, within_ms| {
-        Op::Observe(coldcut_wire::op::Observe {
+        Op::Observe(op::Observe {
             lane: 3,
             frames: frames.iter().map(|f| text(f)).collect(),
             states: text(states),
@@ -291,7 +288,7 @@ fn what_makes_no_sense_is_refused() {
     let mut agent = Agent::new();
     agent.write("f", 0, 4096, &name("f", "0"));
     let mut no_chunk = burst("f", 4096, 0);
-    if let Op::Burst(coldcut_wire::op::Burst { chunk, .. }) = &mut no_chunk {
+    if let Op::Burst(op::Burst { chunk, .. }) = &mut no_chunk {
         *chunk = 0;
     }
     for op in [
@@ -300,13 +297,13 @@ fn what_makes_no_sense_is_refused() {
         read("f", 0, 512, 0),
         read("f", 0, u64::MAX, 1),
         transfer(TransferCall::Splice, "f", "fd:nowhere", 4096, false),
-        Op::Trace(coldcut_wire::op::Trace {
+        Op::Trace(op::Trace {
             name: text("../x"),
             event: text("a:b"),
             filter: String::new(),
             fields: Vec::new(),
         }),
-        Op::Consume(coldcut_wire::op::Consume {
+        Op::Consume(op::Consume {
             from: text("f"),
             len: 1,
             rate: 0,

@@ -1,7 +1,6 @@
 //! The real agent binary as an ordinary process, over a Unix socket, on the host's own filesystem.
 
 #![allow(missing_docs)]
-#![allow(clippy::too_many_lines)] // tables of cases
 
 mod errors;
 mod exec;

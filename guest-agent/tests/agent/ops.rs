@@ -21,12 +21,12 @@ pub(crate) fn path(text: &str) -> String {
 fn directories_and_names() {
     let mut agent = Agent::new();
     let root = agent.root();
-    agent.good(Op::Mkdir(coldcut_wire::op::Mkdir {
+    agent.good(Op::Mkdir(op::Mkdir {
         path: path("a/b/c"),
         mode: 0o1733,
         parents: true,
     }));
-    agent.good(Op::Mkdir(coldcut_wire::op::Mkdir {
+    agent.good(Op::Mkdir(op::Mkdir {
         path: path("a/b/c"),
         mode: 0o700,
         parents: true,
@@ -42,30 +42,30 @@ fn directories_and_names() {
     );
     assert_eq!(std::fs::metadata(root.join("a")).unwrap().mode() & 0o777, 0o755);
 
-    agent.good(Op::Create(coldcut_wire::op::Create {
+    agent.good(Op::Create(op::Create {
         path: path("a/f"),
         mode: 0o666,
         exclusive: true,
     }));
     assert_eq!(std::fs::metadata(root.join("a/f")).unwrap().mode() & 0o777, 0o666);
-    let again = agent.op(Op::Create(coldcut_wire::op::Create {
+    let again = agent.op(Op::Create(op::Create {
         path: path("a/f"),
         mode: 0o666,
         exclusive: true,
     }));
     assert_eq!(again.unwrap_err().errno, Some(17));
-    agent.good(Op::Create(coldcut_wire::op::Create {
+    agent.good(Op::Create(op::Create {
         path: path("a/f"),
         mode: 0o600,
         exclusive: false,
     }));
 
-    agent.good(Op::Link(coldcut_wire::op::Link {
+    agent.good(Op::Link(op::Link {
         from: path("a/f"),
         to: path("a/g"),
     }));
     assert_eq!(std::fs::metadata(root.join("a/g")).unwrap().nlink(), 2);
-    agent.good(Op::Symlink(coldcut_wire::op::Symlink {
+    agent.good(Op::Symlink(op::Symlink {
         target: path("../nowhere"),
         path: path("a/s"),
     }));
@@ -73,9 +73,9 @@ fn directories_and_names() {
         std::fs::read_link(root.join("a/s")).unwrap().to_str(),
         Some("../nowhere")
     );
-    agent.good(Op::Unlink(coldcut_wire::op::Unlink { path: path("a/g") }));
+    agent.good(Op::Unlink(op::Unlink { path: path("a/g") }));
     assert!(!root.join("a/g").exists());
-    agent.good(Op::Rmdir(coldcut_wire::op::Rmdir { path: path("a/b/c") }));
+    agent.good(Op::Rmdir(op::Rmdir { path: path("a/b/c") }));
     assert!(!root.join("a/b/c").exists());
 }
 
@@ -84,7 +84,7 @@ fn rename_modes() {
     let mut agent = Agent::new();
     let root = agent.root();
     let rename = |from: &str, to: &str, mode| {
-        Op::Rename(coldcut_wire::op::Rename {
+        Op::Rename(op::Rename {
             from: path(from),
             to: path(to),
             mode,
@@ -121,7 +121,7 @@ fn writes_land_where_they_say() {
     let root = agent.root();
     let (old, new) = (name("f", "0"), name("f", "1"));
     let write = |offset, len, chunk, content: &PatternName, flags| {
-        Op::Write(coldcut_wire::op::Write {
+        Op::Write(op::Write {
             path: path("f"),
             offset,
             len,
@@ -177,7 +177,7 @@ fn direct_writes_work_or_are_refused_by_the_filesystem() {
         ..WriteFlags::default()
     };
     let write = |offset, len| {
-        Op::Write(coldcut_wire::op::Write {
+        Op::Write(op::Write {
             path: path("f"),
             offset,
             len,
@@ -196,12 +196,9 @@ fn direct_writes_work_or_are_refused_by_the_filesystem() {
     }
 }
 
-#[test]
-fn handles() {
-    let mut agent = Agent::new();
-    let root = agent.root();
-    let content = name("log", "0");
-    agent.good(Op::Open(coldcut_wire::op::Open {
+/// Opens `log`, to append, as the handle `h`.
+fn open_log() -> Op {
+    Op::Open(op::Open {
         path: path("log"),
         handle: path("h"),
         flags: WriteFlags {
@@ -210,46 +207,63 @@ fn handles() {
             ..WriteFlags::default()
         },
         read_only: false,
-    }));
-    let write = |flags| {
-        Op::Write(coldcut_wire::op::Write {
-            path: path("fd:h"),
-            offset: 0,
-            len: 700,
-            chunk: 300,
-            pattern: name("log", "0"),
-            flags,
-        })
-    };
-    agent.good(write(WriteFlags::default()));
-    agent.good(write(WriteFlags {
+    })
+}
+
+/// Writes 700 bytes through the handle `h`.
+fn write_log(flags: WriteFlags) -> Op {
+    Op::Write(op::Write {
+        path: path("fd:h"),
+        offset: 0,
+        len: 700,
+        chunk: 300,
+        pattern: name("log", "0"),
+        flags,
+    })
+}
+
+#[test]
+fn a_handle_keeps_its_flags() {
+    let mut agent = Agent::new();
+    let root = agent.root();
+    let content = name("log", "0");
+    agent.good(open_log());
+    agent.good(write_log(WriteFlags::default()));
+    agent.good(write_log(WriteFlags {
         create: true,
         ..WriteFlags::default()
     }));
     assert_eq!(std::fs::read(root.join("log")).unwrap(), bytes(&content, 0, 1400));
     let failure = agent
-        .op(write(WriteFlags {
+        .op(write_log(WriteFlags {
             direct: true,
             ..WriteFlags::default()
         }))
         .unwrap_err();
     assert!(failure.what.contains("keeps the flags"), "{failure:?}");
+}
 
+#[test]
+fn a_handle_is_as_good_as_a_path() {
+    let mut agent = Agent::new();
+    let root = agent.root();
+    agent.good(open_log());
+    agent.good(write_log(WriteFlags::default()));
     for op in [
-        Op::Fsync(coldcut_wire::op::Fsync {
+        Op::Fsync(op::Fsync {
             path: path("fd:h"),
             directory: false,
         }),
-        Op::Fdatasync(coldcut_wire::op::Fdatasync { path: path("fd:h") }),
-        Op::Truncate(coldcut_wire::op::Truncate {
+        Op::Fdatasync(op::Fdatasync { path: path("fd:h") }),
+        Op::Truncate(op::Truncate {
             path: path("fd:h"),
             size: 10,
         }),
-        Op::Chmod(coldcut_wire::op::Chmod {
+        Op::Chmod(op::Chmod {
             path: path("fd:h"),
             mode: 0o640,
         }),
-        Op::Utimes(coldcut_wire::op::Utimes {
+        Op::Utimes(op::Utimes {
             path: path("fd:h"),
             atime_ns: 1,
             mtime_ns: 5_000_000_007,
@@ -260,15 +274,19 @@ fn handles() {
     let meta = std::fs::metadata(root.join("log")).unwrap();
     assert_eq!((meta.len(), meta.mode() & 0o7777), (10, 0o640));
     assert_eq!((meta.mtime(), meta.mtime_nsec()), (5, 7));
-    let not_a_directory = agent.op(Op::Fsync(coldcut_wire::op::Fsync {
+    let not_a_directory = agent.op(Op::Fsync(op::Fsync {
         path: path("fd:h"),
         directory: true,
     }));
     assert_eq!(not_a_directory.unwrap_err().errno, Some(20));
+}
 
-    // A handle outlives its name, and unmounting closes it.
-    agent.good(Op::Unlink(coldcut_wire::op::Unlink { path: path("log") }));
-    agent.good(write(WriteFlags::default()));
+#[test]
+fn a_handle_outlives_its_name_and_unmounting_closes_it() {
+    let mut agent = Agent::new();
+    agent.good(open_log());
+    agent.good(Op::Unlink(op::Unlink { path: path("log") }));
+    agent.good(write_log(WriteFlags::default()));
     let open = || {
         std::fs::read_dir(format!("/proc/{}/fd", agent.pid()))
             .unwrap()
@@ -286,7 +304,7 @@ fn handles() {
 fn close_forgets_the_handle() {
     let mut agent = Agent::new();
     let open = || {
-        Op::Open(coldcut_wire::op::Open {
+        Op::Open(op::Open {
             path: path(""),
             handle: path("dir"),
             flags: WriteFlags::default(),
@@ -295,13 +313,13 @@ fn close_forgets_the_handle() {
     };
     agent.good(open());
     assert!(agent.op(open()).unwrap_err().what.contains("open already"));
-    agent.good(Op::Fsync(coldcut_wire::op::Fsync {
+    agent.good(Op::Fsync(op::Fsync {
         path: path("fd:dir"),
         directory: true,
     }));
-    agent.good(Op::Close(coldcut_wire::op::Close { handle: path("dir") }));
+    agent.good(Op::Close(op::Close { handle: path("dir") }));
     let failure = agent
-        .op(Op::Close(coldcut_wire::op::Close { handle: path("dir") }))
+        .op(Op::Close(op::Close { handle: path("dir") }))
         .unwrap_err();
     assert_eq!(failure.what, "no handle `dir` is open (open are: none)");
 }
@@ -311,17 +329,17 @@ fn attributes() {
     let mut agent = Agent::new();
     let root = agent.root();
     agent.write("f", 0, 10, &name("f", "0"));
-    agent.good(Op::Symlink(coldcut_wire::op::Symlink {
+    agent.good(Op::Symlink(op::Symlink {
         target: path("f"),
         path: path("s"),
     }));
-    agent.good(Op::Chmod(coldcut_wire::op::Chmod {
+    agent.good(Op::Chmod(op::Chmod {
         path: path("f"),
         mode: 0o4751,
     }));
     let meta = std::fs::metadata(root.join("f")).unwrap();
     assert_eq!(meta.mode() & 0o7777, 0o4751);
-    agent.good(Op::Utimes(coldcut_wire::op::Utimes {
+    agent.good(Op::Utimes(op::Utimes {
         path: path("f"),
         atime_ns: 1_500_000_000,
         mtime_ns: -1,
@@ -331,17 +349,17 @@ fn attributes() {
     assert_eq!((meta.mtime(), meta.mtime_nsec()), (-1, 999_999_999));
     // A link's own owner changes, not its target's; -1 changes nothing.
     let (uid, gid) = (meta.uid(), meta.gid());
-    agent.good(Op::Chown(coldcut_wire::op::Chown {
+    agent.good(Op::Chown(op::Chown {
         path: path("s"),
         uid,
         gid,
     }));
-    agent.good(Op::Chown(coldcut_wire::op::Chown {
+    agent.good(Op::Chown(op::Chown {
         path: path("s"),
         uid: u32::MAX,
         gid: u32::MAX,
     }));
-    match agent.op(Op::Chown(coldcut_wire::op::Chown {
+    match agent.op(Op::Chown(op::Chown {
         path: path("s"),
         uid: 1234,
         gid: 4321,
@@ -353,7 +371,13 @@ fn attributes() {
         }
         Err(failure) => assert_eq!(failure.errno, Some(1), "{failure:?}"),
     }
-    let set = Op::Setxattr(coldcut_wire::op::Setxattr {
+}
+
+#[test]
+fn extended_attributes() {
+    let mut agent = Agent::new();
+    agent.write("f", 0, 10, &name("f", "0"));
+    let set = Op::Setxattr(op::Setxattr {
         path: path("f"),
         name: path("user.note"),
         value: b"\0raw".to_vec(),
@@ -367,11 +391,11 @@ fn attributes() {
                 "{:?}",
                 file.xattrs
             );
-            agent.good(Op::Removexattr(coldcut_wire::op::Removexattr {
+            agent.good(Op::Removexattr(op::Removexattr {
                 path: path("f"),
                 name: path("user.note"),
             }));
-            let gone = agent.op(Op::Removexattr(coldcut_wire::op::Removexattr {
+            let gone = agent.op(Op::Removexattr(op::Removexattr {
                 path: path("f"),
                 name: path("user.note"),
             }));
@@ -386,22 +410,22 @@ fn durability_calls_answer() {
     let mut agent = Agent::new();
     agent.write("f", 0, 4096, &name("f", "0"));
     for op in [
-        Op::Fsync(coldcut_wire::op::Fsync {
+        Op::Fsync(op::Fsync {
             path: path("f"),
             directory: false,
         }),
-        Op::Fsync(coldcut_wire::op::Fsync {
+        Op::Fsync(op::Fsync {
             path: path(""),
             directory: true,
         }),
-        Op::Fsync(coldcut_wire::op::Fsync {
+        Op::Fsync(op::Fsync {
             path: path("."),
             directory: false,
         }),
-        Op::Fdatasync(coldcut_wire::op::Fdatasync { path: path("f") }),
+        Op::Fdatasync(op::Fdatasync { path: path("f") }),
         Op::Syncfs,
         Op::Sync,
-        Op::SyncFileRange(coldcut_wire::op::SyncFileRange {
+        Op::SyncFileRange(op::SyncFileRange {
             path: path("f"),
             offset: 0,
             len: 4096,
@@ -411,12 +435,12 @@ fn durability_calls_answer() {
                 wait_after: true,
             },
         }),
-        Op::Sleep(coldcut_wire::op::Sleep { millis: 1 }),
+        Op::Sleep(op::Sleep { millis: 1 }),
     ] {
         assert_eq!(agent.good(op), 0);
     }
     let failure = agent
-        .op(Op::Fsync(coldcut_wire::op::Fsync {
+        .op(Op::Fsync(op::Fsync {
             path: path("f"),
             directory: true,
         }))
@@ -428,7 +452,7 @@ fn durability_calls_answer() {
 fn sleep_is_timed() {
     let mut agent = Agent::new();
     let done = agent
-        .ask(Request::Op(Op::Sleep(coldcut_wire::op::Sleep { millis: 30 })))
+        .ask(Request::Op(Op::Sleep(op::Sleep { millis: 30 })))
         .result
         .unwrap();
     let Done::Op { nanos, .. } = done else {

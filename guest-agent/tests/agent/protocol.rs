@@ -23,7 +23,7 @@ fn hello_says_who_it_is() {
 fn ping_is_answered_while_an_operation_runs() {
     let mut agent = Agent::new();
     let start = Instant::now();
-    let sleep = agent.send(Request::Op(Op::Sleep(coldcut_wire::op::Sleep { millis: 2000 })));
+    let sleep = agent.send(Request::Op(Op::Sleep(op::Sleep { millis: 2000 })));
     let ping = agent.send(Request::Ping);
     assert_eq!(
         agent.receive(),
@@ -39,7 +39,7 @@ fn ping_is_answered_while_an_operation_runs() {
 #[test]
 fn requests_run_in_order_and_too_many_are_refused() {
     let mut agent = Agent::new();
-    let sleep = agent.send(Request::Op(Op::Sleep(coldcut_wire::op::Sleep { millis: 1000 })));
+    let sleep = agent.send(Request::Op(Op::Sleep(op::Sleep { millis: 1000 })));
     let ids: Vec<_> = (0..80).map(|_| agent.send(Request::Op(Op::Sync))).collect();
     let mut done = Vec::new();
     let mut refused = Vec::new();
@@ -65,7 +65,7 @@ fn requests_run_in_order_and_too_many_are_refused() {
 #[test]
 fn power_off_answers_and_ends_even_while_an_operation_runs() {
     let mut agent = Agent::new();
-    agent.send(Request::Op(Op::Sleep(coldcut_wire::op::Sleep { millis: 60_000 })));
+    agent.send(Request::Op(Op::Sleep(op::Sleep { millis: 60_000 })));
     let id = agent.send(Request::PowerOff);
     assert_eq!(
         agent.receive(),

@@ -13,12 +13,12 @@ fn truncation_and_space() {
     let original = bytes(&content, 0, 16_384);
     let len = |agent: &Agent| std::fs::metadata(agent.root().join("f")).unwrap().len();
     agent.write("f", 0, 16_384, &content);
-    agent.good(Op::Truncate(coldcut_wire::op::Truncate {
+    agent.good(Op::Truncate(op::Truncate {
         path: path("f"),
         size: 20_000,
     }));
     assert_eq!(len(&agent), 20_000);
-    agent.good(Op::Truncate(coldcut_wire::op::Truncate {
+    agent.good(Op::Truncate(op::Truncate {
         path: path("f"),
         size: 16_384,
     }));
@@ -37,7 +37,7 @@ fn truncation_and_space() {
             FallocateMode::Allocate | FallocateMode::KeepSize => (16_384, 4096),
             _ => (4096, 4096),
         };
-        let done = agent.op(Op::Fallocate(coldcut_wire::op::Fallocate {
+        let done = agent.op(Op::Fallocate(op::Fallocate {
             path: path("f"),
             mode,
             offset,
@@ -71,7 +71,7 @@ fn mapped_stores() {
     agent.write("f", 0, len, &old);
     let mut expected = bytes(&old, 0, len as usize);
     let store = |offset, len, msync| {
-        Op::MmapStore(coldcut_wire::op::MmapStore {
+        Op::MmapStore(op::MmapStore {
             path: path("f"),
             offset,
             len,

@@ -13,6 +13,7 @@ fn spec(max_entries: u32, max_bytes: u64) -> Request {
         data: true,
         max_entries,
         max_bytes,
+        placed: false,
     })
 }
 
@@ -74,7 +75,7 @@ fn provenance_of_what_was_written() {
     let known = [old.clone(), new.clone(), other.clone()];
     agent.write("f", 0, 8192, &old);
     agent.write("f", 4096, 1024, &new);
-    agent.good(Op::Truncate(coldcut_wire::op::Truncate {
+    agent.good(Op::Truncate(op::Truncate {
         path: "f".to_owned(),
         size: 10_000,
     }));
@@ -115,7 +116,7 @@ fn unaligned_overwrites_and_mapped_stores() {
     let known = [old.clone(), new.clone()];
     agent.write("f", 0, 3000, &old);
     agent.write("f", 777, 1111, &new);
-    agent.good(Op::MmapStore(coldcut_wire::op::MmapStore {
+    agent.good(Op::MmapStore(op::MmapStore {
         path: "f".to_owned(),
         offset: 2990,
         len: 10,
@@ -176,7 +177,7 @@ fn punched_holes_are_zeros() {
     let mut agent = Agent::new();
     let old = name("f", "0");
     agent.write("f", 0, 3 * 4096, &old);
-    let punched = agent.op(Op::Fallocate(coldcut_wire::op::Fallocate {
+    let punched = agent.op(Op::Fallocate(op::Fallocate {
         path: "f".to_owned(),
         mode: FallocateMode::PunchHole,
         offset: 4096,
@@ -204,6 +205,7 @@ fn metadata_alone_reads_no_data() {
         data: false,
         max_entries: 2,
         max_bytes: 0,
+        placed: false,
     }));
     let Ok(Done::Walk(summary)) = answer.result else {
         panic!("{:?}", answer.result)

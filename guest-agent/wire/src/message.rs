@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::op::{ExecSpec, Op, PatternName};
-use crate::tree::{Extent, TreeEntry};
+use crate::tree::{Extent, Placed, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Number that pairs an answer with its request; chosen by the host, unique within a connection.
 pub type RequestId = u32;
@@ -85,10 +85,13 @@ pub enum Request {
     Walk(WalkSpec),
     /// The kernel's log, streaming [`Output::Dmesg`].
     Dmesg(DmesgFrom),
-    /// Flush the block device's buffer cache (`BLKFLSBUF`).
+    /// Drop what the kernel keeps of a device that is no longer mounted, so that another disk can take its place: its
+    /// buffer cache (`BLKFLSBUF`), and what its filesystem's driver remembers.
     FlushDevice {
         /// Such as `/dev/vda`.
         device: String,
+        /// What the driver is to forget, if it remembers anything.
+        forget: Option<Forget>,
     },
     /// Make the guest ready to be saved. Nothing may be mounted, and the disk, if there is one, must not have any
     /// capacity: then nobody can have read anything of it.
@@ -100,6 +103,13 @@ pub enum Request {
     Resume(ResumeSpec),
     /// Answer, then power the machine off without unmounting anything (an ordinary process just exits).
     PowerOff,
+}
+
+/// What a filesystem's driver remembers of devices after they were unmounted, until it is told to forget it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Forget {
+    /// The devices that btrfs has seen, each with its generation (`BTRFS_IOC_FORGET_DEV`).
+    BtrfsDevices,
 }
 
 /// Where reading the kernel's log begins.
@@ -154,6 +164,8 @@ pub struct WalkSpec {
     pub max_entries: u32,
     /// At most so many bytes of file data are read in all; more is a [`Failure`].
     pub max_bytes: u64,
+    /// Report where on the disk files have their data ([`Output::Placed`]).
+    pub placed: bool,
 }
 
 /// Where a line of an executed program came from.
@@ -181,6 +193,8 @@ pub enum Output {
     Dmesg(Vec<DmesgLine>),
     /// Something that an operation measured.
     Measured(Measured),
+    /// Where files have their data, after all entries.
+    Placed(Vec<Placed>),
 }
 
 /// Most values that the series of one operation hold together.

@@ -87,3 +87,12 @@ pub struct TreeEntry {
     /// What could not be read of this entry, with the kernel's words.
     pub problems: Vec<String>,
 }
+
+/// Where on the disk a file has its data: whole blocks that hold nothing but what read(2) gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// `st_ino`.
+    pub ino: u64,
+    /// First byte on the disk, and bytes.
+    pub ranges: Vec<(u64, u64)>,
+}

@@ -1,4 +1,5 @@
-//! What keeping and reporting the results of many cells costs, beside writing everything anew for every cell.
+//! Measures what it costs to keep and report the results of many cells, compared with rewriting everything for each
+//! cell.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::result::{
     CellRef, CellResult, KernelRef, Place, RunResult, StateCounts, Violation, format_of,
@@ -20,7 +22,7 @@ use crate::results::{ResultsError, RunDir, RunInfo, load_result};
 
 /// How many cells are kept.
 const COUNTS: [usize; 2] = [1_000, 10_000];
-/// How many cells the peer keeps: its time grows with the square.
+/// How many cells the peer keeps. Its time grows with their square.
 const PEER: usize = 300;
 /// The bar for the largest number of cells.
 const BAR: Duration = Duration::from_secs(1);
@@ -53,7 +55,7 @@ pub struct Kept {
     pub keep: Duration,
     /// Reading result.json.
     pub read: Duration,
-    /// Making up for a result.json that is not there, from events.jsonl.
+    /// Reconstructing a missing result.json from events.jsonl.
     pub read_events: Duration,
     /// The table.
     pub show: Duration,
@@ -193,7 +195,7 @@ fn cells(count: usize) -> Vec<CellResult> {
                 kernel: kernel.to_owned(),
                 recovered_on: None,
             },
-            filesystem: "ext4".to_owned(),
+            filesystem: FsType::first().name().to_owned(),
             mount: "data=ordered".to_owned(),
             standing: declared.standing(&verdict),
             declared,

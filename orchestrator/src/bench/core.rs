@@ -1,7 +1,7 @@
 //! The crash-state engine on a long log, beside a straightforward replay of that log from its start.
 //!
-//! Times are those of this thread on the processor, so that other load on the machine counts less. Quick calls are timed
-//! fifty at once: asking for the time is a system call.
+//! Times are those of this thread on the processor, so that other load on the machine counts less. Quick calls are
+//! timed fifty at once: asking for the time is a system call.
 
 use std::fmt;
 use std::hint::black_box;
@@ -44,7 +44,7 @@ pub enum CoreBenchError {
 pub struct Times {
     /// Mean of all rounds.
     pub mean: Duration,
-    /// 99 of 100 rounds took no longer.
+    /// The 99th percentile of the rounds.
     pub p99: Duration,
 }
 
@@ -69,7 +69,7 @@ impl Times {
     }
 }
 
-/// What this thread has used of the processor.
+/// The processor time that this thread has used.
 fn now() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)

@@ -1,4 +1,4 @@
-//! How quick the disk under test answers, against qemu-nbd on a raw file, measured in the same run.
+//! Measures how quickly the disk under test answers, against qemu-nbd on a raw file in the same run.
 
 use std::fmt;
 use std::io;
@@ -26,7 +26,7 @@ pub enum BenchError {
     /// No qemu-nbd.
     #[error("cannot start qemu-nbd (Debian package qemu-utils), the other side of the comparison: {0}")]
     Peer(io::Error),
-    /// It runs but serves nothing.
+    /// It runs, but does not serve.
     #[error("qemu-nbd did not serve within {DEADLINE:?}: {0}")]
     PeerSilent(ClientError),
     /// A file in the directory for temporary files.

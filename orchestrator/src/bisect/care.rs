@@ -2,16 +2,16 @@
 
 use coldcut_core::search::{Aim, Flakiness, Sequential, SettingsError, Side};
 
-/// How much flaky kernels are cared about.
+/// How much is done about flaky kernels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Care {
-    /// Runs of a kernel at most.
+    /// The most runs that a kernel gets.
     pub repeat: Option<u32>,
-    /// How often at most a run of a bad kernel comes out good.
+    /// The highest rate at which runs of a bad kernel come out good.
     pub miss: Option<f64>,
-    /// How often at most a run of a good kernel comes out bad.
+    /// The highest rate at which runs of a good kernel come out bad.
     pub false_alarm: Option<f64>,
-    /// Probability, at most, that the answer is wrong when these rates hold.
+    /// The highest probability of a wrong answer, given these rates.
     pub error: f64,
 }
 

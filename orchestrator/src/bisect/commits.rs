@@ -47,7 +47,7 @@ enum Made {
     },
     /// The directory of the objects.
     Output(PathBuf),
-    /// Nothing: why not.
+    /// Nothing, and why not.
     Failed(String),
 }
 
@@ -56,14 +56,14 @@ struct Builder<'a> {
     commits: &'a Commits,
     tree: &'a Tree,
     store: &'a Store,
-    /// Our own configuration, or why there is none; matters only where there is no command.
+    /// Our own configuration, or why there is none. Unused where the user gave a command.
     fragment: Result<Fragment, FragmentError>,
 }
 
 /// Searches commits for the one that changed something.
 ///
 /// # Errors
-/// Whatever keeps the search from its end; it can be gone on with.
+/// What stopped the search; it can be resumed.
 pub async fn search(
     request: &Request,
     commits: &Commits,

@@ -1,4 +1,4 @@
-//! What a search came to.
+//! The result of a search.
 
 use coldcut_core::search::{Answer, Search};
 
@@ -7,7 +7,7 @@ use super::question::Probe;
 /// A change that was found, with the search that found it.
 #[derive(Debug)]
 pub struct Found {
-    /// The index in the line of the search's first kernel.
+    /// The index in the line of the first kernel that was searched.
     pub from: usize,
     /// The search.
     pub search: Search,
@@ -15,17 +15,17 @@ pub struct Found {
     pub answer: Answer,
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug)]
 pub struct Conclusion {
-    /// The answer, or with every change those of all parts of the line, in order.
+    /// The answer; with `every_change`, the answers for all parts of the line, in order.
     pub found: Vec<Found>,
     /// Every run.
     pub probes: Vec<Probe>,
 }
 
 impl Conclusion {
-    /// The exit code: 0 a change was found, 1 there is none to find, 3 nothing could be tested.
+    /// Returns the exit code: 0 when a change was found, 1 when there is none to find, 3 when nothing could be tested.
     pub fn exit_code(&self) -> u8 {
         let code = |found: &Found| match found.answer {
             Answer::Between { .. } => 0,

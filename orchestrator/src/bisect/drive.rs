@@ -1,4 +1,4 @@
-//! Runs a search to its answer: what the journal says counts, what is missing is run.
+//! Runs a search to its answer. Runs that the journal has already are not repeated.
 
 use std::path::Path;
 
@@ -17,18 +17,18 @@ pub struct Drive {
     pub journal: Journal,
     /// What is asked.
     pub question: Question,
-    /// How often kernels are run.
+    /// How many runs decide about a kernel.
     pub test: Sequential,
-    /// Whether to look for every change: the oldest and the newest kernel of each series are tested, and wherever two of
-    /// them in a row differ the changes between them are searched, one after the other.
+    /// Whether to look for every change: the oldest and the newest kernel of each series are tested, and wherever two
+    /// of them in a row differ the changes between them are searched, one after the other.
     pub every_change: bool,
 }
 
 impl Drive {
-    /// Runs the search; `say` shows each line of progress, `run` runs the kernel of an index.
+    /// Runs the search; `say` shows a line of progress, `run` runs the kernel at an index.
     ///
     /// # Errors
-    /// What `run` says, or a journal that cannot be used. The search can be gone on with.
+    /// What `run` returns, or a journal that cannot be used. The search can be resumed.
     pub async fn run(
         &mut self,
         mut say: impl FnMut(&str),
@@ -95,7 +95,7 @@ impl Drive {
         Ok(())
     }
 
-    /// The search over a part of the line, both ends included, with all that is known.
+    /// Builds the search over a part of the line, both ends included, from all runs so far.
     fn search(
         &self,
         from: usize,
@@ -110,7 +110,8 @@ impl Drive {
         Ok(search)
     }
 
-    /// The behaviour that counts as the old one of a part: of its oldest kernel that showed any, in its first run.
+    /// The behaviour that counts as old in a part: that of its oldest kernel with a conclusive run, in the first such
+    /// run.
     fn old<'p>(&self, part: (usize, usize), probes: &'p [Probe]) -> Option<&'p Behaviour> {
         let Aim::FirstDifferent(aspect) = self.question.aim else {
             return None;

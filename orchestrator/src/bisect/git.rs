@@ -1,6 +1,6 @@
-//! A work tree of git's, and a `git bisect` in it.
+//! A git work tree, and a `git bisect` in it.
 //!
-//! The tree is put back to where it was, whatever happens to us short of SIGKILL; after that `git bisect reset` does it.
+//! The tree is always put back to where it was, unless coldcut is killed by SIGKILL; then use `git bisect reset`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,10 +15,10 @@ use crate::host::capture::{Captured, capture_blocking, within};
 use crate::host::tool::last_words;
 use crate::report::stdout::errln;
 
-/// How long one git may take; a checkout of a large tree on a slow disk takes minutes.
+/// How long one git command may take. Checking out a large tree on a slow disk takes minutes.
 const LIMIT: Duration = Duration::from_secs(3600);
 
-/// Why git did not do as it was told.
+/// Why a git command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// It cannot be run.
@@ -62,18 +62,18 @@ pub enum GitError {
 #[derive(Clone, Debug)]
 pub struct Tree {
     path: PathBuf,
-    /// One git at a time. It is not interrupted: half a checkout would leave the index locked.
+    /// Allows one git command at a time. Commands are not interrupted: half a checkout would leave the index locked.
     turn: Arc<Mutex<()>>,
 }
 
-/// What comes after a commit was told to git.
+/// What git wants next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// This commit is to be tested.
     Test(String),
-    /// This is the first of the new side.
+    /// This is the first commit of the new side.
     Found(String),
-    /// Only untestable ones are left: the change is in one of these.
+    /// Only untestable commits are left: the change is in one of these.
     OneOf(Vec<String>),
 }
 

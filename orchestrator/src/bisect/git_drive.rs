@@ -1,4 +1,4 @@
-//! Searching commits: git chooses the next one (`git bisect`), we build, run and say what it is.
+//! Searches commits: git chooses the next one (`git bisect`); we build it, run it, and tell git the outcome.
 //!
 //! The journal holds every run by its commit, so a search that was interrupted starts git's part anew and answers from
 //! the journal.
@@ -39,7 +39,7 @@ impl GitDrive {
     /// the answer and the exit code.
     ///
     /// # Errors
-    /// What `run` or git says. The search can be gone on with.
+    /// What `run` returns, or a git command that failed. The search can be resumed.
     pub async fn run(
         &mut self,
         mut say: impl FnMut(&str),
@@ -152,7 +152,7 @@ impl State<'_> {
         runs
     }
 
-    /// Runs the commit that is checked out until it is known what it is; `None` when that cannot be known.
+    /// Runs the commit that is checked out until its side is decided; `None` when it is untestable.
     async fn decide(
         &mut self,
         tree: &Tree,

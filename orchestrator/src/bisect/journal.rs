@@ -1,4 +1,4 @@
-//! A search's directory: the question, every run, the answer. Enough to go on after an interruption.
+//! A search's directory: the question, every run, the answer. It is enough to resume after an interruption.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -20,7 +20,7 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file cannot be parsed.
     #[error("{} is not a file of coldcut's: {source}", path.display())]
     Parse {
         /// The file.
@@ -42,7 +42,7 @@ pub enum JournalError {
         /// The directory.
         path: PathBuf,
     },
-    /// No search can be gone on with.
+    /// There is no search to resume.
     #[error(
         "no unfinished search in {} asks this; leave --resume away to begin one, or name it: --resume=DIR",
         results.display()
@@ -112,8 +112,8 @@ impl Journal {
         Ok(Self { path, probes })
     }
 
-    /// Opens the search to go on with: that in `dir`, or the last unfinished one in `results` that asks the same.
-    /// Gives the question as it was asked then, with its line of kernels.
+    /// Opens the search to resume: the one in `dir`, or the last unfinished one in `results` that asks the same.
+    /// Returns its question as well, with the kernels that it searched.
     ///
     /// # Errors
     /// [`JournalError`].

@@ -1,4 +1,4 @@
-//! The kernels of a search in version order: what the store holds and what the archives offer.
+//! The kernels of a search, in version order: those in the store and those that the archives offer.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct Candidate {
 /// Why there is no line of kernels between two ends.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// An end is no spec.
+    /// An end is not a valid spec.
     #[error(transparent)]
     Spec(#[from] SpecError),
     /// No kernel fits an end.
@@ -38,7 +38,7 @@ pub enum LineError {
         /// The kernels that there are.
         there: String,
     },
-    /// Both ends are one kernel.
+    /// Both ends are the same kernel.
     #[error("both ends are {0}: expected two kernels")]
     OneKernel(String),
     /// The ends are of different builds.
@@ -94,7 +94,7 @@ impl Candidate {
     }
 }
 
-/// The flavour that two ends ask for, the cloud build when neither says one.
+/// The flavour that two ends ask for; the cloud build when neither names one.
 ///
 /// # Errors
 /// [`LineError`].
@@ -109,8 +109,8 @@ pub fn flavour_of(ends: [&str; 2]) -> Result<Flavour, LineError> {
     }
 }
 
-/// Every candidate of a flavour in version order, one a version: an upstream version that Debian built for several
-/// releases is tested once, a stored build before others, a later one before an earlier.
+/// All candidates of a flavour in version order, one for each version: an upstream version that Debian built for
+/// several releases is tested once, a stored build before others, a later one before an earlier.
 pub fn in_order(mut candidates: Vec<Candidate>, flavour: Flavour) -> Vec<Candidate> {
     candidates.retain(|c| c.flavour == flavour);
     candidates.sort_by(|a, b| {
@@ -132,8 +132,8 @@ pub fn series_ends(line: &[Candidate]) -> Vec<usize> {
         .collect()
 }
 
-/// The indices of the oldest and of the newest kernel of each series, in order, each once. A fix that went into a series
-/// late is in its newest and not in its oldest, so the newest ones alone do not show it.
+/// The indices of the oldest and of the newest kernel of each series, in order, each once. A fix that went into a
+/// series late is in its newest and not in its oldest, so the newest ones alone do not show it.
 pub fn series_turns(line: &[Candidate]) -> Vec<usize> {
     let ends = series_ends(line);
     let starts = ends.iter().map(|end| end + 1).filter(|start| *start < line.len());

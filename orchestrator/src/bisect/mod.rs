@@ -1,4 +1,5 @@
-//! Finding the kernel that changed something: the world's part. The search itself is [`coldcut_core::search`].
+//! Finds the kernel that changed something: runs kernels and keeps what they showed. The search itself is
+//! [`coldcut_core::search`].
 
 pub mod care;
 pub mod commits;

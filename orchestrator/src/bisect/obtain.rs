@@ -1,4 +1,4 @@
-//! From a candidate to a stored kernel, pulling it when it is needed.
+//! Gets a candidate as a stored kernel, pulling it where necessary.
 
 use super::line::Candidate;
 use crate::kernel::{Flavour, Kernel, Progress, Store, StoreError};
@@ -8,11 +8,11 @@ use crate::kernel::{Flavour, Kernel, Progress, Store, StoreError};
 pub enum Obtained {
     /// It is stored.
     Kernel(Box<Kernel>),
-    /// It cannot be had (any more); why.
+    /// It is not available (any more), and why.
     Gone(String),
 }
 
-/// The kernels that the store holds, and with `ask` those that the archives offer. When no archive can be used, the
+/// Lists the kernels in the store and, with `ask`, those that the archives offer. When no archive can be used, the
 /// stored ones are all, and a note says why.
 ///
 /// # Errors

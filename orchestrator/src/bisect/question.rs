@@ -29,7 +29,7 @@ pub struct Question {
     pub variant: String,
     /// What is looked for.
     pub aim: Aim,
-    /// What is good and what bad.
+    /// What makes a kernel good or bad.
     pub by: By,
     /// The ends as the user gave them.
     pub ends: Vec<String>,
@@ -42,7 +42,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Whether an earlier search asked the same: then what it found counts.
+    /// Whether an earlier search asked the same, so that its runs count.
     pub fn same(&self, other: &Self) -> bool {
         let key = |q: &Self| {
             (
@@ -57,7 +57,7 @@ impl Question {
         key(self) == key(other)
     }
 
-    /// What a run means to the search; `old` is the behaviour that counts as the old one.
+    /// Says what a run means to the search; `old` is the behaviour that counts as old.
     pub fn seen(&self, probe: &Probe, old: Option<&Behaviour>) -> Observation {
         match &probe.behaviour {
             Some(behaviour) => behaviour.seen(self.aim, self.by, old),
@@ -74,11 +74,11 @@ pub struct Probe {
     pub index: usize,
     /// Its name.
     pub kernel: String,
-    /// Its digest, where it could be had at all.
+    /// Its digest, if it was available.
     pub digest: Option<String>,
     /// How it behaved; `None` when it could not be run.
     pub behaviour: Option<Behaviour>,
-    /// Why nothing is known, if so.
+    /// Why nothing is known, where that is so.
     pub cause: Option<String>,
     /// The run's id below the search's directory, and the cell's.
     pub run: Option<(String, String)>,
@@ -89,7 +89,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Of a kernel that could not be run; why.
+    /// A probe of a kernel that could not be run, with the reason.
     pub fn untestable(why: &str) -> Self {
         Self {
             index: 0,
@@ -103,7 +103,7 @@ impl Probe {
         }
     }
 
-    /// What a run of one cell, in this directory, showed.
+    /// Reads what a run of one cell showed from its directory.
     ///
     /// # Errors
     /// When the run has no cell.

@@ -26,14 +26,14 @@ pub enum Kernels {
         /// Only the newest of each series between the ends.
         newest_of_series: bool,
     },
-    /// These of the store, in this order.
+    /// These kernels of the store, in this order.
     Among(Vec<String>),
 }
 
 /// Searches kernels for the one that changed something; with `every_change`, for every one that did.
 ///
 /// # Errors
-/// Whatever keeps the search from its end; it can be gone on with.
+/// What stopped the search; it can be resumed.
 pub async fn search(
     request: &Request,
     kernels: &Kernels,
@@ -87,7 +87,7 @@ pub async fn search(
     })
 }
 
-/// Says where an earlier search that asked the same can be gone on with.
+/// Points to an unfinished search that asked the same and can be resumed.
 fn note_unfinished(request: &Request, question: &Question, listener: &dyn Listener) {
     let same = |dir: &std::path::PathBuf| journal::read_question(dir).is_ok_and(|asked| asked.same(question));
     if let Some(dir) = journal::unfinished(&request.results).into_iter().find(same) {

@@ -1,4 +1,4 @@
-//! What a search says: its progress and its answer, as text.
+//! Renders a search as text: its progress and its answer.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn side_name(aim: Aim, side: Side) -> &'static str {
     side_names(aim)[usize::from(side == Side::New)]
 }
 
-/// The kernel to be run next, and why it.
+/// Announces the kernel to be run next, and why it was chosen.
 pub fn announce(
     question: &Question,
     (from, to): (usize, usize),
@@ -50,7 +50,7 @@ pub fn announce(
     format!("run {number}: {name}{again} ({why})")
 }
 
-/// What a run came to.
+/// Describes the outcome of a run.
 pub fn run_line(question: &Question, probe: &Probe, old: Option<&Behaviour>) -> String {
     let what = match question.seen(probe, old) {
         Observation::Old => side_name(question.aim, Side::Old),
@@ -237,7 +237,7 @@ fn shows(aim: Aim, answer: &Answer) -> Vec<(String, usize)> {
     }
 }
 
-/// What an answer is shown with.
+/// What is needed to render an answer.
 struct Shown<'a> {
     question: &'a Question,
     found: &'a Found,
@@ -246,7 +246,7 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// A kernel of the answer: what it did, how often, and how to see it again.
+    /// Describes a kernel of the answer: what it did, how often, and how to reproduce it.
     fn details(&self, text: &mut String, label: &str, index: usize) {
         let Self {
             question,
@@ -287,7 +287,7 @@ impl Shown<'_> {
     }
 }
 
-/// The kernels that were tried in vain, and why they are untestable.
+/// The kernels that proved untestable, and why.
 fn untestable(question: &Question, found: &Found, probes: &[Probe]) -> Vec<(usize, String)> {
     let mut out = Vec::new();
     for (index, kernel) in found.search.kernels().enumerate() {
@@ -312,7 +312,7 @@ fn untestable(question: &Question, found: &Found, probes: &[Probe]) -> Vec<(usiz
     out
 }
 
-/// What to say where a search stopped before its end.
+/// What to print when a search stops before its end.
 pub(super) fn stopped(dir: &Path) -> String {
     format!(
         "the search stopped; the same command with --resume={} goes on with it",

@@ -1,4 +1,4 @@
-//! What a search is asked for, whatever it searches, and how it speaks.
+//! What any search is asked, and how it reports.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ pub struct Request {
     pub aim: Aim,
     /// What is good and what bad.
     pub by: By,
-    /// How sure the answer must be.
+    /// How certain the answer must be.
     pub care: Care,
-    /// Which search to go on with.
+    /// Which search to resume.
     pub resume: Resume,
     /// Seed of everything that is sampled.
     pub seed: u64,
-    /// Who recovers what.
+    /// Which machines recover which images.
     pub strategy: Strategy,
     /// How machines are run.
     pub machines: MachineSettings,
@@ -43,7 +43,7 @@ pub struct Request {
     pub results: PathBuf,
 }
 
-/// Which search to go on with.
+/// Which search to resume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// None: a new one begins.
@@ -72,15 +72,15 @@ pub struct Answered {
     pub code: u8,
 }
 
-/// Who is told of a search while it goes on.
+/// Receives the progress of a search.
 pub trait Listener {
     /// A line of progress.
     fn line(&self, text: &str);
-    /// Something the user should know besides.
+    /// Something else that the user should know.
     fn note(&self, text: &str);
-    /// Who shows how a kernel is fetched.
+    /// Receives the progress of fetching a kernel.
     fn fetching(&self) -> Box<dyn Progress + Send>;
-    /// Who shows the events of a run.
+    /// Receives the events of a run.
     fn reporters(&self) -> Vec<Box<dyn Reporter>>;
 }
 
@@ -111,7 +111,7 @@ impl Request {
         }
     }
 
-    /// The journal of the search to go on with, and the question as it was asked then; `None` where a new one begins.
+    /// The journal of the search to resume, and its question; `None` for a new search.
     pub(super) fn resumed(&self, question: &Question) -> Result<Option<(Journal, Question)>, JournalError> {
         let dir = match &self.resume {
             Resume::No => return Ok(None),

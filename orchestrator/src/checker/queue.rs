@@ -1,7 +1,7 @@
 //! Checkers at work on the states of a plan.
 //!
-//! Several checkers run at once, but their answers come as if they had run one after the other: in the plan's order, with
-//! each content checked once.
+//! Several checkers run at once, but their answers come as if they had run one after the other: in the plan's order,
+//! with each content checked once.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;

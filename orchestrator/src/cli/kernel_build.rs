@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use coldcut_core::filesystem::FsType;
 
 use super::terminal::Terminal;
 use crate::kernel::build::{Build, output_of};
@@ -21,7 +22,7 @@ pub struct BuildArgs {
     #[arg(long, value_name = "FRAGMENT")]
     config: Vec<PathBuf>,
     /// Filesystems to build in
-    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "ext4")]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = FsType::first().driver.name)]
     fs: Vec<String>,
     /// What to call it [default: built-TREE]
     #[arg(long)]

@@ -96,7 +96,7 @@ struct Connection<'a, S> {
     deadline: Instant,
 }
 
-/// What a connection waited for.
+/// What happened on a connection.
 enum Happened {
     /// Bytes came, or a request that was held is done.
     Progress,

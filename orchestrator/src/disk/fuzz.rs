@@ -14,7 +14,7 @@ use super::session::{Flow, NbdSession};
 /// What a conversation left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversation {
-    /// All that the server said.
+    /// Everything that the server sent.
     pub replies: Vec<u8>,
     /// Whether the server closed the connection: the client said goodbye, or broke the protocol.
     pub closed: bool,
@@ -28,7 +28,7 @@ pub struct Conversation {
 /// them in pieces of `piece` bytes and reads every reply at once. Replies take up to `size` bytes for each 28 of input.
 ///
 /// # Errors
-/// When the disk broke or the recording failed: nothing that a client sends may cause that.
+/// The disk broke or the recording failed, which nothing that a client sends may cause.
 pub fn converse(input: &[u8], piece: usize, size: u64) -> Result<Conversation, DeviceError> {
     type Memory = Cursor<Vec<u8>>;
     let failed = |error| DeviceError::Log(Arc::new(error));

@@ -1,4 +1,4 @@
-//! What others do with a device while it serves.
+//! Controls a device while it serves.
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use super::faces::{Counters, Disk};
 use super::image::FrozenImage;
 use super::injector::Injector;
 
-/// The disk, its lock, and who waits for it.
+/// The disk, its lock, and the tasks that wait for it.
 pub(crate) struct Shared {
     disk: Mutex<Disk>,
     idle: Notify,
@@ -32,7 +32,7 @@ impl Shared {
         })
     }
 
-    /// Does something to the disk: one step of the total order.
+    /// Does something to the disk, as one step of the total order.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Disk) -> T) -> T {
         let poisoned = self.disk.is_poisoned();
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,7 +157,7 @@ impl DeviceHandle {
         self.shared.with(|disk| disk.set_injector(injector));
     }
 
-    /// What the device has done.
+    /// What the device has done so far.
     pub fn counters(&self) -> Counters {
         self.shared.with(|disk| disk.counters())
     }

@@ -1,4 +1,4 @@
-//! The server's side of the fixed newstyle handshake, as a machine that eats bytes and produces bytes.
+//! The server's side of the fixed newstyle handshake, as a state machine from bytes to bytes.
 
 use bytes::{Buf, BytesMut};
 
@@ -68,7 +68,7 @@ impl Handshake {
         Self { size, client: None }
     }
 
-    /// Eats what is complete in `input` and appends the answers to `out`.
+    /// Takes complete messages from `input` and appends the answers to `out`.
     ///
     /// # Errors
     /// The peer broke the protocol: close.

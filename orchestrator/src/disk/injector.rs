@@ -50,12 +50,12 @@ pub enum Admission {
     Fail(Errno),
     /// It is applied and completed after this time; later requests go on meanwhile.
     Delay(Duration),
-    /// It is held until the other end says how it goes on; later requests go on meanwhile. Dropping the sender lets
+    /// It is held until the other end decides; later requests go on meanwhile. Dropping the sender lets
     /// it proceed.
     Hold(oneshot::Receiver<Resume>),
 }
 
-/// How a held request goes on.
+/// What becomes of a held request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// It is applied and completed now.

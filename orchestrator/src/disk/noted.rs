@@ -1,6 +1,6 @@
 //! An image that notes what is read of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use coldcut_core::crash::index::BLOCK;
 use coldcut_core::crash::reads::{BlockDigest, BlockRead, Reads};
 use coldcut_core::recording::block::ReadAt;
+use coldcut_wire::Placed;
 
 /// An image below a device's overlay: the blocks of it that show through are exactly those that the guest has not
 /// written, so that what is read here was read before the guest overwrote it. A block that is overwritten in part is read
@@ -21,6 +22,8 @@ pub struct Noted {
 struct Notes {
     reads: Reads,
     known: HashSet<u64>,
+    /// Blocks that hold data of one file and nothing else, by its inode number.
+    data: HashMap<u64, u64>,
     ended: bool,
     taken: bool,
 }
@@ -39,12 +42,47 @@ impl Noted {
         self.lock().ended = true;
     }
 
+    /// Where files have their data: whole blocks there are noted as read for the file. A block that several files claim,
+    /// which a damaged filesystem may have, is not data alone.
+    pub fn place(&self, placed: &[Placed]) {
+        let mut owners: HashMap<u64, Option<u64>> = HashMap::new();
+        // Files that claim the disk several times over are not believed at all.
+        let mut left = 2 * (self.image.size() / BLOCK);
+        for file in placed {
+            for (start, len) in &file.ranges {
+                let end = start.saturating_add(*len).min(self.image.size());
+                let blocks = (end / BLOCK).saturating_sub(start.div_ceil(BLOCK));
+                let Some(rest) = left.checked_sub(1 + blocks) else {
+                    return;
+                };
+                left = rest;
+                for block in start.div_ceil(BLOCK)..end / BLOCK {
+                    let owner = owners.entry(block).or_insert(Some(file.ino));
+                    if *owner != Some(file.ino) {
+                        *owner = None;
+                    }
+                }
+            }
+        }
+        self.lock().data = owners
+            .into_iter()
+            .filter_map(|(block, file)| Some((block, file?)))
+            .collect();
+    }
+
     /// What was read so far, in the order of first reads; nothing is noted from here on. `None` when it was taken before.
     pub fn take(&self) -> Option<Reads> {
         let mut notes = self.lock();
         notes.ended = true;
         let taken = std::mem::replace(&mut notes.taken, true);
-        (!taken).then(|| std::mem::take(&mut notes.reads))
+        if taken {
+            return None;
+        }
+        let mut reads = std::mem::take(&mut notes.reads);
+        for read in &mut reads {
+            read.file = notes.data.get(&read.block).copied();
+        }
+        Some(reads)
     }
 
     fn lock(&self) -> MutexGuard<'_, Notes> {
@@ -123,5 +161,25 @@ mod tests {
         assert_eq!(noted.take().unwrap(), expected);
         noted.read_at(0, &mut buffer).unwrap();
         assert_eq!(noted.take(), None);
+    }
+
+    #[test]
+    fn whole_blocks_of_one_file_are_noted_for_it() {
+        let noted = Noted::new(Arc::new(vec![0; 8 * 4096]));
+        let mut buffer = [0; 8 * 4096];
+        noted.read_at(0, &mut buffer).unwrap();
+        let placed = |ino, ranges: &[(u64, u64)]| Placed {
+            ino,
+            ranges: ranges.to_vec(),
+        };
+        // The second file's first block is the first one's last; the range of a third goes past the disk's end.
+        noted.place(&[
+            placed(12, &[(4096, 8192), (4 * 4096 + 512, 8192)]),
+            placed(13, &[(8192, 8192)]),
+            placed(14, &[(7 * 4096, u64::MAX)]),
+        ]);
+        let files: Vec<Option<u64>> = noted.take().unwrap().iter().map(|read| read.file).collect();
+        let expected = [None, Some(12), None, Some(13), None, Some(12), None, Some(14)];
+        assert_eq!(files, expected);
     }
 }

@@ -40,7 +40,7 @@ pub(super) enum BlockState<'a> {
     Data(&'a [u8; BLOCK_LEN]),
 }
 
-/// Blocks that replace those of an image below. Ranges are the caller's to check: they lie inside the device.
+/// Blocks that replace those of an image below. The caller makes sure that ranges lie inside the device.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     groups: Vec<Group>,

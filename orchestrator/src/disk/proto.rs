@@ -2,7 +2,7 @@
 //!
 //! Source: the protocol document of the Network Block Device project (doc/proto.md). All integers are big-endian.
 
-/// `NBDMAGIC`, the first thing that a server says.
+/// `NBDMAGIC`, the first bytes that a server sends.
 pub const INIT_MAGIC: u64 = 0x4e42_444d_4147_4943;
 /// `IHAVEOPT`, in the greeting and before every option.
 pub const OPTION_MAGIC: u64 = 0x4948_4156_454F_5054;
@@ -18,7 +18,7 @@ pub const FLAG_FIXED_NEWSTYLE: u16 = 1;
 /// Handshake flags, server and client alike: no 124 zero bytes after `EXPORT_NAME`.
 pub const FLAG_NO_ZEROES: u16 = 2;
 
-/// What a client may ask for before transmission.
+/// Options, which a client may send before transmission.
 #[allow(missing_docs)]
 pub mod option {
     pub const EXPORT_NAME: u32 = 1;

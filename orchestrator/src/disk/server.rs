@@ -75,12 +75,12 @@ impl Device {
         })
     }
 
-    /// What controls it.
+    /// The handle that controls it.
     pub fn handle(&self) -> DeviceHandle {
         self.handle.clone()
     }
 
-    /// Where clients connect.
+    /// The socket to which clients connect.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -111,7 +111,7 @@ impl Drop for Device {
     }
 }
 
-/// Looks at the disk when the thread ends, so that a panic is noticed by those who wait for it.
+/// Wakes those who wait for the disk when the thread ends, so that they notice a panic.
 struct Notice<'a>(&'a Shared);
 
 impl Drop for Notice<'_> {

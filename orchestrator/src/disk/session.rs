@@ -49,7 +49,8 @@ impl NbdSession {
         self.handshake.is_none()
     }
 
-    /// Eats what is complete in `input`, in order; appends replies to `out` and what has to wait to `waiting`.
+    /// Takes complete messages from `input`, in order; appends replies to `out`, and requests that must wait to
+    /// `waiting`.
     pub(crate) fn advance(
         &mut self,
         disk: &mut Disk,

@@ -1,4 +1,4 @@
-//! Asking a filesystem's checker, which must not change anything; and, apart from that, letting it repair. What is run
+//! Runs a filesystem's checker, which must not change anything, and separately lets it repair. What is run
 //! and how it is read stands in [`coldcut_core::filesystem`].
 
 use std::path::Path;
@@ -18,7 +18,7 @@ pub enum CheckError {
     /// It is missing or hangs.
     #[error(transparent)]
     Tool(#[from] ToolError),
-    /// It could not do its work: that says nothing of the filesystem.
+    /// It could not do its work, which says nothing about the filesystem.
     #[error("`{command}` could not check (exit code {code}): {output}")]
     Operational {
         /// The command.
@@ -38,7 +38,7 @@ pub enum CheckError {
 pub struct Repair {
     /// Its report: `clean` says that it changed nothing.
     pub report: Fsck,
-    /// Errors are left: a boot would end there.
+    /// Errors are left, at which a boot would stop.
     pub errors_left: bool,
 }
 
@@ -59,7 +59,7 @@ pub async fn check(path: &Path, kind: &str) -> Result<Option<Fsck>, CheckError> 
     }
 }
 
-/// Lets a raw image be repaired as a boot does, with every question answered by yes.
+/// Repairs a raw image as a boot does, answering every question with yes.
 ///
 /// # Errors
 /// [`CheckError`]; also where no boot repairs `kind`.
@@ -160,7 +160,8 @@ mod tests {
         );
     }
 
-    /// Damages a new filesystem, block after block, until its checker says so: it then says it by an exit code that is read.
+    /// Damages a new filesystem, block after block, until its checker says so: it then says it by an exit code that is
+    /// read.
     #[tokio::test]
     async fn damage_to_each_filesystem_is_found() {
         let dir = tempfile::tempdir().unwrap();

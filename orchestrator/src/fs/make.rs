@@ -1,4 +1,4 @@
-//! Making a filesystem, the same bytes every time as far as its mkfs allows.
+//! Makes filesystems, with the same bytes every time as far as mkfs allows.
 
 use std::fs::File;
 use std::path::Path;

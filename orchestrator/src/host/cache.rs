@@ -3,7 +3,8 @@
 //! An entry is made in a private directory and renamed into place when it is whole, so a half-made one is never found.
 //! Whoever makes one holds an exclusive lock on its directory, and whoever uses one a shared lock: an unlocked private
 //! directory is what a dead maker left, and an entry that can be locked exclusively is in nobody's use. The locks are
-//! those of flock(2), which end with the process, and need no permission to write: a read-only cache serves what it has.
+//! those of flock(2), which end with the process, and need no permission to write: a read-only cache serves what it
+//! has.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,16 +18,16 @@ use tempfile::TempDir;
 const PRIVATE: &str = ".new-";
 /// The same, of earlier coldcuts' templates.
 const EARLIER: &str = ".making-";
-/// How exact the time of the last use is.
+/// The resolution of the time of the last use.
 const RECENT: Duration = Duration::from_secs(60);
 
-/// Something that a cache could not do.
+/// An operation on a cache that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
 pub struct CacheError {
     /// What was tried.
     pub action: &'static str,
-    /// On which path.
+    /// The path.
     pub path: PathBuf,
     /// Why it failed.
     pub source: io::Error,
@@ -71,7 +72,7 @@ impl Staged {
     }
 }
 
-/// What an entry takes, for [`prune`].
+/// An entry's size and age, for [`prune`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Usage {
     /// When it was last used.
@@ -133,7 +134,7 @@ impl Cache {
         Err(at("create a directory in", &self.root)(error))
     }
 
-    /// Puts an entry in its place. Says no when there is one of that name already: another coldcut was faster.
+    /// Puts an entry in its place. Returns `false` when there is one of that name already: another coldcut was faster.
     ///
     /// # Errors
     /// When the cache cannot be written to.
@@ -173,7 +174,7 @@ impl Cache {
         }
     }
 
-    /// Removes an entry, unless somebody uses it: then it says no.
+    /// Removes an entry; returns `false` when it is in use.
     ///
     /// # Errors
     /// When it is not there or cannot be removed.
@@ -195,7 +196,7 @@ impl Cache {
         }
     }
 
-    /// Removes what dead makers left. Says how many there were.
+    /// Removes what dead makers left, and returns how many there were.
     pub fn sweep(&self) -> usize {
         let Ok(entries) = fs::read_dir(&self.root) else {
             return 0;
@@ -243,7 +244,7 @@ pub fn lock(path: &Path, waiting: impl FnOnce()) -> Result<File, CacheError> {
     Ok(lock)
 }
 
-/// Writes a file beside its place and renames it there. One that was killed leaves no more than the next one takes over.
+/// Writes a file beside its place and renames it there. What a killed writer leaves is overwritten by the next one.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -265,7 +266,7 @@ pub fn replace_file(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>
 }
 
 /// Removes, by `remove`, what was not used for the longest time, until the rest takes no more than `keep` bytes.
-/// `remove` says no where something is in use. Says how many bytes that freed.
+/// `remove` returns `false` for what is in use. Returns how many bytes that freed.
 pub fn prune(mut all: Vec<Usage>, keep: u64, mut remove: impl FnMut(&Path) -> bool) -> u64 {
     all.sort();
     let mut bytes: u64 = all.iter().map(|usage| usage.bytes).sum();
@@ -281,12 +282,12 @@ pub fn prune(mut all: Vec<Usage>, keep: u64, mut remove: impl FnMut(&Path) -> bo
     before - bytes
 }
 
-/// Does something to an entry that nobody uses: `act` says whether it did.
+/// Does something to an entry that nobody uses; `act` returns whether it did.
 pub fn if_unused(dir: &Path, act: impl FnOnce() -> bool) -> bool {
     File::open(dir).is_ok_and(|lock| lock.try_lock().is_ok() && is_at(&lock, dir) && act())
 }
 
-/// Notes on a file that it was used. Where that cannot be noted, as in a read-only cache, it only goes earlier.
+/// Notes that a file was used. Where that is impossible, as in a read-only cache, the file is only removed earlier.
 pub fn note_use(path: &Path) {
     let now = SystemTime::now();
     let recent = |meta: fs::Metadata| {

@@ -1,4 +1,4 @@
-//! A child that is run to its end, and what it prints.
+//! Runs a child to its end and captures what it prints.
 //!
 //! Both pipes are drained from the beginning, so that a child that prints much never waits for us, and only so much is
 //! kept. Dropping the future kills the child.
@@ -14,7 +14,7 @@ use super::process::Process;
 
 /// Bytes kept of each of standard output and standard error.
 const KEPT: usize = 4 << 20;
-/// How often a caller that may block is asked whether it goes on.
+/// How often a blocking caller is asked whether to go on.
 const ASK: Duration = Duration::from_millis(50);
 
 /// How a child ended and what it printed.
@@ -47,7 +47,8 @@ pub async fn capture(command: Command, limit: Duration) -> io::Result<Option<Cap
     }
 }
 
-/// As [`capture`], for callers that may block. `go_on` is asked now and then; when it says no, the child is killed.
+/// As [`capture`], for callers that may block. `go_on` is asked now and then; when it returns `false`, the child is
+/// killed.
 ///
 /// # Errors
 /// As [`capture`].
@@ -73,7 +74,7 @@ pub fn capture_blocking(command: Command, mut go_on: impl FnMut() -> bool) -> io
     captured(process.status(), stdout, stderr).map(Some)
 }
 
-/// Goes on until the time is over.
+/// Allows a child to run for so long.
 pub fn within(time: Duration) -> impl FnMut() -> bool {
     let started = Instant::now();
     move || started.elapsed() < time

@@ -1,4 +1,4 @@
-//! What is done after us when we are killed: a shell in a session of its own that notices our end.
+//! Cleans up after us when we are killed: a shell in a session of its own notices our end.
 //!
 //! The parent-death signal reaches our children and not theirs (the compilers of a make, the programs of a shell), so
 //! one shell knows the process group of every child that runs, and kills those that are left when we end.
@@ -49,7 +49,7 @@ pub(super) fn command(script: &str) -> Command {
 /// The shell that kills the process groups we leave.
 #[derive(Debug)]
 pub(super) struct GroupGuard {
-    /// Should somebody kill it, the parent-death signal still holds for our own children.
+    /// If it is killed itself, our own children still get the parent-death signal.
     #[cfg_attr(not(test), expect(dead_code, reason = "kept for its descriptors alone"))]
     child: Child,
     input: ChildStdin,
@@ -103,7 +103,7 @@ impl GroupGuard {
         }
     }
 
-    /// Forgets a group. To be told while the number still is that group's.
+    /// Forgets a group. Call it while the number still belongs to the group.
     pub(super) fn remove(&self, group: i32) {
         self.tell(&format!("- {group}\n"));
     }
@@ -113,7 +113,7 @@ impl GroupGuard {
         self.tell(&format!("x {}\n", entry.number));
     }
 
-    /// One write, which no other is mixed with.
+    /// Sends a line in one write, so that lines do not mix.
     fn tell(&self, line: &str) {
         // Somebody killed it: there is nobody to tell.
         let _ = (&self.input).write_all(line.as_bytes());

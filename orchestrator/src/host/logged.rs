@@ -14,7 +14,7 @@ const LAST_BYTES: u64 = 8192;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Why a command came to nothing.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggedError {
     /// It cannot be run.

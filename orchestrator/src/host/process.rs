@@ -73,11 +73,11 @@ fn spawn_child(mut command: Command) -> io::Result<Child> {
     })
 }
 
-/// How far a child has come.
+/// The state of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     Running,
-    /// Reaped: its number may belong to somebody else. `None` when its status could not be had.
+    /// Reaped, so that its number may belong to another process. `None` when its status is unknown.
     Ended(Option<ExitStatus>),
 }
 
@@ -101,7 +101,7 @@ pub struct Process {
     end: watch::Receiver<bool>,
 }
 
-/// Our ends of a child's output, where it was piped.
+/// Our ends of a child's output pipes.
 #[derive(Debug)]
 pub(super) struct Pipes {
     pub(super) stdout: Option<ChildStdout>,
@@ -109,8 +109,8 @@ pub(super) struct Pipes {
 }
 
 impl Process {
-    /// Starts `command`. Its standard input, output and error are what the command says; what is piped is closed at
-    /// once, so let nothing be.
+    /// Starts `command`. Its standard input, output and error are as the command has them. Pipes are closed at
+    /// once, so use none.
     ///
     /// # Errors
     /// As [`Command::spawn`].
@@ -224,7 +224,7 @@ mod tests {
         command
     }
 
-    /// Waits until a process is gone; a zombie of init is.
+    /// Waits until a process is gone. A zombie that belongs to init counts as gone.
     fn gone(pid: Pid) {
         let start = Instant::now();
         let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());

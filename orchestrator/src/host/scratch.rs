@@ -20,7 +20,7 @@ const OWNER: &str = "owner";
 /// Longest base path that still leaves room for a socket's name below the 108 bytes of `sun_path`.
 const LONGEST_BASE: usize = 70;
 
-/// A 0700 directory that goes away with us.
+/// A directory with mode 0700 that is removed when we end.
 #[derive(Debug)]
 pub struct Scratch {
     _dir: TempDir,
@@ -53,7 +53,7 @@ impl Scratch {
         })
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }

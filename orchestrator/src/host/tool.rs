@@ -33,7 +33,7 @@ pub enum ToolError {
         /// The deadline.
         limit: Duration,
     },
-    /// It ended badly.
+    /// It failed.
     #[error("`{command}` failed with {status}: {message}")]
     Failed {
         /// The command line.
@@ -45,7 +45,7 @@ pub enum ToolError {
     },
 }
 
-/// Runs a host tool to its end and collects what it prints, with a deadline. Exit codes are the caller's to judge.
+/// Runs a host tool to its end and collects what it prints, with a deadline. The caller judges the exit code.
 ///
 /// # Errors
 /// [`ToolError`], but never `Failed`.

@@ -348,8 +348,14 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             return Ok(planned.listed());
         };
         pool.events.phase(&self.cell.cell.id, Phase::Recover);
-        let exploring = recovering.exploring(pool, recording, job.strategy);
+        let remembered = recovering.remembered(pool, recording, job.strategy).await;
+        let exploring = recovering.exploring(pool, recording, job.strategy, remembered.clone());
         let explored = explore(pool, recoverer, exploring, exploration).await?;
+        if !explored.differing.is_empty()
+            && let Some(remembered) = remembered.and_then(Arc::into_inner)
+        {
+            remembered.forget();
+        }
         tally.notes.extend(explored.notes.iter().cloned());
         tally.notes.extend(explored.differing.iter().cloned());
         tally.states.add(&explored.completeness);

@@ -30,7 +30,7 @@ pub struct Compared {
 /// What two kernels recovered at the same points of a workload that each recorded.
 ///
 /// # Errors
-/// When what is kept cannot be read.
+/// When a kept file cannot be read.
 pub fn compare_points(a: &RecordedCell, b: &RecordedCell) -> anyhow::Result<Compared> {
     let (mut left, mut right) = (Recoveries::new(a)?, Recoveries::new(b)?);
     let mut compared = Compared::default();
@@ -51,7 +51,7 @@ pub fn compare_points(a: &RecordedCell, b: &RecordedCell) -> anyhow::Result<Comp
 /// What two kernels made of the same disks.
 ///
 /// # Errors
-/// When what is kept cannot be read.
+/// When a kept file cannot be read.
 pub fn compare_images(a: &RecordedCell, b: &RecordedCell) -> anyhow::Result<Compared> {
     let mut compared = Compared::default();
     for (digest, state) in images(a)? {
@@ -71,7 +71,7 @@ pub fn compare_images(a: &RecordedCell, b: &RecordedCell) -> anyhow::Result<Comp
 /// told of what could not be recovered.
 ///
 /// # Errors
-/// When what is kept cannot be read.
+/// When a kept file cannot be read.
 pub async fn compare_on(
     cell: &RecordedCell,
     pool: &Pool,
@@ -177,7 +177,7 @@ fn read(path: &Path) -> anyhow::Result<Option<Recovery>> {
     }
 }
 
-/// The distinct images of a cell's plan with the first state that has each.
+/// The distinct images of a cell's plan, each with the first state that has it.
 fn images(cell: &RecordedCell) -> anyhow::Result<Vec<(Digest, CrashState)>> {
     let recording = &cell.recording;
     let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())?;

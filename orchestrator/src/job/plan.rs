@@ -16,11 +16,11 @@ use crate::kernel::{Kernel, Store, StoreError};
 pub struct Selection {
     /// Scenarios.
     pub files: Vec<Arc<ScenarioFile>>,
-    /// Kernels with the names by which the user knows them; each scenario is recorded on each.
+    /// Kernels, with the names that the user gave them. Each scenario is recorded on each of them.
     pub kernels: Vec<(String, Arc<Kernel>)>,
-    /// Variants, by name; all where there are none.
+    /// Names of variants; all of them when empty.
     pub variants: Vec<String>,
-    /// Who recovers, in place of what the variants say; none where they decide.
+    /// The recovering kernels, in place of the variants' own; when empty, the variants decide.
     pub recover_on: Vec<String>,
     /// How often each cell is run.
     pub repeat: u32,
@@ -31,13 +31,13 @@ pub struct Selection {
 /// A recording that is planned, and the cells that are made of it.
 #[derive(Clone, Debug)]
 pub struct PlannedRecording {
-    /// What it is called, whichever round it is: as the cell of the kernel that records.
+    /// Its name, the same for every round: the id of the recording kernel's cell.
     pub id: String,
     /// The scenario.
     pub file: Arc<ScenarioFile>,
     /// Its variant.
     pub variant: Variant,
-    /// Who records.
+    /// The kernel that records.
     pub kernel: Arc<Kernel>,
     /// The cells, each with the kernel that recovers.
     pub cells: Vec<(CellRef, Arc<Kernel>)>,
@@ -70,10 +70,10 @@ pub enum PlanError {
         /// What there is.
         known: Vec<String>,
     },
-    /// Two cells have one name.
+    /// Two cells have the same name.
     #[error("cell {0} occurs twice: scenarios given together need different names")]
     Twice(String),
-    /// A kernel that is to recover is not stored.
+    /// A recovering kernel is not stored.
     #[error("{variant} is to be recovered")]
     Recovering {
         /// Scenario and variant.
@@ -83,7 +83,7 @@ pub enum PlanError {
     },
 }
 
-/// A kernel that recovers: by the name that the user gave it, or none where it is the one that recorded.
+/// A recovering kernel, by the name that the user gave it; `None` for the one that recorded.
 type Recovering = (Option<String>, Arc<Kernel>);
 
 impl Selection {
@@ -117,7 +117,7 @@ impl Selection {
         })
     }
 
-    /// Makes sure that what was named is there, and that no two cells have one name.
+    /// Checks that everything named exists, and that no two cells share a name.
     fn check(&self, cells: &[CellRef]) -> Result<(), PlanError> {
         let names = || {
             let variants = self.files.iter().flat_map(|file| file.scenario.variants());
@@ -167,7 +167,7 @@ impl Plan {
             .collect()
     }
 
-    /// A kernel that is sure to be there.
+    /// A kernel of the plan, which is known to exist.
     pub(crate) fn first_kernel(&self) -> Result<&Arc<Kernel>, PlanError> {
         let first = self.selection.kernels.first();
         first.map(|(_, kernel)| kernel).ok_or(PlanError::NoKernel)

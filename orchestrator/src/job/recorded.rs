@@ -26,7 +26,7 @@ pub struct RecordedCell {
     pub dir: CellDir,
     /// Its recording.
     pub recording: LoadedRecording,
-    /// As a replay command names it.
+    /// Its name in a replay command.
     pub name: String,
 }
 
@@ -115,7 +115,7 @@ impl RecordedCell {
         IoProfile::of(&self.recording.log)
     }
 
-    /// Whether it is made of the same recording as another: the very file, or one with the same bytes.
+    /// Whether it shares its recording with another: the same file, or one with the same bytes.
     pub fn same_recording(&self, other: &Self) -> bool {
         if self.kept.cell.kernel != other.kept.cell.kernel {
             return false;
@@ -137,8 +137,8 @@ fn digest_of(path: &Path) -> std::io::Result<blake3::Hash> {
     Ok(hasher.finalize())
 }
 
-/// Which cells are compared: of the same scenario and variant. Within a run each with the first that has the same
-/// recording, else with the first. Of two runs those on the same kernels where both have them, else each with each.
+/// Pairs cells of the same scenario and variant. Within a run, each is paired with the first that has the same
+/// recording, else with the first. Between two runs, cells on the same kernels are paired, else each with each.
 pub fn pairs<'c>(
     left: &'c [RecordedCell],
     right: Option<&'c [RecordedCell]>,

@@ -22,7 +22,7 @@ use crate::vm::pool::Pool;
 pub struct RunSettings<'a> {
     /// Seed of everything that is sampled.
     pub seed: u64,
-    /// Who recovers what.
+    /// Which machines recover which images.
     pub strategy: Strategy,
     /// How machines are run.
     pub machines: MachineSettings,
@@ -39,7 +39,7 @@ pub struct Ran {
     pub result: RunResult,
 }
 
-/// What keeps a run as a whole from being made.
+/// Why there is no run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// There is nothing to run.
@@ -51,7 +51,7 @@ pub enum RunError {
     /// There are no machines.
     #[error(transparent)]
     Pool(#[from] OpenPoolError),
-    /// There is no place for a run.
+    /// No directory can be made for a run.
     #[error("cannot make a run in {}", path.display())]
     Make {
         /// Directory of all runs.
@@ -85,7 +85,7 @@ struct Begun {
 /// Runs every cell of a plan and keeps everything; `screen` shows the events besides the run's own file.
 ///
 /// # Errors
-/// What keeps the run as a whole from being made; what goes wrong in a cell makes that cell Inconclusive.
+/// Why there is no run at all. What goes wrong in a cell makes that cell Inconclusive.
 pub async fn run(
     plan: &Plan,
     settings: &RunSettings<'_>,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use coldcut_core::scenario::{Scenario, ScenarioErrors};
 
-/// Bytes that a scenario file may have.
+/// The largest scenario file, in bytes.
 const LONGEST: u64 = 4 << 20;
 
 /// A scenario and where it came from.
@@ -14,7 +14,7 @@ pub struct ScenarioFile {
     pub path: PathBuf,
     /// Its text.
     pub text: String,
-    /// What it means.
+    /// The scenario.
     pub scenario: Scenario,
 }
 
@@ -29,7 +29,7 @@ pub enum ScenarioFileError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is too long to be one.
+    /// It is too large.
     #[error("{} has {size} bytes; a scenario has at most {LONGEST}", path.display())]
     TooLong {
         /// The file.
@@ -37,7 +37,7 @@ pub enum ScenarioFileError {
         /// Its size.
         size: u64,
     },
-    /// It says something wrong.
+    /// Its contents are invalid.
     #[error(transparent)]
     Wrong(#[from] ScenarioErrors),
 }
@@ -46,7 +46,7 @@ impl ScenarioFile {
     /// Reads and validates a file.
     ///
     /// # Errors
-    /// [`ScenarioFileError`], which shows the place.
+    /// [`ScenarioFileError`], which shows the line.
     pub fn read(path: &Path) -> Result<Self, ScenarioFileError> {
         let read = |source| ScenarioFileError::Read {
             path: path.to_owned(),
@@ -66,7 +66,7 @@ impl ScenarioFile {
     /// Validates a text that came from a file.
     ///
     /// # Errors
-    /// [`ScenarioFileError::Wrong`], which shows the place.
+    /// [`ScenarioFileError::Wrong`], which shows the line.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ScenarioFileError> {
         Ok(Self {
             path: path.to_owned(),

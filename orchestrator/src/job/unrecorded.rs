@@ -1,5 +1,5 @@
-//! What it means that there is no recording. A kernel that panicked, or refused a step that it may do in another mode,
-//! is asked once more before anything is said of it.
+//! Finds out why there is no recording. A kernel that panicked, or refused a step that it may do in another mode,
+//! is tried once more before anything is concluded.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ use crate::vm::pool::Pool;
 pub(crate) enum Unrecorded {
     /// The kernel panicked while the workload ran, and so did one booted for it: the evidence.
     Panicked(String),
-    /// The variant's mode is not one of this kernel's or mkfs's: there is nothing to know.
+    /// This kernel or its mkfs lacks the variant's mode, so the cell does not apply.
     NotApplicable(Unknown),
     /// Nothing is known.
     Unknown(Unknown),
 }
 
-/// Recording once more what could not be recorded, to learn from it and to keep nothing.
+/// Records once more what could not be recorded, to learn why; nothing of it is kept.
 pub(crate) struct Again<'a> {
     pub(crate) pool: &'a Arc<Pool>,
     pub(crate) file: &'a ScenarioFile,

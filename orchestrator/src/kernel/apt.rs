@@ -163,7 +163,7 @@ impl Apt {
         }
     }
 
-    /// Runs apt. `go_on` is asked now and then; when it says no, apt is ended.
+    /// Runs apt. `go_on` is asked now and then; when it returns `false`, apt is ended.
     fn run(
         &self,
         program: &str,

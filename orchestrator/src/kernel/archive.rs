@@ -43,7 +43,7 @@ pub struct ArchiveOptions {
     pub keyring: Option<PathBuf>,
     /// The machine's apt configuration, `/etc/apt` when not given.
     pub etc_apt: Option<PathBuf>,
-    /// Take what no key has signed: the user said so.
+    /// Accept unsigned package lists, because the user asked for it.
     pub insecure: bool,
 }
 
@@ -129,7 +129,7 @@ pub fn choose(options: &ArchiveOptions, recipe: &Recipe) -> Result<Archives, Sto
     Ok(archives)
 }
 
-/// An address as the user gave it, when it can stand in a source list.
+/// Checks that the user's address can be written into a source list.
 fn checked(uri: &str) -> Result<String, StoreError> {
     let uri = uri.trim_end_matches('/');
     if uri.contains(':') && !uri.contains(|c: char| c.is_whitespace() || c.is_control()) {

@@ -1,4 +1,4 @@
-//! Building a kernel of one's own: a small configuration with everything built in, incrementally, with a log.
+//! Builds a kernel of one's own incrementally, from a small configuration with everything built in, and logs the build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::host::logged::{LoggedError, run_logged};
 /// Why there is no kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Not a tree.
+    /// The directory is not a kernel source tree.
     #[error("{} is no kernel source tree: it has no {what}", path.display())]
     NoTree {
         /// The directory.
@@ -27,13 +27,13 @@ pub enum BuildError {
         /// Why.
         source: std::io::Error,
     },
-    /// The configuration.
+    /// The configuration cannot be used, or the tree did not take it.
     #[error(transparent)]
     Fragment(#[from] FragmentError),
-    /// A command.
+    /// A command failed.
     #[error(transparent)]
     Make(#[from] LoggedError),
-    /// make succeeded and made nothing.
+    /// make succeeded, but there is no image.
     #[error("make succeeded, but there is no {}", .0.display())]
     NoImage(PathBuf),
 }

@@ -88,7 +88,7 @@ pub enum StoreError {
         /// Digest of its owner.
         digest: String,
     },
-    /// A name belongs to a kernel that an archive gave.
+    /// The name belongs to a pulled kernel.
     #[error("the name `{0}` belongs to a pulled kernel; choose another --name")]
     PulledName(String),
     /// The same kernel is there under another name.

@@ -1,4 +1,4 @@
-//! How a long operation of the store tells what it is doing.
+//! How a long operation of the store reports its progress.
 
 /// Receives the progress of a pull. Implementations draw a bar, print lines, or nothing.
 pub trait Progress {

@@ -1,4 +1,4 @@
-//! Fetching kernels from the archives.
+//! Fetches kernels from the archives.
 
 use std::fs::{self, File};
 use std::io::Read;

@@ -48,7 +48,7 @@ pub enum ArchiveKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetRecipe {
-    /// Modules without which the set makes no sense.
+    /// Modules that the set needs.
     pub need: Vec<String>,
     /// Modules to load first when the kernel has them.
     #[serde(default)]

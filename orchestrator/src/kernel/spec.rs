@@ -20,7 +20,7 @@ pub enum SpecError {
     /// A range whose ends are no versions, or the wrong way round.
     #[error("`{0}` is no range: expected two series or versions, the lower one first, such as 6.12..7.3")]
     Range(String),
-    /// `/every` on what names one kernel.
+    /// `/every` on a spec that names one kernel.
     #[error(
         "`/every` in `{0}` wants a series (6.12/every), a major version (7/every) or a range (6.12..7.3/every)"
     )]

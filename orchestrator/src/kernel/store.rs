@@ -84,7 +84,7 @@ impl Store {
 
     /// Every kernel, and an error for every entry that a newer coldcut has made.
     ///
-    /// A damaged entry is an error of the whole: left out silently, an older kernel would take its place.
+    /// A damaged entry is an error: were it skipped, an older kernel would silently take its place.
     pub fn scan(&self) -> Result<(Vec<Kernel>, Vec<StoreError>), StoreError> {
         let dir = self.kernels_dir();
         let (mut kernels, mut newer) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Kernel versions, and the order of Debian package versions.
+//! Kernel versions, and how Debian package versions are ordered.
 
 use std::cmp::Ordering;
 use std::fmt;

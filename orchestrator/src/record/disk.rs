@@ -1,4 +1,4 @@
-//! Steps that control the disk under test, and what is to be said of the disk at the end.
+//! Runs the steps that inject faults into the disk under test, and reports on its faults at the end.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use coldcut_wire::PatternName;
 
 use crate::disk::{Faults, Resume};
 
-/// A disk as a scenario wants it.
+/// The faults of a disk that a scenario describes: its pace, and nothing armed yet.
 pub(crate) fn faults(spec: DeviceSpec) -> Faults {
     let latency = spec.latency_ms.saturating_mul(1_000_000);
     Faults::new(Pace::new(spec.bandwidth, latency))
 }
 
-/// Does a step; an error says why the recording is not what the scenario describes.
+/// Runs a step. An error says why the recording is not what the scenario describes.
 pub(crate) async fn act(
     faults: &Faults,
     action: &DeviceAction,
@@ -64,7 +64,7 @@ pub(crate) async fn act(
     }
 }
 
-/// Releases everything, and says what was held: an unmount would wait for it.
+/// Releases every held request, for which an unmount would wait, and returns notes about them.
 pub(crate) fn release_all(faults: &Faults) -> Vec<String> {
     let held = faults.in_force().into_iter().filter(|(.., held)| *held > 0);
     held.map(|(name, _, held)| {
@@ -77,7 +77,7 @@ pub(crate) fn release_all(faults: &Faults) -> Vec<String> {
     .collect()
 }
 
-/// What is to be said when the recording has ended.
+/// Returns notes about the disk when the recording has ended.
 ///
 /// # Errors
 /// A fault that applied to no request: the recording is not what the scenario describes.

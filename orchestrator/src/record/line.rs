@@ -18,7 +18,7 @@ use crate::record::steps::Steps;
 
 type Work<'a> = Pin<Box<dyn Future<Output = Result<(), Unknown>> + Send + 'a>>;
 
-/// Steps under way. Dropping it forgets the tasks that still run; the guest goes on with the request it has.
+/// Steps under way. Dropping it forgets the tasks that still run; the guest still finishes its current request.
 pub(crate) struct Line<'a> {
     steps: Steps<'a>,
     tasks: Vec<Background<'a>>,
@@ -26,9 +26,9 @@ pub(crate) struct Line<'a> {
 
 struct Background<'a> {
     name: &'a str,
-    /// `None` once it has done all of its steps.
+    /// `None` once all of its steps are done.
     work: Option<Work<'a>>,
-    /// Whether the recording may end before it does.
+    /// Whether the recording may end while it still runs.
     left: bool,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Line<'a> {
     /// Runs a step of the main line to its end, with what runs beside it.
     ///
     /// # Errors
-    /// Whatever kept this step, or one of a task, from running as written.
+    /// Why this step, or one of a task, did not run as written.
     pub(crate) async fn run(&mut self, step: &'a Step) -> Result<(), Unknown> {
         let steps = self.steps;
         match &step.action {
@@ -68,7 +68,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// From now on, whoever waits for anything drives the task too.
+    /// Starts a task. From now on, every wait drives it too.
     fn start(&mut self, task: &'a Task) {
         let steps = Steps {
             client: self.steps.client.in_lane(task.lane),
@@ -89,7 +89,7 @@ impl<'a> Line<'a> {
         });
     }
 
-    /// Waits for a task's end. Time being up is the step's own ETIMEDOUT: whether it must be is the scenario's to say.
+    /// Waits for a task to end. A timeout is the step's own ETIMEDOUT, which the scenario may expect.
     async fn joined(&mut self, task: &str, within: Duration) -> Result<Result<(), CallError>, Unknown> {
         let end = poll_fn(|context| {
             if let Poll::Ready(failed) = self.poll(context) {
@@ -142,10 +142,10 @@ impl<'a> Line<'a> {
         Poll::Pending
     }
 
-    /// That every task was waited for, as far as it must be.
+    /// Checks that every task was waited for, except those that may be left running.
     ///
     /// # Errors
-    /// The task that still runs and was not left.
+    /// A task still runs, and was not to be left running.
     pub(crate) fn finished(&self) -> Result<(), Unknown> {
         match self.tasks.iter().find(|t| t.work.is_some() && !t.left) {
             None => Ok(()),

@@ -15,9 +15,9 @@ use crate::results::CellDir;
 pub struct LoadedRecording {
     /// What happened.
     pub log: Arc<WriteLog>,
-    /// Which write each block has when.
+    /// Which write each block holds at each cut.
     pub index: Arc<BlockIndex>,
-    /// Where the bytes are.
+    /// The files with the data.
     pub sources: Sources,
     /// What is doubtful about the log.
     pub warnings: Vec<String>,

@@ -22,14 +22,14 @@ use crate::vm::pool::Pool;
 pub(crate) struct Recorded {
     /// What the steps measured.
     pub found: Measurements,
-    /// What a reader should know of it.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
 /// Why there is no recording.
 #[derive(Debug)]
 pub(crate) struct RecordFailure {
-    /// Whatever kept the workload from running as written, such as a step that the kernel refused.
+    /// Why the workload did not run as written, such as a step that the kernel refused.
     pub why: Unknown,
     /// The oops by which the kernel panicked meanwhile, if it did.
     pub oops: Option<String>,

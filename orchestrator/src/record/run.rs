@@ -42,10 +42,10 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Does the setup, then the workload; gives what a reader should know.
+    /// Runs the setup, then the workload; returns notes for the reader.
     ///
     /// # Errors
-    /// Whatever kept the workload from running as written.
+    /// Why the workload did not run as written.
     pub(super) async fn to_its_end(&self) -> Result<Vec<String>, Unknown> {
         let variant = self.job.variant;
         let patterns = variant.patterns();

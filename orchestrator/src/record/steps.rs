@@ -52,7 +52,7 @@ impl Steps<'_> {
         }
     }
 
-    /// Runs a step that is no matter of tasks.
+    /// Runs a step that neither starts nor joins a task.
     pub(crate) async fn run(&self, step: &Step) -> Result<(), Unknown> {
         self.marked(step, self.act(step)).await
     }

@@ -64,7 +64,7 @@ impl Witness {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).dmesg = Some(lines);
     }
 
-    /// Everything so far.
+    /// Everything measured so far.
     pub(crate) fn into_found(self) -> Measurements {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

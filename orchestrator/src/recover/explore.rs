@@ -1,5 +1,6 @@
 //! Exploring complete plans: machines recover the states that an [`Exploration`] asks for, and tell it what was read.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::disk::Noted;
 use crate::recover::recoverer::{Recoverer, Screener};
+use crate::recover::remembered::Remembered;
 use crate::vm::pool::Pool;
 
 /// A second machine is worth its start only after so many recoveries.
@@ -39,6 +41,8 @@ pub(crate) struct Exploring<Job> {
     pub(crate) samples: Box<dyn Fn(u64) -> u64 + Send + Sync>,
     /// Decides which.
     pub(crate) seed: u64,
+    /// Where recoveries of earlier runs are, and where those of this one are kept.
+    pub(crate) remembered: Option<Arc<Remembered>>,
 }
 
 /// What came of it.
@@ -46,8 +50,8 @@ pub(crate) struct Exploring<Job> {
 pub(crate) struct Explored {
     /// What is to be judged.
     pub(crate) answers: Vec<Answer>,
-    /// The recoveries, by number, each with the state that was recovered.
-    pub(crate) recovered: Vec<(CrashState, Recovery)>,
+    /// The recoveries, by number, each with the state that was recovered; without one where an earlier run did that.
+    pub(crate) recovered: Vec<(Option<CrashState>, Recovery)>,
     /// States whose recovery came to nothing.
     pub(crate) failed: Vec<(CrashState, Unknown)>,
     /// How far it came.
@@ -101,18 +105,21 @@ pub(crate) async fn explore<R: Recoverer>(
     exploring: Exploring<R::Job>,
     exploration: Exploration,
 ) -> Result<Explored, Unknown> {
+    let earlier = match exploring.remembered.clone() {
+        Some(remembered) => tokio::task::spawn_blocking(move || remembered.load())
+            .await
+            .unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let mut shared = Shared::new(exploration);
+    for (reads, recovery) in earlier {
+        shared.remember(reads, recovery);
+    }
     let crew = Arc::new(Crew {
         pool: Arc::clone(pool),
         recoverer: Arc::clone(recoverer),
         exploring,
-        shared: Mutex::new(Shared {
-            exploration,
-            explored: Explored::default(),
-            reads: Vec::new(),
-            asked: 0,
-            samples: None,
-            broken: None,
-        }),
+        shared: Mutex::new(shared),
         news: Notify::new(),
         start: Instant::now(),
     });
@@ -155,6 +162,9 @@ impl<R: Recoverer> Crew<R> {
             match next.unwrap_or(Work::Done) {
                 Work::Ask(ask) => {
                     let outcome = self.tried(&ask.state, self.exploring.trust, &mut guest).await;
+                    if let Ok((recovery, reads)) = &outcome {
+                        self.keep(reads.clone(), recovery.clone()).await;
+                    }
                     self.learn(*ask, outcome);
                 }
                 Work::Sample(sample) => {
@@ -267,6 +277,21 @@ impl<R: Recoverer> Crew<R> {
         Ok((recovery, reads))
     }
 
+    /// Keeps a recovery for later runs.
+    async fn keep(&self, reads: Reads, recovery: Recovery) {
+        let Some(remembered) = self.exploring.remembered.clone() else {
+            return;
+        };
+        let kept = tokio::task::spawn_blocking(move || remembered.add(&reads, &recovery)).await;
+        if let Ok(Err(error)) = kept {
+            let mut shared = self.lock();
+            let note = format!("recoveries are not kept for later runs: {error}");
+            if !shared.explored.notes.contains(&note) {
+                shared.explored.notes.push(note);
+            }
+        }
+    }
+
     fn learn(&self, ask: Ask, outcome: Result<(Recovery, Reads), Unknown>) {
         let mut shared = self.lock();
         let state = ask.state.clone();
@@ -281,6 +306,24 @@ impl<R: Recoverer> Crew<R> {
 }
 
 impl Shared {
+    fn new(exploration: Exploration) -> Self {
+        Self {
+            exploration,
+            explored: Explored::default(),
+            reads: Vec::new(),
+            asked: 0,
+            samples: None,
+            broken: None,
+        }
+    }
+
+    /// Adds a recovery of an earlier run.
+    fn remember(&mut self, reads: Reads, recovery: Recovery) {
+        self.reads.push(reads.clone());
+        self.exploration.know(reads);
+        self.explored.recovered.push((None, recovery));
+    }
+
     fn know(&mut self, ask: Ask, state: CrashState, recovery: Recovery, reads: Reads) {
         self.reads.push(reads.clone());
         let (_, twin) = self.exploration.learn(ask, reads);
@@ -288,11 +331,11 @@ impl Shared {
             self.explored.completeness.sampled += 1;
             let before = &self.explored.recovered[twin as usize];
             if !before.1.same_as(&recovery) {
-                let line = differs(&state, &before.0);
+                let line = differs(&state, before.0.as_ref());
                 self.explored.differing.push(line);
             }
         }
-        self.explored.recovered.push((state, recovery));
+        self.explored.recovered.push((Some(state), recovery));
         self.explored.completeness.recoveries += 1;
     }
 
@@ -308,7 +351,7 @@ impl Shared {
             return;
         }
         let first = sample.answers[0] as usize;
-        let mut line = differs(&sample.state, &recovered[first].0);
+        let mut line = differs(&sample.state, recovered[first].0.as_ref());
         let place = self.reads[first]
             .iter()
             .zip(&reads)
@@ -341,6 +384,14 @@ impl Shared {
         let coverage = self.exploration.coverage();
         let (cuts, whole_cuts) = self.exploration.cuts();
         explored.answers = self.exploration.answers().to_vec();
+        let earlier = |number: &u32| explored.recovered[*number as usize].0.is_none();
+        let used: BTreeSet<u32> = explored
+            .answers
+            .iter()
+            .map(|answer| answer.recovery)
+            .filter(earlier)
+            .collect();
+        explored.completeness.remembered = used.len() as u64;
         let read: usize = self.reads.iter().map(Vec::len).sum();
         explored.reads = read / self.reads.len().max(1);
         let done = &mut explored.completeness;
@@ -364,11 +415,13 @@ impl Shared {
     }
 }
 
-fn differs(state: &CrashState, from: &CrashState) -> String {
+fn differs(state: &CrashState, from: Option<&CrashState>) -> String {
+    let from = from.map_or("a state of an earlier run".to_owned(), |from| {
+        format!("state {}", from.id())
+    });
     format!(
-        "state {} recovers otherwise than state {}, though it has all that the latter's recovery read",
-        state.id(),
-        from.id()
+        "state {} recovers otherwise than {from}, though it has all that the latter's recovery read",
+        state.id()
     )
 }
 

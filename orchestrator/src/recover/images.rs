@@ -13,6 +13,7 @@ use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::outcome::result::StateCounts;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::recording::block::ReadAt as _;
 use coldcut_core::scenario::Variant;
 use coldcut_wire::PatternName;
 
@@ -22,7 +23,8 @@ use crate::record::job::mount_of;
 use crate::record::loaded::LoadedRecording;
 use crate::record::timings::Timings;
 use crate::recover::explore::{Explored, Exploring};
-use crate::recover::recoverer::RecoverJob;
+use crate::recover::recoverer::{RecoverJob, machine_key};
+use crate::recover::remembered::{Questions, Remembered};
 use crate::recover::rounds::{Purpose, Work};
 use crate::results::CellDir;
 use crate::vm::pool::Pool;
@@ -145,10 +147,19 @@ impl Planned {
         let mut states = self.states.clone();
         let mut outcomes = BTreeMap::new();
         let mut own = Vec::new();
-        for (state, recovery) in explored.recovered {
-            let image = indices.of(&mut images, digest(&state)?, &state);
-            outcomes.insert(image, Ok(recovery));
-            own.push(image);
+        let mut earlier = BTreeMap::new();
+        for (number, (state, recovery)) in explored.recovered.into_iter().enumerate() {
+            own.push(match state {
+                Some(state) => {
+                    let image = indices.of(&mut images, digest(&state)?, &state);
+                    outcomes.insert(image, Ok(recovery));
+                    Some(image)
+                }
+                None => {
+                    earlier.insert(number, recovery);
+                    None
+                }
+            });
         }
         for (state, unknown) in explored.failed {
             let image = indices.of(&mut images, digest(&state)?, &state);
@@ -157,10 +168,20 @@ impl Planned {
         }
         let mut inferred = BTreeMap::new();
         for answer in explored.answers {
-            let (known, from) = (images.len(), own[answer.recovery as usize]);
+            let (new, number) = (images.len(), answer.recovery as usize);
             let image = indices.of(&mut images, digest(&answer.state)?, &answer.state);
-            if image == known {
-                inferred.insert(image, from);
+            match (own[number], earlier.remove(&number)) {
+                (Some(from), _) if image == new => {
+                    inferred.insert(image, from);
+                }
+                // The first state for which an earlier run's recovery answers stands for what that one recovered.
+                (None, Some(recovery)) => {
+                    own[number] = Some(image);
+                    if image == new {
+                        outcomes.insert(image, Ok(recovery));
+                    }
+                }
+                _ => {}
             }
             states.push((answer.state, image));
         }
@@ -271,12 +292,50 @@ impl Recovering<'_> {
         }
     }
 
+    /// Recoveries of earlier runs, by machines of this kind, of the same questions. There are none where each state is to
+    /// have a kernel of its own, or where nothing of the sort can be kept, which is noticed.
+    pub(crate) async fn remembered(
+        &self,
+        pool: &Pool,
+        recording: &LoadedRecording,
+        strategy: Strategy,
+    ) -> Option<Arc<Remembered>> {
+        let templates = pool
+            .templates
+            .as_ref()
+            .filter(|_| strategy.first() == Trust::Screened)?;
+        let size = recording.sources.base.size();
+        let (mount, patterns) = (mount_of(self.variant), self.variant.patterns());
+        let machine = machine_key(pool, self.kernel, &mount.fstype, size).await?;
+        let (root, fsck) = (templates.cache().to_owned(), self.variant.wants_fsck());
+        let opened = tokio::task::spawn_blocking(move || {
+            let questions = Questions {
+                machine: &machine,
+                size,
+                mount: (&mount.fstype, &mount.data, &mount.flags, mount.repair),
+                patterns: &patterns,
+                fsck,
+            };
+            Remembered::open(&root, &questions)
+        });
+        match opened.await {
+            Ok(Ok(remembered)) => Some(Arc::new(remembered)),
+            Ok(Err(error)) => {
+                let text = format!("recoveries of earlier runs are not at hand: {error}");
+                pool.events.notice(Some(self.cell), text);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     /// How to explore the recording's states.
     pub(crate) fn exploring(
         &self,
         pool: &Arc<Pool>,
         recording: &LoadedRecording,
         strategy: Strategy,
+        remembered: Option<Arc<Remembered>>,
     ) -> Exploring<RecoverJob> {
         let trust = strategy.first();
         let jobs = self.jobs(recording);
@@ -309,6 +368,7 @@ impl Recovering<'_> {
             time: self.variant.crash.seconds.map(Duration::from_secs),
             samples: Box::new(samples_of),
             seed: self.variant.crash.seed,
+            remembered,
         }
     }
 }

@@ -7,4 +7,5 @@
 pub(crate) mod explore;
 pub(crate) mod images;
 pub mod recoverer;
+pub(crate) mod remembered;
 pub(crate) mod rounds;

@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::{CallError, Recovery, Trust};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
-use coldcut_wire::PatternName;
+use coldcut_wire::{PatternName, WalkSpec};
 
 use crate::disk::{Device, DeviceHandle, FileImage, Noted, export_sparse};
 use crate::fs::{self, Repair};
 use crate::kernel::Kernel;
 use crate::record::job::ATOMIC_UNIT;
-use crate::vm::client::{Examined, GuestClient, Mount};
+use crate::vm::client::{Examined, GuestClient, Mount, walk_spec};
 use crate::vm::machine::{DiskSpec, Machine, MachineSpec};
 use crate::vm::pool::Pool;
 
@@ -260,7 +261,7 @@ impl Screener<RecoverJob> for Guest {
         if sound {
             let client = GuestClient::new(&self.machine, pool.limits);
             client
-                .flush_device()
+                .flush_device(&job.mount)
                 .await
                 .or_unknown("dropping the guest's cache of its disk")?;
             self.spoiled = false;
@@ -281,6 +282,22 @@ fn alarming(seen: &Examined) -> bool {
         .any(|line| WORDS.iter().any(|word| line.text.contains(word)))
 }
 
+/// What tells the machines apart that recover with this kernel; `None` where they cannot be told.
+pub(crate) async fn machine_key(pool: &Pool, kernel: &Kernel, fstype: &str, size: u64) -> Option<String> {
+    let initrd = pool.initrd(kernel, fstype, None).ok()?;
+    let spec = pool
+        .spec(kernel, initrd, Some(disk_of(PathBuf::new(), size)))
+        .ok()?;
+    pool.template_key(&spec).await
+}
+
+fn disk_of(socket: PathBuf, size: u64) -> DiskSpec {
+    DiskSpec {
+        physical_block_size: ATOMIC_UNIT,
+        ..DiskSpec::nbd(socket, size)
+    }
+}
+
 /// The machine for a job, and its disk, which already serves this image.
 pub(crate) fn prepare(
     pool: &Pool,
@@ -292,10 +309,7 @@ pub(crate) fn prepare(
     let initrd = pool
         .initrd(&job.kernel, &job.mount.fstype, None)
         .or_unknown("preparing the machine")?;
-    let disk = DiskSpec {
-        physical_block_size: ATOMIC_UNIT,
-        ..DiskSpec::nbd(socket, job.image.size())
-    };
+    let disk = disk_of(socket, job.image.size());
     Ok((pool.spec(&job.kernel, initrd, Some(disk))?, device))
 }
 
@@ -316,8 +330,19 @@ async fn examine(
 ) -> Result<Examined, Unknown> {
     let client = GuestClient::new(machine, pool.limits);
     let most = job.image.size().saturating_mul(4);
+    let copies = FsType::named(&job.mount.fstype).is_some_and(|fs| fs.copies_data);
+    let walk = WalkSpec {
+        placed: job.noted.is_some() && copies && !job.mount.repair,
+        ..walk_spec(job.patterns.to_vec(), most)
+    };
     tokio::select! {
-        seen = client.examine(&job.mount, job.patterns.to_vec(), most) => seen.or_unknown("recovering"),
+        seen = client.examine(&job.mount, walk) => {
+            let seen = seen.or_unknown("recovering")?;
+            if let Some(noted) = &job.noted {
+                noted.place(&seen.placed);
+            }
+            Ok(seen)
+        }
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
     }
 }

@@ -1,4 +1,5 @@
-//! What kernels recovered of what others recorded: a small grid a variant, recording kernels down, recovering across.
+//! What kernels recovered of other kernels' recordings: a small grid for each variant, recording kernels down,
+//! recovering kernels across.
 
 use coldcut_core::columns::table;
 use coldcut_core::outcome::grid::{Grid, Square};
@@ -6,7 +7,7 @@ use coldcut_core::outcome::result::{CellRef, RunResult};
 
 use super::grid::shown;
 
-/// A grid for each variant that was recovered elsewhere; nothing where none was.
+/// Renders a grid for each variant that was recovered elsewhere; empty where none was.
 pub(super) fn elsewhere(run: &RunResult) -> String {
     let runs = std::slice::from_ref(run);
     let grid = Grid::new(runs);

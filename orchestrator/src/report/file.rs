@@ -16,7 +16,7 @@ pub struct FileFormat {
     pub name: &'static str,
     /// What the option does, for the command line's help.
     pub help: &'static str,
-    /// How it looks.
+    /// Renders it.
     pub render: Render,
 }
 
@@ -38,7 +38,7 @@ impl FileReport {
     /// # Errors
     /// As writing the file does.
     pub fn new(path: &Path, render: Render) -> std::io::Result<Self> {
-        let report = Self {
+        let mut report = Self {
             path: path.to_owned(),
             render,
             gathered: Gathered::default(),
@@ -50,8 +50,8 @@ impl FileReport {
         Ok(report)
     }
 
-    fn try_write(&self) -> std::io::Result<()> {
-        write_text(&self.path, &(self.render)(&self.gathered.summary()))
+    fn try_write(&mut self) -> std::io::Result<()> {
+        write_text(&self.path, &self.gathered.render(self.render))
     }
 
     fn write(&mut self) {

@@ -9,7 +9,7 @@ use coldcut_core::outcome::verdict::{Standing, Verdict};
 use super::phrases::{outcome_text, rate, verdict_text};
 use super::summary::Summary;
 
-/// The grid, and under it what is not as declared, with its evidence and how to see it again.
+/// Renders the grid and, below it, what is not as declared, with evidence and how to reproduce it.
 pub fn render_grid(summary: &Summary) -> String {
     let grid = Grid::new(std::slice::from_ref(&summary.result));
     let mut lines: Vec<Vec<String>> = Vec::new();
@@ -74,7 +74,7 @@ pub fn render_grid(summary: &Summary) -> String {
     text
 }
 
-/// What was seen, and how often where runs disagree.
+/// What was seen, and how often if runs disagree.
 fn seen(square: &Square<'_>) -> String {
     if square.rounds.flaky().is_some() {
         return format!("flaky: {}", rate(&square.rounds));

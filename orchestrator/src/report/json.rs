@@ -8,7 +8,7 @@ use coldcut_core::outcome::event::Stamped;
 use super::Reporter;
 use super::stdout::errln;
 
-/// Writes each event as a line of JSON and flushes it, so that what was reported survives us.
+/// Writes each event as a line of JSON and flushes it, so that it survives a crash of coldcut.
 #[derive(Debug)]
 pub struct JsonLines<W> {
     writer: W,
@@ -20,7 +20,7 @@ pub struct JsonLines<W> {
 pub struct Failure(Arc<OnceLock<io::Error>>);
 
 impl Failure {
-    /// The first error, as one of its kind.
+    /// The first error, if there was one.
     pub fn get(&self) -> Option<io::Error> {
         let first = self.0.get()?;
         Some(io::Error::new(first.kind(), first.to_string()))
@@ -36,7 +36,7 @@ impl<W: Write> JsonLines<W> {
         }
     }
 
-    /// Tells later whether something could not be written.
+    /// Returns a handle that tells later whether a write failed.
     pub fn failure(&self) -> Failure {
         self.failure.clone()
     }

@@ -1,4 +1,4 @@
-//! JUnit XML: a suite a scenario, a test case a cell.
+//! JUnit XML: a suite for each scenario, a test case for each cell.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -130,7 +130,8 @@ impl Suite {
     }
 }
 
-/// The report as XML. What is not as declared is a failure; what is not known, or not done, is an error: neither passes.
+/// The report as XML. What is not as declared is a failure; what is not known, or not done, is an error: neither
+/// passes.
 pub fn render_junit(summary: &Summary) -> String {
     let mut suites = Suites::default();
     for rounds in rounds(&summary.result.cells) {

@@ -8,7 +8,7 @@ use coldcut_core::outcome::result::{CellResult, Place, StateCounts, Totals, Viol
 use coldcut_core::outcome::rounds::Rounds;
 use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
-/// A verdict in a few words.
+/// Phrases a verdict.
 pub fn verdict_text(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Pass => "holds".to_owned(),
@@ -125,7 +125,7 @@ pub(super) fn total_text(states: &StateCounts) -> String {
     }
 }
 
-/// What was measured, but for what stands there as evidence already.
+/// What was measured, except what is shown as evidence already.
 pub(super) fn shown_measurements(cell: &CellResult) -> impl Iterator<Item = &String> {
     let told = |line: &&String| !cell.violations.iter().any(|v| v.evidence == **line);
     cell.measured.iter().filter(told)

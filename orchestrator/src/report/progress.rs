@@ -1,4 +1,4 @@
-//! Live progress on a terminal: one line a cell under way. Without a terminal: one line a finished cell.
+//! Live progress. On a terminal, one line for each cell under way; elsewhere, one line for each finished cell.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;

@@ -7,14 +7,14 @@ use super::{Gathered, Render, Reporter};
 
 /// Prints a report on a run that is over.
 pub struct ScreenReport {
-    /// What stands before it.
+    /// What is printed before it.
     lead: &'static str,
     render: Render,
     gathered: Gathered,
 }
 
 impl ScreenReport {
-    /// A report that looks so, after `lead`.
+    /// A report that is rendered by `render` and printed after `lead`.
     pub fn new(lead: &'static str, render: Render) -> Self {
         Self {
             lead,
@@ -30,7 +30,7 @@ impl Reporter for ScreenReport {
     }
 
     fn end(&mut self) {
-        let text = (self.render)(&self.gathered.summary());
+        let text = self.gathered.render(self.render);
         // The run is kept, whoever reads of it.
         if let Err(error @ stdout::OutputError::Write(_)) = stdout::print(format_args!("{}{text}", self.lead))
         {

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 /// Why something was not printed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// Nobody reads it any more.
+    /// The reader closed its end.
     #[error("standard output is closed")]
     Closed,
     /// Anything else.
@@ -34,7 +34,7 @@ pub fn print(text: fmt::Arguments<'_>) -> Result<(), OutputError> {
     Ok(())
 }
 
-/// Prints to standard error, as far as that can be.
+/// Prints to standard error, if possible.
 pub fn print_error(text: fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
@@ -51,7 +51,7 @@ macro_rules! out {
     ($($part:tt)*) => { $crate::report::stdout::print(::std::format_args!($($part)*)) };
 }
 
-/// Prints a line to standard error, as far as that can be.
+/// Prints a line to standard error, if possible.
 macro_rules! errln {
     ($($part:tt)*) => {
         $crate::report::stdout::print_error(::std::format_args!("{}\n", ::std::format_args!($($part)*)))

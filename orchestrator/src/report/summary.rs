@@ -16,26 +16,37 @@ pub struct Summary {
     pub result: RunResult,
 }
 
-/// How a report looks.
+/// Renders a report.
 pub type Render = fn(&Summary) -> String;
 
 impl Summary {
-    /// Of a run whose cells are these.
-    pub fn new(run: &str, planned: &[CellRef], mut cells: Vec<CellResult>) -> Self {
+    /// The summary of a run with these cells.
+    pub fn new(run: &str, planned: &[CellRef], cells: Vec<CellResult>) -> Self {
+        Self::of(run.to_owned(), planned.to_vec(), cells)
+    }
+
+    fn of(run: String, planned: Vec<CellRef>, mut cells: Vec<CellResult>) -> Self {
         let indices: HashMap<&str, usize> = planned.iter().map(|cell| cell.id.as_str()).zip(0..).collect();
         let index = |result: &CellResult| indices.get(result.cell.id.as_str()).copied();
         cells.sort_by_key(|result| index(result).unwrap_or(usize::MAX));
         Self {
-            run: run.to_owned(),
-            planned: planned.to_vec(),
-            result: RunResult::new(run, cells),
+            result: RunResult::new(&run, cells),
+            run,
+            planned,
         }
     }
 
     /// The cells that are not done.
     pub fn unfinished(&self) -> impl Iterator<Item = &CellRef> {
-        let done: HashSet<&CellRef> = self.result.cells.iter().map(|result| &result.cell).collect();
-        self.planned.iter().filter(move |cell| !done.contains(cell))
+        let done: HashSet<&str> = self
+            .result
+            .cells
+            .iter()
+            .map(|result| result.cell.id.as_str())
+            .collect();
+        self.planned
+            .iter()
+            .filter(move |cell| !done.contains(cell.id.as_str()))
     }
 }
 
@@ -66,8 +77,16 @@ impl Gathered {
         self.cells.len()
     }
 
-    /// The summary so far.
-    pub fn summary(&self) -> Summary {
-        Summary::new(&self.run, &self.planned, self.cells.clone())
+    /// Renders the summary so far.
+    pub fn render(&mut self, render: Render) -> String {
+        let Self { run, planned, cells } = std::mem::take(self);
+        let summary = Summary::of(run, planned, cells);
+        let text = render(&summary);
+        *self = Self {
+            run: summary.run,
+            planned: summary.planned,
+            cells: summary.result.cells,
+        };
+        text
     }
 }

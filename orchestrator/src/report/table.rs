@@ -13,12 +13,12 @@ use super::phrases::{
 };
 use super::summary::Summary;
 
-/// What the columns hold; the last one speaks for itself.
+/// The headings of the columns; the last one needs none.
 const HEAD: [&str; 10] = [
     "scenario", "variant", "kernel", "declared", "seen", "cuts", "states", "distinct", "judged", "",
 ];
 
-/// The table of a run: a row a cell, and under it, for a violation, its evidence and the command that replays it.
+/// Renders the table of a run: a row for each cell, and below a violation its evidence and the command that replays it.
 pub fn render_run(summary: &Summary) -> String {
     let run = &summary.result;
     // Rounds of one cell are one row.

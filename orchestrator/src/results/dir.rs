@@ -130,7 +130,7 @@ impl RunDir {
         &self.id
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -254,7 +254,7 @@ impl CellDir {
         })
     }
 
-    /// Opens an existing one, or a place for one.
+    /// Opens a cell's directory, and makes it if it does not exist.
     ///
     /// # Errors
     /// When its folders cannot be made.
@@ -272,7 +272,7 @@ impl CellDir {
         self.path.join("write.log")
     }
 
-    /// What that format cannot say.
+    /// What that format cannot hold: submissions and requests in flight.
     pub fn sidecar(&self) -> PathBuf {
         self.path.join("write.log.order")
     }
@@ -287,7 +287,7 @@ impl CellDir {
         self.path.join("consoles").join(format!("{name}.log"))
     }
 
-    /// Where the recovery of a content is kept.
+    /// Where the recovery of an image is kept, by the image's digest.
     pub fn recovery(&self, digest: &str) -> PathBuf {
         self.path.join("recoveries").join(format!("{digest}.json"))
     }
@@ -309,7 +309,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     Ok(())
 }
 
-/// The time as directories are named by it.
+/// The current time, in the form that directory names use.
 pub fn stamp_now() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     stamp(now.map_or(0, |d| d.as_secs()))

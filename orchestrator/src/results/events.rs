@@ -1,4 +1,4 @@
-//! A run that is kept, told again as events.
+//! Replays a kept run as events.
 
 use coldcut_core::outcome::event::Event;
 use coldcut_core::outcome::result::RunResult;

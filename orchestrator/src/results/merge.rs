@@ -18,7 +18,7 @@ pub struct Part {
     pub result: Option<RunResult>,
 }
 
-/// Runs that do not make one.
+/// Why runs cannot be merged.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// No runs at all.
@@ -62,14 +62,14 @@ pub enum MergeError {
         /// Of how many.
         of: u32,
     },
-    /// Two runs that mean different things by the same name.
+    /// Two runs use the same name for different things.
     #[error("{one} and {other} contradict each other: {what}")]
     Contradiction {
         /// One run.
         one: String,
         /// The other.
         other: String,
-        /// About what.
+        /// What they disagree about.
         what: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What several cells, or runs, have in common: large files are there once, where the filesystem can link them.
+//! Shares large files between cells and runs: they exist once, where the filesystem can link them.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::CellDir;
 use crate::disk::{FileImage, export_sparse};
 
-/// Puts a file that nobody writes to any more in a second place: as a link, or else as a copy with its holes.
+/// Links a file that nobody writes to any more to a second path, or else copies it with its holes.
 fn share(source: &Path, target: &Path) -> io::Result<()> {
     if fs::hard_link(source, target).is_err() {
         export_sparse(&FileImage::open(source)?, target)?;

@@ -14,7 +14,7 @@ use super::RunInfo;
 /// Why a run cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
-    /// There is none of that name.
+    /// There is no run of that name.
     #[error("there is no run `{wanted}` in {}{}", dir.display(), known(runs))]
     NoRun {
         /// What was asked for.
@@ -32,7 +32,7 @@ pub enum ResultsError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file is not what it should be.
+    /// A file cannot be parsed.
     #[error("{} is not a file of coldcut's: {source}", path.display())]
     Parse {
         /// The file.
@@ -51,7 +51,7 @@ pub enum ResultsError {
     /// The run was interrupted before its first cell was done.
     #[error("no cell of the run in {} was finished", .0.display())]
     NothingFinished(PathBuf),
-    /// `RUN/CELL/STATE` is not.
+    /// The text is not of the form `RUN/CELL/STATE`.
     #[error("`{0}` does not name a crash state; expected RUN/CELL/STATE as the result table prints it")]
     BadState(String),
 }

@@ -9,9 +9,9 @@ use coldcut_core::outcome::unknown::Unknown;
 
 /// QEMU itself, beside its guest's memory.
 const QEMU_MIB: u32 = 96;
-/// Of the memory that is free at the start, this part of ten is ours.
+/// How many tenths of the memory that is free at the start may be used.
 const TENTHS: u32 = 8;
-/// Clones whose memory is measured before the largest is believed.
+/// How many clones are measured before their largest size is trusted.
 const SAMPLES: u32 = 12;
 
 /// The budget.
@@ -80,7 +80,7 @@ impl Budget {
         })
     }
 
-    /// What a machine is counted with: all that it could ever use, unless clones were measured.
+    /// How much memory a machine counts for: all that it could ever use, unless clones were measured.
     fn cost(&self, memory_mib: u32, clone: bool) -> u32 {
         let whole = memory_mib + QEMU_MIB;
         let largest = self.largest.load(Ordering::Relaxed);

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::CallError;
 use coldcut_wire::{
-    DmesgFrom, DmesgLine, Done, Lane, MountSpec, Op, Output, PatternName, Request, ResumeSpec, TreeEntry,
-    WalkSpec,
+    DmesgFrom, DmesgLine, Done, Lane, MountSpec, Op, Output, PatternName, Placed, Request, ResumeSpec,
+    TreeEntry, WalkSpec,
 };
 
 use crate::vm::limits::Limits;
@@ -15,9 +16,9 @@ use crate::vm::machine::{GuestError, Machine, Next, Reply};
 const DISK: &str = "vda";
 /// Its device node.
 pub const DEVICE: &str = "/dev/vda";
-/// Names in a tree at most.
+/// The most names in a tree.
 const MAX_ENTRIES: u32 = 1 << 20;
-/// Parts of an answer at most.
+/// The most parts of an answer.
 const MAX_PARTS: usize = 1 << 16;
 
 /// How a filesystem is mounted.
@@ -168,22 +169,11 @@ impl<'a> GuestClient<'a> {
     /// # Errors
     /// [`GuestError`] when the guest did not answer, or the tree could not be walked to its end: such a tree says
     /// nothing.
-    pub async fn examine(
-        &self,
-        mount: &Mount,
-        patterns: Vec<PatternName>,
-        max_bytes: u64,
-    ) -> Result<Examined, GuestError> {
-        self.alive(self.examine_inner(mount, patterns, max_bytes)).await
+    pub async fn examine(&self, mount: &Mount, walk: WalkSpec) -> Result<Examined, GuestError> {
+        self.alive(self.examine_inner(mount, walk)).await
     }
 
-    async fn examine_inner(
-        &self,
-        mount: &Mount,
-        patterns: Vec<PatternName>,
-        max_bytes: u64,
-    ) -> Result<Examined, GuestError> {
-        let walk = walk_spec(patterns, max_bytes);
+    async fn examine_inner(&self, mount: &Mount, walk: WalkSpec) -> Result<Examined, GuestError> {
         let limits = &self.limits;
         let guest = &self.machine.guest;
         // Each waits for those before it.
@@ -224,16 +214,22 @@ impl<'a> GuestClient<'a> {
             return Ok(Examined {
                 mount_error: Some(error),
                 tree: Vec::new(),
+                placed: Vec::new(),
                 unmount_error: None,
                 dmesg,
                 mount_time,
                 walk_time: Duration::ZERO,
             });
         }
-        let (tree, walk_time) = tree_of(walked?)?;
+        let Walked {
+            tree,
+            placed,
+            time: walk_time,
+        } = walked_of(walked?)?;
         Ok(Examined {
             mount_error: None,
             tree,
+            placed,
             unmount_error: unmounted.err(),
             dmesg,
             mount_time,
@@ -253,7 +249,7 @@ impl<'a> GuestClient<'a> {
         let walk = Request::Walk(walk_spec(patterns, max_bytes));
         self.alive(async {
             let answer = self.machine.guest.request("walk", walk, self.limits.walk).await?;
-            Ok(tree_of(collect(answer).await?)?.0)
+            Ok(walked_of(collect(answer).await?)?.tree)
         })
         .await
     }
@@ -306,15 +302,17 @@ impl<'a> GuestClient<'a> {
         self.call("dmesg", end, self.limits.answer).await.map(drop)
     }
 
-    /// Drops what the guest keeps of its disk in memory. Nothing may be mounted.
+    /// Drops what the guest keeps of its disk in memory, after a filesystem was mounted so and unmounted. Nothing may
+    /// be mounted.
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn flush_device(&self) -> Result<(), GuestError> {
+    pub async fn flush_device(&self, mount: &Mount) -> Result<(), GuestError> {
         let device = DEVICE.to_owned();
+        let forget = FsType::named(&mount.fstype).and_then(|fstype| fstype.driver.forget);
         self.call(
             "flush the disk",
-            Request::FlushDevice { device },
+            Request::FlushDevice { device, forget },
             self.limits.answer,
         )
         .await
@@ -329,6 +327,8 @@ pub struct Examined {
     pub mount_error: Option<CallError>,
     /// Its tree.
     pub tree: Vec<TreeEntry>,
+    /// Where files have their data, where that was asked for.
+    pub placed: Vec<Placed>,
     /// Why it did not unmount.
     pub unmount_error: Option<CallError>,
     /// The kernel's log from before the mount to after the unmount.
@@ -350,13 +350,22 @@ fn spec_of(mount: &Mount) -> MountSpec {
     }
 }
 
-fn walk_spec(patterns: Vec<PatternName>, max_bytes: u64) -> WalkSpec {
+/// A walk of the whole tree that names these patterns, and reads at most so many bytes.
+pub(crate) fn walk_spec(patterns: Vec<PatternName>, max_bytes: u64) -> WalkSpec {
     WalkSpec {
         contents: patterns,
         data: true,
         max_entries: MAX_ENTRIES,
         max_bytes,
+        placed: false,
     }
+}
+
+/// What a walk found.
+struct Walked {
+    tree: Vec<TreeEntry>,
+    placed: Vec<Placed>,
+    time: Duration,
 }
 
 type Parts = (Vec<Output>, Done);
@@ -385,17 +394,19 @@ fn end(what: &str, answer: Result<Parts, GuestError>) -> Result<(), GuestError> 
     }
 }
 
-fn tree_of((parts, done): Parts) -> Result<(Vec<TreeEntry>, Duration), GuestError> {
-    let mut tree = Vec::new();
+fn walked_of((parts, done): Parts) -> Result<Walked, GuestError> {
+    let (mut tree, mut placed) = (Vec::new(), Vec::new());
     for part in parts {
         match part {
             Output::Entries(entries) => tree.extend(entries),
+            Output::Placed(files) => placed.extend(files),
             other => return Err(nonsense("walk", &other)),
         }
     }
     match done {
         Done::Walk(summary) if summary.entries == tree.len() as u64 => {
-            Ok((tree, Duration::from_nanos(summary.nanos)))
+            let time = Duration::from_nanos(summary.nanos);
+            Ok(Walked { tree, placed, time })
         }
         other => Err(nonsense("walk", &(tree.len(), other))),
     }

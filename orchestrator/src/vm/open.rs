@@ -13,7 +13,7 @@ use crate::vm::templates::Templates;
 /// How machines are run.
 #[derive(Clone, Copy, Debug)]
 pub struct MachineSettings {
-    /// How the guests' instructions are run.
+    /// How guests run: under KVM or emulated.
     pub accel: AccelChoice,
     /// How many machines run at once.
     pub jobs: usize,

@@ -31,7 +31,7 @@ const MEMORY_MIB: u32 = 256;
 #[error("cannot make the initial ramdisk: {0}")]
 pub struct InitrdError(String);
 
-/// Everything that runs share.
+/// What all runs share.
 #[derive(Debug)]
 pub struct Pool {
     /// QEMU.
@@ -46,9 +46,9 @@ pub struct Pool {
     pub limits: Limits,
     /// How many machines may run at once.
     pub budget: Budget,
-    /// How many may run at once as far as the user is concerned.
+    /// How many machines the user allows at once.
     pub jobs: usize,
-    /// Where clones come from; without, every machine boots its kernel.
+    /// Where clones come from; without it, every machine boots its kernel.
     pub templates: Option<Templates>,
     initrds: Mutex<HashMap<String, PathBuf>>,
     images: tokio::sync::Mutex<HashMap<String, PathBuf>>,
@@ -160,6 +160,12 @@ impl Pool {
         self.budget.room(spec.memory_mib, false).await
     }
 
+    /// What the template of machines like `spec` is known by; `None` without templates.
+    pub(crate) async fn template_key(&self, spec: &MachineSpec) -> Option<String> {
+        let key = self.templates.as_ref()?.key(&self.means(), spec).await.ok()?;
+        Some(key.as_str().to_owned())
+    }
+
     /// What making a template takes.
     fn means(&self) -> Means<'_> {
         Means {
@@ -191,7 +197,7 @@ impl Pool {
         self.started(template, spec, console).await
     }
 
-    /// As [`Self::fresh`], for who needs one machine and no more: where the template has yet to be made, the kernel is
+    /// As [`Self::fresh`], for callers that need only one machine: where the template has yet to be made, the kernel is
     /// booted, and the template meanwhile on another processor, if there is room for one more machine.
     ///
     /// # Errors
@@ -243,7 +249,7 @@ impl Pool {
         Ok((machine, Trust::Cold))
     }
 
-    /// A clone that has not been woken yet: it knows no disk.
+    /// A clone that has not resumed yet and so knows no disk.
     ///
     /// # Errors
     /// [`Unknown`]; also when there is no template.

@@ -20,18 +20,18 @@ const KEEP: u64 = 4 << 30;
 /// A template that is wanted.
 #[derive(Debug, Default)]
 struct Slot {
-    /// What there is, once that is known.
+    /// The template, once it is known whether there is one.
     made: OnceCell<Option<Arc<Template>>>,
     /// Whether somebody has looked for it and takes care of it.
     begun: AtomicBool,
 }
 
-/// What can be had of a template without waiting for a boot.
+/// What is available of a template without waiting for a boot.
 #[derive(Clone, Debug)]
 pub enum AtHand {
     /// The template.
     Here(Arc<Template>),
-    /// There is none yet, and it is the asker's part to make it, with [`Templates::get`].
+    /// There is none yet, and the caller is to make it with [`Templates::get`].
     Missing,
     /// Somebody else is making it, or there can be none.
     NotNow,
@@ -53,6 +53,7 @@ pub struct Means<'a> {
 /// The templates of a pool.
 #[derive(Debug)]
 pub struct Templates {
+    cache: PathBuf,
     store: TemplateStore,
     digests: Mutex<HashMap<PathBuf, String>>,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
@@ -65,13 +66,19 @@ impl Templates {
     /// When it cannot be made.
     pub fn open(cache: &Path) -> Result<Self, TemplateError> {
         Ok(Self {
+            cache: cache.to_owned(),
             store: TemplateStore::open(cache.join("templates"))?,
             digests: Mutex::default(),
             slots: Mutex::default(),
         })
     }
 
-    /// The template of machines like `spec`; `None` when there can be none, which was then noticed once.
+    /// The cache directory that they are in.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The template of machines like `spec`; `None` when there can be none, of which the user is told once.
     pub async fn get(&self, means: &Means<'_>, spec: &MachineSpec) -> Option<Arc<Template>> {
         let (key, slot) = self.slot(means, spec).await?;
         slot.begun.store(true, Ordering::Relaxed);
@@ -125,7 +132,11 @@ impl Templates {
         }
     }
 
-    async fn key(&self, means: &Means<'_>, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
+    /// What the template of machines like `spec` is known by.
+    ///
+    /// # Errors
+    /// [`Unknown`] when a file of theirs cannot be read.
+    pub(crate) async fn key(&self, means: &Means<'_>, spec: &MachineSpec) -> Result<TemplateKey, Unknown> {
         let kernel = self.digest_of(&spec.kernel.path).await?;
         let initrd = self.digest_of(&spec.initrd).await?;
         TemplateKey::of(means.qemu, spec, &kernel, &initrd).or_unknown("finding QEMU's program")

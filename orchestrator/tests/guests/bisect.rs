@@ -184,7 +184,7 @@ fn probe(index: usize, kinds: Option<&[ViolationKind]>) -> Probe {
             verdict,
             standing: Standing::NotAsDeclared,
             partial: false,
-            recording: None,
+            profile: None,
         }),
         seconds: 2.0,
     }

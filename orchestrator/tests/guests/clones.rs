@@ -173,7 +173,7 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
             "{name}: the guest still shows the first disk: the plant leaks"
         );
         client.unmount().await.unwrap().unwrap();
-        client.flush_device().await.unwrap();
+        client.flush_device(&read_only).await.unwrap();
         client.mount(&read_only).await.unwrap().unwrap();
         assert!(!listed(client.walk(Vec::new(), 1 << 30).await.unwrap()), "{name}");
         machine.kill().await;

@@ -74,7 +74,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a request is of the kind and at the place.
+    /// Whether a request is of the kind and in the range.
     pub fn fits(&self, asked: &Asked) -> bool {
         let end = asked.offset.saturating_add(asked.len);
         asked.kind == self.kind

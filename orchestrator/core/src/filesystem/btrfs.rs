@@ -1,8 +1,9 @@
 //! btrfs.
 //!
 //! It remembers every device that it has seen, and of which generation: a guest that mounts one state after another has
-//! it forget them in between (`BTRFS_IOC_FORGET_DEV`), whenever it drops what it cached of the disk. That is the
-//! agent's `flush_device`, which does it on every kernel that has btrfs.
+//! it forget them in between.
+
+use coldcut_wire::Forget;
 
 use super::checker::{Checker, Reading};
 use super::mkfs::Mkfs;
@@ -21,6 +22,7 @@ pub(super) static BTRFS: Filesystem = Filesystem {
             "blake2b_generic",
         ],
         kconfig: include_str!("../../../../images/config/btrfs.config"),
+        forget: Some(Forget::BtrfsDevices),
     },
     // What mkfs.btrfs asks for with its defaults, 114294784 bytes: data and metadata apart, metadata twice. Smaller ones
     // need --mixed, which puts both into the same block groups, as nobody uses it.
@@ -36,6 +38,7 @@ pub(super) static BTRFS: Filesystem = Filesystem {
         features: Some("-O"),
         journal: &[],
         geometry: &["-b", "-n", "-s"],
+        small: &[],
         environment: &[],
         config: None,
     },
@@ -64,6 +67,7 @@ pub(super) static BTRFS: Filesystem = Filesystem {
     },
     repair: None,
     jbd2: false,
+    copies_data: false,
     log_names: &["btrfs"],
     modes: &[DEFAULT],
 };

@@ -11,6 +11,7 @@ const DRIVER: Driver = Driver {
     // Without a crc32c driver ext4 does not mount.
     want: &["crc32c_generic"],
     kconfig: include_str!("../../../../images/config/ext4.config"),
+    forget: None,
 };
 
 /// 2026-01-01.
@@ -36,6 +37,14 @@ const MKE2FS: Mkfs = Mkfs {
     features: Some("-O"),
     journal: &["-J"],
     geometry: &["-b", "-C", "-E", "-g", "-I", "-i", "-J", "-m", "-N"],
+    small: &[
+        "-b",
+        "4096",
+        "-J",
+        "size=4",
+        "-E",
+        "lazy_itable_init=0,lazy_journal_init=0,nodiscard",
+    ],
     environment: &[("E2FSPROGS_FAKE_TIME", TIME)],
     config: Some(ConfigFile {
         variable: "MKE2FS_CONFIG",
@@ -106,9 +115,11 @@ pub(super) static EXT2: Filesystem = Filesystem {
     min_size: 1 << 20,
     mkfs: Mkfs {
         always: &["-F", "-q", "-t", "ext2"],
+        small: &["-b", "4096"],
         ..MKE2FS
     },
     jbd2: false,
+    copies_data: true,
     log_names: &["ext2", "ext4"],
     modes: &[Mode {
         name: "ext2",
@@ -136,6 +147,7 @@ const SHARED: Filesystem = Filesystem {
     checker: E2FSCK,
     repair: Some(REPAIR),
     jbd2: true,
+    copies_data: true,
     log_names: &[],
     modes: &[],
 };

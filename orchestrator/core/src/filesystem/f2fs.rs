@@ -12,6 +12,7 @@ pub(super) static F2FS: Filesystem = Filesystem {
         need: &["f2fs"],
         want: &["crc32_generic"],
         kconfig: include_str!("../../../../images/config/f2fs.config"),
+        forget: None,
     },
     // Room for the metadata and some data.
     min_size: 64 << 20,
@@ -25,6 +26,7 @@ pub(super) static F2FS: Filesystem = Filesystem {
         features: Some("-O"),
         journal: &[],
         geometry: &["-s", "-o"],
+        small: &[],
         environment: &[],
         config: None,
     },
@@ -45,6 +47,7 @@ pub(super) static F2FS: Filesystem = Filesystem {
     },
     repair: None,
     jbd2: false,
+    copies_data: false,
     log_names: &["f2fs"],
     modes: MODES,
 };

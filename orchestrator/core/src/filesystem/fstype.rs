@@ -25,9 +25,20 @@ impl FsType {
         Self::all().find(|fstype| fstype.name() == name)
     }
 
-    /// The one that coldcut cannot do without.
+    /// The one that coldcut cannot do without: what scenarios, benchmarks and kernels of one's own are about unless
+    /// they say otherwise.
     pub fn first() -> Self {
         Self(ALL[0])
+    }
+
+    /// A small one of this type and size (such as `64MiB`), as a scenario's part in YAML.
+    pub fn small(self, size: &str) -> String {
+        let options: Vec<String> = self.mkfs.small.iter().map(|word| format!("{word:?}")).collect();
+        format!(
+            "filesystem:\n  type: {}\n  size: {size}\n  mkfs: [{}]\n",
+            self.name(),
+            options.join(", ")
+        )
     }
 
     /// As mount(8) names it.

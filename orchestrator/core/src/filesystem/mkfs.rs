@@ -21,6 +21,8 @@ pub struct Mkfs {
     pub journal: &'static [&'static str],
     /// Options of a scenario that only say how large things are: in another filesystem they are left out.
     pub geometry: &'static [&'static str],
+    /// Options for a small filesystem with a small journal, such as coldcut's own scenarios are about.
+    pub small: &'static [&'static str],
     /// Variables of its environment.
     pub environment: &'static [(&'static str, &'static str)],
     /// A configuration file of coldcut's own in place of the host's.

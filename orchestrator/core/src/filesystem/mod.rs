@@ -14,6 +14,8 @@ mod mkfs;
 mod mode;
 mod xfs;
 
+use coldcut_wire::Forget;
+
 pub use checker::{Checker, Reading, Repair, Repaired};
 pub use fstype::FsType;
 pub use mkfs::{ConfigFile, Mkfs};
@@ -47,6 +49,9 @@ pub struct Filesystem {
     pub repair: Option<Repair>,
     /// Whether it has a jbd2 journal, for whose commits `commit` waits.
     pub jbd2: bool,
+    /// Whether file data that is read is only copied, from the place on the disk that FIEMAP names: it is neither checked
+    /// nor decoded, and nothing that the kernel does depends on it.
+    pub copies_data: bool,
     /// Words by which the kernel's log names it, in lower case; any of them.
     pub log_names: &'static [&'static str],
     /// The ways to make and mount it, and what each promises; the first is how it comes.
@@ -65,6 +70,9 @@ pub struct Driver {
     pub want: &'static [&'static str],
     /// Settings with which a kernel of one's own is built.
     pub kconfig: &'static str,
+    /// What it remembers of a device that was unmounted, and must forget before a guest mounts another disk under the
+    /// same name.
+    pub forget: Option<Forget>,
 }
 
 impl Driver {

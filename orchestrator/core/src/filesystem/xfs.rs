@@ -12,6 +12,7 @@ pub(super) static XFS: Filesystem = Filesystem {
         need: &["xfs"],
         want: &["crc32c_generic"],
         kconfig: include_str!("../../../../images/config/xfs.config"),
+        forget: None,
     },
     // mkfs.xfs(8) refuses less since xfsprogs 5.19. (--unsupported makes smaller ones, for tests of xfs itself, with
     // shapes that no user has.) The file is sparse; the log takes 64 MiB of it.
@@ -31,6 +32,7 @@ pub(super) static XFS: Filesystem = Filesystem {
         features: None,
         journal: &[],
         geometry: &["-b", "-d", "-l", "-s"],
+        small: &[],
         environment: &[],
         config: None,
     },
@@ -56,6 +58,7 @@ pub(super) static XFS: Filesystem = Filesystem {
     },
     repair: None,
     jbd2: false,
+    copies_data: true,
     log_names: &["xfs"],
     modes: &[DEFAULT],
 };

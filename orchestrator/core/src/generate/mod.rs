@@ -16,6 +16,8 @@ use std::fmt::Write as _;
 
 use history::History;
 
+use crate::filesystem::FsType;
+
 /// The scenario of a seed, as YAML: at least `steps` steps, and those that sync everything at the end. The same seed
 /// and number give the same text.
 pub fn generate(seed: u64, steps: usize) -> String {
@@ -30,8 +32,8 @@ pub fn generate(seed: u64, steps: usize) -> String {
         "# yaml-language-server: $schema=../schema.json\nformat: 1\nname: random-{seed}\n\
          summary: A random history (seed {seed}, {steps} steps), and what its syncs promise.\n\
          reference: fsync(2), fdatasync(2), sync(2)\n\n\
-         filesystem:\n  type: ext4\n  size: 32MiB\n  \
-         mkfs: [\"-b\", \"4096\", \"-J\", \"size=4\", \"-E\", \"lazy_itable_init=0,lazy_journal_init=0,nodiscard\"]\n"
+         {}",
+        FsType::first().small("32MiB")
     );
     history.write_to(&mut yaml);
     yaml.push_str("\nend: cut\noutcome: holds\n");

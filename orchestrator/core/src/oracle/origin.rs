@@ -60,7 +60,7 @@ impl Origins {
             .patterns()
             .iter()
             .enumerate()
-            .map(|(place, c)| (pattern::pattern_id(c), place))
+            .map(|(index, c)| (pattern::pattern_id(c), index))
             .collect();
         let mut origins = Self {
             contents,

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A workload step: its place and the name that expectations use.
+/// A workload step: its index and the name that expectations use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StepName {
-    /// Place in the workload, from 0.
+    /// Index in the workload, from 0.
     pub index: u32,
     /// Its label, or `KIND#INDEX` such as `rename#3` when it has none. No whitespace.
     pub name: String,

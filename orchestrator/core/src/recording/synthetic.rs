@@ -178,8 +178,8 @@ fn data(entry: u32, at: u64, buffer: &mut [u8]) {
         }
     } else {
         for (number, byte) in buffer.iter_mut().enumerate() {
-            let place = at + number as u64;
-            *byte = word(place / 8)[(place % 8) as usize];
+            let offset = at + number as u64;
+            *byte = word(offset / 8)[(offset % 8) as usize];
         }
     }
 }

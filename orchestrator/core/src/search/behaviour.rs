@@ -17,7 +17,9 @@ pub struct Behaviour {
     /// Whether something remained unknown: then violations of other kinds may have been missed.
     pub partial: bool,
     /// What the kernel sent to the disk, where it is known.
-    pub recording: Option<IoProfile>,
+    // The name in journals of searches.
+    #[serde(rename = "recording")]
+    pub profile: Option<IoProfile>,
 }
 
 /// What is called good, and what bad.
@@ -91,7 +93,7 @@ pub enum Aim {
 
 impl Behaviour {
     /// The behaviour that a cell's result shows.
-    pub fn of(result: &CellResult, recording: Option<IoProfile>) -> Self {
+    pub fn of(result: &CellResult, profile: Option<IoProfile>) -> Self {
         Self {
             verdict: result.verdict.clone(),
             standing: result.standing,
@@ -99,7 +101,7 @@ impl Behaviour {
             partial: result.states.inconclusive > 0
                 || result.doubted
                 || result.standing == Standing::Inconclusive && !result.declared.is_open(),
-            recording,
+            profile,
         }
     }
 
@@ -147,9 +149,9 @@ impl Behaviour {
             _ if self.partial => None,
             (Aspect::Verdict | Aspect::Kinds, Verdict::Pass) => Some("holds".to_owned()),
             (Aspect::Kinds, Verdict::Violation { kinds: of }) => Some(format!("violates {}", kinds(of))),
-            (Aspect::Barriers, _) => self.recording.as_ref().map(|recording| {
+            (Aspect::Barriers, _) => self.profile.as_ref().map(|profile| {
                 let step = |(name, count): (&str, u64)| format!("{name} {count}");
-                let steps: Vec<String> = recording.barriers().into_iter().map(step).collect();
+                let steps: Vec<String> = profile.barriers().into_iter().map(step).collect();
                 format!("barriers: {}", steps.join(", "))
             }),
         }
@@ -165,7 +167,7 @@ mod tests {
             verdict,
             standing,
             partial,
-            recording: None,
+            profile: None,
         }
     }
 

@@ -87,7 +87,7 @@ struct Bench {
 /// Measures.
 ///
 /// # Errors
-/// [`Unknown`]: what kept a state from being recovered.
+/// [`Unknown`]: why a state could not be recovered.
 pub async fn recovery(options: RecoveryOptions) -> Result<RecoveryBench, Unknown> {
     let scratch = Scratch::new().or_unknown("making a private directory")?;
     let dir = scratch.path().to_owned();
@@ -326,7 +326,7 @@ impl Bench {
     async fn native_loop(&mut self, count: usize) -> Result<(), Unknown> {
         for job in self.jobs(count)? {
             let path = self.dir.join("native.img");
-            native::recover(job.image, path, self.dir.join("native")).await?;
+            native::recover(job.image, &job.mount.fstype, path, self.dir.join("native")).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What somebody without coldcut would do: copy the state to a file, mount it on the host, read it all, unmount.
+//! The way without coldcut: copy the state to a file, mount it on the host, read everything, unmount.
 
 use std::fs;
 use std::io;
@@ -18,12 +18,18 @@ use crate::host::tool::last_words;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Recovers one state on the host's own kernel.
-pub(super) async fn recover(image: Arc<dyn ReadAt>, path: PathBuf, mount: PathBuf) -> Result<(), Unknown> {
+pub(super) async fn recover(
+    image: Arc<dyn ReadAt>,
+    fstype: &str,
+    path: PathBuf,
+    mount: PathBuf,
+) -> Result<(), Unknown> {
+    let fstype = fstype.to_owned();
     tokio::task::spawn_blocking(move || {
         export_sparse(&*image, &path)?;
         fs::create_dir_all(&mount)?;
         let mut command = Command::new("mount");
-        command.args(["-t", "ext4", "-o", "loop"]).arg(&path).arg(&mount);
+        command.args(["-t", &fstype, "-o", "loop"]).arg(&path).arg(&mount);
         run(command)?;
         let walked = walk(&mount);
         let mut command = Command::new("umount");

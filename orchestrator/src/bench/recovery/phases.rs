@@ -1,4 +1,4 @@
-//! Where a clone's time goes, and what recording costs.
+//! Measures where a clone's time goes, and what recording costs.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::disk::{ActiveRecording, Device, DeviceHandle, FileImage};
 use crate::kernel::Kernel;
 use crate::record::job::{ATOMIC_UNIT, mount_of};
 use crate::recover::recoverer::{RecoverJob, prepare};
-use crate::vm::client::GuestClient;
+use crate::vm::client::{GuestClient, walk_spec};
 use crate::vm::machine::{Backend, DiskSpec};
 use crate::vm::pool::Pool;
 
@@ -43,7 +43,7 @@ pub(super) async fn of(pool: &Pool, jobs: &[RecoverJob]) -> Result<Phases, Unkno
         lap(resume);
         let most = job.image.size() * 4;
         let seen = client
-            .examine(&job.mount, job.patterns.to_vec(), most)
+            .examine(&job.mount, walk_spec(job.patterns.to_vec(), most))
             .await
             .or_unknown("recovering")?;
         lap(examine);

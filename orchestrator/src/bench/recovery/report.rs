@@ -32,31 +32,31 @@ pub struct RecoveryBench {
     pub states: usize,
     /// States a second by cold boots of the packaged kernel image, with a plain command line.
     pub plain: f64,
-    /// By our own cold boots.
+    /// States a second by our own cold boots.
     pub ours: f64,
-    /// On fresh clones.
+    /// States a second on fresh clones.
     pub fresh: f64,
-    /// In screening.
+    /// States a second in screening.
     pub screened: f64,
-    /// By loop mounts on the host, or why it cannot do them.
+    /// States a second by loop mounts on the host, or why there are none.
     pub native: Result<f64, String>,
-    /// Rate of two at once, of one at a time.
+    /// Rate of two clones at once, relative to one at a time.
     pub two_clones: f64,
-    /// Likewise.
+    /// The same for screening.
     pub two_screeners: f64,
     /// Private memory of a clone after it has recovered a state.
     pub clone_mib: u32,
-    /// A clone's time.
+    /// Where a clone's time goes.
     pub phases: Phases,
     /// Seconds to a first verdict by cold boots.
     pub first_cold: f64,
-    /// With a template that had to be made.
+    /// The same with a template that had to be made.
     pub first_making: f64,
-    /// With one from the cache.
+    /// The same with a template from the cache.
     pub first_cached: f64,
-    /// Seconds of the workload on our device, recorded.
+    /// Seconds that the workload takes on our device, recorded.
     pub recording_device: f64,
-    /// On a raw file.
+    /// Seconds that it takes on a raw file.
     pub recording_raw: f64,
 }
 
@@ -121,7 +121,7 @@ impl fmt::Display for RecoveryBench {
 }
 
 impl RecoveryBench {
-    /// What is aimed at: the name, the ratio, the bar, and whether more is better.
+    /// The bars: name, ratio, bar, and whether more is better.
     pub fn bars(&self) -> [(&'static str, f64, f64, bool); 7] {
         [
             ("clone / our cold boot", self.fresh / self.ours, 5.0, true),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::{Scenario, Variant};
 
@@ -16,13 +17,16 @@ const HEAD: &str = "
 format: 1
 name: bench
 summary: Files are written, synced, renamed and unlinked, and the directory is synced after each change of a name.
-filesystem: {type: ext4, size: 64MiB, mkfs: [\"-b\", \"4096\", \"-J\", \"size=4\"]}
 end: cut
 ";
 
-/// 200 operations on ext4, as a program that keeps its data safe does them.
+fn head() -> String {
+    format!("{HEAD}{}", FsType::first().small("64MiB"))
+}
+
+/// 200 operations, as a program that keeps its data safe does them.
 pub(super) fn busy() -> Result<Arc<ScenarioFile>, Unknown> {
-    let mut text = HEAD.to_owned();
+    let mut text = head();
     text.push_str("workload:\n");
     let mut operations = 0;
     let mut file = 0;
@@ -55,7 +59,7 @@ pub(super) fn busy() -> Result<Arc<ScenarioFile>, Unknown> {
 /// A few writes: what a first verdict takes.
 pub(super) fn small() -> Result<Arc<ScenarioFile>, Unknown> {
     parse(format!(
-        "{HEAD}workload:
+        "{}workload:
   - write: {{path: data, len: 4KiB, content: data@1}}
   - fsync: data
   - mark: saved
@@ -63,7 +67,8 @@ expect:
   - content: {{path: data, is: data@1}}
     after: saved
 outcome: holds
-"
+",
+        head()
     ))
 }
 

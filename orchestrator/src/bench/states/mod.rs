@@ -177,7 +177,7 @@ impl Bench<'_> {
             samples: Box::new(move |_| check),
             // There are too many for clones.
             sampler: Trust::Screened,
-            ..self.recovering.exploring(pool, recording, Strategy::Tiered)
+            ..self.recovering.exploring(pool, recording, Strategy::Tiered, None)
         };
         explore(pool, &Arc::new(Machines), exploring, exploration).await
     }

@@ -160,6 +160,7 @@ async fn run(fake: Fake, budget: u64, jobs: usize) -> Result<Explored, Unknown> 
         time: None,
         samples: Box::new(|_| 32),
         seed: 7,
+        remembered: None,
     };
     explore(&pool, &Arc::new(fake), exploring, exploration).await
 }

@@ -26,7 +26,7 @@ pub enum GuestError {
     /// The request failed in the guest.
     #[error("{}", .0.what)]
     Failed(Failure),
-    /// Too late.
+    /// No answer came in time.
     #[error("the agent did not answer ({what}) within {} s", limit.as_secs())]
     Timeout {
         /// The request.
@@ -40,7 +40,7 @@ pub enum GuestError {
         /// The request under way.
         what: String,
     },
-    /// Not the protocol.
+    /// The agent violated the protocol.
     #[error("the agent sent something unreadable: {0}")]
     Frame(#[from] FrameError),
     /// Another build of the agent.
@@ -71,7 +71,7 @@ type Pending = Arc<Mutex<HashMap<u32, mpsc::Sender<Part>>>>;
 /// A connected agent.
 #[derive(Debug)]
 pub struct Guest {
-    /// What it said of itself.
+    /// Its greeting.
     pub hello: Hello,
     writer: tokio::sync::Mutex<OwnedWriteHalf>,
     pending: Pending,

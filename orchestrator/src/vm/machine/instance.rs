@@ -15,7 +15,7 @@ use super::args::{DISK_NODE, fds};
 use super::{Console, Guest, GuestError, MachineSpec, Qemu, Qmp, QmpError, qemu_args};
 use crate::host::process::Process;
 
-/// Why there is no machine, or none any more.
+/// Why there is no machine, or why it ended.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     /// QEMU could not be started.
@@ -51,7 +51,7 @@ pub enum MachineError {
     /// The guest's state could not be written.
     #[error("saving the guest did not succeed: QEMU says `{0}`")]
     Save(String),
-    /// The agent, later.
+    /// The agent failed after it had greeted.
     #[error(transparent)]
     Guest(#[from] GuestError),
 }

@@ -1,4 +1,4 @@
-//! Finding QEMU and knowing what it is.
+//! Finds QEMU and checks its version.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,10 +21,10 @@ pub struct Qemu {
 /// Why there is no usable QEMU.
 #[derive(Debug, thiserror::Error)]
 pub enum QemuError {
-    /// It could not be asked.
+    /// It could not be run.
     #[error(transparent)]
     Tool(#[from] ToolError),
-    /// It answers something else.
+    /// Its answer names no version.
     #[error("`{program} --version` does not look like QEMU: {said}")]
     Unknown {
         /// The program.

@@ -22,7 +22,7 @@ pub enum QmpError {
     /// The connection ended.
     #[error("QEMU closed its monitor")]
     Closed,
-    /// Not the protocol.
+    /// An answer violates the protocol.
     #[error("QEMU's monitor answered something unreadable: {0}")]
     Malformed(#[from] serde_json::Error),
     /// QEMU refused.
@@ -33,7 +33,7 @@ pub enum QmpError {
         /// QEMU's words.
         message: String,
     },
-    /// Too late.
+    /// No answer came in time.
     #[error("QEMU's monitor did not answer `{command}` within {} s", limit.as_secs())]
     Timeout {
         /// The command.

@@ -159,24 +159,24 @@ impl KernelOrder {
 
     /// What a flush covers: also what earlier flushes, still in flight, would have.
     fn flush_completed(&mut self, flush: RequestId) -> Vec<RequestId> {
-        let Some(place) = self.flushes.iter().position(|(other, _)| *other == flush) else {
+        let Some(index) = self.flushes.iter().position(|(other, _)| *other == flush) else {
             return Vec::new();
         };
-        let covered = self.flushes[..=place]
+        let covered = self.flushes[..=index]
             .iter_mut()
             .flat_map(|(_, writes)| std::mem::take(writes))
             .collect();
-        self.flushes.remove(place);
+        self.flushes.remove(index);
         covered
     }
 
     /// Its writes wait for the next one.
     fn flush_failed(&mut self, flush: RequestId) {
-        if let Some(place) = self.flushes.iter().position(|(other, _)| *other == flush) {
-            let (_, writes) = self.flushes.remove(place);
+        if let Some(index) = self.flushes.iter().position(|(other, _)| *other == flush) {
+            let (_, writes) = self.flushes.remove(index);
             let next = self
                 .flushes
-                .get_mut(place)
+                .get_mut(index)
                 .map_or(&mut self.unflushed, |(_, writes)| writes);
             next.splice(0..0, writes);
         }

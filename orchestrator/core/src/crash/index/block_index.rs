@@ -52,7 +52,7 @@ impl Level {
         })
     }
 
-    /// The place of a node in `nodes`, or that of the next larger one.
+    /// The index of a node in `nodes`, or that of the next larger one.
     fn search(&self, nodes: &[u64], wanted: u64) -> Result<usize, usize> {
         let group = ((wanted & NUMBER) >> self.shift) as usize;
         let (Some(start), Some(end)) = (self.table.get(group), self.table.get(group + 1)) else {
@@ -60,8 +60,8 @@ impl Level {
         };
         let (start, end) = (*start as usize, *end as usize);
         match nodes[start..end].binary_search(&wanted) {
-            Ok(place) => Ok(start + place),
-            Err(place) => Err(start + place),
+            Ok(index) => Ok(start + index),
+            Err(index) => Err(start + index),
         }
     }
 }
@@ -146,8 +146,8 @@ impl BlockIndex {
     /// The lists of a block's ancestors that are not empty.
     pub(crate) fn lists(&self, block: u64) -> impl Iterator<Item = &[u32]> {
         self.levels.iter().filter_map(move |level| {
-            let place = level.search(&self.nodes, node(level.height, block)).ok()?;
-            Some(&self.versions[self.starts[place] as usize..self.starts[place + 1] as usize])
+            let index = level.search(&self.nodes, node(level.height, block)).ok()?;
+            Some(&self.versions[self.starts[index] as usize..self.starts[index + 1] as usize])
         })
     }
 
@@ -156,10 +156,10 @@ impl BlockIndex {
         self.levels
             .iter()
             .filter_map(|level| {
-                let place = match level.search(&self.nodes, node(level.height, block)) {
-                    Ok(place) | Err(place) => place,
+                let index = match level.search(&self.nodes, node(level.height, block)) {
+                    Ok(index) | Err(index) => index,
                 };
-                let found = self.nodes[..level.range.end as usize].get(place)?;
+                let found = self.nodes[..level.range.end as usize].get(index)?;
                 let first = (found & NUMBER) << (RADIX_BITS * level.height);
                 Some(first.max(block)..first + (1 << (RADIX_BITS * level.height)))
             })

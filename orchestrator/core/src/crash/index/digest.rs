@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for Digest {
 
 type Part = [u64; 4];
 
-/// Hashes block numbers and places of a log; nobody gains by choosing them badly but themselves.
+/// Hashes block numbers and offsets in a log; nobody gains by choosing them badly but themselves.
 type Mixed = BuildHasherDefault<Mixer>;
 
 #[derive(Default)]
@@ -92,7 +92,7 @@ impl Hasher for Mixer {
     }
 }
 
-/// Parts of whole blocks that one write fills, by their place in the log: cleared when there are so many.
+/// Parts of whole blocks that one write fills, by their offset in the log: cleared when there are so many.
 const MEMO: usize = 16_384;
 
 /// Goes from state to state and says each one's digest. A step costs as much as the blocks in which the two states may
@@ -202,22 +202,22 @@ impl DigestCursor {
             }
             whole_write(&origins)
         };
-        if let Some(known) = whole.and_then(|place| self.memo.get(&(block, place))) {
+        if let Some(known) = whole.and_then(|offset| self.memo.get(&(block, offset))) {
             return Ok(*known);
         }
         let len = (self.sources.base.size() - at).min(BLOCK) as usize;
         let (content, base) = (&mut self.content[..len], &mut self.base[..len]);
         match whole {
-            Some(place) => self.sources.log.read_at(place, content)?,
+            Some(offset) => self.sources.log.read_at(offset, content)?,
             None => read_state(&self.index, &self.here, &self.sources, at, content)?,
         }
         self.sources.base.read_at(at, base)?;
         let part = (content != base).then(|| hash(block, content));
-        if let Some(place) = whole {
+        if let Some(offset) = whole {
             if self.memo.len() >= MEMO {
                 self.memo.clear();
             }
-            self.memo.insert((block, place), part);
+            self.memo.insert((block, offset), part);
         }
         Ok(part)
     }

@@ -106,7 +106,7 @@ struct Touched<'a> {
 }
 
 impl Touched<'_> {
-    /// Notes the blocks of a request; `number` is its place in the range, if the next state contains it.
+    /// Notes the blocks of a request; `number` is its index in the range, if the next state contains it.
     fn add(&mut self, record: &Record, number: Option<u32>) {
         if record.kind == IoKind::Flush || record.len == 0 {
             return;

@@ -242,12 +242,12 @@ pub(super) fn read_state(
     run.as_ref().map_or(Ok(()), flush)
 }
 
-/// Fills a buffer with bytes that depend on nothing but their place on the device.
+/// Fills a buffer with bytes that depend on nothing but their offset on the device.
 fn garbage(at: u64, buffer: &mut [u8]) {
     for (index, byte) in buffer.iter_mut().enumerate() {
-        let place = at + index as u64;
-        let word = (place / 8 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let offset = at + index as u64;
+        let word = (offset / 8 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let word = (word ^ (word >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        *byte = (word >> (place % 8 * 8)) as u8 | 1;
+        *byte = (word >> (offset % 8 * 8)) as u8 | 1;
     }
 }

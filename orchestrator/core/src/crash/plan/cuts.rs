@@ -22,9 +22,9 @@ pub(super) enum Side {
 /// may or must do is covered by the cuts that follow.
 pub(super) fn barriers(log: &WriteLog, side: Side) -> Vec<Cut> {
     let mut cuts = Vec::new();
-    for (place, event) in log.events().enumerate() {
-        let before = Cut(place as u32);
-        let after = Cut(place as u32 + 1);
+    for (index, event) in log.events().enumerate() {
+        let before = Cut(index as u32);
+        let after = Cut(index as u32 + 1);
         let cut = match event {
             Event::Complete(id) => {
                 let record = log.record(id.0);
@@ -53,18 +53,18 @@ pub(super) fn barriers(log: &WriteLog, side: Side) -> Vec<Cut> {
 pub(super) fn writes(log: &WriteLog) -> Vec<Cut> {
     log.events()
         .enumerate()
-        .filter_map(|(place, event)| match event {
-            Event::Complete(id) if log.record(id.0).kind != IoKind::Flush => Some(Cut(place as u32 + 1)),
+        .filter_map(|(index, event)| match event {
+            Event::Complete(id) if log.record(id.0).kind != IoKind::Flush => Some(Cut(index as u32 + 1)),
             _ => None,
         })
         .collect()
 }
 
 /// The cuts that `at` names.
-pub(super) fn at(log: &WriteLog, places: &[At]) -> Result<Vec<Cut>, PlanError> {
-    let mut cuts = places
+pub(super) fn at(log: &WriteLog, points: &[At]) -> Result<Vec<Cut>, PlanError> {
+    let mut cuts = points
         .iter()
-        .map(|place| match place {
+        .map(|point| match point {
             At::Entry(entry) => log.after_entry(*entry).ok_or(PlanError::UnknownEntry {
                 entry: *entry,
                 entries: log.entry_count(),

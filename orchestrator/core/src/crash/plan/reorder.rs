@@ -26,7 +26,7 @@ pub(super) fn subsets(
     member: Option<RequestId>,
 ) -> u64 {
     let overlapping = log.overlapping(pending);
-    let members: Vec<RequestId> = overlapping.iter().map(|place| pending[*place]).collect();
+    let members: Vec<RequestId> = overlapping.iter().map(|index| pending[*index]).collect();
     let at = member.and_then(|member| members.iter().position(|other| *other == member));
     // A member that overlaps nothing is one that there is no choice about.
     let fixed = u64::from(member.is_some() && at.is_none());
@@ -110,7 +110,7 @@ pub(super) fn make(log: &WriteLog, spec: &CrashSpec, cut: Cut, moment: &Durabili
     made
 }
 
-/// The rank of the reverse order: at each place the last of those that are left.
+/// The rank of the reverse order: at each index the last of those that are left.
 fn reversed(count: usize) -> u32 {
     let (mut rank, mut weight) = (0, 1);
     for ways in (1..=count as u32).rev() {

@@ -217,7 +217,7 @@ impl States<'_> {
 
     /// Whether a step was acknowledged right before a cut.
     fn is_acknowledgement(&self, cut: Cut) -> bool {
-        let Some(Event::Mark(mark)) = cut.0.checked_sub(1).and_then(|place| self.log.event(place)) else {
+        let Some(Event::Mark(mark)) = cut.0.checked_sub(1).and_then(|index| self.log.event(index)) else {
             return false;
         };
         matches!(self.log.marks()[mark as usize].mark, Mark::Done(_))

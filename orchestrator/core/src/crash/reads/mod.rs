@@ -26,9 +26,26 @@ pub use read_index::ReadIndex;
 pub use region::Region;
 pub use space::{LogSpace, SpaceError};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::crash::index::Digest;
+
 /// The digest of a block's bytes: the first 16 bytes of their BLAKE3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockDigest(pub [u8; 16]);
+
+impl Serialize for BlockDigest {
+    /// As 32 hexadecimal digits.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Digest(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Digest::deserialize(deserializer)?.0))
+    }
+}
 
 impl BlockDigest {
     /// The digest of these bytes.
@@ -40,7 +57,7 @@ impl BlockDigest {
 }
 
 /// A block that was read before the guest wrote it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockRead {
     /// Its number, in blocks of [`super::index::BLOCK`] bytes.
     pub block: u64,
@@ -48,6 +65,7 @@ pub struct BlockRead {
     pub digest: BlockDigest,
     /// The file of which it is data and nothing else, data that the kernel only copies; `None` for all that may decide
     /// what a recovery does. A number that is the same in all recoveries that found the same metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<u64>,
 }
 

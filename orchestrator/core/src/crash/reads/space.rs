@@ -294,23 +294,23 @@ impl Space for LogSpace {
 
 /// The writes in flight that overlap each other, directly or by way of others, in groups of at least two.
 fn groups(index: &BlockIndex, pending: &[RequestId], first: usize) -> Vec<Vec<usize>> {
-    let record = |place: usize| index.log().record(pending[place].0);
+    let record = |number: usize| index.log().record(pending[number].0);
     let overlap = |one: usize, other: usize| {
         record(one).offset < record(other).end() && record(other).offset < record(one).end()
     };
     let mut groups: Vec<Vec<usize>> = Vec::new();
-    for place in 0..pending.len() {
+    for number in 0..pending.len() {
         let (joined, apart): (Vec<_>, Vec<_>) = groups
             .into_iter()
-            .partition(|group| group.iter().any(|other| overlap(place, *other)));
+            .partition(|group| group.iter().any(|other| overlap(number, *other)));
         groups = apart;
-        groups.push(joined.into_iter().flatten().chain([place]).collect());
+        groups.push(joined.into_iter().flatten().chain([number]).collect());
     }
     groups.retain(|group| group.len() > 1);
     for group in &mut groups {
         group.sort_unstable();
-        for place in group.iter_mut() {
-            *place += first;
+        for number in group.iter_mut() {
+            *number += first;
         }
     }
     groups.sort_unstable();

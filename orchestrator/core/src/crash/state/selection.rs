@@ -339,15 +339,15 @@ impl WriteLog {
         Ok((Rule::Members(members), chosen))
     }
 
-    /// The places of those writes in flight that overlap another of them.
+    /// The indices of those writes in flight that overlap another of them.
     pub(crate) fn overlapping(&self, in_flight: &[RequestId]) -> Vec<usize> {
         let request = |id: &RequestId| self.record(id.0);
         (0..in_flight.len())
-            .filter(|place| {
-                let one = request(&in_flight[*place]);
+            .filter(|index| {
+                let one = request(&in_flight[*index]);
                 in_flight.iter().enumerate().any(|(other, id)| {
                     let other_record = request(id);
-                    other != *place && one.offset < other_record.end() && other_record.offset < one.end()
+                    other != *index && one.offset < other_record.end() && other_record.offset < one.end()
                 })
             })
             .collect()
@@ -358,21 +358,21 @@ impl WriteLog {
         if order == 0 {
             return Ok(());
         }
-        let places = self.overlapping(in_flight);
-        let mut left: Vec<RequestId> = places.iter().map(|place| in_flight[*place]).collect();
+        let indices = self.overlapping(in_flight);
+        let mut left: Vec<RequestId> = indices.iter().map(|index| in_flight[*index]).collect();
         let mut rank = u64::from(order);
-        for (index, place) in places.iter().enumerate() {
-            // The rank in the factorial number system, least significant digit first: the choice of the last place has
+        for (digit, index) in indices.iter().enumerate() {
+            // The rank in the factorial number system, least significant digit first: the choice of the last index has
             // one way, that before it two. Digits are taken from the front, so the base shrinks.
-            let ways = (places.len() - index) as u64;
-            in_flight[*place] = left.remove((rank % ways) as usize);
+            let ways = (indices.len() - digit) as u64;
+            in_flight[*index] = left.remove((rank % ways) as usize);
             rank /= ways;
         }
         hit(Case::OverlappingInFlight);
         if rank != 0 {
             return Err(StateError::Order {
                 cut,
-                overlapping: places.len(),
+                overlapping: indices.len(),
                 order,
             });
         }

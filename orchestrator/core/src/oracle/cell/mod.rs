@@ -6,11 +6,13 @@
 //! needs a machine: whoever has machines carries the rounds out.
 
 mod recoveries;
+mod round;
 mod strategy;
 mod tally;
 
 pub use recoveries::Recoveries;
-pub use strategy::{Round, Strategy};
+pub use round::Round;
+pub use strategy::Strategy;
 pub use tally::CellTally;
 
 use super::measured;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::strategy::Round;
+use super::round::Round;
 use crate::outcome::recovery::{Recovery, Trust};
 use crate::outcome::result::StateCounts;
 use crate::outcome::unknown::Unknown;

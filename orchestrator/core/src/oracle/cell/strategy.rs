@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::recoveries::Recoveries;
+use super::round::Round;
 use crate::outcome::recovery::{Recovery, Trust};
 
 /// How far images are recovered by whom.
@@ -25,22 +26,6 @@ pub enum Strategy {
     Fresh,
     /// Each on a kernel booted for it.
     Cold,
-}
-
-/// Images that are to be recovered next, and by whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Round {
-    /// Who recovers them.
-    pub trust: Trust,
-    /// Their indices; at least one.
-    pub images: BTreeSet<usize>,
-}
-
-impl Round {
-    /// A round of these images; `None` where there are none.
-    pub(super) fn of(trust: Trust, images: BTreeSet<usize>) -> Option<Self> {
-        (!images.is_empty()).then_some(Self { trust, images })
-    }
 }
 
 impl Strategy {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::strategy::Round;
+use super::round::Round;
 use super::{CellJudge, Recoveries};
 use crate::crash::state::CrashState;
 use crate::oracle::measured;

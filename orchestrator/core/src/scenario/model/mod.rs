@@ -169,7 +169,7 @@ pub struct Programs {
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// Its place and name, as marks carry it.
+    /// Its index and name, as marks carry them.
     #[serde(serialize_with = "step_name")]
     pub name: StepName,
     /// Whether the scenario named it itself.

@@ -10,7 +10,7 @@ use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::reads::{
     BlockDigest, BlockRead, Explorer, LogSpace, ReadIndex, Reads, Region, Space,
 };
-use coldcut_core::crash::state::{CrashState, CutModel, PlanKind};
+use coldcut_core::crash::state::{CrashState, CutModel, DiscardAs, PlanKind};
 use coldcut_core::recording::block::ReadAt as _;
 use coldcut_core::recording::log::{Cut, LoadOptions, WriteLog};
 use num_bigint::BigUint;
@@ -117,22 +117,27 @@ fn holds(class: &Region, assignment: &Region) -> bool {
 /// Spaces with at most this many assignments are compared with brute force.
 const MOST: u32 = 1 << 9;
 
-/// The cuts of a script that have few enough states, and more than one.
+/// How many assignments a space has, as far as they can be counted.
+fn states(space: &LogSpace) -> u64 {
+    let ways = space.alternatives().iter().map(|ways| u64::from(*ways));
+    ways.fold(1, u64::saturating_mul)
+}
+
+/// The cuts of a script that have few enough states, and more than one, in every model of what a cut may do.
 fn small_spaces(recorded: &Recorded) -> impl Iterator<Item = (Cut, LogSpace)> {
+    let models: Vec<CutModel> = [None, Some(4096), Some(512)]
+        .into_iter()
+        .flat_map(|tearing| {
+            let discards = [DiscardAs::Zeros, DiscardAs::Kept, DiscardAs::Garbage];
+            discards.map(|discard| CutModel { tearing, discard })
+        })
+        .collect();
     (0..=recorded.index.log().end().0)
         .step_by(3)
-        .filter_map(|cut| {
-            Some((
-                Cut(cut),
-                LogSpace::new(&recorded.index, Cut(cut), CutModel::default()).ok()?,
-            ))
-        })
+        .zip(models.into_iter().cycle())
+        .filter_map(|(cut, model)| Some((Cut(cut), LogSpace::new(&recorded.index, Cut(cut), model).ok()?)))
         .filter(|(_, space)| {
-            let all = space
-                .alternatives()
-                .iter()
-                .map(|n| u64::from(*n))
-                .product::<u64>();
+            let all = states(space);
             (2..=u64::from(MOST)).contains(&all)
         })
 }
@@ -167,6 +172,38 @@ fn explore(recorded: &Recorded, space: &LogSpace) -> (Vec<(Region, u64)>, u32) {
     (classes, known.len() as u32)
 }
 
+/// A recovery that reads metadata, which says where two files have their data; reading that data is all that is done with
+/// it. Gives what was read, the digest of the metadata, and that of each file's data.
+fn recover_files(content: &[u8]) -> (Reads, BlockDigest, [Vec<BlockDigest>; 2]) {
+    let blocks = (content.len() as u64).div_ceil(BLOCK);
+    let mut reads = Reads::new();
+    let mut read = |number: u64, file: Option<u64>| {
+        let digest = BlockDigest::of(block(content, number));
+        if reads.iter().all(|read: &BlockRead| read.block != number) {
+            reads.push(BlockRead {
+                block: number,
+                digest,
+                file,
+            });
+        }
+        digest
+    };
+    let first = read(0, None);
+    let second = read(1 + u64::from(first.0[0]) % (blocks - 1), None);
+    let mut both = first.0.to_vec();
+    both.extend(second.0);
+    let metadata = BlockDigest::of(&both);
+    let free: Vec<u64> = (1..blocks)
+        .filter(|number| *number != 1 + u64::from(first.0[0]) % (blocks - 1))
+        .collect();
+    let mut files = [Vec::new(), Vec::new()];
+    for (number, at) in free.iter().enumerate() {
+        let file = usize::from(metadata.0[number % 16] & 1);
+        files[file].push(read(*at, Some(file as u64)));
+    }
+    (reads, metadata, files)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -189,6 +226,41 @@ proptest! {
             prop_assert!(recoveries as usize <= contents.len());
             let sizes: BigUint = classes.iter().map(|(class, _)| Explorer::new(&space).size(class)).sum();
             prop_assert_eq!(sizes, BigUint::from(all.len()));
+        }
+    }
+
+    /// Where file data is only copied, each assignment is in one class, that class has its metadata, and each of its files'
+    /// contents was shown by a recovery of it.
+    #[test]
+    fn every_content_of_every_file_is_shown(script in scripts(40)) {
+        let recorded = recorded(&script);
+        if (script.device as u64).div_ceil(BLOCK) < 3 {
+            return Ok(());
+        }
+        for (cut, space) in small_spaces(&recorded) {
+            let mut explorer = Explorer::new(&space);
+            let mut known = Vec::new();
+            let mut classes = Vec::new();
+            while let Some(task) = explorer.next_task() {
+                let content = recorded.content(&space, task.region());
+                let (reads, metadata, files) = recover_files(&content);
+                let number = known.len() as u32;
+                known.push((metadata, files));
+                let answered = explorer.cover(task, &space, &reads, number);
+                prop_assert!(!answered.mixed);
+                classes.extend(answered.class);
+            }
+            prop_assert_eq!(explorer.coverage().covered, explorer.coverage().states);
+            for assignment in assignments(&space) {
+                let (_, metadata, files) = recover_files(&recorded.content(&space, &assignment));
+                let mine: Vec<_> = classes.iter().filter(|(class, _)| holds(class, &assignment)).collect();
+                prop_assert_eq!(mine.len(), 1, "{:?}", cut);
+                let answers: Vec<_> = mine[0].1.iter().map(|number| &known[*number as usize]).collect();
+                prop_assert!(answers.iter().all(|answer| answer.0 == metadata));
+                for (file, content) in files.iter().enumerate() {
+                    prop_assert!(answers.iter().any(|answer| answer.1[file] == *content), "{:?} {:?}", cut, assignment);
+                }
+            }
         }
     }
 
@@ -244,7 +316,7 @@ proptest! {
         let mut enumerated: HashMap<Cut, HashSet<Vec<u8>>> = HashMap::new();
         let small = |cut| {
             let space = LogSpace::new(&recorded.index, cut, CutModel::default()).ok()?;
-            let all = space.alternatives().iter().map(|n| u64::from(*n)).product::<u64>();
+            let all = states(&space);
             (all <= u64::from(MOST)).then_some(space)
         };
         let cuts: HashSet<Cut> = (0..=log.end().0).map(Cut).filter(|cut| small(*cut).is_some()).collect();

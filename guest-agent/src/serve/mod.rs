@@ -4,35 +4,30 @@
 //! in the kernel. Everything else goes to the thread of its lane through a bounded queue; a lane's thread begins with
 //! its first request. Whoever has something to say takes the [`Sender`]'s lock for one frame.
 
+mod dispatch;
+
 use std::any::Any;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use coldcut_wire::{
-    Decoder, Done, Failure, FrameError, FromAgent, Hello, LANES, Lane, Output, Request, RequestId, ToAgent,
+    Decoder, Done, Failure, FrameError, FromAgent, Hello, LANES, Lane, PROTOCOL, Request, RequestId, ToAgent,
     encode,
 };
 
 use crate::failure::refuse;
-use crate::session::{Session, lock};
+use crate::link::Sender;
+use crate::power::power_off;
+use crate::state::{Role, State};
 
 /// Requests of one lane that may wait behind the one that runs.
 const QUEUE: usize = 64;
 /// Bytes read from the channel at a time.
 const READ: usize = 64 << 10;
-
-/// What the process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// PID 1 of a guest.
-    Init,
-    /// An ordinary process, which mounts nothing and powers nothing off.
-    Process,
-}
 
 /// Why serving ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -45,62 +40,39 @@ pub(crate) enum ServeError {
     Frame(#[from] FrameError),
 }
 
-/// The shared way to the host: the channel, until it is closed.
-#[derive(Clone, Debug)]
-pub(crate) struct Sender(Arc<Mutex<Option<File>>>);
-
-impl Sender {
-    fn new(file: File) -> Self {
-        Self(Arc::new(Mutex::new(Some(file))))
-    }
-
-    /// Sends one message; a message over the frame limit is an error and nothing of it is sent.
-    pub(crate) fn send(&self, message: &FromAgent) -> Result<(), Failure> {
-        let frame = encode(message).map_err(|error| refuse(format!("an answer cannot be sent: {error}")))?;
-        self.send_frame(&frame)
-            .map_err(|error| refuse(format!("the channel to the host failed: {error}")))
-    }
-
-    /// Sends a part of the answer to request `id`.
-    pub(crate) fn output(&self, id: RequestId, output: Output) -> Result<(), Failure> {
-        self.send(&FromAgent::Output { id, output })
-    }
-
-    fn done(&self, id: RequestId, result: Result<Done, Failure>) -> Result<(), Failure> {
-        self.send(&FromAgent::Done { id, result })
-    }
-
-    fn send_frame(&self, frame: &[u8]) -> io::Result<()> {
-        let mut file = lock(&self.0);
-        file.as_mut()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?
-            .write_all(frame)
-    }
-
-    /// A late answer must not reach the next connection.
-    fn close(&self) {
-        *lock(&self.0) = None;
+/// Makes the first message of a connection.
+pub(crate) fn hello(problems: Vec<String>) -> Hello {
+    let uname = rustix::system::uname();
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Hello {
+        protocol: PROTOCOL,
+        agent: env!("CARGO_PKG_VERSION").to_owned(),
+        release: uname.release().to_string_lossy().into_owned(),
+        uptime_ns: (now.tv_sec as u64)
+            .saturating_mul(1_000_000_000)
+            .saturating_add(now.tv_nsec as u64),
+        problems,
     }
 }
 
 /// Says hello and serves requests until the channel ends or the host asks for power-off (which does not return).
-/// The session outlives the connection.
+/// The state outlives the connection.
 pub(crate) fn serve(
     mut read: File,
     write: File,
     hello: &Hello,
-    session: &Arc<Session>,
+    state: &Arc<State>,
 ) -> Result<(), ServeError> {
     let sender = Sender::new(write);
     let frame = encode(&FromAgent::Hello(hello.clone()))?;
     sender.send_frame(&frame).map_err(ServeError::Channel)?;
     let mut lanes = Lanes {
         sender: sender.clone(),
-        session: Arc::clone(session),
+        state: Arc::clone(state),
         running: [const { None }; LANES as usize],
     };
     let result = lanes.read_requests(&mut read);
-    match session.role {
+    match state.role {
         // The host is gone: nobody waits for what the lanes still do, and PID 1 must not hang on them.
         Role::Init => sender.close(),
         // Standard input may end before the last answer is out.
@@ -114,7 +86,7 @@ type Job = (RequestId, Request);
 /// The lanes of one connection.
 struct Lanes {
     sender: Sender,
-    session: Arc<Session>,
+    state: Arc<State>,
     running: [Option<(SyncSender<Job>, JoinHandle<()>)>; LANES as usize],
 }
 
@@ -144,8 +116,8 @@ impl Lanes {
             Request::Ping => self.sender.done(id, Ok(Done::Ok)),
             Request::PowerOff => {
                 let _ = self.sender.done(id, Ok(Done::Ok));
-                match self.session.role {
-                    Role::Init => crate::boot::power_off(),
+                match self.state.role {
+                    Role::Init => power_off(),
                     Role::Process => std::process::exit(0),
                 }
             }
@@ -167,19 +139,19 @@ impl Lanes {
             queue
         } else {
             let (queue, requests) = sync_channel(QUEUE);
-            let (sender, session) = (self.sender.clone(), Arc::clone(&self.session));
+            let (sender, state) = (self.sender.clone(), Arc::clone(&self.state));
             let thread = std::thread::Builder::new()
                 .name(format!("lane-{lane}"))
                 .spawn(move || {
-                    session.runs_lane(lane);
-                    work(lane, &requests, &sender, &session);
+                    state.lanes.runs_here(lane);
+                    work(lane, &requests, &sender, &state);
                 })
                 .map_err(|error| refuse(format!("a thread for lane {lane} cannot be started: {error}")))?;
             &slot.insert((queue, thread)).0
         };
-        self.session.asked(lane);
+        self.state.lanes.asked(lane);
         queue.try_send(job).map_err(|error| {
-            self.session.answers(lane);
+            self.state.lanes.answered(lane);
             match error {
                 TrySendError::Full(_) => refuse(format!("more than {QUEUE} requests are waiting already")),
                 TrySendError::Disconnected(_) => refuse(format!("the thread of lane {lane} has ended")),
@@ -199,11 +171,11 @@ impl Lanes {
     }
 }
 
-fn work(lane: Lane, requests: &Receiver<Job>, sender: &Sender, session: &Session) {
+fn work(lane: Lane, requests: &Receiver<Job>, sender: &Sender, state: &State) {
     while let Ok((id, request)) = requests.recv() {
-        let result = catch_unwind(AssertUnwindSafe(|| session.run(id, request, sender)))
+        let result = catch_unwind(AssertUnwindSafe(|| dispatch::run(state, id, request, sender)))
             .unwrap_or_else(|panic| Err(refuse(format!("the agent panicked: {}", panic_text(&*panic)))));
-        session.answers(lane);
+        state.lanes.answered(lane);
         if sender.done(id, result).is_err() {
             return;
         }

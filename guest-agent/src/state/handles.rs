@@ -13,7 +13,7 @@ pub(crate) type Handles = BTreeMap<String, Arc<OwnedFd>>;
 
 /// A resolved `path`.
 #[derive(Clone, Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum Resolved<'a> {
     /// An open handle.
     Handle(Arc<OwnedFd>),
     /// A path relative to the mount's root; `.` is the root itself.
@@ -21,16 +21,16 @@ pub(crate) enum Place<'a> {
 }
 
 /// Reads `path`: `fd:NAME` is a handle, anything else a checked relative path.
-pub(crate) fn place<'a>(handles: &Handles, path: &'a str) -> Result<Place<'a>, Failure> {
+pub(crate) fn resolve<'a>(handles: &Handles, path: &'a str) -> Result<Resolved<'a>, Failure> {
     match path.strip_prefix("fd:") {
         Some(name) => match handles.get(name) {
-            Some(fd) => Ok(Place::Handle(Arc::clone(fd))),
+            Some(fd) => Ok(Resolved::Handle(Arc::clone(fd))),
             None => Err(refuse(format!(
                 "no handle `{name}` is open (open are: {})",
                 known(handles)
             ))),
         },
-        None => Ok(Place::Path(relative(path)?)),
+        None => Ok(Resolved::Path(relative(path)?)),
     }
 }
 
@@ -41,7 +41,7 @@ fn known(handles: &Handles) -> String {
     handles.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// A path that cannot lead out of the mount by its own text.
+/// Refuses a path that could lead out of the mount by its own text, and returns it as the kernel takes it.
 pub(crate) fn relative(path: &str) -> Result<&str, Failure> {
     if path.is_empty() {
         return Ok(".");
@@ -59,7 +59,7 @@ pub(crate) fn relative(path: &str) -> Result<&str, Failure> {
     Ok(path)
 }
 
-/// A path where a handle makes no sense, such as a rename's.
+/// Reads a path where a handle makes no sense, such as a rename's.
 pub(crate) fn name_only(path: &str) -> Result<&str, Failure> {
     if path.starts_with("fd:") {
         return Err(refuse(format!("`{path}` is a handle, but a name is needed here")));
@@ -86,7 +86,7 @@ mod tests {
     fn an_unknown_handle_names_the_known_ones() {
         let file = std::fs::File::open("/dev/null").unwrap();
         let handles = Handles::from([("log".to_owned(), Arc::new(OwnedFd::from(file)))]);
-        let failure = place(&handles, "fd:lag").unwrap_err();
+        let failure = resolve(&handles, "fd:lag").unwrap_err();
         assert_eq!(failure.what, "no handle `lag` is open (open are: log)");
         assert!(name_only("fd:log").is_err());
     }

@@ -34,7 +34,7 @@ pub(crate) fn find(name: &str, wait: Duration) -> Result<File, String> {
     }
 }
 
-/// The device node of the port called `name` below a `virtio-ports` class directory.
+/// Finds the device node of the port called `name` below a `virtio-ports` class directory.
 fn node_of(ports: &Path, name: &str) -> Option<PathBuf> {
     for entry in std::fs::read_dir(ports).ok()?.flatten() {
         let text = std::fs::read_to_string(entry.path().join("name"));

@@ -5,22 +5,22 @@ use std::time::Duration;
 use coldcut_wire::{Extent, Failure, MAX_LINES, MAX_VALUES, Measured, Output, RequestId, SERIES_PART};
 
 use crate::failure::refuse;
-use crate::serve::Sender;
+use crate::link::Sender;
 
 /// Most data rounds of one operation.
 const MAX_ROUNDS: usize = 64;
 
 /// Measurements of one operation.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct Measurements {
     measured: Vec<Measured>,
     series: Vec<(String, Vec<i64>)>,
     values: usize,
     rounds: usize,
 }
 
-impl Found {
-    /// A number.
+impl Measurements {
+    /// Adds a number.
     pub(crate) fn figure(&mut self, name: &str, value: i64) {
         self.measured.push(Measured::Figure {
             name: name.to_owned(),
@@ -35,7 +35,7 @@ impl Found {
         }
     }
 
-    /// The next value of a series. More than [`MAX_VALUES`] in all is a failure: a series with holes would mislead.
+    /// Adds a value to a series. More than [`MAX_VALUES`] in all is a failure: a series with holes would mislead.
     pub(crate) fn value(&mut self, name: &str, value: i64) -> Result<(), Failure> {
         if self.values == MAX_VALUES {
             return Err(refuse(format!("more than {MAX_VALUES} values were measured")));
@@ -48,12 +48,12 @@ impl Found {
         Ok(())
     }
 
-    /// The next duration of a series, in nanoseconds.
+    /// Adds a duration to a series, in nanoseconds.
     pub(crate) fn took(&mut self, name: &str, time: Duration) -> Result<(), Failure> {
         self.value(name, i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
     }
 
-    /// Lines of text; beyond [`MAX_LINES`] they are dropped.
+    /// Adds lines of text; beyond [`MAX_LINES`] they are dropped.
     pub(crate) fn text(&mut self, name: &str, mut lines: Vec<String>) {
         lines.truncate(MAX_LINES);
         self.measured.push(Measured::Text {
@@ -62,7 +62,7 @@ impl Found {
         });
     }
 
-    /// What a round of reading returned.
+    /// Adds what a round of reading returned.
     pub(crate) fn data(&mut self, round: u32, extents: Vec<Extent>) -> Result<(), Failure> {
         if self.rounds == MAX_ROUNDS {
             return Err(refuse(format!(
@@ -104,15 +104,15 @@ mod tests {
 
     #[test]
     fn what_would_have_holes_is_refused() {
-        let mut found = Found::default();
+        let mut measured = Measurements::default();
         for _ in 0..MAX_VALUES {
-            found.value("calls", 1).unwrap();
+            measured.value("calls", 1).unwrap();
         }
-        assert!(found.value("calls", 1).is_err());
-        assert!(found.value("others", 1).is_err(), "all series count together");
+        assert!(measured.value("calls", 1).is_err());
+        assert!(measured.value("others", 1).is_err(), "all series count together");
         for round in 0..MAX_ROUNDS as u32 {
-            found.data(round, Vec::new()).unwrap();
+            measured.data(round, Vec::new()).unwrap();
         }
-        assert!(found.data(64, Vec::new()).is_err());
+        assert!(measured.data(64, Vec::new()).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coldcut_wire::Failure;
+use coldcut_wire::{Failure, op};
 
 use crate::clock::Stopwatch;
 use crate::failure::{Tried, refuse};
@@ -10,24 +10,36 @@ use crate::failure::{Tried, refuse};
 /// Longest sleep: an hour.
 const MAX_SLEEP_MS: u64 = 3_600_000;
 
-pub(super) fn sleep(millis: u64, watch: &mut Stopwatch) -> Result<i64, Failure> {
+/// Makes every filesystem durable; sync(2) returns nothing.
+pub(super) fn sync(watch: &mut Stopwatch) -> i64 {
+    watch.time(rustix::fs::sync);
+    0
+}
+
+/// Sleeps.
+pub(super) fn sleep(op: &op::Sleep, watch: &mut Stopwatch) -> Result<(), Failure> {
+    let millis = op.millis;
     if millis > MAX_SLEEP_MS {
         return Err(refuse(format!(
             "a sleep of {millis} ms is over the limit of {MAX_SLEEP_MS} ms"
         )));
     }
     watch.time(|| std::thread::sleep(Duration::from_millis(millis)));
-    Ok(0)
+    Ok(())
 }
 
-pub(super) fn drop_caches(what: u8, watch: &mut Stopwatch) -> Result<i64, Failure> {
+/// Drops the kernel's clean caches.
+pub(super) fn drop_caches(op: &op::DropCaches, watch: &mut Stopwatch) -> Result<i64, Failure> {
+    let what = op.what;
     if !(1..=3).contains(&what) {
         return Err(refuse(format!("drop_caches takes 1, 2 or 3, not {what}")));
     }
     put("/proc/sys/vm/drop_caches", &what.to_string(), watch)
 }
 
-pub(super) fn sysctl(name: &str, value: &str, watch: &mut Stopwatch) -> Result<i64, Failure> {
+/// Sets a kernel setting by its sysctl(8) name.
+pub(super) fn sysctl(op: &op::Sysctl, watch: &mut Stopwatch) -> Result<i64, Failure> {
+    let op::Sysctl { name, value } = op;
     let parts: Vec<&str> = name.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) || name.contains(['/', '\0']) {
         return Err(refuse(format!(
@@ -56,11 +68,16 @@ mod tests {
     fn what_is_no_sysctl_is_refused() {
         let mut watch = Stopwatch::default();
         for bad in ["", "vm", "vm..x", "../etc/passwd", "vm/x", ".vm"] {
-            let result = sysctl(bad, "1", &mut watch);
+            let setting = op::Sysctl {
+                name: bad.to_owned(),
+                value: "1".to_owned(),
+            };
+            let result = sysctl(&setting, &mut watch);
             assert!(result.is_err(), "{bad:?} must be refused or not exist");
         }
-        assert!(drop_caches(0, &mut watch).is_err());
-        assert!(drop_caches(4, &mut watch).is_err());
-        assert!(sleep(u64::MAX, &mut watch).is_err());
+        for what in [0, 4] {
+            assert!(drop_caches(&op::DropCaches { what }, &mut watch).is_err());
+        }
+        assert!(sleep(&op::Sleep { millis: u64::MAX }, &mut watch).is_err());
     }
 }

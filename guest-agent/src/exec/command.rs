@@ -1,0 +1,82 @@
+//! The command of a program: what to run, with which environment, and from where.
+
+use std::ffi::CString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use coldcut_wire::{ExecSpec, Failure};
+
+use crate::failure::refuse;
+use crate::state::{MOUNT_POINT, State, relative};
+
+/// Where the scenario's programs are.
+const PROGRAMS: &str = "/programs";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/programs";
+
+/// Makes the command that runs the program `name` as `spec` says.
+pub(super) fn prepare(state: &State, spec: &ExecSpec, name: &str) -> Result<Command, Failure> {
+    let program = if name.starts_with('/') {
+        name.to_owned()
+    } else {
+        format!("{PROGRAMS}/{}", relative(name)?)
+    };
+    let mut command = Command::new(program);
+    command
+        .args(&spec.argv[1..])
+        .env_clear()
+        .env("PATH", PATH)
+        .env("HOME", "/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    set_environment(&mut command, spec)?;
+    start_inside(&mut command, state, spec)?;
+    Ok(command)
+}
+
+/// Adds what `spec` says to the environment.
+fn set_environment(command: &mut Command, spec: &ExecSpec) -> Result<(), Failure> {
+    for (name, value) in &spec.env {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(refuse(format!(
+                "exec: `{name}` is no name of an environment variable, or its value holds NUL"
+            )));
+        }
+        command.env(name, value);
+    }
+    Ok(())
+}
+
+/// Has the command start below the mounted root, or below the mount within a chroot.
+fn start_inside(command: &mut Command, state: &State, spec: &ExecSpec) -> Result<(), Failure> {
+    let cwd = relative(&spec.cwd)?;
+    let mounted = state.mounted()?;
+    let root = state.root_copy()?;
+    let real = mounted.real;
+    let chroot = spec.root.clone();
+    if let (Some(root), true) = (&chroot, real) {
+        mounted.bind(root)?;
+    }
+    let chroot = chroot
+        .map(CString::new)
+        .transpose()
+        .map_err(|_| refuse("exec: root holds a NUL byte"))?;
+    let inside =
+        CString::new(format!("{MOUNT_POINT}/{cwd}")).map_err(|_| refuse("exec: cwd holds a NUL byte"))?;
+    let below = CString::new(cwd).map_err(|_| refuse("exec: cwd holds a NUL byte"))?;
+    // SAFETY: the closure makes system calls only; it neither allocates nor takes locks.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::fchdir(&root)?;
+            if let Some(chroot) = &chroot {
+                rustix::process::chroot(chroot.as_c_str())?;
+                if real {
+                    return Ok(rustix::process::chdir(inside.as_c_str())?);
+                }
+            }
+            Ok(rustix::process::chdir(below.as_c_str())?)
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Running a program: its lines are streamed, its time is bounded, its process group ends with it.
+
+mod command;
+mod output;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use coldcut_wire::{Done, ExecSpec, Failure, RequestId};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions};
+
+use crate::failure::{Tried, refuse};
+use crate::link::Sender;
+use crate::state::{Role, State};
+
+/// Runs the program of `spec` to its end.
+pub(crate) fn exec(state: &State, id: RequestId, spec: &ExecSpec, sender: &Sender) -> Result<Done, Failure> {
+    let name = spec.argv.first().ok_or_else(|| refuse("exec: argv is empty"))?;
+    let mut command = command::prepare(state, spec, name)?;
+    let start = Instant::now();
+    let deadline = start.checked_add(Duration::from_millis(spec.timeout_ms));
+    let _child = state.with_child();
+    let mut child = command.spawn().tried(|| format!("exec {name}"))?;
+    let group = Pid::from_child(&child);
+    let result = output::follow(&mut child, id, deadline, sender);
+    if state.role == Role::Init && !matches!(result, Ok(Some(_))) {
+        // What is left of the killed group; other orphans are collected when no lane has a child.
+        while let Ok(Some(_)) = rustix::process::waitpgid(group, WaitOptions::NOHANG) {}
+    }
+    match result? {
+        Some(status) => Ok(Done::Exec { code: code(status) }),
+        None => Err(refuse(format!(
+            "exec {name}: killed after {} ms",
+            spec.timeout_ms
+        ))),
+    }
+}
+
+/// Returns the exit code, or 128 and the signal, as a shell does.
+fn code(status: ExitStatus) -> i32 {
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+/// Collects children that others left to PID 1. No lane may have a child of its own.
+pub(crate) fn reap_orphans() {
+    while let Ok(Some(_)) =
+        rustix::process::waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+    {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_no_success() {
+        assert_eq!(code(ExitStatus::from_raw(3 << 8)), 3);
+        assert_eq!(code(ExitStatus::from_raw(9)), 137);
+    }
+}
