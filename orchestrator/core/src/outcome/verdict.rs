@@ -48,8 +48,8 @@ pub enum ViolationKind {
     StaleRead,
     /// Something that was measured is not what it must be.
     Measure,
-    /// The kernel panicked, by an oops or a BUG of its own: while the workload ran, or while it recovered. No scenario
-    /// need say that it must not.
+    /// The kernel panicked, by an oops or a BUG of its own: while the workload ran, or while it recovered. A scenario does
+    /// not have to forbid it.
     Panic,
 }
 
@@ -61,7 +61,7 @@ pub struct Finding {
     /// Which entry of the scenario's `expect` list, from 0; `None` for the mount that is expected without being
     /// written.
     pub expectation: Option<usize>,
-    /// One line: what was found instead of what, and when that was promised. Where it was cut is for the caller to add.
+    /// One line: what was found instead of what, and when that was promised. The caller adds where the power was cut.
     pub evidence: String,
 }
 

@@ -16,7 +16,7 @@ use super::{expect, facts, model};
 use crate::crash::plan::{At as CutAt, CrashSpec};
 use crate::outcome::verdict::Declared;
 
-/// Most variants of a scenario.
+/// The most variants that a scenario may have.
 const MAX_VARIANTS: usize = 1000;
 
 /// A part of the document that was read, and where it stands.
@@ -351,7 +351,7 @@ struct Steps {
     whole: bool,
 }
 
-/// In place of a filesystem that could not be read.
+/// Stands in for a filesystem that could not be read.
 fn stand_in() -> model::Filesystem {
     model::Filesystem {
         fstype: crate::filesystem::FsType::first(),
@@ -367,8 +367,8 @@ fn check_commits(variant: &Variant, workload: &Span, sink: &Sink) {
     if variant.waits_for_commits() && !variant.filesystem.fstype.jbd2 {
         let fs = variant.filesystem.fstype.name();
         let journals = crate::filesystem::listed(|fs| fs.jbd2);
-        let message = format!("`commit` waits for the journal of {journals}, which {fs} has not");
-        sink.push(Problem::new(workload, message));
+        let message = format!("`commit` needs a jbd2 journal; {fs} has none");
+        sink.push(Problem::new(workload, message).help(format!("{journals} have one")));
     }
 }
 
@@ -392,7 +392,7 @@ fn check_judged(variant: &Variant, part: &Part<Vec<ExpectEntry>>, sink: &Sink) {
     sink.push(Problem::new(&part.span, message).help(help));
 }
 
-/// A read can name what it may find only when all steps are known.
+/// Tells each read what it may find, which is known once all steps are.
 fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::PatternName]) {
     for step in steps {
         match &mut step.action {
@@ -431,7 +431,7 @@ fn recovering(variant: &Variant, part: &Part<Vec<At<KernelSpec>>>, sink: &Sink) 
     all
 }
 
-/// Checks that the marks that a crash plan names are some.
+/// Checks that the marks that a crash plan names exist.
 fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink) {
     let own = ["mounting", "mounted", "unmounting", "unmounted", "end"];
     let steps = variant.steps().map(|step| step.name.name.as_str());
