@@ -93,10 +93,10 @@ pub enum Request {
         /// What the driver is to forget, if it remembers anything.
         forget: Option<Forget>,
     },
-    /// Make the guest ready to be saved. Nothing may be mounted, and the disk, if there is one, must not have any
-    /// capacity: then nobody can have read anything of it.
+    /// Make the guest ready to be saved. Nothing may be mounted, and the disk, if there is one, must have no capacity, so
+    /// that nothing of it was read.
     Prepare {
-        /// Name of the disk that it will wake up with, such as `vda`.
+        /// Name of the disk that it will resume with, such as `vda`.
         disk: Option<String>,
     },
     /// First request to a guest that was saved and is running again.
@@ -156,7 +156,7 @@ pub struct MountSpec {
 /// What to report of the mounted tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalkSpec {
-    /// Every content that the scenario may have written: lets short, unaligned and mixed sectors be named.
+    /// Every pattern that the scenario may have written, by which short, unaligned and mixed sectors are named.
     pub contents: Vec<PatternName>,
     /// Read file data and report [`crate::tree::Extent`]s; without it only metadata is reported.
     pub data: bool,

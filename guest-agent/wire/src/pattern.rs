@@ -8,7 +8,7 @@
 //! | 8–15   | magic `COLDCUT` and a version byte, 1 |
 //! | 16–23  | the sector's offset in the stream, u64 little-endian |
 //! | 24–31  | checksum of the other 504 bytes, u64 little-endian |
-//! | 32–63  | `file@generation`, cut to 32 bytes, padded with NUL, for whoever reads a hex dump |
+//! | 32–63  | `file@generation`, cut to 32 bytes, padded with NUL, for people who read a hex dump |
 //! | 64–511 | pseudo-random bytes keyed by id and offset |
 //!
 //! Writing `len` bytes at file offset `o` writes the stream's bytes `o..o+len`, so an aligned sector proves itself

@@ -1,5 +1,5 @@
 //! splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): numbers that look
-//! random and are the same for a seed, whatever the version. Everything that is drawn or mixed here is drawn with it.
+//! random and are the same for a seed, in every version. Whatever coldcut draws from a seed is drawn with it.
 
 /// The increment: 2^64 divided by the golden ratio.
 pub const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -10,12 +10,12 @@ use super::ResultsArg;
 use super::machines::{MachineArgs, TrustArgs};
 use super::reports::ReportArgs;
 use crate::job::earlier::Earlier;
-use crate::job::plan::Selection;
+use crate::job::plan::RunSelection;
 use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::report::stdout::{errln, outln};
-use crate::report::{JsonLines, Progress, Render, Reporter, ScreenReport};
+use crate::report::{JsonLines, LiveProgress, Render, Reporter, ScreenReport};
 use crate::results::find_run;
 
 /// How the cells of a run are run.
@@ -70,12 +70,12 @@ impl CellArgs {
             vec![Box::new(JsonLines::new(std::io::stdout()))]
         } else {
             vec![
-                Box::new(Progress::new()),
+                Box::new(LiveProgress::new()),
                 Box::new(ScreenReport::new("\n", table)),
             ]
         };
         screen.extend(self.reports.reporters()?);
-        let selection = Selection {
+        let selection = RunSelection {
             files,
             kernels,
             variants: variants.to_vec(),

@@ -210,7 +210,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::job::plan::Selection;
+    use crate::job::plan::RunSelection;
     use crate::kernel::manifest::Origin;
     use crate::kernel::{BootKind, Flavour, Manifest};
 
@@ -260,7 +260,7 @@ variants:
     fn jobs(store: &Store, run: &Path) -> Vec<CellsJob> {
         let kernel = |name: &str| (name.to_owned(), Arc::new(store.find(name).unwrap()));
         let file = ScenarioFile::parse(Path::new("dir/round.yaml"), SCENARIO).unwrap();
-        let selection = Selection {
+        let selection = RunSelection {
             files: vec![Arc::new(file)],
             kernels: vec![kernel("6.12")],
             variants: Vec::new(),

@@ -10,7 +10,7 @@ use coldcut_core::outcome::result::{CellRef, RunResult, format_of};
 
 use crate::job::data::{CellsJob, ResolveError, Resolver};
 use crate::job::earlier::Earlier;
-use crate::job::plan::{Plan, PlanError};
+use crate::job::plan::{RunPlan, RunPlanError};
 use crate::job::schedule::in_order;
 use crate::kernel::Store;
 use crate::report::{EventSink, Failure, JsonLines, Reporter};
@@ -47,7 +47,7 @@ pub struct Ran {
 pub enum RunError {
     /// There is nothing to run.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(#[from] RunPlanError),
     /// A job cannot be run here.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -90,7 +90,7 @@ struct Begun {
 /// # Errors
 /// Why there is no run at all. What goes wrong in a cell makes that cell Inconclusive.
 pub async fn run(
-    plan: &Plan,
+    plan: &RunPlan,
     settings: &RunSettings<'_>,
     store: &Store,
     screen: Vec<Box<dyn Reporter>>,
@@ -155,7 +155,7 @@ pub async fn run(
 
 /// Makes the directory, and opens the pool where there are cells to run.
 async fn begin(
-    plan: &Plan,
+    plan: &RunPlan,
     settings: &RunSettings<'_>,
     screen: Vec<Box<dyn Reporter>>,
 ) -> Result<Begun, RunError> {
@@ -189,7 +189,7 @@ async fn begin(
 }
 
 /// What `run.json` holds.
-fn info(plan: &Plan, settings: &RunSettings<'_>, begun: &Begun) -> RunInfo {
+fn info(plan: &RunPlan, settings: &RunSettings<'_>, begun: &Begun) -> RunInfo {
     let of_pool = |text: fn(&Pool) -> String| begun.pool.as_deref().map_or("not used".to_owned(), text);
     let scenarios = plan.selection.files.iter().map(|file| ScenarioInfo {
         name: file.scenario.name.clone(),

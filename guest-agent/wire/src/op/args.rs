@@ -47,7 +47,7 @@ pub struct Create {
     pub exclusive: bool,
 }
 
-/// Write `len` bytes of `pattern` at `offset` (the content's bytes of the same offsets), `chunk` bytes a
+/// Write `len` bytes of `pattern` at `offset` (the pattern's bytes of the same offsets), `chunk` bytes a
 /// write(2) call (0: one call; a call has at most 64 MiB). With append, offsets start at the file's size and
 /// `offset` is ignored. On a handle, `flags` must be those of a plain write: it keeps what it was opened with.
 /// Returns the bytes written.
@@ -274,13 +274,13 @@ pub struct Burst {
     pub fsync_every: u32,
     /// Pause between two calls, in milliseconds.
     pub pause_ms: u32,
-    /// When it is given up as a failure, in milliseconds.
+    /// After how many milliseconds it is given up, as a failure.
     pub within_ms: u64,
 }
 
 /// Read `len` bytes at `offset`, `chunk` bytes a call (0: one call), `times` times, with `pause_ms` between them;
 /// each call is timed (series `reads`). What the rounds returned comes as [`crate::Output::Data`]: the first one,
-/// and each that differs from the one before. `contents` are those that it may be. Figure `bytes`: of the last
+/// and each that differs from the one before. Figure `bytes`: of the last
 /// round, less than `len` at the file's end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Read {
@@ -301,7 +301,7 @@ pub struct Read {
     /// The patterns that the data may be from.
     #[serde(rename = "contents")]
     pub patterns: Vec<PatternName>,
-    /// When it is given up as a failure, in milliseconds.
+    /// After how many milliseconds it is given up, as a failure.
     pub within_ms: u64,
 }
 
@@ -329,9 +329,9 @@ pub struct Collect {
     pub fields: Vec<String>,
 }
 
-/// Look at another lane until it is in one of `states` (letters of `/proc/PID/stat`; empty: any) with one of
-/// `frames` in its kernel stack (empty: any), and for `lasting_ms` whenever it is looked at. Figures `found` (1 or 0) and `waited` (ns), texts `stack` and
-/// `state`. 0 only when the lane came to rest before it was seen so; time being up is a failure.
+/// Look at another lane until it is in one of `states` (letters of `/proc/PID/stat`) with one of `frames` in its kernel
+/// stack, and stays so for `lasting_ms`. Figures `found` and `waited` (ns), texts `stack` and `state`. `found` is 1, or 0
+/// when the lane came to rest before it was seen so; running out of time is a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observe {
     /// The lane to look at.
@@ -342,7 +342,7 @@ pub struct Observe {
     pub states: String,
     /// How long it must be seen so, in milliseconds; 0 is one look.
     pub lasting_ms: u64,
-    /// When it is given up as a failure, in milliseconds.
+    /// After how many milliseconds it is given up, as a failure.
     pub within_ms: u64,
 }
 
@@ -385,7 +385,7 @@ pub struct Transfer {
     pub chunk: u32,
     /// Whether it ends where a call would block (`SPLICE_F_NONBLOCK`).
     pub nonblock: bool,
-    /// When it is given up as a failure, in milliseconds.
+    /// After how many milliseconds it is given up, as a failure.
     pub within_ms: u64,
 }
 
@@ -399,7 +399,7 @@ pub struct Vmsplice {
     /// The pattern whose first bytes are moved.
     #[serde(rename = "content")]
     pub pattern: PatternName,
-    /// When it is given up as a failure, in milliseconds.
+    /// After how many milliseconds it is given up, as a failure.
     pub within_ms: u64,
 }
 
@@ -419,7 +419,7 @@ pub struct Pump {
     pub len: u64,
     /// Most bytes of a splice into the pipe.
     pub chunk: u32,
-    /// When it is given up as a failure, in milliseconds.
+    /// After how many milliseconds it is given up, as a failure.
     pub within_ms: u64,
 }
 
@@ -435,7 +435,7 @@ pub struct Consume {
     pub rate: u32,
     /// Pause after each time, in milliseconds.
     pub every_ms: u32,
-    /// When it is given up as a failure, in milliseconds.
+    /// After how many milliseconds it is given up, as a failure.
     pub within_ms: u64,
 }
 
@@ -446,9 +446,9 @@ pub struct Pending {
     pub path: String,
 }
 
-/// Wait until a transaction that was open when the last operation ended, or a later one, is committed; nothing is
-/// done that would make it so. ETIMEDOUT when none was within `within_ms`, and none that may hold that operation
-/// was committed at all; a failure without an errno when one was that may. Figure `waited` (ns).
+/// Wait until a transaction that was open when the last operation ended, or a later one, is committed, without causing
+/// a commit. Fails with ETIMEDOUT when nothing that may hold that operation was committed within `within_ms`, and without
+/// an errno when only a transaction was committed that may or may not hold it. Figure `waited` (ns).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     /// How long to wait at most, in milliseconds.

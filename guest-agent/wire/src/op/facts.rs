@@ -1,9 +1,9 @@
-//! What both sides must know of an operation: one exhaustive match a question.
+//! What both sides must know of an operation: one exhaustive match for each question.
 
 use super::Op;
 
 impl Op {
-    /// How long it may take beyond what any operation may, in milliseconds: what it sleeps, or its own deadline.
+    /// How much longer it may take than any operation may, in milliseconds: what it sleeps, or its own deadline.
     pub fn patience_ms(&self) -> u64 {
         match self {
             Self::Sleep(op) => op.millis,
@@ -50,7 +50,7 @@ impl Op {
         }
     }
 
-    /// Whether it may change a filesystem; what only waits, looks or sets something else up does not.
+    /// Whether it may change a filesystem. Operations that only wait or look, or set up something else, do not.
     pub fn may_change_files(&self) -> bool {
         match self {
             Self::Sleep(_)

@@ -1,7 +1,7 @@
 //! What several operations take: names of patterns, flags and modes.
 //!
-//! Scenario files name modes in small letters, so that is how they are read; what is serialised is a scenario's digest,
-//! which keeps the names that it always had.
+//! Modes are read by the names that scenario files give them, and written by the names that they have in Rust: a
+//! scenario's digest is made of those.
 
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;

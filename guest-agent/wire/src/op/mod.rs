@@ -1,4 +1,4 @@
-//! Workload operations: one each per scenario step that runs in the guest.
+//! Workload operations: what the steps of a scenario make the guest do.
 //!
 //! `path` is relative to the mounted root, or `fd:NAME` for a handle opened with [`Op::Open`].
 

@@ -22,7 +22,7 @@ pub enum Reading {
     Sound,
     /// Something is wrong.
     Damaged,
-    /// Nothing: it could not do its work.
+    /// Nothing: the program failed.
     Nothing,
 }
 
@@ -48,7 +48,7 @@ pub enum Repaired {
     Mended,
     /// Errors are left: a boot would end there, and nothing is to be mounted.
     ErrorsLeft,
-    /// Nothing: it could not do its work.
+    /// Nothing: the program failed.
     Nothing,
 }
 

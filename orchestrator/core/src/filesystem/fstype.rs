@@ -25,8 +25,7 @@ impl FsType {
         Self::all().find(|fstype| fstype.name() == name)
     }
 
-    /// The one that coldcut cannot do without: what scenarios, benchmarks and kernels of one's own are about unless
-    /// they say otherwise.
+    /// The default: the filesystem of generated scenarios, of benchmarks and of kernels that coldcut builds.
     pub fn first() -> Self {
         Self(ALL[0])
     }

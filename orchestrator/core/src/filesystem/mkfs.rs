@@ -17,7 +17,7 @@ pub struct Mkfs {
     pub joined: Option<&'static str>,
     /// The option that takes features by name, separated by commas: a mode's are added to the scenario's.
     pub features: Option<&'static str>,
-    /// Options about the journal, which say nothing where a mode has none.
+    /// Options about the journal, which are left out in a mode without one.
     pub journal: &'static [&'static str],
     /// Options of a scenario that only say how large things are: in another filesystem they are left out.
     pub geometry: &'static [&'static str],

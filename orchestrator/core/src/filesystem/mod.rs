@@ -21,7 +21,7 @@ pub use fstype::FsType;
 pub use mkfs::{ConfigFile, Mkfs};
 pub use mode::{Covers, Disk, Guarantee, Mode};
 
-/// Every filesystem that can be under test; the first is the one that coldcut cannot do without.
+/// Every filesystem that can be under test; the first is the default.
 pub static ALL: [&Filesystem; 6] = [
     &ext::EXT4,
     &ext::EXT3,
@@ -63,7 +63,7 @@ pub struct Filesystem {
 pub struct Driver {
     /// Its name. The kernel store keeps its modules as the set `fs:NAME`.
     pub name: &'static str,
-    /// Modules without which it cannot be had.
+    /// Modules that it needs.
     pub need: &'static [&'static str],
     /// Modules to load first where the kernel has them as modules: nothing in the guest answers the kernel's own
     /// requests.
@@ -89,12 +89,12 @@ impl Filesystem {
     }
 }
 
-/// The mode with this name, and whose it is. Names of modes are unique.
+/// The mode with this name, and its filesystem. Names of modes are unique.
 pub fn mode(name: &str) -> Option<(FsType, &'static Mode)> {
     FsType::all().find_map(|fstype| Some((fstype, fstype.mode(name)?)))
 }
 
-/// The names of those that are so, as in a sentence: `ext3 and ext4`.
+/// Lists the filesystems that meet a condition, as in a sentence: `ext3 and ext4`.
 pub fn listed(which: impl Fn(&Filesystem) -> bool) -> String {
     let mut names: Vec<&str> = ALL.iter().filter(|fs| which(fs)).map(|fs| fs.name).collect();
     names.sort_unstable();

@@ -131,7 +131,7 @@ fn file<'a>(path: &str, or_absent: bool, tree: &Tree<'a>) -> Checked<Option<&'a 
     Ok(entry)
 }
 
-/// That a file's data is fully reported.
+/// Checks that a file's data is fully reported.
 fn reported(entry: &TreeEntry) -> Checked<()> {
     if covered(entry) {
         return Ok(());

@@ -10,7 +10,7 @@ use crate::filesystem::{self, FsType};
 /// Largest disk, in bytes.
 const MAX_SIZE: u64 = 1 << 42;
 
-/// `over`'s keys in place of `base`'s. An image replaces what the base would make, and the other way round.
+/// Puts `over`'s keys in place of `base`'s. An image replaces what the base would make, and the other way round.
 pub(crate) fn merge(base: &FilesystemShape, over: &FilesystemShape) -> FilesystemShape {
     let image = over.image.is_some();
     let make = over.size.is_some() || over.mkfs.is_some();

@@ -62,7 +62,7 @@ pub enum DiscardModel {
     Indeterminate,
 }
 
-/// States of one cut unless `per_cut` says otherwise.
+/// The most states of one cut, when `per_cut` is not given.
 const PER_CUT: u32 = 64;
 
 impl Default for CrashSpec {

@@ -268,7 +268,7 @@ impl Space for LogSpace {
     fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32) {
         let mut open = 0xff_u8;
         self.in_flight_covers(block, &mut open, ask);
-        let range = self.moment.flushed..self.moment.completed;
+        let range = self.moment.flushed.least()..self.moment.completed;
         let mut requests: Vec<u32> = self
             .index
             .lists(block)
@@ -283,7 +283,7 @@ impl Space for LogSpace {
                     self.covers(choice, ask(choice), block)
                 }
                 Ok(_) => 0,
-                // What is not volatile here has FUA: it is on the disk in every state.
+                // What is not volatile here has FUA or was flushed: it is on the disk in every state.
                 Err(_) if self.model.discard == DiscardAs::Kept && self.is_discard(RequestId(id)) => 0,
                 Err(_) => coverage(self.index.log().record(id), block, None),
             };

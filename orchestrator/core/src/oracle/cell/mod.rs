@@ -3,7 +3,7 @@
 //! The way of a crash state: a [`Strategy`] asks for recoveries of images until it knows enough; [`CellJudge::judge`]
 //! judges every state into a [`CellTally`]; the tally asks for one more round ([`CellTally::to_confirm`]), in which a
 //! kernel is booted for each violation that is to be reported; [`CellTally::conclude`] gives the verdict. None of this
-//! needs a machine: whoever has machines carries the rounds out.
+//! needs a machine: the caller carries the rounds out.
 
 mod recoveries;
 mod round;

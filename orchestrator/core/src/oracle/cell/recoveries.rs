@@ -54,14 +54,14 @@ impl Recoveries {
         self.images[image].from.is_none() && self.outcome(image).as_ref().is_ok_and(cold)
     }
 
-    /// A recovery was not what it should have been by what it read: nothing is believed that a fresh kernel did not show.
+    /// Notes that a recovery differed from another that read the same: from now on only fresh kernels are believed.
     pub fn distrust(&mut self) {
         self.disagreed += 1;
     }
 
-    /// Adds what came of a round: of each image that was recovered, its outcome. An image that was asked for and is
-    /// missing stays as it was. A fresh kernel's outcome takes the place of a screening guest's, whatever it is; that no
-    /// kernel could be booted to confirm what is known takes nothing away.
+    /// Adds what came of a round: the outcome of each image that was recovered. An image that was asked for and has no
+    /// outcome stays as it was. A fresh kernel's outcome replaces a screening guest's, even by a failure. If no kernel
+    /// could be booted to confirm an outcome, that outcome stays.
     pub fn learn(&mut self, round: &Round, outcomes: Vec<(usize, Result<Recovery, Unknown>)>) {
         for image in &round.images {
             self.images[*image].asked = Some(round.trust);

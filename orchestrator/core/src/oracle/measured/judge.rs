@@ -18,7 +18,7 @@ pub struct Judged {
     pub judgement: Judgement,
     /// What was measured: one line a check, held or not.
     pub lines: Vec<String>,
-    /// What was assumed and did not come to pass: whatever was found besides, the scenario has not happened.
+    /// Assumptions that did not hold: then the scenario did not take place, and nothing that was found counts.
     pub unmet: Vec<String>,
 }
 

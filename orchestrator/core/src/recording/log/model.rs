@@ -58,7 +58,7 @@ impl fmt::Display for Order {
 /// What is known of the device and of how it was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// Bytes.
+    /// Bytes; with several disks, of all of them (see [`super::WriteLog::disks`]).
     pub device_size: u64,
     /// Unit of the log's addresses, in bytes: 512 or 4096 (a power of two from 512 on).
     pub sector_size: u32,
@@ -135,6 +135,8 @@ pub(crate) struct Record {
     pub(crate) fua: bool,
     pub(crate) failed: bool,
     pub(crate) metadata: bool,
+    /// The disk to which it was sent.
+    pub(crate) disk: u8,
 }
 
 const IN_SIDECAR: u64 = 1 << 63;

@@ -22,18 +22,18 @@ type Written = HashMap<PatternName, Ranges>;
 #[derive(Debug, Default)]
 struct Ranges {
     list: Vec<Range<u64>>,
-    /// An appending write adds to them, who knows where.
+    /// Whether an appending write adds to them, at an offset that is not known.
     unknown: bool,
 }
 
 impl Ranges {
-    /// Where the content ends, if that can be told.
+    /// Where the content ends, if that is known.
     fn end(&self) -> Option<u64> {
         let end = self.list.iter().map(|r| r.end).max();
         end.filter(|_| !self.unknown)
     }
 
-    /// The first byte of `wanted` that is never written, if that can be told.
+    /// The first byte of `wanted` that is never written, if that is known.
     fn hole(&self, wanted: &Range<u64>) -> Option<u64> {
         let mut sorted = self.list.clone();
         sorted.sort_unstable_by_key(|r| r.start);
@@ -161,7 +161,7 @@ impl<'a> Contents<'a> {
         self.written.get(content?).and_then(Ranges::end)
     }
 
-    /// That the steps write all of a range.
+    /// Checks that the steps write all of a range.
     fn covered(
         &self,
         at: &At<WantedShape>,

@@ -1,4 +1,4 @@
-//! Lowering checks lowered, against what the steps measure.
+//! Lowers checks of what is measured, against what the steps measure.
 
 use coldcut_wire::PatternName;
 
@@ -19,7 +19,7 @@ use crate::scenario::yaml::names::Label;
 /// What each labelled step yields.
 type Yields = Vec<(String, Vec<(String, Yield)>)>;
 
-/// Lowers a live check; `None` when the entry is none.
+/// Lowers a check of what is measured; `None` when the entry is of another kind.
 pub(crate) fn check(
     variant: &Variant,
     contents: &Contents<'_>,
@@ -138,7 +138,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The labelled step, which yields a thing of this kind and name.
+    /// Finds the labelled step, and checks that it yields an item of this name and kind.
     fn step(&self, label: &At<Label>, what: &str, kind: Yield) -> Lowered<String> {
         let name = &label.value.0;
         let has = |(_, items): &&(String, Vec<(String, Yield)>)| {

@@ -1,5 +1,6 @@
-//! What is known of each operation: one exhaustive match a question, so that an operation without an answer does not
-//! compile. Its patience, and whether it may change files, both sides must know: see [`coldcut_wire::Op`].
+//! What is known of each operation: one exhaustive match for each question, so that an operation without an answer does
+//! not compile. How long it may take, and whether it may change files, is known to the agent too: see
+//! [`coldcut_wire::Op`].
 
 mod data;
 mod handles;

@@ -1,7 +1,7 @@
 //! What an operation promises when it is acknowledged. Nothing judges by this yet.
 //!
-//! This is what the system calls document; what one filesystem promises beyond it (an fsynced new file's name, say) is
-//! that filesystem's own.
+//! This is what the manual pages of the system calls say. What one filesystem promises beyond that, such as the name of
+//! a new file that was fsynced, is not said here.
 
 use coldcut_wire::{MsyncMode, Op, WriteFlags};
 

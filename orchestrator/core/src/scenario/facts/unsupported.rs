@@ -9,11 +9,11 @@ const EOPNOTSUPP: i32 = 95;
 
 /// Whether this errno of this operation says that the filesystem does not support it:
 ///
-/// - fallocate(2): EOPNOTSUPP for a mode that the filesystem does not support, EINVAL for a range that is none of its
-///   units (with bigalloc, clusters);
+/// - fallocate(2): EOPNOTSUPP for a mode that the filesystem does not support, EINVAL for a range that is not in
+///   its units (with bigalloc, clusters);
 /// - renameat2(2): EINVAL for a flag that it does not support;
 /// - setxattr(2), removexattr(2): EOPNOTSUPP for a namespace that it does not support;
-/// - open(2), read(2), write(2): EINVAL for `O_DIRECT` that it does not support, or not so aligned.
+/// - open(2), read(2), write(2): EINVAL for `O_DIRECT` that it does not support, or not with this alignment.
 ///
 /// ENOSPC, EIO and the rest are never a matter of what is supported.
 pub fn unsupported(op: &Op, errno: i32) -> bool {

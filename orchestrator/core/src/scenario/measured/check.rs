@@ -16,10 +16,11 @@ pub enum MeasuredCheck {
         metric: Metric,
         /// Where it must lie.
         bound: Bound,
-        /// What it is when it does not.
+        /// The violation if it does not.
         kind: ViolationKind,
     },
-    /// What the rest is about came to pass at all: no promise, and not judged. Where it did not, nothing is known.
+    /// An assumption: what the other checks are about took place. It is not judged; where it does not hold, nothing is
+    /// known.
     Assume {
         /// Which number.
         metric: Metric,
@@ -34,7 +35,7 @@ pub enum MeasuredCheck {
         hazard: (Metric, Bound),
         /// The number of the control's arm, and where it lies when nothing shows.
         control: (Metric, Bound),
-        /// What the hazard is.
+        /// The violation that the hazard is.
         kind: ViolationKind,
     },
     /// A read returned one of these contents, each time.
@@ -45,8 +46,8 @@ pub enum MeasuredCheck {
         range: (u64, u64),
         /// What it may be.
         accept: Versions,
-        /// What it is when it is something else; `None`: what the bytes say (an older generation of the file itself is
-        /// a stale read).
+        /// The violation if it is something else; `None`: as the bytes say (an older generation of the file itself is a
+        /// stale read).
         kind: Option<ViolationKind>,
     },
     /// A text that was found holds one of these words, and none of those.
@@ -55,20 +56,20 @@ pub enum MeasuredCheck {
         step: String,
         /// Which of its texts.
         text: String,
-        /// At least one of these is somewhere in it; empty: not asked.
+        /// At least one of these must be in it; empty: any text will do.
         any_of: Vec<String>,
-        /// None of these is.
+        /// None of these may be in it.
         none_of: Vec<String>,
-        /// What it is when it is otherwise.
+        /// The violation if that is not so.
         kind: ViolationKind,
     },
     /// The kernel's log, from the mount to the last step, holds one of these texts, and none of those.
     Logged {
-        /// At least one of these; empty: not asked.
+        /// At least one of these must be in it; empty: any log will do.
         any_of: Vec<String>,
-        /// None of these.
+        /// None of these may be in it.
         none_of: Vec<String>,
-        /// What it is when it is otherwise.
+        /// The violation if that is not so.
         kind: ViolationKind,
     },
 }
@@ -83,7 +84,7 @@ pub enum Versions {
     MixOf(Vec<Option<PatternName>>),
 }
 
-/// Where a number must lie: all that are given hold.
+/// Where a number must lie: within all of the limits that are given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bound {
     /// Exactly this.
@@ -102,17 +103,17 @@ pub struct Bound {
 pub enum Limit {
     /// This number.
     Value(i64),
-    /// Another measured number, so many thousandths of it.
+    /// Another measured number, multiplied.
     Times {
         /// Which.
         metric: Metric,
-        /// 1000 is the number itself.
+        /// The factor, in thousandths.
         thousandths: u64,
     },
 }
 
 impl Bound {
-    /// Its parts, in words and in order.
+    /// The limits that are given, in words and in order.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (&'static str, &Limit)> {
         let parts = [
             ("", &self.is),

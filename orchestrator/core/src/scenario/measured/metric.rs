@@ -72,13 +72,13 @@ pub struct Metric {
     pub item: Item,
 }
 
-/// Why a text names no number.
+/// Why a text does not name a number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct MetricError {
     /// What is wrong.
     pub message: String,
-    /// Names that would be right in this place.
+    /// Names that would be valid there.
     pub valid: Vec<String>,
 }
 

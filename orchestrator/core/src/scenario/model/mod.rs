@@ -34,7 +34,7 @@ pub struct Scenario {
 pub struct Variant {
     /// Its name; `default` in a scenario without variants.
     pub name: String,
-    /// The mode of its filesystem that it was put in, where that is not its scenario's own.
+    /// The mode that it was put in; `None` in the scenario's own.
     #[serde(skip)]
     pub mode: Option<AppliedMode>,
     /// What is different here, in one line; may be empty.
@@ -59,7 +59,7 @@ pub struct Variant {
     pub recover_on: Vec<String>,
     /// What must hold after recovery.
     pub expect: Vec<Expectation>,
-    /// What the verdict will be.
+    /// What is declared of its verdict.
     pub outcome: Declared,
 }
 
@@ -83,8 +83,8 @@ pub struct Filesystem {
     pub mount: String,
     /// Generic mount flags.
     pub flags: Vec<MountFlag>,
-    /// Whether its checker repairs it after the power cut and before it is mounted, as a boot does: what has no journal
-    /// is not consistent without that.
+    /// Whether its checker repairs it after the power cut and before it is mounted, as a boot does. A filesystem without a
+    /// journal needs that to be consistent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
 }
@@ -251,7 +251,7 @@ pub struct Task {
     pub steps: Vec<Step>,
 }
 
-/// Steps, each task's own after the step that starts it: the order of their numbers.
+/// All of these steps in the order of their indices: those of a task come after the step that starts it.
 pub fn flatten(steps: &[Step]) -> impl Iterator<Item = &Step> + Clone {
     steps.iter().flat_map(|step| {
         let own = match &step.action {
@@ -282,7 +282,7 @@ pub enum End {
     Umount,
 }
 
-/// One promise.
+/// What must hold, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Expectation {
     /// What must hold.
@@ -347,7 +347,7 @@ impl Variant {
         all
     }
 
-    /// Whether it has crash states. Without, its verdict comes from what was measured alone.
+    /// Whether it has crash states. If it has none, its verdict comes from what was measured alone.
     pub fn has_crash(&self) -> bool {
         !self.crash.is_none()
     }

@@ -1,4 +1,4 @@
-//! A scenario in a mode.
+//! Puts a scenario into a mode of a filesystem.
 
 use super::names::rests_on_names;
 use crate::filesystem::{Covers, Disk, FsType, Mode, mode};
@@ -14,7 +14,7 @@ pub enum NotCovered {
     /// Nothing that the scenario expects is about what was made durable.
     #[error("none of its expectations is promised ({source_of}): {says}")]
     NoExpectation {
-        /// Why, in our words.
+        /// What the mode promises, in our words.
         says: &'static str,
         /// Where it is documented.
         source_of: &'static str,
@@ -30,13 +30,13 @@ pub enum NotCovered {
     OfAnother {
         /// The option of mount or mkfs.
         option: String,
-        /// Whose it is.
+        /// The filesystem that has the option.
         fstype: FsType,
     },
     /// What it declares of a hazard depends on the kernel, which says nothing of another filesystem.
     #[error("it declares a hazard of {0} kernel by kernel")]
     ByKernel(FsType),
-    /// It fills its disk, and the other filesystem has none so small.
+    /// It fills its disk, which is smaller than the other filesystem can be.
     #[error("it fills a disk of {}, and {fstype} has none below {}", show_size(*.size), show_size(.fstype.min_size))]
     Fills {
         /// Bytes of its disk.
@@ -44,8 +44,8 @@ pub enum NotCovered {
         /// The other filesystem.
         fstype: FsType,
     },
-    /// It waits for commits of a journal that is not there.
-    #[error("it waits for a commit of the journal, and {0} has no such journal")]
+    /// It waits for commits, and the filesystem has no jbd2 journal.
+    #[error("it waits for a commit, which needs a jbd2 journal; {0} has none")]
     Commit(FsType),
 }
 
@@ -68,11 +68,11 @@ impl LeftOut {
 }
 
 impl Variant {
-    /// This variant in a mode, named `VARIANT@MODE`: made and mounted so, and expecting what the mode promises. Where it
-    /// promises nothing, what was made durable is expected and the outcome is only observed.
+    /// Puts this variant into a mode, under the name `VARIANT@MODE`: it is made and mounted so, and expects what the mode
+    /// promises. Where the mode promises nothing, what was made durable stays expected, and the outcome is only observed.
     ///
-    /// In a mode of another filesystem than its own, a hazard is run as well: what is lost without fsync is no matter of
-    /// a mode. In one of its own, it is left to the mode that it was written for.
+    /// A hazard is run in the modes of other filesystems too, since what is lost without fsync does not depend on the
+    /// mode. In other modes of its own filesystem it is not: it belongs to the mode that it was written for.
     ///
     /// # Errors
     /// [`NotCovered`].
@@ -139,7 +139,7 @@ impl Variant {
         }
     }
 
-    /// Leaves the expectations that a mode's documentation covers.
+    /// Keeps only the expectations that a mode's documentation covers.
     fn hold_to(&mut self, mode: &Mode) -> Result<(), NotCovered> {
         let guarantee = &mode.guarantee;
         match guarantee.covers {
@@ -175,7 +175,7 @@ impl Variant {
 }
 
 impl Scenario {
-    /// This scenario with its variants in these modes of a filesystem instead of their own, and what is left out.
+    /// Puts the variants of this scenario into these modes of a filesystem; gives also what is left out, and why.
     pub fn in_modes<'m>(
         &self,
         fstype: FsType,
@@ -202,7 +202,7 @@ impl Scenario {
         (scenario, left_out)
     }
 
-    /// The variant with this name, which may be `VARIANT@MODE`.
+    /// Finds the variant with this name, which may be `VARIANT@MODE`.
     pub fn find_variant(&self, name: &str) -> Option<Variant> {
         if let Some(variant) = self.variant(name) {
             return Some(variant.clone());

@@ -10,7 +10,7 @@ use coldcut_wire::Op;
 use crate::scenario::facts::{self, Promise};
 use crate::scenario::{Check, Expectation, Moment, Step, Variant, flatten};
 
-/// Whether any expectation does, of a name that the workload makes, moves or removes.
+/// Whether any expectation rests on a name that the workload makes, moves or removes, and whose directory no step syncs.
 pub(super) fn rests_on_names(variant: &Variant) -> bool {
     variant
         .expect
@@ -58,12 +58,12 @@ fn path_of(check: &Check) -> Option<&str> {
     }
 }
 
-/// Names as they come and go.
+/// The names that a history makes, moves and removes.
 #[derive(Default)]
 struct Names {
     /// Those that are there.
     there: BTreeSet<String>,
-    /// Those of which the directory's entry changed, and was not made durable since.
+    /// Those whose entry in the directory changed and was not made durable since.
     changed: BTreeSet<String>,
 }
 
@@ -91,7 +91,7 @@ impl Names {
         }
     }
 
-    /// A name that is there now, and maybe was before.
+    /// Notes a name that is there now and may have been there before.
     fn make(&mut self, path: &str) {
         if self.there.insert(path.to_owned()) {
             self.changed.insert(path.to_owned());

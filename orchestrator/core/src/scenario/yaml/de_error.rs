@@ -21,7 +21,7 @@ impl DeError {
         }
     }
 
-    /// The innermost place wins.
+    /// Says where it is, unless that is known: the innermost place wins.
     pub(crate) fn at(mut self, span: &Span) -> Self {
         self.span.get_or_insert_with(|| span.clone());
         self

@@ -99,7 +99,7 @@ impl Sink {
         self.problems.borrow().is_empty()
     }
 
-    /// Adds what `other` holds as wrong for `variant` only (for all when `None`).
+    /// Takes over the problems of another sink, as those of one variant (of all when `None`).
     pub(crate) fn absorb(&self, other: Self, variant: Option<&str>) {
         for mut problem in other.problems.into_inner() {
             problem.variants.extend(variant.map(str::to_owned));

@@ -30,10 +30,10 @@ pub(crate) struct Label(pub(crate) String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KernelSpec(pub(crate) String);
 
-/// In place of a recovering kernel: the one that recorded.
+/// Names, as a recovering kernel, the one that recorded.
 pub const SAME: &str = "same";
 
-/// What a path names in a [`Target`].
+/// What a [`Target`] that is a handle begins with.
 pub(crate) const HANDLE: &str = "fd:";
 
 fn parse_content(text: &str) -> Result<PatternName, String> {
@@ -126,7 +126,7 @@ scalar!(Target, "a path or a handle", parse_target, {
     "description": "A path below the mounted root, or fd:NAME for a handle that an `open` step opened",
     "type": ["string", "number"]
 });
-/// Whether the store has such a kernel is for the store to say.
+/// Reads the spelling only: whether there is such a kernel is known to the store.
 fn parse_kernel(text: &str) -> Result<String, String> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b"._+~-:".contains(&b);
     if text.is_empty() || text.len() > 100 || !text.bytes().all(fits) || text.contains("..") {

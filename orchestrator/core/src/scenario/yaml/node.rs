@@ -84,7 +84,7 @@ impl Node {
     }
 }
 
-/// A syntax error as a problem of ours.
+/// Turns a syntax error into a problem.
 fn yaml(text: &str, error: &serde_yaml::Error) -> Problem {
     let at = error.location().map_or(0..0, |l| span(text, &l));
     let message = match error.without_snippet() {
@@ -113,7 +113,7 @@ fn span(text: &str, location: &Location) -> Span {
     start..start.saturating_add(len).min(text.len())
 }
 
-/// What serde-saphyr is asked for.
+/// The options for serde-saphyr.
 enum Raw {
     Null,
     /// A plain scalar that reads as a boolean or a number: its spelling is taken from the text.
