@@ -1,6 +1,6 @@
 //! Exploring complete plans: machines recover the states that an [`Exploration`] asks for, and tell it what was read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -401,6 +401,15 @@ impl Shared {
         done.covered = Count(coverage.covered);
         done.classes = coverage.classes;
         done.differing = explored.differing.len() as u64;
+        if done.differing > 0 {
+            // Nothing is inferred: what counts are the states that are recovered for themselves.
+            let judged: HashSet<String> = explored
+                .answers
+                .iter()
+                .map(|answer| answer.state.id().to_string())
+                .collect();
+            done.covered = Count(judged.len().into());
+        }
         for refused in self.exploration.refused() {
             explored.notes.push(format!("a cut is left out: {refused}"));
         }
