@@ -73,6 +73,9 @@ pub struct Archives {
 }
 
 /// Chooses archives for every suite of the recipe.
+///
+/// # Errors
+/// [`StoreError::NoArchive`] when no archive of Debian is known.
 pub fn choose(options: &ArchiveOptions, recipe: &Recipe) -> Result<Archives, StoreError> {
     let keyring = if options.insecure {
         None
