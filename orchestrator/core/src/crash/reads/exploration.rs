@@ -190,7 +190,8 @@ impl Exploration {
     }
 
     /// A recovery that was asked for came to nothing. Its region stays uncovered.
-    pub fn fail(&mut self, ask: &Ask) {
+    #[allow(clippy::needless_pass_by_value)] // an ask is answered once
+    pub fn fail(&mut self, ask: Ask) {
         self.out -= 1;
         self.cuts[ask.at].out -= 1;
         self.failed += 1;
