@@ -351,13 +351,13 @@ impl Shared {
             return;
         }
         let first = sample.answers[0] as usize;
-        let mut line = differs(&sample.state, recovered[first].0.as_ref());
+        let differs = differs(&sample.state, recovered[first].0.as_ref());
         let place = self.reads[first]
             .iter()
             .zip(&reads)
             .position(|(one, other)| one != other);
         let read = &self.reads[first];
-        line.push_str(&match place {
+        let reads = match place {
             Some(place) => format!(
                 "; their reads part at number {place} of {}: block {} there, {} here",
                 read.len(),
@@ -369,8 +369,8 @@ impl Shared {
                 read.len(),
                 reads.len()
             ),
-        });
-        self.explored.differing.push(line);
+        };
+        self.explored.differing.push(differs + &reads);
     }
 
     fn progress(&self) -> (u64, u64) {

@@ -149,6 +149,7 @@ impl Exploration {
     ///
     /// # Errors
     /// When the recording cannot be read.
+    #[allow(clippy::should_implement_trait)] // reading may fail, and the end is a `Next` too
     pub fn next(&mut self) -> io::Result<Next> {
         let mut passed = 0;
         while passed < self.turns.len() {
@@ -190,6 +191,7 @@ impl Exploration {
     }
 
     /// A recovery that was asked for came to nothing. Its region stays uncovered.
+    #[allow(clippy::needless_pass_by_value)] // an ask is answered once
     pub fn fail(&mut self, ask: Ask) {
         self.out -= 1;
         self.cuts[ask.at].out -= 1;
