@@ -431,7 +431,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         if tally.violations().next().is_some() {
             pool.events.phase(id, Phase::Recover);
         }
-        if let Some(round) = tally.to_confirm(&known) {
+        while let Some(round) = tally.to_confirm(&judge, &known) {
             recover_round(pool, recoverer, &work, &mut known, &round).await;
         }
         Ok(tally.conclude(&judge, &known, verdict))
