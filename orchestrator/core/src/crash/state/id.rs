@@ -7,6 +7,7 @@
 //! | plan | `b` barriers, `w` writes, `r` reorder, `t` torn, `c` combinations, `a` at, `e` all, `f` all-torn |
 //! | cut  | events that have happened |
 //! | set  | `d` durable alone, `c` all completed, `a` all, `xN` all but request N, `oN` request N alone, `mH` the subset with hexadecimal mask H, `sNxH` sample N of seed H |
+//! | `+STATE` | the recovery of that state, cut off: a state of the log of what it wrote; `e45-m3+e7-m1` |
 //! | modifiers | `pN` rank of the order of overlapping writes in flight; `tNPuU` request N torn at units of U bytes, P one of `fK` `lK` `e` `o` (first, last, even, odd), once for each torn request, in ascending order; `dk`, `dg` discards kept, as garbage |
 
 use std::fmt;
@@ -24,6 +25,9 @@ pub struct StateId(String);
 
 /// Hexadecimal digits of a mask at most: for a million volatile writes.
 const MASK_DIGITS: usize = 250_000;
+
+/// Recoveries that may be cut off, one after the other.
+const MOST_AGAIN: usize = 16;
 
 /// A name that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +93,8 @@ impl fmt::Display for CrashState {
             DiscardAs::Zeros => "",
             DiscardAs::Kept => "-dk",
             DiscardAs::Garbage => "-dg",
-        })
+        })?;
+        self.again.iter().try_for_each(|inner| write!(f, "+{inner}"))
     }
 }
 
@@ -105,6 +110,13 @@ impl FromStr for CrashState {
 }
 
 fn parse(text: &str) -> Option<CrashState> {
+    let mut states = text.split('+').map(parse_one);
+    let mut state = states.next()??;
+    state.again = states.take(MOST_AGAIN + 1).collect::<Option<_>>()?;
+    (state.again.len() <= MOST_AGAIN).then_some(state)
+}
+
+fn parse_one(text: &str) -> Option<CrashState> {
     let mut parts = text.split('-');
     let head = parts.next()?;
     let plan = match head.chars().next()? {
