@@ -56,6 +56,9 @@ impl LoadedRecording {
         }
         let base = Arc::new(self.image(outer)?);
         let (log, sidecar) = self.dir.again(&id);
+        if !log.is_file() {
+            return Err(Unknown::new(format!("no recovery of state {id} was logged")));
+        }
         let loaded = Self::of_log(&self.dir, base, &log, &sidecar)?;
         known().insert(id, loaded.clone());
         Ok(loaded)

@@ -214,3 +214,47 @@ impl<'de> Deserialize<'de> for StateId {
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_all_kinds_are_read_as_they_are_written() {
+        for name in [
+            "b17-d",
+            "r45-x12",
+            "t45-c-t12f3u512",
+            "f9-m5-p1-t3f1u512-t7eu512-dk",
+            "e45-m3f+e7-m1+f2-m0",
+        ] {
+            let state: CrashState = name.parse().unwrap();
+            assert_eq!(state.to_string(), name);
+        }
+        let cut: CrashState = "e45-m3f+e7-m1".parse().unwrap();
+        let (outer, inner) = cut.before_last_cut().unwrap();
+        assert_eq!(
+            (outer.to_string(), inner.to_string()),
+            ("e45-m3f".into(), "e7-m1".into())
+        );
+        assert_eq!(outer.cut_again(inner.clone()), cut);
+        assert_eq!(outer.before_last_cut(), None);
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        let deep = format!("e1-d{}", "+e1-d".repeat(MOST_AGAIN + 1));
+        let refused = [
+            "b017-d",
+            "e45-m03",
+            "f9-m5-t7eu512-t3f1u512",
+            "f9-m5-t3eu512-t3eu512",
+            "e45-m3+",
+            "+e45-m3",
+            &deep,
+        ];
+        for name in refused {
+            assert!(name.parse::<CrashState>().is_err(), "{name}");
+        }
+    }
+}
