@@ -28,11 +28,13 @@ pub enum Case {
     AcknowledgedWithoutFlush,
     /// A write in flight whose data stands in the sidecar is chosen.
     InFlightFromSidecar,
+    /// A completed write is volatile though a later flush, of another disk, has completed.
+    FlushOfAnotherDisk,
 }
 
 impl Case {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FuaBetweenFlushes,
         Self::CompletedDuringFlush,
         Self::VolatileUnderDurable,
@@ -43,6 +45,7 @@ impl Case {
         Self::OverlappingInFlight,
         Self::AcknowledgedWithoutFlush,
         Self::InFlightFromSidecar,
+        Self::FlushOfAnotherDisk,
     ];
 
     /// How often it was reached in this process; always 0 in release builds.

@@ -24,7 +24,8 @@ pub enum IoKind {
 pub struct Io {
     /// What is asked.
     pub kind: IoKind,
-    /// First byte; 0 for a flush.
+    /// First byte, in the address space of all disks of the recording; for a flush, the first of the disk to which it was
+    /// sent, which is 0 where there is only one.
     pub offset: u64,
     /// Bytes; 0 for a flush.
     pub len: u64,

@@ -10,6 +10,7 @@ use std::io;
 use coldcut_wire::splitmix::{GAMMA, finalize};
 
 use crate::recording::block::ReadAt;
+use crate::recording::disks::Disks;
 use crate::recording::log::Order;
 use crate::recording::log::dmlog::{self, ENTRY_LEN, EntryHeader, SUPERBLOCK_LEN, Superblock, Tag};
 
@@ -138,7 +139,7 @@ impl ReadAt for SyntheticLog {
                 sector_size: SECTOR as u32,
                 tag: Some(Tag {
                     order: Order::Completion,
-                    device_size: self.device_size,
+                    disks: Disks::one(self.device_size),
                     atomic_unit: 4096,
                 }),
             };

@@ -79,7 +79,7 @@ pub(super) fn info(args: &InfoArgs) -> anyhow::Result<()> {
     let (geometry, counts) = (log.geometry(), count(log));
     if args.json {
         let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-        let object = json!({
+        let mut object = json!({
             "entries": log.entry_count(), "events": log.end().0, "order": geometry.order, "sidecar": has_sidecar,
             "device_size": geometry.device_size, "sector_size": geometry.sector_size,
             "atomic_unit": geometry.atomic_unit, "writes": counts.writes, "bytes_written": counts.bytes,
@@ -87,6 +87,12 @@ pub(super) fn info(args: &InfoArgs) -> anyhow::Result<()> {
             "fua": counts.fua, "marks": log.marks().len(), "failed": counts.failed, "in_flight": counts.in_flight,
             "warnings": warnings,
         });
+        if log.disks().count() > 1 {
+            let disks = log.disks().iter();
+            object["disks"] = disks
+                .map(|disk| json!({"start": disk.start, "size": disk.size}))
+                .collect();
+        }
         outln!("{object}")?;
         return Ok(());
     }
@@ -106,6 +112,15 @@ pub(super) fn info(args: &InfoArgs) -> anyhow::Result<()> {
         geometry.sector_size,
         geometry.atomic_unit
     )?;
+    if log.disks().count() > 1 {
+        for (number, disk) in log.disks().iter().enumerate() {
+            outln!(
+                "disk {number} of {} bytes, from byte {} of the device on",
+                disk.size,
+                disk.start
+            )?;
+        }
+    }
     outln!(
         "{} writes ({} bytes), {} write-zeroes, {} discards, {} of them with FUA; {} flushes; {} marks",
         counts.writes,
@@ -190,38 +205,48 @@ pub(super) fn entries(args: &EntriesArgs) -> anyhow::Result<()> {
 
 pub(super) fn epochs(args: &EpochsArgs) -> anyhow::Result<()> {
     let log = args.log.open(None)?.log;
-    let (mut number, mut covered) = (0, 0);
+    let mut number = 0;
+    let mut covered = vec![0; log.disks().count()];
     for (index, event) in log.events().enumerate() {
         let Event::Complete(id) = event else {
             continue;
         };
         let cut = Cut(index as u32 + 1);
-        let is_flush = log
-            .request(id)
-            .is_some_and(|request| request.io.kind == IoKind::Flush);
-        let Some(moment) = log.durability(cut).filter(|_| is_flush) else {
+        let flush = log.request(id).filter(|request| request.io.kind == IoKind::Flush);
+        let disk = flush.and_then(|request| log.disks().of(request.io.offset, 0));
+        let (Some(moment), Some(disk)) = (log.durability(cut), disk) else {
             continue;
         };
-        let writes = (covered..moment.flushed)
+        let flushed = moment.flushed.of(disk);
+        let writes = (covered[disk]..flushed)
             .filter_map(|id| log.request(coldcut_core::recording::log::RequestId(id)))
-            .filter(|request| request.io.kind != IoKind::Flush);
+            .filter(|request| request.io.kind != IoKind::Flush)
+            .filter(|request| log.disks().of(request.io.offset, request.io.len) == Some(disk));
         let (count, bytes) = writes.fold((0_u64, 0), |(count, bytes), request| {
             (count + 1, bytes + request.io.len)
         });
         let volatile = log.volatile(cut).unwrap_or_default().len();
         let marks = log.marks_until(cut).len();
         if args.json {
-            let object = json!({
+            let mut object = json!({
                 "epoch": number, "cut": cut.0, "writes": count, "bytes": bytes, "still_volatile": volatile, "marks": marks,
             });
+            if log.disks().count() > 1 {
+                object["disk"] = disk.into();
+            }
             outln!("{object}")?;
         } else {
+            let of = if log.disks().count() > 1 {
+                format!(" of disk {disk}")
+            } else {
+                String::new()
+            };
             outln!(
-                "{number:>6}  flush completed at cut {cut}: {count} writes ({bytes} bytes) became durable, {volatile} are volatile"
+                "{number:>6}  flush{of} completed at cut {cut}: {count} writes ({bytes} bytes) became durable, {volatile} are volatile"
             )?;
         }
         number += 1;
-        covered = moment.flushed.max(covered);
+        covered[disk] = flushed.max(covered[disk]);
     }
     Ok(())
 }

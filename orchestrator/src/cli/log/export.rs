@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use coldcut_core::crash::export::{LogExport, export_log, export_qcow2};
 use coldcut_core::crash::state::{CrashState, StateId};
+use coldcut_core::recording::block::{ReadAt as _, Slice};
 use coldcut_core::recording::log::Order;
 use serde_json::json;
 
@@ -43,6 +44,9 @@ pub(in crate::cli) struct ExportArgs {
     /// Only requests that touch these bytes of the device
     #[arg(long, num_args = 2, value_names = ["FROM", "TO"], requires = "to_log")]
     range: Option<Vec<u64>>,
+    /// Only this disk of a recording of several, counted from 0, as that of a recording of one
+    #[arg(long, value_name = "N")]
+    disk: Option<usize>,
     /// Leave marks out
     #[arg(long, requires = "to_log")]
     no_marks: bool,
@@ -79,6 +83,7 @@ pub(super) fn export(args: &ExportArgs) -> anyhow::Result<()> {
                 request.io.offset < range.end && request.io.offset + request.io.len > range.start
             },
             marks: !args.no_marks,
+            disk: args.disk,
         };
         let mut out = create(path)?;
         let entries = export_log(log, opened.sources(), &what, &mut out)?;
@@ -92,7 +97,20 @@ pub(super) fn export(args: &ExportArgs) -> anyhow::Result<()> {
             anyhow::bail!("which state? Give --state NAME (`coldcut log states` lists them) or --at-entry N")
         }
     };
-    let image = opened.index().image(&state, opened.sources())?;
+    let whole = opened.index().image(&state, opened.sources())?;
+    let range = match args.disk {
+        None => 0..whole.size(),
+        Some(number) => {
+            let disk = log.disks().get(number).with_context(|| {
+                format!(
+                    "no disk {number} in the log, which has {}, counted from 0",
+                    log.disks().count()
+                )
+            })?;
+            disk.range()
+        }
+    };
+    let image = Slice::new(whole, range);
     if let Some(path) = &args.raw {
         let written = export_sparse(&image, path).with_context(|| path.display().to_string())?;
         say_image(path, &state, written, args.json)?;

@@ -4,6 +4,7 @@ use std::io::{Seek, SeekFrom, Write};
 
 use super::error::ExportError;
 use crate::crash::index::Sources;
+use crate::recording::disks::Disks;
 use crate::recording::io::{Io, IoKind};
 use crate::recording::log::dmlog::{self, ENTRY_LEN, EntryHeader, Superblock, Tag};
 use crate::recording::log::{Cut, DataRef, Event, Order, Request, RequestId, WriteLog};
@@ -18,6 +19,8 @@ pub struct LogExport<'a> {
     pub keep: &'a dyn Fn(&Request) -> bool,
     /// Whether marks are kept.
     pub marks: bool,
+    /// Only what was sent to this disk, counted from 0, as a log of that disk alone; all disks when `None`.
+    pub disk: Option<usize>,
 }
 
 impl Default for LogExport<'_> {
@@ -27,6 +30,7 @@ impl Default for LogExport<'_> {
             until: None,
             keep: &|_| true,
             marks: true,
+            disk: None,
         }
     }
 }
@@ -58,12 +62,13 @@ pub fn export_log(
     if until > log.end() {
         return Err(ExportError::Cut(until));
     }
+    let (disks, from) = exported_disks(log, what.disk)?;
     let mut superblock = Superblock {
         entries: 0,
         sector_size: geometry.sector_size,
         tag: Some(Tag {
             order: what.order,
-            device_size: geometry.device_size,
+            disks,
             atomic_unit: geometry.atomic_unit,
         }),
     };
@@ -71,40 +76,30 @@ pub fn export_log(
         out,
         sources,
         sector: geometry.sector_size,
+        from,
         at: 0,
         entries: 0,
         buffer: vec![0; 256 << 10],
     };
     writer.pad(&superblock.encode())?;
-    let mut kernel = KernelOrder::default();
+    let mut kernel: Vec<KernelOrder> = log.disks().iter().map(|_| KernelOrder::default()).collect();
     for event in log.events().take(until.0 as usize) {
-        match event {
-            Event::Mark(mark) if what.marks => {
-                writer.mark(&log.marks()[mark as usize].mark.to_string())?;
-            }
-            Event::Mark(_) => {}
-            Event::Complete(id) => {
-                let Some(request) = log.request(id) else {
-                    continue;
-                };
-                if in_place {
-                    if is_kept(&request, what) {
-                        writer.request(&request)?;
-                    }
-                } else {
-                    writer.completed(log, &request, what, &mut kernel)?;
+        let disk = match event {
+            Event::Submit(id) | Event::Complete(id) | Event::Fail(id) => usize::from(log.record(id.0).disk),
+            Event::Mark(mark) => {
+                if what.marks {
+                    writer.mark(&log.marks()[mark as usize].mark.to_string())?;
                 }
+                continue;
             }
-            Event::Submit(id) => {
-                if log.request(id).is_some_and(|request| is_flush(&request)) {
-                    kernel.flush_submitted(id);
-                }
-            }
-            Event::Fail(id) => kernel.flush_failed(id),
+        };
+        if what.disk.is_some_and(|wanted| wanted != disk) {
+            continue;
         }
+        writer.event(log, event, what, (!in_place).then_some(&mut kernel[disk]))?;
     }
     if what.order == Order::Kernel {
-        for left in kernel.rest() {
+        for left in kernel.into_iter().flat_map(KernelOrder::rest) {
             writer.request_named(log, left)?;
         }
         let last = log.marks().last();
@@ -117,6 +112,19 @@ pub fn export_log(
     superblock.entries = entries;
     finish(out, &superblock, end)?;
     Ok(entries)
+}
+
+/// The disks of the new log, and the place in the old one that is their start.
+fn exported_disks(log: &WriteLog, wanted: Option<usize>) -> Result<(Disks, u64), ExportError> {
+    let Some(number) = wanted else {
+        return Ok((log.disks().clone(), 0));
+    };
+    let disks = log.disks().count();
+    let disk = log
+        .disks()
+        .get(number)
+        .ok_or(ExportError::Disk { number, disks })?;
+    Ok((Disks::one(disk.size), disk.start))
 }
 
 /// Puts the final superblock in its place, and leaves the position at the end.
@@ -184,12 +192,38 @@ struct Writer<'a, W> {
     out: &'a mut W,
     sources: &'a Sources,
     sector: u32,
+    /// The place in the recording's address space that is the new log's first.
+    from: u64,
     at: u64,
     entries: u64,
     buffer: Vec<u8>,
 }
 
 impl<W: Write + Seek> Writer<'_, W> {
+    /// Writes what an event of a request brings: in place, or in kernel order, which is then `kernel`'s.
+    fn event(
+        &mut self,
+        log: &WriteLog,
+        event: Event,
+        what: &LogExport<'_>,
+        kernel: Option<&mut KernelOrder>,
+    ) -> Result<(), ExportError> {
+        let (Event::Submit(id) | Event::Complete(id) | Event::Fail(id)) = event else {
+            return Ok(());
+        };
+        let Some(request) = log.request(id) else {
+            return Ok(());
+        };
+        match (event, kernel) {
+            (Event::Complete(_), Some(kernel)) => return self.completed(log, &request, what, kernel),
+            (Event::Complete(_), None) if is_kept(&request, what) => return self.request(&request),
+            (Event::Submit(_), Some(kernel)) if is_flush(&request) => kernel.flush_submitted(id),
+            (Event::Fail(_), Some(kernel)) => kernel.flush_failed(id),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Writes what a completion brings in kernel order: a flush and the writes that it covers, a FUA write, or nothing
     /// yet.
     fn completed(
@@ -250,7 +284,7 @@ impl<W: Write + Seek> Writer<'_, W> {
 
     fn request(&mut self, request: &Request) -> Result<(), ExportError> {
         let io = &request.io;
-        let mut header = header(io, self.sector);
+        let mut header = header(io, self.from, self.sector);
         if request.metadata {
             header.flags |= dmlog::METADATA;
         }
@@ -282,7 +316,7 @@ impl<W: Write + Seek> Writer<'_, W> {
     }
 }
 
-fn header(io: &Io, sector: u32) -> EntryHeader {
+fn header(io: &Io, from: u64, sector: u32) -> EntryHeader {
     let sector = u64::from(sector);
     let kind = match io.kind {
         IoKind::Write | IoKind::WriteZeroes => 0,
@@ -290,7 +324,7 @@ fn header(io: &Io, sector: u32) -> EntryHeader {
         IoKind::Flush => dmlog::FLUSH,
     };
     EntryHeader {
-        sector: io.offset / sector,
+        sector: (io.offset - from) / sector,
         sectors: io.len / sector,
         flags: kind | if io.fua { dmlog::FUA } else { 0 },
         data_len: 0,

@@ -27,7 +27,8 @@ impl Dirty {
     /// Finds the blocks in which `next` may differ from `here`; false when they are too many.
     pub(super) fn collect(&mut self, log: &WriteLog, here: &Selection, next: &Selection) -> bool {
         self.items.clear();
-        let (from, to) = (here.floor.min(next.floor), here.completed.max(next.completed));
+        let from = here.floor.least().min(next.floor.least());
+        let to = here.completed.max(next.completed);
         self.first = from;
         self.hints = next.in_flight.is_empty()
             && next.tears.is_empty()

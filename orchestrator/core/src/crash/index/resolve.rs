@@ -44,7 +44,7 @@ impl BlockIndex {
             let covered = coverage(record, block, selection.tear(id));
             if record.fua {
                 forced |= covered & open;
-            } else if id >= selection.floor && covered & forced != 0 {
+            } else if id >= selection.floor.of(usize::from(record.disk)) && covered & forced != 0 {
                 hit(Case::VolatileUnderDurable);
             }
             let covered = covered & open;
@@ -100,8 +100,9 @@ impl BlockIndex {
 
     /// No completed request from here on is in the state.
     fn bound(&self, selection: &Selection) -> u32 {
-        if selection.is_prefix() && !self.any_fua(selection.floor, selection.completed) {
-            selection.floor
+        let most = selection.floor.most();
+        if selection.is_prefix() && !self.any_fua(most, selection.completed) {
+            most
         } else {
             selection.completed
         }

@@ -61,20 +61,24 @@ pub struct States<'a> {
 /// What plans need to know about a log besides the log.
 #[derive(Clone, Debug)]
 pub(super) struct Context {
-    /// Completed requests that are flushes or have FUA, ascending: all others are volatile until a flush covers them.
-    never_volatile: Vec<u32>,
+    /// For each disk, the completed requests that are flushes, have FUA or are of another disk, ascending: all others are
+    /// volatile until a flush of the disk covers them.
+    never_volatile: Vec<Vec<u32>>,
     /// The first completed discard.
     first_discard: u32,
 }
 
 impl Context {
     pub(super) fn new(log: &WriteLog) -> Self {
-        let mut never_volatile = Vec::new();
+        let mut never_volatile = vec![Vec::new(); log.disks().count()];
         let mut first_discard = u32::MAX;
         for id in 0..log.completed_count() {
             let record = log.record(id);
-            if record.kind == IoKind::Flush || record.fua {
-                never_volatile.push(id);
+            let never = record.kind == IoKind::Flush || record.fua;
+            for (disk, ids) in never_volatile.iter_mut().enumerate() {
+                if never || usize::from(record.disk) != disk {
+                    ids.push(id);
+                }
             }
             if record.kind == IoKind::Discard {
                 first_discard = first_discard.min(id);
@@ -88,8 +92,13 @@ impl Context {
 
     /// How many completed writes are volatile at a moment.
     pub(super) fn completed_volatile(&self, moment: &Durability) -> u64 {
-        let below = |bound: u32| self.never_volatile.partition_point(|id| *id < bound) as u64;
-        u64::from(moment.completed - moment.flushed) - (below(moment.completed) - below(moment.flushed))
+        let disks = self.never_volatile.iter().zip(moment.flushed.each());
+        disks
+            .map(|(never, flushed)| {
+                let below = |bound: u32| never.partition_point(|id| *id < bound) as u64;
+                u64::from(moment.completed - flushed) - (below(moment.completed) - below(flushed))
+            })
+            .sum()
     }
 
     pub(super) fn has_discard(&self, log: &WriteLog, moment: &Durability) -> bool {

@@ -41,7 +41,7 @@ pub enum SpaceError {
 }
 
 /// Every state that a cut can leave: a choice for each volatile write (0: it did not make it to the disk, 1: it did, from 2
-/// on: one of the parts of it that [`parts_of`] lists did), and after those one for each group of writes in flight that
+/// on: one of the parts of it that `parts_of` lists did), and after those one for each group of writes in flight that
 /// overlap each other, in which order they were applied (a rank among the permutations; 0: as they were submitted).
 ///
 /// Assignments that differ only in the order of writes of which fewer than two are there are the same state; they are
@@ -268,7 +268,7 @@ impl Space for LogSpace {
     fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32) {
         let mut open = 0xff_u8;
         self.in_flight_covers(block, &mut open, ask);
-        let range = self.moment.flushed..self.moment.completed;
+        let range = self.moment.flushed.least()..self.moment.completed;
         let mut requests: Vec<u32> = self
             .index
             .lists(block)
@@ -283,7 +283,7 @@ impl Space for LogSpace {
                     self.covers(choice, ask(choice), block)
                 }
                 Ok(_) => 0,
-                // What is not volatile here has FUA: it is on the disk in every state.
+                // What is not volatile here has FUA or was flushed: it is on the disk in every state.
                 Err(_) if self.model.discard == DiscardAs::Kept && self.is_discard(RequestId(id)) => 0,
                 Err(_) => coverage(self.index.log().record(id), block, None),
             };

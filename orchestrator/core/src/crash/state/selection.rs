@@ -5,6 +5,7 @@ use num_bigint::BigUint;
 
 use super::choice::{CrashState, DiscardAs, Set, Tear, TornPart};
 use crate::covered::{Case, hit};
+use crate::recording::disks::Watermarks;
 use crate::recording::io::IoKind;
 use crate::recording::log::{Cut, DataRef, Durability, Request, RequestId, WriteLog};
 
@@ -75,9 +76,9 @@ pub enum StateError {
 /// in flight, whatever the number of volatile writes (but for [`Set::Subset`], where it takes as long as there are volatile writes).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// Requests below this are in it, if they are writes.
-    pub(crate) floor: u32,
-    /// Requests from here on had not completed; those below, from `floor` on, are in it by FUA or by `rule`.
+    /// For each disk: requests to it below this are in it, if they are writes.
+    pub(crate) floor: Watermarks,
+    /// Requests from here on had not completed; those below, from their disk's `floor` on, are in it by FUA or by `rule`.
     pub(crate) completed: u32,
     pub(crate) rule: Rule,
     /// Chosen writes in flight, in the order in which they are applied, after all others.
@@ -119,10 +120,11 @@ impl Selection {
         if self.discard == DiscardAs::Kept && record.kind == IoKind::Discard {
             return false;
         }
-        if request >= self.floor && record.fua {
+        let below = request < self.floor.of(usize::from(record.disk));
+        if !below && record.fua {
             hit(Case::FuaBetweenFlushes);
         }
-        request < self.floor || record.fua || self.rule.contains(request)
+        below || record.fua || self.rule.contains(request)
     }
 
     /// Whether a volatile write is among those that the state's set chose.
@@ -136,7 +138,7 @@ impl Selection {
         found.ok().map(|index| &self.tears[index])
     }
 
-    /// Whether no completed request from `floor` on is in it, but for FUA.
+    /// Whether no completed request from its disk's `floor` on is in it, but for FUA.
     pub(crate) fn is_prefix(&self) -> bool {
         self.rule == Rule::None
     }
@@ -256,7 +258,7 @@ impl WriteLog {
         }
         Ok(Selection {
             floor: if rule == Rule::All {
-                at.durability.completed
+                Watermarks::all(self.disks().count(), at.durability.completed)
             } else {
                 at.durability.flushed
             },
@@ -281,13 +283,14 @@ impl WriteLog {
         let moment = self.durability(cut)?;
         Some((0..moment.completed).map(RequestId).filter(move |request| {
             let record = self.record(request.0);
-            record.kind != IoKind::Flush && (request.0 < moment.flushed || record.fua)
+            record.kind != IoKind::Flush
+                && (request.0 < moment.flushed.of(usize::from(record.disk)) || record.fua)
         }))
     }
 
     /// Completed writes that are volatile at a moment.
     pub(crate) fn completed_volatile(&self, moment: &Durability) -> Vec<RequestId> {
-        (moment.flushed..moment.completed)
+        (moment.flushed.least()..moment.completed)
             .filter(|request| self.is_completed_volatile(moment, *request))
             .map(RequestId)
             .collect()
@@ -295,7 +298,7 @@ impl WriteLog {
 
     fn is_completed_volatile(&self, moment: &Durability, request: u32) -> bool {
         let record = self.record(request);
-        request >= moment.flushed && record.kind != IoKind::Flush && !record.fua
+        request >= moment.flushed.of(usize::from(record.disk)) && record.kind != IoKind::Flush && !record.fua
     }
 
     /// Those of the requests in flight that a state can contain: no flushes, none whose data is lost.

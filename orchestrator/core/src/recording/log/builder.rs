@@ -3,6 +3,7 @@
 use super::model::{DataRef, Event, Geometry, NEVER, PackedEvent, PlacedMark, Record, pack_data};
 use super::timeline::Timeline;
 use super::write_log::WriteLog;
+use crate::recording::disks::Disks;
 use crate::recording::io::Io;
 use crate::recording::mark::Mark;
 
@@ -14,6 +15,7 @@ pub(crate) const MAX_IN_FLIGHT: usize = 65_536;
 #[derive(Debug)]
 pub struct LogBuilder {
     geometry: Geometry,
+    disks: Disks,
     records: Vec<Record>,
     events: Vec<PackedEvent>,
     marks: Vec<PlacedMark>,
@@ -33,13 +35,27 @@ pub enum BuildError {
     /// Completed or failed without having been submitted, or twice.
     #[error("request {0} ends without being in flight")]
     NotInFlight(u32),
+    /// A request that is of none of several disks, or of two.
+    #[error("a request of {len} bytes from {offset} on lies on no single disk")]
+    NoDisk {
+        /// Its first byte.
+        offset: u64,
+        /// Its bytes.
+        len: u64,
+    },
 }
 
 impl LogBuilder {
-    /// An empty log.
+    /// An empty log of one disk.
     pub fn new(geometry: Geometry) -> Self {
+        Self::of(geometry, Disks::one(geometry.device_size))
+    }
+
+    /// An empty log of these disks, which `geometry` covers as a whole.
+    pub fn of(geometry: Geometry, disks: Disks) -> Self {
         Self {
             geometry,
+            disks,
             records: Vec::new(),
             events: Vec::new(),
             marks: Vec::new(),
@@ -56,11 +72,15 @@ impl LogBuilder {
     }
 
     /// A request was submitted: its number.
+    ///
+    /// # Errors
+    /// As [`BuildError`] says. Of a log with several disks, each request is of one of them.
     pub fn submit(&mut self, io: Io, data: DataRef) -> Result<u32, BuildError> {
         let number = self.records.len() as u32;
         if self.in_flight >= MAX_IN_FLIGHT {
             return Err(BuildError::TooManyInFlight);
         }
+        let disk = self.disk_of(&io)?;
         let index = self.push(Event::Submit(super::RequestId(number)))?;
         self.in_flight += 1;
         self.records.push(Record {
@@ -73,21 +93,31 @@ impl LogBuilder {
             fua: io.fua,
             failed: false,
             metadata: false,
+            disk,
         });
         Ok(number)
     }
 
     /// Request `number` completed.
+    ///
+    /// # Errors
+    /// [`BuildError`].
     pub fn complete(&mut self, number: u32) -> Result<(), BuildError> {
         self.finish(number, false)
     }
 
     /// Request `number` failed.
+    ///
+    /// # Errors
+    /// [`BuildError`].
     pub fn fail(&mut self, number: u32) -> Result<(), BuildError> {
         self.finish(number, true)
     }
 
     /// A mark.
+    ///
+    /// # Errors
+    /// [`BuildError`].
     pub fn mark(&mut self, mark: Mark) -> Result<(), BuildError> {
         let index = self.push(Event::Mark(self.marks.len() as u32))?;
         self.marks.push(PlacedMark { index, mark });
@@ -127,6 +157,20 @@ impl LogBuilder {
 
     pub(super) fn set_device_size(&mut self, device_size: u64) {
         self.geometry.device_size = device_size;
+        self.disks = Disks::one(device_size);
+    }
+
+    /// The disk to which a request was sent. Of a single disk, whose size may not be known yet, it is not checked that it has
+    /// the range.
+    fn disk_of(&self, io: &Io) -> Result<u8, BuildError> {
+        if self.disks.count() == 1 {
+            return Ok(0);
+        }
+        let disk = self.disks.of(io.offset, io.len);
+        disk.map(|disk| disk as u8).ok_or(BuildError::NoDisk {
+            offset: io.offset,
+            len: io.len,
+        })
     }
 
     pub(super) fn set_order(&mut self, order: super::Order) {
@@ -160,9 +204,10 @@ impl LogBuilder {
         self.events.shrink_to_fit();
         self.entries.shrink_to_fit();
         self.marks.shrink_to_fit();
-        let timeline = Timeline::build(&self.records, &self.events);
+        let timeline = Timeline::build(&self.records, &self.events, self.disks.count());
         WriteLog {
             geometry: self.geometry,
+            disks: self.disks,
             records: self.records,
             events: self.events,
             marks: self.marks,

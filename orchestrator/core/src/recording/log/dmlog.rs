@@ -13,9 +13,12 @@
 //! | 32 | zeros, or coldcut's [`Tag`] at 64 | a mark's text, `data_len` bytes |
 //!
 //! The rest of the superblock's sector is zeros in logs of other tools, and is ignored by them. coldcut's tag says
-//! there which order the entries stand in and how large the device is.
+//! there which order the entries stand in and how large the device is. A log of several disks has them one after another
+//! in one address space, a flush's sector says to which it was sent, and the tag has version 2: who knows only one disk
+//! would take a flush for one of all of them, and does not read it.
 
 use super::model::Order;
+use crate::recording::disks::{Disk, Disks};
 
 /// The first eight bytes of a log.
 pub const MAGIC: u64 = 0x006a_7366_7773_6872;
@@ -41,21 +44,24 @@ pub const SUPERBLOCK_LEN: usize = 512;
 pub const END_MARK: &str = "dm-log-writes-end";
 
 const TAG_AT: usize = 64;
-const TAG_MAGIC: [u8; 8] = *b"coldcut\x01";
+const TAG_MAGIC: [u8; 7] = *b"coldcut";
+/// Where the disks stand in a tag of version 2: their number in one byte, then start and size of each.
+const DISKS_AT: usize = 24;
+const DISK_LEN: usize = 16;
 
 /// What coldcut adds to the superblock's sector of its own logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
     /// The order of the entries.
     pub order: Order,
-    /// Bytes of the device that was recorded.
-    pub device_size: u64,
+    /// The disks that were recorded.
+    pub disks: Disks,
     /// The device's atomic unit in bytes.
     pub atomic_unit: u32,
 }
 
 /// The superblock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// Entries that the log claims to have; more may follow when it was interrupted, or written by QEMU.
     pub entries: u64,
@@ -84,6 +90,9 @@ pub enum SuperblockError {
 
 impl Superblock {
     /// The superblock at the start of `bytes`.
+    ///
+    /// # Errors
+    /// [`SuperblockError`].
     pub fn decode(bytes: &[u8; SUPERBLOCK_LEN]) -> Result<Self, SuperblockError> {
         let magic = u64_at(bytes, 0);
         if magic != MAGIC {
@@ -113,34 +122,72 @@ impl Superblock {
         bytes[24..28].copy_from_slice(&self.sector_size.to_le_bytes());
         if let Some(tag) = &self.tag {
             let at = &mut bytes[TAG_AT..];
-            at[..8].copy_from_slice(&TAG_MAGIC);
-            at[8..16].copy_from_slice(&tag.device_size.to_le_bytes());
+            at[..7].copy_from_slice(&TAG_MAGIC);
+            at[7] = version(&tag.disks);
+            at[8..16].copy_from_slice(&tag.disks.size().to_le_bytes());
             at[16..20].copy_from_slice(&tag.atomic_unit.to_le_bytes());
             at[20] = match tag.order {
                 Order::Kernel => 0,
                 Order::Completion => 1,
             };
+            if tag.disks.count() > 1 {
+                at[21] = tag.disks.count() as u8;
+                encode_disks(&tag.disks, &mut at[DISKS_AT..]);
+            }
         }
         bytes
     }
 }
 
+/// The version of a tag, or of a sidecar: 1 with one disk, 2 with several.
+pub(super) fn version(disks: &Disks) -> u8 {
+    1 + u8::from(disks.count() > 1)
+}
+
+/// Writes start and size of each disk.
+pub(super) fn encode_disks(disks: &Disks, bytes: &mut [u8]) {
+    for (disk, bytes) in disks.iter().zip(bytes.chunks_exact_mut(DISK_LEN)) {
+        bytes[..8].copy_from_slice(&disk.start.to_le_bytes());
+        bytes[8..].copy_from_slice(&disk.size.to_le_bytes());
+    }
+}
+
+/// Reads so many disks; `None` unless they are several and can be.
+pub(super) fn decode_disks(count: usize, bytes: &[u8]) -> Option<Disks> {
+    let disks = bytes.chunks_exact(DISK_LEN).take(count);
+    let disks = disks.map(|bytes| Disk {
+        start: u64_at(bytes, 0),
+        size: u64_at(bytes, 8),
+    });
+    Disks::at(disks.collect())
+        .ok()
+        .filter(|disks| count > 1 && disks.count() == count)
+}
+
 fn decode_tag(bytes: &[u8; SUPERBLOCK_LEN]) -> Result<Option<Tag>, SuperblockError> {
     let at = &bytes[TAG_AT..];
-    if at[..7] != TAG_MAGIC[..7] {
+    if at[..7] != TAG_MAGIC {
         return Ok(None);
     }
-    let order = match (at[7], at[20]) {
-        (1, 0) => Order::Kernel,
-        (1, 1) => Order::Completion,
+    let order = match at[20] {
+        0 => Order::Kernel,
+        1 => Order::Completion,
         _ => return Err(SuperblockError::Tag),
+    };
+    let device_size = u64_at(at, 8);
+    let disks = match at[7] {
+        1 => Some(Disks::one(device_size)),
+        2 => decode_disks(usize::from(at[21]), &at[DISKS_AT..]),
+        _ => None,
     };
     let tag = Tag {
         order,
-        device_size: u64_at(at, 8),
+        disks: disks
+            .filter(|disks| disks.size() == device_size)
+            .ok_or(SuperblockError::Tag)?,
         atomic_unit: u32_at(at, 16),
     };
-    if !tag.device_size.is_multiple_of(512) || !tag.atomic_unit.is_power_of_two() || tag.atomic_unit < 512 {
+    if !device_size.is_multiple_of(512) || !tag.atomic_unit.is_power_of_two() || tag.atomic_unit < 512 {
         return Err(SuperblockError::Tag);
     }
     Ok(Some(tag))

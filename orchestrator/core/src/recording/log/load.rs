@@ -8,6 +8,7 @@ use super::model::{DataRef, Geometry, Order};
 use super::sidecar::{self, Record};
 use super::write_log::WriteLog;
 use crate::recording::block::ReadAt;
+use crate::recording::disks::Disks;
 use crate::recording::io::{Io, IoKind};
 use crate::recording::mark::Mark;
 
@@ -57,7 +58,7 @@ impl WriteLog {
     ) -> Result<Loaded, LoadError> {
         let superblock = read_superblock(log)?;
         match sidecar {
-            Some(sidecar) => load_pair(log, superblock, sidecar, options),
+            Some(sidecar) => load_pair(log, &superblock, sidecar, options),
             None => load_alone(log, superblock, options),
         }
     }
@@ -132,15 +133,17 @@ fn load_alone(
     superblock: Superblock,
     options: &LoadOptions,
 ) -> Result<Loaded, LoadError> {
-    let tag = superblock.tag;
-    let device_size = agree(tag.map(|tag| tag.device_size), options.device_size)?;
+    let tag = superblock.tag.as_ref();
+    let device_size = agree(tag.map(|tag| tag.disks.size()), options.device_size)?;
+    let disks = tag.map_or_else(|| Disks::one(device_size.unwrap_or(0)), |tag| tag.disks.clone());
     let sector = u64::from(superblock.sector_size);
-    let mut builder = LogBuilder::new(Geometry {
+    let geometry = Geometry {
         device_size: device_size.unwrap_or(0),
         sector_size: superblock.sector_size,
         atomic_unit: tag.map_or(4096, |tag| tag.atomic_unit),
         order: Order::Completion,
-    });
+    };
+    let mut builder = LogBuilder::of(geometry, disks.clone());
     // Bounded by what the file can hold, whatever the superblock claims.
     builder.reserve(superblock.entries.min(source.size() / sector).min(1 << 24) as usize);
     let mut entries = Entries::new(source, superblock.sector_size);
@@ -148,6 +151,7 @@ fn load_alone(
         superblock,
         past_end: options.past_end,
         device_size,
+        disks,
         builder,
         gathered: Gathered::default(),
         warnings: Vec::new(),
@@ -168,6 +172,7 @@ struct Alone {
     past_end: PastEnd,
     /// `None`: the largest address says it.
     device_size: Option<u64>,
+    disks: Disks,
     builder: LogBuilder,
     gathered: Gathered,
     warnings: Vec<LoadWarning>,
@@ -226,7 +231,8 @@ impl Alone {
         let sector = u64::from(self.superblock.sector_size);
         let request = entry_io(&entry, sector, self.device_size)?;
         if flags & dmlog::FLUSH != 0 {
-            at_once(&mut self.builder, FLUSH_IO, DataRef::None)?;
+            let flush = self.flush(&entry)?;
+            at_once(&mut self.builder, flush, DataRef::None)?;
         }
         if let Some((io, data)) = request {
             self.gathered.largest = self.gathered.largest.max(io.offset + io.len);
@@ -241,6 +247,29 @@ impl Alone {
         }
         self.builder.entry();
         Ok(())
+    }
+
+    /// The flush of an entry: of the disk where the entry's sector is.
+    fn flush(&self, entry: &Entry) -> Result<Io, LoadError> {
+        let sector = u64::from(self.superblock.sector_size);
+        let disk = if self.disks.count() == 1 {
+            self.disks.get(0)
+        } else {
+            let offset = entry.header.sector.checked_mul(sector);
+            let number = offset.and_then(|offset| self.disks.of(offset, 0));
+            number.and_then(|number| self.disks.get(number))
+        };
+        let disk = disk.ok_or_else(|| LoadError::Entry {
+            entry: entry.number,
+            at: entry.at,
+            what: format!("a flush at sector {}, where no disk is", entry.header.sector),
+        })?;
+        Ok(Io {
+            kind: IoKind::Flush,
+            offset: disk.start,
+            len: 0,
+            fua: false,
+        })
     }
 
     /// Warns of entries that are missing, surplus or strange.
@@ -264,7 +293,7 @@ impl Alone {
 
     /// Settles the order and the size: as given, as the log's tag says, or as the entries suggest.
     fn finish(mut self, order: Option<Order>) -> Loaded {
-        let known = order.or(self.superblock.tag.map(|tag| tag.order));
+        let known = order.or(self.superblock.tag.as_ref().map(|tag| tag.order));
         let order = known.unwrap_or(if self.gathered.fua_or_mark {
             Order::Kernel
         } else {
@@ -291,13 +320,6 @@ impl Alone {
     }
 }
 
-const FLUSH_IO: Io = Io {
-    kind: IoKind::Flush,
-    offset: 0,
-    len: 0,
-    fua: false,
-};
-
 fn at_once(builder: &mut LogBuilder, io: Io, data: DataRef) -> Result<u32, LoadError> {
     let number = builder.submit(io, data)?;
     builder.complete(number)?;
@@ -307,11 +329,11 @@ fn at_once(builder: &mut LogBuilder, io: Io, data: DataRef) -> Result<u32, LoadE
 /// A log with its sidecar, which says what happened when; the log has the data.
 fn load_pair(
     source: &(impl ReadAt + ?Sized),
-    superblock: Superblock,
+    superblock: &Superblock,
     sidecar: &dyn ReadAt,
     options: &LoadOptions,
 ) -> Result<Loaded, LoadError> {
-    let (mut records, geometry) = sidecar::Reader::new(sidecar)?;
+    let (mut records, geometry, disks) = sidecar::Reader::new(sidecar)?;
     if geometry.sector_size != superblock.sector_size {
         return Err(LoadError::Mismatch {
             entry: 0,
@@ -319,16 +341,22 @@ fn load_pair(
             sidecar: format!("in sectors of {} bytes", geometry.sector_size),
         });
     }
-    agree(
-        superblock.tag.map(|tag| tag.device_size),
-        Some(geometry.device_size),
-    )?;
+    let tag = superblock.tag.as_ref();
+    agree(tag.map(|tag| tag.disks.size()), Some(geometry.device_size))?;
+    if let Some(tag) = tag.filter(|tag| tag.disks != disks) {
+        return Err(LoadError::Mismatch {
+            entry: 0,
+            log: format!("of a recording of {} disks", tag.disks.count()),
+            sidecar: format!("{} disks, which lie otherwise", disks.count()),
+        });
+    }
     agree(Some(geometry.device_size), options.device_size)?;
     let sector = u64::from(superblock.sector_size);
-    let mut builder = LogBuilder::new(geometry);
+    let mut builder = LogBuilder::of(geometry, disks.clone());
     builder.reserve(superblock.entries.min(source.size() / sector).min(1 << 24) as usize);
     let mut pair = Pair {
         geometry,
+        disks,
         builder,
         entries: Entries::new(source, superblock.sector_size),
         warnings: Vec::new(),
@@ -346,6 +374,7 @@ fn load_pair(
 /// A log and its sidecar, being read side by side.
 struct Pair<'a, S: ?Sized> {
     geometry: Geometry,
+    disks: Disks,
     builder: LogBuilder,
     entries: Entries<'a, S>,
     warnings: Vec<LoadWarning>,
@@ -356,7 +385,7 @@ impl<S: ReadAt + ?Sized> Pair<'_, S> {
     fn take(&mut self, record: Record) -> Result<bool, LoadError> {
         match record {
             Record::Submit { number, io } => {
-                check_submit(&self.builder, number, &io, &self.geometry)?;
+                check_submit(&self.builder, number, &io, &self.geometry, &self.disks)?;
                 // Known once it completes, fails or is found in flight.
                 let data = if io.kind == IoKind::Write {
                     DataRef::Lost
@@ -437,15 +466,18 @@ impl<S: ReadAt + ?Sized> Pair<'_, S> {
     }
 }
 
-fn check_submit(builder: &LogBuilder, number: u32, io: &Io, geometry: &Geometry) -> Result<(), LoadError> {
+fn check_submit(
+    builder: &LogBuilder,
+    number: u32,
+    io: &Io,
+    geometry: &Geometry,
+    disks: &Disks,
+) -> Result<(), LoadError> {
     if number != builder.request_count() {
         return Err(damaged("requests are not numbered in order"));
     }
     let sector = u64::from(geometry.sector_size);
-    let fits = io
-        .offset
-        .checked_add(io.len)
-        .is_some_and(|end| end <= geometry.device_size);
+    let fits = disks.of(io.offset, io.len).is_some();
     let whole = io.offset.is_multiple_of(sector) && io.len.is_multiple_of(sector);
     let empty = io.len == 0;
     if !fits || !whole || empty != (io.kind == IoKind::Flush) {
@@ -469,7 +501,9 @@ fn match_request(
     let found = entry_io(entry, u64::from(geometry.sector_size), Some(geometry.device_size))?;
     let is_flush = entry.header.flags & dmlog::FLUSH != 0;
     let same = match (io.kind, found) {
-        (IoKind::Flush, None) => is_flush,
+        (IoKind::Flush, None) => {
+            is_flush && entry.header.sector == io.offset / u64::from(geometry.sector_size)
+        }
         (IoKind::Write | IoKind::WriteZeroes, Some((found, _))) => {
             let kind = IoKind::Write;
             !is_flush && found == Io { kind, ..io }

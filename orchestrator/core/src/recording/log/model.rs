@@ -17,8 +17,8 @@ impl fmt::Display for Cut {
     }
 }
 
-/// Names a request of a [`WriteLog`]: its index in completion order, from 0; requests that never completed follow, in
-/// the order of their submission.
+/// Names a request of a [`WriteLog`](super::WriteLog): its index in completion order, from 0; requests that never
+/// completed follow, in the order of their submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u32);
 
@@ -31,7 +31,7 @@ pub enum Event {
     Complete(RequestId),
     /// It was answered with an error and not applied.
     Fail(RequestId),
-    /// A mark: its index in [`WriteLog::marks`].
+    /// A mark: its index in [`WriteLog::marks`](super::WriteLog::marks).
     Mark(u32),
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Order {
 /// What is known of the device and of how it was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// Bytes.
+    /// Bytes; with several disks, of all of them (see [`super::WriteLog::disks`]).
     pub device_size: u64,
     /// Unit of the log's addresses, in bytes: 512 or 4096 (a power of two from 512 on).
     pub sector_size: u32,
@@ -135,6 +135,8 @@ pub(crate) struct Record {
     pub(crate) fua: bool,
     pub(crate) failed: bool,
     pub(crate) metadata: bool,
+    /// The disk to which it was sent.
+    pub(crate) disk: u8,
 }
 
 const IN_SIDECAR: u64 = 1 << 63;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::dmlog::{self, EntryHeader, Superblock, Tag};
 use super::model::{Geometry, Order};
 use super::sidecar;
+use crate::recording::disks::Disks;
 use crate::recording::io::{Io, IoId, IoKind, IoLog};
 use crate::recording::mark::Mark;
 
@@ -27,6 +28,7 @@ pub struct Recorder<L, E> {
     log: L,
     sidecar: E,
     geometry: Geometry,
+    disks: Disks,
     entries: u64,
     entries_written: u64,
     /// Where the next entry goes.
@@ -43,6 +45,15 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
     /// # Errors
     /// When the sizes make no sense, or as `L` and `E` say.
     pub fn new(log: L, sidecar: E, device_size: u64, atomic_unit: u32) -> io::Result<Self> {
+        Self::of(log, sidecar, Disks::one(device_size), atomic_unit)
+    }
+
+    /// Starts a recording of these disks, in log sectors of 512 bytes.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(log: L, sidecar: E, disks: Disks, atomic_unit: u32) -> io::Result<Self> {
+        let device_size = disks.size();
         let geometry = Geometry {
             device_size,
             sector_size: 512,
@@ -59,10 +70,20 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
                 "an atomic unit of {atomic_unit} bytes; expected a power of two from 512 on"
             )));
         }
+        if let Some(disk) = disks
+            .iter()
+            .find(|disk| !disk.start.is_multiple_of(u64::from(atomic_unit)))
+        {
+            return Err(invalid(format!(
+                "a disk that starts at {}, within an atomic unit of {atomic_unit} bytes",
+                disk.start
+            )));
+        }
         let mut recorder = Self {
             log,
             sidecar,
             geometry,
+            disks,
             entries: 0,
             entries_written: 0,
             at: u64::from(geometry.sector_size),
@@ -74,13 +95,18 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
         recorder.log.write_all(&recorder.superblock().encode())?;
         recorder
             .sidecar
-            .write_all(&sidecar::encode_header(&recorder.geometry))?;
+            .write_all(&sidecar::encode_header(&recorder.geometry, &recorder.disks))?;
         Ok(recorder)
     }
 
     /// The device and the log's order.
     pub fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// The disks that are recorded.
+    pub fn disks(&self) -> &Disks {
+        &self.disks
     }
 
     /// Entries written so far, marks included.
@@ -128,7 +154,7 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
             sector_size: self.geometry.sector_size,
             tag: Some(Tag {
                 order: self.geometry.order,
-                device_size: self.geometry.device_size,
+                disks: self.disks.clone(),
                 atomic_unit: self.geometry.atomic_unit,
             }),
         }
@@ -198,9 +224,13 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
             )));
         }
         if io.kind == IoKind::Flush {
-            return match (io.offset, io.len) {
-                (0, 0) => Ok(()),
-                _ => Err(invalid(format!("{io:?}: a flush has no range"))),
+            let start = self.disks.iter().any(|disk| disk.start == io.offset);
+            return if start && io.len == 0 {
+                Ok(())
+            } else {
+                Err(invalid(format!(
+                    "{io:?}: a flush has no range but the start of its disk"
+                )))
             };
         }
         let sector = u64::from(self.geometry.sector_size);
@@ -209,13 +239,9 @@ impl<L: Write + Seek + Send, E: Write + Send> Recorder<L, E> {
                 "{io:?} is not made of whole sectors of {sector} bytes"
             )));
         }
-        if io
-            .offset
-            .checked_add(io.len)
-            .is_none_or(|end| end > self.geometry.device_size)
-        {
+        if self.disks.of(io.offset, io.len).is_none() {
             return Err(invalid(format!(
-                "{io:?} passes the end of the device at {}",
+                "{io:?} passes the end of its disk; the device ends at {}",
                 self.geometry.device_size
             )));
         }

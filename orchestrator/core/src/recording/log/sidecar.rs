@@ -1,16 +1,17 @@
 //! The sidecar: what the dm-log-writes format cannot say.
 //!
-//! Little-endian. A header of 64 bytes, then records until the end of the file, in the order in which things happened:
+//! Little-endian. A header of 64 bytes (192 with several disks), then records until the end of the file, in the order in which things happened:
 //!
 //! | at | header |
 //! |----|--------|
 //! | 0  | magic, `coldcutS` |
-//! | 8  | version u32, 1 |
+//! | 8  | version u32: 1, or 2 with several disks |
 //! | 12 | order of the log's entries u32: 0 kernel, 1 completion |
 //! | 16 | device size u64, bytes |
 //! | 24 | sector size u32, bytes |
 //! | 28 | atomic unit u32, bytes |
-//! | 32 | zeros |
+//! | 32 | with several disks, their number u32; otherwise zeros |
+//! | 64 | with several disks only: start u64 and size u64 of each, and zeros up to byte 192 |
 //!
 //! A record is `tag u8, kind u8, fua u8, 0, value u32`, and then, by its tag:
 //!
@@ -27,16 +28,20 @@
 
 use std::io;
 
+use super::dmlog;
 use super::model::{Geometry, Order};
 use crate::recording::block::ReadAt;
+use crate::recording::disks::Disks;
 use crate::recording::io::{Io, IoKind};
 
 /// The first eight bytes.
 pub const MAGIC: [u8; 8] = *b"coldcutS";
-/// The only version there is.
-pub const VERSION: u32 = 1;
-/// Bytes of the header.
+/// The newest version.
+pub const VERSION: u32 = 2;
+/// Bytes of the header of a recording of one disk.
 pub const HEADER_LEN: usize = 64;
+/// Bytes of the header of a recording of several.
+pub const LONG_HEADER_LEN: usize = 192;
 /// The longest text of a mark, in bytes.
 pub const MAX_MARK: usize = 64 << 10;
 
@@ -54,7 +59,7 @@ pub enum SidecarError {
     #[error("not a sidecar of coldcut: it does not start with \"coldcutS\"")]
     Magic,
     /// A newer format.
-    #[error("the sidecar has format version {0}; only version {VERSION} is known")]
+    #[error("the sidecar has format version {0}; only versions up to {VERSION} are known")]
     Version(u32),
     /// Sizes that no recorder writes.
     #[error("the sidecar's header is damaged")]
@@ -85,10 +90,11 @@ pub enum Record {
 }
 
 /// The header's bytes.
-pub fn encode_header(geometry: &Geometry) -> [u8; HEADER_LEN] {
-    let mut bytes = [0; HEADER_LEN];
+pub fn encode_header(geometry: &Geometry, disks: &Disks) -> Vec<u8> {
+    let several = disks.count() > 1;
+    let mut bytes = vec![0; if several { LONG_HEADER_LEN } else { HEADER_LEN }];
     bytes[..8].copy_from_slice(&MAGIC);
-    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[8..12].copy_from_slice(&u32::from(dmlog::version(disks)).to_le_bytes());
     let order: u32 = match geometry.order {
         Order::Kernel => 0,
         Order::Completion => 1,
@@ -97,6 +103,10 @@ pub fn encode_header(geometry: &Geometry) -> [u8; HEADER_LEN] {
     bytes[16..24].copy_from_slice(&geometry.device_size.to_le_bytes());
     bytes[24..28].copy_from_slice(&geometry.sector_size.to_le_bytes());
     bytes[28..32].copy_from_slice(&geometry.atomic_unit.to_le_bytes());
+    if several {
+        bytes[32..36].copy_from_slice(&(disks.count() as u32).to_le_bytes());
+        dmlog::encode_disks(disks, &mut bytes[HEADER_LEN..]);
+    }
     bytes
 }
 
@@ -163,7 +173,10 @@ const WINDOW: usize = 64 << 10;
 
 impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
     /// Reads the header.
-    pub fn new(source: &'a R) -> Result<(Self, Geometry), SidecarError> {
+    ///
+    /// # Errors
+    /// [`SidecarError`].
+    pub fn new(source: &'a R) -> Result<(Self, Geometry, Disks), SidecarError> {
         let mut reader = Self {
             source,
             at: 0,
@@ -177,7 +190,7 @@ impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
             return Err(SidecarError::Magic);
         }
         let version = u32_at(header, 8);
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(SidecarError::Version(version));
         }
         let geometry = Geometry {
@@ -200,11 +213,23 @@ impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
         {
             return Err(SidecarError::Header);
         }
-        reader.at = HEADER_LEN as u64;
-        Ok((reader, geometry))
+        let several = u32_at(header, 32) as usize;
+        if version == 1 {
+            reader.at = HEADER_LEN as u64;
+            return Ok((reader, geometry, Disks::one(geometry.device_size)));
+        }
+        let long = reader.peek(LONG_HEADER_LEN)?.ok_or(SidecarError::Header)?;
+        let disks = dmlog::decode_disks(several, &long[HEADER_LEN..])
+            .filter(|disks| disks.size() == geometry.device_size)
+            .ok_or(SidecarError::Header)?;
+        reader.at = LONG_HEADER_LEN as u64;
+        Ok((reader, geometry, disks))
     }
 
     /// The next record; `None` at the end or where a record is cut short (then [`Self::left`] is not 0).
+    ///
+    /// # Errors
+    /// [`SidecarError`].
     pub fn next_record(&mut self) -> Result<Option<Record>, SidecarError> {
         let start = self.at;
         let bad = |what| SidecarError::Record { at: start, what };

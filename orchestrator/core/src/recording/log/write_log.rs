@@ -2,12 +2,14 @@
 
 use super::model::{Cut, Event, Geometry, PackedEvent, PlacedMark, Record, Request, RequestId};
 use super::timeline::{Durability, Timeline};
+use crate::recording::disks::Disks;
 
 /// A recording. It holds no data: only where each write's data is. Memory is about 56 bytes a request and 4 an entry,
 /// besides the marks' texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteLog {
     pub(super) geometry: Geometry,
+    pub(super) disks: Disks,
     pub(super) records: Vec<Record>,
     pub(super) events: Vec<PackedEvent>,
     pub(super) marks: Vec<PlacedMark>,
@@ -22,6 +24,11 @@ impl WriteLog {
     /// The device, and the order of the entries.
     pub fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// The disks, and where each lies.
+    pub fn disks(&self) -> &Disks {
+        &self.disks
     }
 
     /// The cut after everything.

@@ -261,7 +261,8 @@ proptest! {
         prop_assert_eq!(whole.log.end().0 as usize, script.happenings.len());
         prop_assert!(whole.warnings.contains(&LoadWarning::Interrupted));
         let log = log[..512 + ((log.len() - 512) as f64 * log_cut) as usize].to_vec();
-        let sidecar = sidecar[..64 + ((sidecar.len() - 64) as f64 * sidecar_cut) as usize].to_vec();
+        let header = if script.disks.len() == 1 { 64 } else { 192 };
+        let sidecar = sidecar[..header + ((sidecar.len() - header) as f64 * sidecar_cut) as usize].to_vec();
         let part = WriteLog::load(&log, Some(&sidecar), &LoadOptions::default()).unwrap();
         prop_assert!(part.log.end() <= whole.log.end());
         prop_assert_eq!(part.log.marks(), &whole.log.marks()[..part.log.marks().len()]);

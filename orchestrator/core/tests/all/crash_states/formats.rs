@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use super::naive::{Happening, scripts};
-use coldcut_core::crash::export::{LogExport, export_log, export_raw};
+use coldcut_core::crash::export::{ExportError, LogExport, export_log, export_raw};
 use coldcut_core::crash::index::{BlockIndex, Sources};
 use coldcut_core::crash::state::{CrashState, PlanKind, Set};
 use coldcut_core::recording::block::{ReadAt, Zeros};
@@ -262,6 +262,7 @@ fn what_is_no_usable_log_is_refused_with_a_reason() {
 fn a_sidecar_of_another_recording_is_refused() {
     let script = |fill: u64| naive::Script {
         device: 8192,
+        disks: std::iter::once(0..8192).collect(),
         base: vec![0; 8192],
         happenings: vec![
             Happening::Submit(
@@ -295,6 +296,43 @@ fn a_sidecar_of_another_recording_is_refused() {
         ),
         "{error}"
     );
+}
+
+/// Who knows nothing of several disks must not read a log of them as one of a single disk, whose flushes cover all; one
+/// disk is recorded as it always was.
+#[test]
+fn several_disks_have_a_format_of_their_own() {
+    let script = |disks: Vec<std::ops::Range<usize>>| naive::Script {
+        device: 16384,
+        disks,
+        base: vec![0; 16384],
+        happenings: vec![],
+    };
+    let (log, sidecar) = script(std::iter::once(0..16384).collect()).record(true);
+    assert_eq!(
+        &log[64..88],
+        b"coldcut\x01\x00\x40\0\0\0\0\0\0\x00\x10\0\0\x01\0\0\0"
+    );
+    assert!(log[88..].iter().all(|byte| *byte == 0));
+    assert_eq!(&sidecar[..16], b"coldcutS\x01\0\0\0\x01\0\0\0");
+    assert!(sidecar[32..64].iter().all(|byte| *byte == 0));
+    assert_eq!(sidecar.len(), 64 + 8);
+    let (log, sidecar) = script(vec![0..4096, 8192..16384]).record(true);
+    assert_eq!((log[71], log[85], sidecar[8]), (2, 2, 2));
+    let loaded = WriteLog::load(&log, Some(&sidecar), &LoadOptions::default()).unwrap();
+    assert_eq!(loaded.log.disks().count(), 2);
+    // Disks that overlap, none at all, and those of another recording.
+    for (at, value) in [(64 + 24 + 16 + 1, 0), (85, 1), (85, 9), (64 + 24 + 8 + 1, 8)] {
+        let mut damaged = log.clone();
+        damaged[at] = value;
+        assert!(
+            WriteLog::load(&damaged, Some(&sidecar), &LoadOptions::default()).is_err(),
+            "{at}"
+        );
+    }
+    let (_, other) = script(vec![0..8192, 8192..16384]).record(true);
+    let refused = WriteLog::load(&log, Some(&other), &LoadOptions::default());
+    assert!(matches!(refused, Err(LoadError::Mismatch { .. })), "{refused:?}");
 }
 
 /// Zeros that say that they are.
@@ -386,6 +424,51 @@ proptest! {
         prop_assert!(device == script.content(end, &completed(&script, end)));
         let back = WriteLog::load(&out, None, &LoadOptions::default()).unwrap();
         prop_assert_eq!(back.warnings, [LoadWarning::MarksAreEarly]);
+    }
+
+    /// Of several disks, each has a log of its own, byte for byte that of a recording of it alone; and it says the same of the
+    /// disk at every entry.
+    #[test]
+    fn each_disk_has_a_log_of_its_own(script in scripts(50)) {
+        let (bytes, sidecar) = script.record(true);
+        let log = WriteLog::load(&bytes, Some(&sidecar), &LoadOptions::default()).unwrap().log;
+        let sources = sources(&script, &bytes, &sidecar);
+        for number in 0..script.disks.len() {
+            let alone = script.alone(number);
+            let (wanted, beside) = alone.record(true);
+            let export = |order| {
+                let what = LogExport { disk: Some(number), order, ..LogExport::default() };
+                let mut out = Cursor::new(Vec::new());
+                export_log(&log, &sources, &what, &mut out).unwrap();
+                out.into_inner()
+            };
+            prop_assert!(export(Order::Completion) == wanted);
+            let of_one = WriteLog::load(&wanted, Some(&beside), &LoadOptions::default()).unwrap().log;
+            let what = LogExport { order: Order::Kernel, ..LogExport::default() };
+            let mut kernel = Cursor::new(Vec::new());
+            export_log(&of_one, &self::sources(&alone, &wanted, &beside), &what, &mut kernel).unwrap();
+            prop_assert!(export(Order::Kernel) == kernel.into_inner());
+        }
+        let none = LogExport { disk: Some(script.disks.len()), ..LogExport::default() };
+        let refused = export_log(&log, &sources, &none, &mut Cursor::new(Vec::new()));
+        let is_refused = matches!(refused, Err(ExportError::Disk { .. }));
+        prop_assert!(is_refused);
+    }
+
+    /// A log without its sidecar knows its disks, and to which each flush was sent.
+    #[test]
+    fn a_log_alone_knows_its_disks(script in scripts(50)) {
+        let (bytes, _) = script.record(true);
+        let log = WriteLog::load(&bytes, None, &LoadOptions::default()).unwrap().log;
+        let ranges: Vec<_> = log.disks().iter().map(|disk| disk.start as usize..(disk.start + disk.size) as usize).collect();
+        prop_assert_eq!(&ranges, &script.disks);
+        let flushes = |log: &WriteLog| -> Vec<u64> {
+            let requests = log.requests().filter(|request| request.completed.is_some());
+            requests.filter(|request| request.io.kind == IoKind::Flush).map(|request| request.io.offset).collect()
+        };
+        let (bytes, sidecar) = script.record(true);
+        let whole = WriteLog::load(&bytes, Some(&sidecar), &LoadOptions::default()).unwrap().log;
+        prop_assert_eq!(flushes(&log), flushes(&whole));
     }
 
     /// No damage to a log or a sidecar does worse than an error.

@@ -4,11 +4,13 @@
 #![allow(dead_code, unreachable_pub)]
 
 use bytes::Bytes;
+use coldcut_core::recording::disks::{Disk, Disks};
 use coldcut_core::recording::io::{Io, IoKind, IoLog};
 use coldcut_core::recording::log::Recorder;
 use coldcut_core::recording::mark::{Mark, StepName};
 use proptest::prelude::*;
 use std::io::Cursor;
+use std::ops::Range;
 
 pub const SECTOR: usize = 512;
 
@@ -22,10 +24,13 @@ pub enum Happening {
     Mark(Mark),
 }
 
-/// A script of happenings on a device.
+/// A script of happenings on one disk or several.
 #[derive(Clone, Debug)]
 pub struct Script {
+    /// Bytes of all disks, and of the gaps between them.
     pub device: usize,
+    /// The bytes of each disk.
+    pub disks: Vec<Range<usize>>,
     pub base: Vec<u8>,
     pub happenings: Vec<Happening>,
 }
@@ -43,8 +48,12 @@ pub struct Torn {
 impl Script {
     /// Records it with the real recorder: log and sidecar.
     pub fn record(&self, finish: bool) -> (Vec<u8>, Vec<u8>) {
-        let mut recorder =
-            Recorder::new(Cursor::new(Vec::new()), Vec::new(), self.device as u64, 4096).unwrap();
+        let disks = self.disks.iter().map(|disk| Disk {
+            start: disk.start as u64,
+            size: disk.len() as u64,
+        });
+        let disks = Disks::at(disks.collect()).unwrap();
+        let mut recorder = Recorder::of(Cursor::new(Vec::new()), Vec::new(), disks, 4096).unwrap();
         let mut ids = Vec::new();
         for happening in &self.happenings {
             match happening {
@@ -94,6 +103,42 @@ impl Script {
         matches!(self.end_of(number), Some((place, true)) if place < cut)
     }
 
+    /// What happened to one disk, as if there were no other.
+    pub fn alone(&self, number: usize) -> Self {
+        let disk = self.disks[number].clone();
+        let mut numbers = Vec::new();
+        let mut happenings = Vec::new();
+        let mut kept = 0;
+        for happening in &self.happenings {
+            match happening {
+                Happening::Submit(io, data) => {
+                    let here = self.disk_of(io.offset) == number;
+                    numbers.push(here.then_some(kept));
+                    if here {
+                        kept += 1;
+                        let offset = io.offset - disk.start as u64;
+                        happenings.push(Happening::Submit(Io { offset, ..*io }, data.clone()));
+                    }
+                }
+                Happening::Complete(other) => happenings.extend(numbers[*other].map(Happening::Complete)),
+                Happening::Fail(other) => happenings.extend(numbers[*other].map(Happening::Fail)),
+                Happening::Mark(mark) => happenings.push(Happening::Mark(mark.clone())),
+            }
+        }
+        Self {
+            device: disk.len(),
+            disks: std::iter::once(0..disk.len()).collect(),
+            base: self.base[disk].to_vec(),
+            happenings,
+        }
+    }
+
+    /// The disk that has a byte.
+    pub fn disk_of(&self, byte: u64) -> usize {
+        let found = self.disks.iter().position(|disk| disk.contains(&(byte as usize)));
+        found.expect("on a disk")
+    }
+
     /// durable(t), by the definition.
     pub fn durable(&self, cut: usize) -> Vec<usize> {
         let submissions = self.submissions();
@@ -108,6 +153,7 @@ impl Script {
                     || (0..submissions.len()).any(|flush| {
                         let (submitted_at, flush_io, _) = submissions[flush];
                         flush_io.kind == IoKind::Flush
+                            && self.disk_of(flush_io.offset) == self.disk_of(io.offset)
                             && self.completed_by(flush, cut)
                             && completed_at < submitted_at
                     })
@@ -237,10 +283,18 @@ fn moves() -> impl Strategy<Value = Move> {
 }
 
 impl Submission {
-    /// The request on a device of so many sectors.
-    fn on(&self, sectors_in_all: usize) -> Happening {
-        let sector = self.sector % sectors_in_all;
-        let sectors = self.sectors.min(sectors_in_all - sector);
+    /// The request on one of these disks, of which none is empty.
+    fn on(&self, disks: &[Range<usize>]) -> Happening {
+        let of = |bytes: usize| bytes / SECTOR;
+        let all: usize = disks.iter().map(|disk| of(disk.len())).sum();
+        let (mut sector, mut number) = (self.sector % all, 0);
+        while sector >= of(disks[number].len()) {
+            sector -= of(disks[number].len());
+            number += 1;
+        }
+        let disk = &disks[number];
+        let sectors = self.sectors.min(of(disk.len()) - sector);
+        let sector = sector + of(disk.start);
         let range = |kind| Io {
             kind,
             offset: (sector * SECTOR) as u64,
@@ -252,7 +306,7 @@ impl Submission {
             1 => range(IoKind::WriteZeroes),
             2 | 3 => Io {
                 kind: IoKind::Flush,
-                offset: 0,
+                offset: disk.start as u64,
                 len: 0,
                 fua: false,
             },
@@ -292,9 +346,28 @@ fn mark(which: u8) -> Mark {
     }
 }
 
-/// Random small logs on a device of a few blocks (not a whole number of blocks), with overlap as the rule.
+/// Random small logs on one to three disks of a few blocks in all (not a whole number of blocks), with overlap as the rule.
 pub fn scripts(most: usize) -> impl Strategy<Value = Script> {
-    (4..9_usize, 0..4_u8, prop::collection::vec(moves(), 0..most)).prop_map(|(blocks, base_fill, moves)| {
+    let disks = prop_oneof![2 => Just(1_usize), 1 => Just(2), 1 => Just(3)];
+    scripts_on(most, disks)
+}
+
+/// The same on a single disk.
+pub fn scripts_on_one_disk(most: usize) -> impl Strategy<Value = Script> {
+    scripts_on(most, Just(1))
+}
+
+/// Disks of `blocks` in all, each of them not a whole number of blocks.
+fn lay_out(blocks: usize, count: usize) -> Vec<Range<usize>> {
+    let place = |number: usize| blocks * number / count * 4096;
+    let disk = |number| place(number)..place(number + 1) - 1024;
+    (0..count).map(disk).collect()
+}
+
+fn scripts_on(most: usize, disks: impl Strategy<Value = usize>) -> impl Strategy<Value = Script> {
+    let moves = prop::collection::vec(moves(), 0..most);
+    (4..9_usize, disks, 0..4_u8, moves).prop_map(|(blocks, disks, base_fill, moves)| {
+        let disks = lay_out(blocks, disks);
         let device = blocks * 4096 - 1024;
         let mut base = vec![0; device];
         for (index, byte) in base.iter_mut().enumerate() {
@@ -309,7 +382,7 @@ pub fn scripts(most: usize) -> impl Strategy<Value = Script> {
                 Move::Submit(submission) => {
                     open.push(submitted);
                     submitted += 1;
-                    happenings.push(submission.on(device / SECTOR));
+                    happenings.push(submission.on(&disks));
                 }
                 Move::End { which, fail } => {
                     if !open.is_empty() {
@@ -326,6 +399,7 @@ pub fn scripts(most: usize) -> impl Strategy<Value = Script> {
         }
         Script {
             device,
+            disks,
             base,
             happenings,
         }
