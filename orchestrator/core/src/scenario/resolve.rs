@@ -356,6 +356,7 @@ fn stand_in() -> model::Filesystem {
     model::Filesystem {
         fstype: crate::filesystem::FsType::first(),
         source: model::FsSource::Image(String::new()),
+        disks: Vec::new(),
         mount: String::new(),
         flags: Vec::new(),
         repair: false,
@@ -374,6 +375,19 @@ fn check_commits(variant: &Variant, workload: &Span, sink: &Sink) {
 
 /// Checks that something is expected that could fail: on a path, or of what is measured where there is no crash.
 fn check_judged(variant: &Variant, part: &Part<Vec<ExpectEntry>>, sink: &Sink) {
+    let fs = &variant.filesystem;
+    let blind = fs
+        .fstype
+        .several
+        .as_ref()
+        .is_some_and(|several| several.checker.is_none());
+    if variant.wants_fsck() && blind && !fs.disks.is_empty() {
+        let message = format!(
+            "the checker of {} can look at one disk only, and `fsck` would judge several",
+            fs.fstype
+        );
+        sink.push(Problem::new(&part.span, message));
+    }
     let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_measured() != variant.has_crash();
     if !part.whole || !sink.is_empty() || variant.expect.iter().any(judged) {
         return;
