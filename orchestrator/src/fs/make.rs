@@ -190,7 +190,7 @@ mod tests {
             ),
             ("ext3", vec![mib(16), mib(8)], vec![]),
             ("xfs", vec![mib(300), mib(64)], vec![]),
-            ("btrfs", vec![mib(109); 3], vec!["-d", "raid1", "-m", "raid1c3"]),
+            ("btrfs", vec![mib(125); 3], vec!["-d", "raid1", "-m", "raid1"]),
         ] {
             let disk = |(number, size)| (dir.path().join(format!("{kind}-{number}")), size);
             let disks: Vec<(PathBuf, u64)> = sizes.into_iter().enumerate().map(disk).collect();

@@ -10,6 +10,7 @@ mod blklog_cross_check;
 mod clones;
 mod closed_pipe;
 mod diff_cli;
+mod disks;
 mod every_step;
 mod exec;
 mod filesystems;

@@ -5,7 +5,7 @@ use super::shape::{DiskShape, FilesystemShape, FlushesShape};
 use super::yaml::at::At;
 use super::yaml::error::{Problem, Sink, Span};
 use super::yaml::units::show_size;
-use crate::filesystem::{self, FsType, Several};
+use crate::filesystem::{self, FsType, Made, Several};
 
 /// Largest disk, in bytes.
 const MAX_SIZE: u64 = 1 << 42;
@@ -166,6 +166,16 @@ fn disks(doc: &FilesystemShape, fstype: Option<FsType>, sink: &Sink) -> Option<V
             several.mount
         );
         return refuse(Problem::new(&mount.span, message));
+    }
+    if let (Made::Named, Some(size)) = (several.made, &doc.size)
+        && size.value.0 < several.min_size
+    {
+        let message = format!(
+            "{} is too small for one of several disks of {fstype}",
+            show_size(size.value.0)
+        );
+        let label = format!("at least {}", show_size(several.min_size));
+        return refuse(Problem::new(&size.span, message).label(label));
     }
     given
         .value
