@@ -35,6 +35,7 @@ struct Fiemap {
 }
 
 /// The places that hold data of the file and nothing else, as first byte and bytes. What cannot be told is left out.
+#[allow(clippy::large_stack_arrays)] // one structure, as the kernel fills it
 pub(super) fn plain(file: BorrowedFd<'_>) -> Vec<(u64, u64)> {
     let mut map = Box::new(Fiemap {
         start: 0,

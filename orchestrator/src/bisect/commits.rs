@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 
-use super::git::Tree;
+use super::git::WorkTree;
 use super::git_drive::GitDrive;
 use super::journal::Journal;
 use super::question::Probe;
 use super::report;
-use super::request::{Answered, Ends, Listener, Request};
+use super::request::{Ends, Listener, SearchAnswer, SearchRequest};
 use crate::host::logged::{LoggedError, run_logged};
 use crate::kernel::build::{Build, BuildError, output_of};
 use crate::kernel::fragment::{Fragment, FragmentError};
@@ -54,7 +54,7 @@ enum Made {
 /// Builds commits and stores their kernels.
 struct Builder<'a> {
     commits: &'a Commits,
-    tree: &'a Tree,
+    tree: &'a WorkTree,
     store: &'a Store,
     /// Our own configuration, or why there is none. Unused where the user gave a command.
     fragment: Result<Fragment, FragmentError>,
@@ -65,15 +65,15 @@ struct Builder<'a> {
 /// # Errors
 /// What stopped the search; it can be resumed.
 pub async fn search(
-    request: &Request,
+    request: &SearchRequest,
     commits: &Commits,
     store: &Store,
     listener: &dyn Listener,
-) -> anyhow::Result<Answered> {
+) -> anyhow::Result<SearchAnswer> {
     let variant = request.file.scenario.variant(&request.variant);
     let variant = variant.context("the scenario lacks this variant")?;
     let fragment = Fragment::guest(&[variant.filesystem.fstype.name().to_owned()]);
-    let tree = Tree::open(&commits.tree).await?;
+    let tree = WorkTree::open(&commits.tree).await?;
     let [old, new] = commits.ends.in_order(request.aim);
     let ends = tree.ends(old, new, request.aim).await?;
     let question = request.question(ends.iter().cloned().chain(commits.build.clone()).collect());
@@ -123,7 +123,7 @@ pub async fn search(
     let ran = drive.run(|line| listener.line(line), probe).await;
     let (text, code) = ran.with_context(|| report::stopped(&dir))?;
     drive.journal.finish(&text)?;
-    Ok(Answered { text, code })
+    Ok(SearchAnswer { text, code })
 }
 
 impl Builder<'_> {

@@ -60,7 +60,7 @@ pub enum GitError {
 
 /// A work tree.
 #[derive(Clone, Debug)]
-pub struct Tree {
+pub struct WorkTree {
     path: PathBuf,
     /// Allows one git command at a time. Commands are not interrupted: half a checkout would leave the index locked.
     turn: Arc<Mutex<()>>,
@@ -68,7 +68,7 @@ pub struct Tree {
 
 /// What git wants next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum NextCommit {
     /// This commit is to be tested.
     Test(String),
     /// This is the first commit of the new side.
@@ -77,7 +77,7 @@ pub(super) enum Step {
     OneOf(Vec<String>),
 }
 
-impl Tree {
+impl WorkTree {
     /// A tree that can be searched: a git work tree without changes, in which no search is going on.
     ///
     /// # Errors
@@ -246,10 +246,10 @@ fn said(args: &[&str], output: &Captured) -> Result<String, GitError> {
 }
 
 /// A `git bisect` in progress; it ends, and the tree is back where it was, when this is dropped.
-pub(super) struct Bisection<'t>(&'t Tree);
+pub(super) struct Bisection<'t>(&'t WorkTree);
 
 impl<'t> Bisection<'t> {
-    pub(super) async fn start(tree: &'t Tree) -> Result<Self, GitError> {
+    pub(super) async fn start(tree: &'t WorkTree) -> Result<Self, GitError> {
         tree.git(&["bisect", "start"]).await?;
         Ok(Self(tree))
     }
@@ -261,13 +261,15 @@ impl<'t> Bisection<'t> {
             .map(drop)
     }
 
-    pub(super) async fn tell(&self, word: &str, commit: &str) -> Result<Step, GitError> {
+    pub(super) async fn tell(&self, word: &str, commit: &str) -> Result<NextCommit, GitError> {
         let args = ["bisect", word, commit];
         let output = self.0.run(&args).await?;
         let said = String::from_utf8_lossy(&output.stdout);
         match after(&said) {
             Some(step) => Ok(step),
-            None if output.status.success() => Ok(Step::Test(self.0.git(&["rev-parse", "HEAD"]).await?)),
+            None if output.status.success() => {
+                Ok(NextCommit::Test(self.0.git(&["rev-parse", "HEAD"]).await?))
+            }
             None => Err(GitError::Refused {
                 what: args.join(" "),
                 said: last_words(&output),
@@ -296,17 +298,17 @@ impl Drop for Bisection<'_> {
 }
 
 /// Whether git says that the search is over.
-fn after(said: &str) -> Option<Step> {
+fn after(said: &str) -> Option<NextCommit> {
     let is_commit = |word: &str| word.len() >= 40 && word.bytes().all(|b| b.is_ascii_hexdigit());
     if said.contains("only 'skip'ped commits left") {
         let commits = said.lines().map(str::trim).filter(|line| is_commit(line));
-        return Some(Step::OneOf(commits.map(str::to_owned).collect()));
+        return Some(NextCommit::OneOf(commits.map(str::to_owned).collect()));
     }
     let line = said
         .lines()
         .find(|line| line.ends_with(" is the first new commit"))?;
     let commit = line.split(' ').next().filter(|word| is_commit(word))?;
-    Some(Step::Found(commit.to_owned()))
+    Some(NextCommit::Found(commit.to_owned()))
 }
 
 #[cfg(test)]
@@ -320,12 +322,15 @@ mod tests {
             after(&format!(
                 "{commit} is the first new commit\ncommit {commit}\nAuthor: A\n"
             )),
-            Some(Step::Found(commit.to_owned()))
+            Some(NextCommit::Found(commit.to_owned()))
         );
         let skipped = format!(
             "There are only 'skip'ped commits left to test.\nThe first new commit could be any of:\n{commit}\n{commit}\nWe cannot bisect more!\n"
         );
-        assert_eq!(after(&skipped), Some(Step::OneOf(vec![commit.to_owned(); 2])));
+        assert_eq!(
+            after(&skipped),
+            Some(NextCommit::OneOf(vec![commit.to_owned(); 2]))
+        );
         assert_eq!(
             after("Bisecting: 3 revisions left to test after this (roughly 2 steps)\n[0123] a subject"),
             None

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use coldcut_core::search::{Aim, Behaviour, Decision, Runs, Sequential, Side};
 
-use super::git::{Bisection, Step, Tree};
+use super::git::{Bisection, NextCommit, WorkTree};
 use super::journal::Journal;
 use super::question::{Probe, Question};
 use super::report;
@@ -17,7 +17,7 @@ use super::report;
 #[derive(Debug)]
 pub struct GitDrive {
     /// The tree.
-    pub tree: Tree,
+    pub tree: WorkTree,
     /// The old end and the new one, as full commit ids.
     pub ends: [String; 2],
     /// Where runs are kept, each with its commit as the kernel.
@@ -62,7 +62,7 @@ impl GitDrive {
             [Some(Side::Old), Some(Side::New)] => {
                 bisection.tell("new", &ends[1]).await?;
                 let mut step = bisection.tell("old", &ends[0]).await?;
-                while let Step::Test(commit) = step {
+                while let NextCommit::Test(commit) = step {
                     let word = match state.decide(&tree, &commit, &mut say, &mut run).await? {
                         Some(Side::Old) => "old",
                         Some(Side::New) => "new",
@@ -87,17 +87,17 @@ impl GitDrive {
 }
 
 /// What git found, in words.
-async fn found(tree: &Tree, aim: Aim, step: &Step) -> String {
+async fn found(tree: &WorkTree, aim: Aim, step: &NextCommit) -> String {
     let [old, new] = report::side_names(aim);
     match step {
-        Step::Found(commit) | Step::Test(commit) => {
+        NextCommit::Found(commit) | NextCommit::Test(commit) => {
             let parent = tree.describe(&format!("{commit}^")).await;
             format!(
                 "first {new}: {} (last {old}: {parent})",
                 tree.describe(commit).await
             )
         }
-        Step::OneOf(commits) => {
+        NextCommit::OneOf(commits) => {
             let mut names = String::new();
             for commit in commits {
                 let _ = write!(names, "\n  {}", tree.describe(commit).await);
@@ -110,7 +110,12 @@ async fn found(tree: &Tree, aim: Aim, step: &Step) -> String {
 }
 
 /// Why there is nothing to find between the ends, and the exit code.
-async fn nothing_found(tree: &Tree, aim: Aim, ends: &[String; 2], sides: [Option<Side>; 2]) -> (String, u8) {
+async fn nothing_found(
+    tree: &WorkTree,
+    aim: Aim,
+    ends: &[String; 2],
+    sides: [Option<Side>; 2],
+) -> (String, u8) {
     let [old, new] = report::side_names(aim);
     let [first, second] = ends;
     let (first, second) = (tree.describe(first).await, tree.describe(second).await);
@@ -155,7 +160,7 @@ impl State<'_> {
     /// Runs the commit that is checked out until its side is decided; `None` when it is untestable.
     async fn decide(
         &mut self,
-        tree: &Tree,
+        tree: &WorkTree,
         commit: &str,
         say: &mut impl FnMut(&str),
         run: &mut impl AsyncFnMut(&str, &Path) -> anyhow::Result<Probe>,
@@ -181,7 +186,7 @@ impl State<'_> {
         }
     }
 
-    async fn conclusion(&self, tree: &Tree, answer: String, dir: &Path) -> String {
+    async fn conclusion(&self, tree: &WorkTree, answer: String, dir: &Path) -> String {
         let mut text = answer;
         text.push('\n');
         let mut commits: Vec<&str> = self.probes.iter().map(|p| p.kernel.as_str()).collect();

@@ -11,7 +11,7 @@ use super::line::{self, Candidate};
 use super::obtain::{self, Obtained};
 use super::question::{Probe, Question};
 use super::report;
-use super::request::{Answered, Ends, Listener, Request};
+use super::request::{Ends, Listener, SearchAnswer, SearchRequest};
 use crate::kernel::Store;
 
 /// Which kernels are searched.
@@ -35,12 +35,12 @@ pub enum Kernels {
 /// # Errors
 /// What stopped the search; it can be resumed.
 pub async fn search(
-    request: &Request,
+    request: &SearchRequest,
     kernels: &Kernels,
     every_change: bool,
     store: &Store,
     listener: &dyn Listener,
-) -> anyhow::Result<Answered> {
+) -> anyhow::Result<SearchAnswer> {
     let mut question = request.question(kernels.named());
     let journal = if let Some((journal, asked)) = request.resumed(&question)? {
         question = asked;
@@ -81,14 +81,14 @@ pub async fn search(
     let conclusion = ran.with_context(|| report::stopped(&dir))?;
     let text = report::conclusion(&drive.question, &conclusion, &dir);
     drive.journal.finish(&text)?;
-    Ok(Answered {
+    Ok(SearchAnswer {
         text,
         code: conclusion.exit_code(),
     })
 }
 
 /// Points to an unfinished search that asked the same and can be resumed.
-fn note_unfinished(request: &Request, question: &Question, listener: &dyn Listener) {
+fn note_unfinished(request: &SearchRequest, question: &Question, listener: &dyn Listener) {
     let same = |dir: &std::path::PathBuf| journal::read_question(dir).is_ok_and(|asked| asked.same(question));
     if let Some(dir) = journal::unfinished(&request.results).into_iter().find(same) {
         listener.note(&format!(

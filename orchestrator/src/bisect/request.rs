@@ -11,7 +11,7 @@ use coldcut_core::search::{Aim, By};
 use super::care::Care;
 use super::journal::{Journal, JournalError};
 use super::question::{FORMAT, Probe, Question};
-use crate::job::plan::Selection;
+use crate::job::plan::RunSelection;
 use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{Kernel, Progress, Store};
@@ -20,7 +20,7 @@ use crate::vm::open::MachineSettings;
 
 /// What is asked of a search.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct SearchRequest {
     /// The scenario.
     pub file: Arc<ScenarioFile>,
     /// Its variant.
@@ -32,7 +32,7 @@ pub struct Request {
     /// How certain the answer must be.
     pub care: Care,
     /// Which search to resume.
-    pub resume: Resume,
+    pub resume: ResumeFrom,
     /// Seed of everything that is sampled.
     pub seed: u64,
     /// Which machines recover which images.
@@ -45,7 +45,7 @@ pub struct Request {
 
 /// Which search to resume.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resume {
+pub enum ResumeFrom {
     /// None: a new one begins.
     No,
     /// The last unfinished one that asked the same.
@@ -65,7 +65,7 @@ pub struct Ends {
 
 /// What a search came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answered {
+pub struct SearchAnswer {
     /// The answer as text.
     pub text: String,
     /// The exit code that says the same.
@@ -94,7 +94,7 @@ impl Ends {
     }
 }
 
-impl Request {
+impl SearchRequest {
     /// The question as the journal keeps it.
     pub(super) fn question(&self, ends: Vec<String>) -> Question {
         Question {
@@ -114,9 +114,9 @@ impl Request {
     /// The journal of the search to resume, and its question; `None` for a new search.
     pub(super) fn resumed(&self, question: &Question) -> Result<Option<(Journal, Question)>, JournalError> {
         let dir = match &self.resume {
-            Resume::No => return Ok(None),
-            Resume::Last => None,
-            Resume::In(dir) => Some(dir.as_path()),
+            ResumeFrom::No => return Ok(None),
+            ResumeFrom::Last => None,
+            ResumeFrom::In(dir) => Some(dir.as_path()),
         };
         Journal::resume(&self.results, dir, question).map(Some)
     }
@@ -130,7 +130,7 @@ impl Request {
         results: &std::path::Path,
         listener: &dyn Listener,
     ) -> anyhow::Result<Probe> {
-        let selection = Selection {
+        let selection = RunSelection {
             files: vec![Arc::clone(&self.file)],
             kernels: vec![(name.to_owned(), Arc::new(kernel))],
             variants: vec![self.variant.clone()],
@@ -143,6 +143,7 @@ impl Request {
             strategy: self.strategy,
             machines: self.machines,
             results,
+            resume: None,
         };
         let plan = selection.plan(store)?;
         let ran = run(&plan, &settings, store, listener.reporters()).await?;

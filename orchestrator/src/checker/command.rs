@@ -28,7 +28,7 @@ pub enum Via {
 /// What a checker's exit code means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Answer {
+pub enum CheckAnswer {
     /// It exited with 0.
     Good,
     /// It exited with something else.
@@ -47,14 +47,14 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Said {
     /// The answer.
-    pub answer: Answer,
+    pub answer: CheckAnswer,
     /// The last lines that it printed.
     pub output: String,
 }
 
 /// The command, and how it is run.
 #[derive(Clone, Debug)]
-pub struct Checker {
+pub struct CheckCommand {
     /// A shell command: `{}` is the state's file or socket, `{state}` its name.
     pub exec: String,
     /// How it gets the state.
@@ -63,7 +63,7 @@ pub struct Checker {
     pub seconds: u64,
 }
 
-impl Checker {
+impl CheckCommand {
     /// Asks about a state, in a directory that nobody else uses meanwhile. Dropping the future ends the checker.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl Checker {
         })
     }
 
-    async fn run(&self, path: &Path, output: &Path, id: &str) -> anyhow::Result<Answer> {
+    async fn run(&self, path: &Path, output: &Path, id: &str) -> anyhow::Result<CheckAnswer> {
         let shown = path.to_string_lossy();
         let text = self.exec.replace("{state}", id).replace("{}", &shown);
         let out = File::create(output)?;
@@ -109,20 +109,20 @@ impl Checker {
             // The next state's checker works in the same place.
             process.end().await;
             let cause = format!("no answer in {} s", self.seconds);
-            return Ok(Answer::Inconclusive { cause });
+            return Ok(CheckAnswer::Inconclusive { cause });
         };
         Ok(match status {
-            None => Answer::Inconclusive {
+            None => CheckAnswer::Inconclusive {
                 cause: "its end was not seen".to_owned(),
             },
             Some(status) => match status.code() {
-                Some(0) => Answer::Good,
+                Some(0) => CheckAnswer::Good,
                 // What a shell says of a command that it cannot run, or that a signal ended.
-                Some(code @ (126.. | ..0)) => Answer::Inconclusive {
+                Some(code @ (126.. | ..0)) => CheckAnswer::Inconclusive {
                     cause: format!("the checker could not be run, or was killed (exit code {code})"),
                 },
-                Some(code) => Answer::Bad { code },
-                None => Answer::Inconclusive {
+                Some(code) => CheckAnswer::Bad { code },
+                None => CheckAnswer::Inconclusive {
                     cause: format!("the checker was killed ({status})"),
                 },
             },

@@ -3,5 +3,5 @@
 mod command;
 mod queue;
 
-pub use command::{Answer, Checker, Said, Via};
+pub use command::{CheckAnswer, CheckCommand, Said, Via};
 pub use queue::{Checked, Checks, Failed};

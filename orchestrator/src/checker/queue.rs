@@ -13,7 +13,7 @@ use coldcut_core::crash::plan::States;
 use coldcut_core::crash::state::{CrashState, StateId};
 use tokio::task::JoinSet;
 
-use super::command::{Checker, Said};
+use super::command::{CheckCommand, Said};
 use crate::host::scratch::Scratch;
 
 /// How many states may wait for their answers: those that follow a slow one are checked meanwhile.
@@ -49,7 +49,7 @@ pub struct Checks<'a> {
     index: Arc<BlockIndex>,
     sources: Sources,
     cursor: DigestCursor,
-    checker: Arc<Checker>,
+    checker: Arc<CheckCommand>,
     /// States that were not looked at yet.
     left: States<'a>,
     exhausted: bool,
@@ -70,7 +70,7 @@ impl<'a> Checks<'a> {
     /// # Errors
     /// When a directory cannot be made, or the sources do not fit the log.
     pub fn new(
-        checker: Checker,
+        checker: CheckCommand,
         index: Arc<BlockIndex>,
         sources: Sources,
         states: States<'a>,

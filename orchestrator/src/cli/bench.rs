@@ -111,7 +111,7 @@ async fn recovery(args: &RecoveryArgs) -> anyhow::Result<ExitCode> {
         turns: args.turns.into(),
     };
     drop(pool);
-    out!("{}", crate::bench::recovery(options).await?)?;
+    out!("{}", Box::pin(crate::bench::recovery(options)).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 

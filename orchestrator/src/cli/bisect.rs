@@ -15,11 +15,11 @@ use super::terminal::Terminal;
 use crate::bisect::care::Care;
 use crate::bisect::commits::{self, Commits};
 use crate::bisect::releases::{self, Kernels};
-use crate::bisect::request::{Ends, Listener, Request, Resume, variant_of};
+use crate::bisect::request::{Ends, Listener, ResumeFrom, SearchRequest, variant_of};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::{self, Store};
 use crate::report::stdout::{errln, out, outln};
-use crate::report::{Progress, Reporter};
+use crate::report::{LiveProgress, Reporter};
 
 /// Find the kernel that changed how a scenario comes out
 ///
@@ -183,16 +183,16 @@ pub(super) async fn run(args: BisectArgs) -> anyhow::Result<ExitCode> {
     args.archive.clone().apply(&mut store);
     let ends = args.good.clone().zip(args.bad.clone());
     let ends = ends.map(|(good, bad)| Ends { good, bad });
-    let request = Request {
+    let request = SearchRequest {
         file,
         variant,
         aim: args.aim(),
         by: args.by.into(),
         care: args.care.into(),
         resume: match args.resume {
-            None => Resume::No,
-            Some(dir) if dir.is_empty() => Resume::Last,
-            Some(dir) => Resume::In(dir.into()),
+            None => ResumeFrom::No,
+            Some(dir) if dir.is_empty() => ResumeFrom::Last,
+            Some(dir) => ResumeFrom::In(dir.into()),
         },
         seed: args.seed,
         strategy: args.trust.strategy(),
@@ -259,7 +259,7 @@ impl Listener for Shown {
     fn reporters(&self) -> Vec<Box<dyn Reporter>> {
         // Only a terminal wants more of a run than its line.
         if Terminal::is_there() {
-            vec![Box::new(Progress::new())]
+            vec![Box::new(LiveProgress::new())]
         } else {
             Vec::new()
         }

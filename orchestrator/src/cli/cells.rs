@@ -9,12 +9,14 @@ use coldcut_core::outcome::shard::Shard;
 use super::ResultsArg;
 use super::machines::{MachineArgs, TrustArgs};
 use super::reports::ReportArgs;
-use crate::job::plan::Selection;
+use crate::job::earlier::Earlier;
+use crate::job::plan::RunSelection;
 use crate::job::run::{RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::report::stdout::{errln, outln};
-use crate::report::{JsonLines, Progress, Render, Reporter, ScreenReport};
+use crate::report::{JsonLines, LiveProgress, Render, Reporter, ScreenReport};
+use crate::results::find_run;
 
 /// How the cells of a run are run.
 #[derive(Debug, clap::Args)]
@@ -35,6 +37,10 @@ pub(super) struct CellArgs {
     /// Run each cell so many times; a verdict that is not always the same counts as not as declared
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
+    /// Go on with the recordings of this run: its id, the beginning of it, or its directory. A complete plan then begins
+    /// with what is known already
+    #[arg(long, value_name = "RUN")]
+    resume: Option<String>,
     #[command(flatten)]
     reports: ReportArgs,
     #[command(flatten)]
@@ -64,12 +70,12 @@ impl CellArgs {
             vec![Box::new(JsonLines::new(std::io::stdout()))]
         } else {
             vec![
-                Box::new(Progress::new()),
+                Box::new(LiveProgress::new()),
                 Box::new(ScreenReport::new("\n", table)),
             ]
         };
         screen.extend(self.reports.reporters()?);
-        let selection = Selection {
+        let selection = RunSelection {
             files,
             kernels,
             variants: variants.to_vec(),
@@ -81,7 +87,12 @@ impl CellArgs {
         for note in &plan.notes {
             errln!("note: {note}");
         }
+        let earlier = match &self.resume {
+            Some(run) => Some(Earlier::load(&find_run(&self.results.results, run)?)?),
+            None => None,
+        };
         let settings = RunSettings {
+            resume: earlier.as_ref(),
             seed: self.seed,
             strategy: self.trust.strategy(),
             machines: self.machines.settings(),

@@ -119,6 +119,9 @@ impl ArchiveArgs {
 }
 
 /// Runs a command of `coldcut kernel`.
+///
+/// # Errors
+/// Why the command failed.
 pub fn run(command: KernelCommand) -> anyhow::Result<()> {
     let mut store = Store::open_default()?;
     match command {

@@ -21,7 +21,7 @@ use crate::record::job::mount_of;
 use crate::record::loaded::LoadedRecording;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::report::stdout::{errln, out, outln};
-use crate::report::{EventSink, Progress, mark_text, render_cell, render_recovery};
+use crate::report::{EventSink, LiveProgress, mark_text, render_cell, render_recovery};
 use crate::results::{CellDir, RunInfo, find_run, load_run, state_path};
 use crate::vm::pool::Pool;
 
@@ -72,7 +72,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.raw {
         export(&recording, &state, path).await?;
     }
-    let events = EventSink::new(vec![Box::new(Progress::new())]);
+    let events = EventSink::new(vec![Box::new(LiveProgress::new())]);
     let pool = Pool::open(args.machines.settings(), events, &kernel).await?;
     let job = RecoverJob {
         image: Arc::new(recording.image(&state)?),
@@ -148,7 +148,7 @@ async fn run_live(
     if args.raw.is_some() {
         bail!("what was seen while the workload ran has no disk image; name a crash state for --raw");
     }
-    let events = EventSink::new(vec![Box::new(Progress::new())]);
+    let events = EventSink::new(vec![Box::new(LiveProgress::new())]);
     let pool = Arc::new(Pool::open(args.machines.settings(), events, &kernel).await?);
     let dir = tempfile::tempdir()?;
     let cell = ResolvedCell {
@@ -161,6 +161,7 @@ async fn run_live(
         variant: kept.variant,
         kernel,
         strategy: Strategy::Cold,
+        resume: None,
         cells: vec![cell],
     };
     let result = run_cell(pool, Arc::new(Machines), job).await?;

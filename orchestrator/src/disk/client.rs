@@ -116,6 +116,9 @@ impl Client {
     }
 
     /// Stores `data` at byte `offset`, durable on return when `fua`.
+    ///
+    /// # Errors
+    /// [`ClientError`]: what the server answered, or a broken connection.
     #[allow(missing_docs)]
     pub fn write(&mut self, offset: u64, data: &[u8], fua: bool) -> Result<(), ClientError> {
         let cookie = self.send(command::WRITE, fua_flag(fua), offset, data.len() as u32, data)?;
@@ -123,24 +126,36 @@ impl Client {
     }
 
     /// Makes completed writes durable.
+    ///
+    /// # Errors
+    /// [`ClientError`]: what the server answered, or a broken connection.
     pub fn flush(&mut self) -> Result<(), ClientError> {
         let cookie = self.send(command::FLUSH, 0, 0, 0, &[])?;
         self.reply(cookie)
     }
 
     /// Says that a range is no longer needed.
+    ///
+    /// # Errors
+    /// [`ClientError`]: what the server answered, or a broken connection.
     pub fn trim(&mut self, offset: u64, len: u32, fua: bool) -> Result<(), ClientError> {
         let cookie = self.send(command::TRIM, fua_flag(fua), offset, len, &[])?;
         self.reply(cookie)
     }
 
     /// Makes a range read as zeros.
+    ///
+    /// # Errors
+    /// [`ClientError`]: what the server answered, or a broken connection.
     pub fn write_zeroes(&mut self, offset: u64, len: u32, fua: bool) -> Result<(), ClientError> {
         let cookie = self.send(command::WRITE_ZEROES, fua_flag(fua), offset, len, &[])?;
         self.reply(cookie)
     }
 
     /// Sends a request as it is given, sensible or not, and does not wait; its cookie.
+    ///
+    /// # Errors
+    /// [`ClientError`]: what the server answered, or a broken connection.
     pub fn send(
         &mut self,
         kind: u16,
@@ -165,6 +180,9 @@ impl Client {
     }
 
     /// Waits for the next reply without payload: its cookie and error (0 for success).
+    ///
+    /// # Errors
+    /// [`ClientError`]: what the server answered, or a broken connection.
     pub fn next_reply(&mut self) -> Result<(u64, u32), ClientError> {
         let reply: [u8; proto::REPLY_LEN] = read(&mut self.stream)?;
         let [m0, m1, m2, m3, e0, e1, e2, e3, cookie @ ..] = reply;
@@ -175,6 +193,9 @@ impl Client {
     }
 
     /// Receives what follows the reply to a READ.
+    ///
+    /// # Errors
+    /// [`ClientError`]: what the server answered, or a broken connection.
     pub fn payload(&mut self, buffer: &mut [u8]) -> Result<(), ClientError> {
         Ok(self.stream.read_exact(buffer)?)
     }
@@ -185,6 +206,9 @@ impl Client {
     }
 
     /// Says goodbye and waits until the server has closed.
+    ///
+    /// # Errors
+    /// [`ClientError`]: what the server answered, or a broken connection.
     pub fn disconnect(mut self) -> Result<(), ClientError> {
         self.send(command::DISC, 0, 0, 0, &[])?;
         match self.stream.read(&mut [0; 1])? {

@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn whole_blocks_of_one_file_are_noted_for_it() {
         let noted = Noted::new(Arc::new(vec![0; 8 * 4096]));
-        let mut buffer = [0; 8 * 4096];
+        let mut buffer = vec![0; 8 * 4096];
         noted.read_at(0, &mut buffer).unwrap();
         let placed = |ino, ranges: &[(u64, u64)]| Placed {
             ino,

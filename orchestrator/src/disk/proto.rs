@@ -127,6 +127,9 @@ pub struct Header {
 
 impl Header {
     /// Takes a header apart; `Err` holds a wrong magic.
+    ///
+    /// # Errors
+    /// The magic, when it is wrong.
     pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, u32> {
         let [m0, m1, m2, m3, f0, f1, k0, k1, rest @ ..] = *bytes;
         let [c @ .., o0, o1, o2, o3, o4, o5, o6, o7, l0, l1, l2, l3] = rest;

@@ -1,5 +1,6 @@
 //! Cells from recording to verdict: one recording, and a cell for each kernel that recovers it.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use coldcut_core::outcome::recovery::{Trust, complaints};
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::outcome::verdict::{Declared, Standing, Verdict};
+use coldcut_core::recording::io::IoKind;
 use coldcut_core::scenario::Variant;
 
 use crate::job::scenario_file::ScenarioFile;
@@ -40,6 +42,8 @@ pub struct ResolvedJob {
     pub kernel: Arc<Kernel>,
     /// Who recovers what.
     pub strategy: Strategy,
+    /// The directory of a cell that keeps a recording to go on with, in place of making one.
+    pub resume: Option<PathBuf>,
     /// The cells. The first keeps the recording, and each of the others has it too.
     pub cells: Vec<ResolvedCell>,
 }
@@ -234,6 +238,10 @@ async fn make(
     timings: &Timings,
 ) -> Result<Made, Unrecorded> {
     let cell = &first.cell.id;
+    if let Some(earlier) = &job.resume {
+        let recorded = resume(pool, job, first, earlier).map_err(Unrecorded::Unknown)?;
+        return plan(pool, job, first, recorded, timings).map_err(Unrecorded::Unknown);
+    }
     let to_record = RecordJob {
         cell,
         variant: &job.variant,
@@ -256,6 +264,28 @@ async fn make(
             Err(again.explain(failure).await)
         }
     }
+}
+
+/// Takes over the recording of an earlier run's cell.
+fn resume(pool: &Pool, job: &ResolvedJob, first: &ResolvedCell, earlier: &Path) -> Result<Recorded, Unknown> {
+    let taking = format!("taking the recording of {}", earlier.display());
+    let from = CellDir::open(earlier).or_unknown(&taking)?;
+    share_recording(&from, &first.dir).or_unknown(&taking)?;
+    let found = witness::kept(&job.variant, &from)?;
+    let log = LoadedRecording::load(&first.dir)?.log;
+    let count = |kinds: &dyn Fn(IoKind) -> bool| {
+        log.requests().filter(|request| kinds(request.io.kind)).count() as u64
+    };
+    pool.events.send(Event::Recorded {
+        cell: first.cell.id.clone(),
+        writes: count(&|kind| kind != IoKind::Flush),
+        flushes: count(&|kind| kind == IoKind::Flush),
+        marks: log.marks().len() as u64,
+    });
+    Ok(Recorded {
+        found,
+        notes: vec![format!("the recording is that of {}", earlier.display())],
+    })
 }
 
 /// Judges what was measured, and plans the crash states.

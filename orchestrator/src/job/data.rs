@@ -39,6 +39,9 @@ pub struct CellsJob {
     pub run: PathBuf,
     /// The cells. The first keeps the recording, and each of the others has it too.
     pub cells: Vec<JobCell>,
+    /// The directory of a cell that keeps a recording to go on with, in place of making one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<PathBuf>,
 }
 
 /// A cell of a [`CellsJob`].
@@ -107,6 +110,7 @@ impl CellsJob {
             strategy,
             run: run.to_owned(),
             cells,
+            resume: None,
         }
     }
 }
@@ -175,6 +179,7 @@ impl<'s> Resolver<'s> {
             variant,
             kernel: self.kernel(&job.kernel)?,
             strategy: job.strategy,
+            resume: job.resume.clone(),
             cells,
         })
     }
@@ -205,7 +210,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::job::plan::Selection;
+    use crate::job::plan::RunSelection;
     use crate::kernel::manifest::Origin;
     use crate::kernel::{BootKind, Flavour, Manifest};
 
@@ -255,7 +260,7 @@ variants:
     fn jobs(store: &Store, run: &Path) -> Vec<CellsJob> {
         let kernel = |name: &str| (name.to_owned(), Arc::new(store.find(name).unwrap()));
         let file = ScenarioFile::parse(Path::new("dir/round.yaml"), SCENARIO).unwrap();
-        let selection = Selection {
+        let selection = RunSelection {
             files: vec![Arc::new(file)],
             kernels: vec![kernel("6.12")],
             variants: Vec::new(),

@@ -6,6 +6,7 @@
 pub mod cell;
 pub mod compare;
 pub mod data;
+pub mod earlier;
 pub mod kept;
 pub mod merge;
 pub mod plan;

@@ -13,7 +13,7 @@ use crate::kernel::{Kernel, Store, StoreError};
 
 /// What is to be run.
 #[derive(Clone, Debug)]
-pub struct Selection {
+pub struct RunSelection {
     /// Scenarios.
     pub files: Vec<Arc<ScenarioFile>>,
     /// Kernels, with the names that the user gave them. Each scenario is recorded on each of them.
@@ -45,9 +45,9 @@ pub struct PlannedRecording {
 
 /// A run that is planned.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RunPlan {
     /// What was selected.
-    pub selection: Selection,
+    pub selection: RunSelection,
     /// The recordings of the part that was asked for, in order.
     pub recordings: Vec<PlannedRecording>,
     /// Every cell of the whole run, in order, whichever part it is in.
@@ -58,7 +58,7 @@ pub struct Plan {
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanError {
+pub enum RunPlanError {
     /// No kernel was named.
     #[error("no kernel was named")]
     NoKernel,
@@ -86,14 +86,14 @@ pub enum PlanError {
 /// A recovering kernel, by the name that the user gave it; `None` for the one that recorded.
 type Recovering = (Option<String>, Arc<Kernel>);
 
-impl Selection {
+impl RunSelection {
     /// Plans the run.
     ///
     /// # Errors
-    /// [`PlanError`].
-    pub fn plan(self, store: &Store) -> Result<Plan, PlanError> {
+    /// [`RunPlanError`].
+    pub fn plan(self, store: &Store) -> Result<RunPlan, RunPlanError> {
         if self.kernels.is_empty() {
-            return Err(PlanError::NoKernel);
+            return Err(RunPlanError::NoKernel);
         }
         let mut planner = Planner {
             selection: &self,
@@ -109,7 +109,7 @@ impl Selection {
         // so, and nothing is recorded twice.
         let in_part =
             |recording: &PlannedRecording| self.shard.is_none_or(|shard| shard.contains(&recording.id));
-        Ok(Plan {
+        Ok(RunPlan {
             recordings: all.into_iter().filter(in_part).collect(),
             selection: self,
             whole,
@@ -118,7 +118,7 @@ impl Selection {
     }
 
     /// Checks that everything named exists, and that no two cells share a name.
-    fn check(&self, cells: &[CellRef]) -> Result<(), PlanError> {
+    fn check(&self, cells: &[CellRef]) -> Result<(), RunPlanError> {
         let names = || {
             let variants = self.files.iter().flat_map(|file| file.scenario.variants());
             variants.map(|variant| &variant.name)
@@ -128,14 +128,14 @@ impl Selection {
             .iter()
             .find(|wanted| !names().any(|name| name == *wanted))
         {
-            return Err(PlanError::NoVariant {
+            return Err(RunPlanError::NoVariant {
                 wanted: wanted.clone(),
                 known: names().cloned().collect(),
             });
         }
         let mut seen = HashSet::new();
         match cells.iter().find(|cell| !seen.insert(&cell.id)) {
-            Some(twice) => Err(PlanError::Twice(twice.id.clone())),
+            Some(twice) => Err(RunPlanError::Twice(twice.id.clone())),
             None => Ok(()),
         }
     }
@@ -148,7 +148,7 @@ impl PlannedRecording {
     }
 }
 
-impl Plan {
+impl RunPlan {
     /// The cells of the part that was asked for, in order.
     pub fn cells(&self) -> impl Iterator<Item = CellRef> {
         self.recordings.iter().flat_map(PlannedRecording::names)
@@ -168,9 +168,9 @@ impl Plan {
     }
 
     /// A kernel of the plan, which is known to exist.
-    pub(crate) fn first_kernel(&self) -> Result<&Arc<Kernel>, PlanError> {
+    pub(crate) fn first_kernel(&self) -> Result<&Arc<Kernel>, RunPlanError> {
         let first = self.selection.kernels.first();
-        first.map(|(_, kernel)| kernel).ok_or(PlanError::NoKernel)
+        first.map(|(_, kernel)| kernel).ok_or(RunPlanError::NoKernel)
     }
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn reference(name: &str, kernel: &Kernel) -> KernelRef {
 
 /// A plan being made.
 struct Planner<'s> {
-    selection: &'s Selection,
+    selection: &'s RunSelection,
     store: &'s Store,
     /// Kernels by the names that were used for them.
     found: HashMap<String, Arc<Kernel>>,
@@ -195,7 +195,7 @@ struct Planner<'s> {
 
 impl<'s> Planner<'s> {
     /// Every recording, in order, whichever part it is in.
-    fn recordings(&mut self) -> Result<Vec<PlannedRecording>, PlanError> {
+    fn recordings(&mut self) -> Result<Vec<PlannedRecording>, RunPlanError> {
         let selection = self.selection;
         let mut all = Vec::new();
         for file in &selection.files {
@@ -214,7 +214,7 @@ impl<'s> Planner<'s> {
         all: &mut Vec<PlannedRecording>,
         file: &Arc<ScenarioFile>,
         variant: &'s Variant,
-    ) -> Result<(), PlanError> {
+    ) -> Result<(), RunPlanError> {
         let selection = self.selection;
         let name = format!("{}.{}", file.scenario.name, variant.name);
         let wanted = self.recover_on(&name, variant);
@@ -222,7 +222,7 @@ impl<'s> Planner<'s> {
             let id = file_name(&format!("{name}.{kernel_name}"));
             let recovering = self
                 .recovering(wanted, kernel)
-                .map_err(|source| PlanError::Recovering {
+                .map_err(|source| RunPlanError::Recovering {
                     variant: name.clone(),
                     source: Box::new(source),
                 })?;

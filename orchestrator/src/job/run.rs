@@ -9,7 +9,8 @@ use coldcut_core::outcome::event::Event;
 use coldcut_core::outcome::result::{CellRef, RunResult, format_of};
 
 use crate::job::data::{CellsJob, ResolveError, Resolver};
-use crate::job::plan::{Plan, PlanError};
+use crate::job::earlier::Earlier;
+use crate::job::plan::{RunPlan, RunPlanError};
 use crate::job::schedule::in_order;
 use crate::kernel::Store;
 use crate::report::{EventSink, Failure, JsonLines, Reporter};
@@ -28,6 +29,8 @@ pub struct RunSettings<'a> {
     pub machines: MachineSettings,
     /// Directory of all runs.
     pub results: &'a Path,
+    /// The run with whose recordings this one goes on.
+    pub resume: Option<&'a Earlier>,
 }
 
 /// A finished run.
@@ -44,7 +47,7 @@ pub struct Ran {
 pub enum RunError {
     /// There is nothing to run.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(#[from] RunPlanError),
     /// A job cannot be run here.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -87,7 +90,7 @@ struct Begun {
 /// # Errors
 /// Why there is no run at all. What goes wrong in a cell makes that cell Inconclusive.
 pub async fn run(
-    plan: &Plan,
+    plan: &RunPlan,
     settings: &RunSettings<'_>,
     store: &Store,
     screen: Vec<Box<dyn Reporter>>,
@@ -122,7 +125,12 @@ pub async fn run(
                 .cells
                 .iter()
                 .for_each(|(_, kernel)| resolver.know(kernel));
-            let job = CellsJob::new(recording, settings.strategy, &dir);
+            let mut job = CellsJob::new(recording, settings.strategy, &dir);
+            job.resume = settings.resume.and_then(|earlier| earlier.recording(recording));
+            if let (Some(earlier), None) = (settings.resume, &job.resume) {
+                let text = format!("run {} has no such recording: it is made anew", earlier.id());
+                begun.events.notice(Some(&recording.id), text);
+            }
             jobs.push(resolver.resolve(&job)?);
         }
         let mut cells = in_order(jobs, pool);
@@ -147,7 +155,7 @@ pub async fn run(
 
 /// Makes the directory, and opens the pool where there are cells to run.
 async fn begin(
-    plan: &Plan,
+    plan: &RunPlan,
     settings: &RunSettings<'_>,
     screen: Vec<Box<dyn Reporter>>,
 ) -> Result<Begun, RunError> {
@@ -181,7 +189,7 @@ async fn begin(
 }
 
 /// What `run.json` holds.
-fn info(plan: &Plan, settings: &RunSettings<'_>, begun: &Begun) -> RunInfo {
+fn info(plan: &RunPlan, settings: &RunSettings<'_>, begun: &Begun) -> RunInfo {
     let of_pool = |text: fn(&Pool) -> String| begun.pool.as_deref().map_or("not used".to_owned(), text);
     let scenarios = plan.selection.files.iter().map(|file| ScenarioInfo {
         name: file.scenario.name.clone(),

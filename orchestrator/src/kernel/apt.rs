@@ -48,6 +48,9 @@ pub struct Lists {
 
 impl Apt {
     /// Prepares the state in `dir` for these archives.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
     pub fn new(dir: &Path, archives: &Archives) -> Result<Self, StoreError> {
         for sub in ["etc/parts", "state/lists/partial", "cache/archives/partial"] {
             let path = dir.join(sub);
@@ -79,6 +82,9 @@ impl Apt {
     }
 
     /// Reads the package lists from the archives, and what kernels they offer.
+    ///
+    /// # Errors
+    /// [`StoreError`] when apt is missing or no list can be read.
     pub fn update(&self, archives: &Archives, progress: &dyn Progress) -> Result<Lists, StoreError> {
         progress.stage("reading the package lists");
         let run = self.run("apt-get", &["update"], None, &mut within(UPDATE_DEADLINE))?;
@@ -86,6 +92,9 @@ impl Apt {
     }
 
     /// What the package lists of the last [`Self::update`] offer.
+    ///
+    /// # Errors
+    /// [`StoreError`] when apt is missing or no list can be read.
     pub fn lists(&self, archives: &Archives, complaints: Vec<String>) -> Result<Lists, StoreError> {
         let args = [
             "indextargets",
@@ -129,6 +138,9 @@ impl Apt {
     }
 
     /// Downloads a package into `to` and returns the file. apt compares it with the signed list.
+    ///
+    /// # Errors
+    /// [`StoreError`] when apt fails or the file is not the one of the signed list.
     pub fn download(
         &self,
         package: &PackageRecord,

@@ -49,6 +49,9 @@ pub struct Member {
 }
 
 /// Lists the members of the archive in `file`. Every member is known to lie within the file.
+///
+/// # Errors
+/// [`ArError`].
 pub fn members<R: Read + Seek>(file: &mut R) -> Result<Vec<Member>, ArError> {
     let len = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(0))?;

@@ -73,6 +73,9 @@ pub struct Archives {
 }
 
 /// Chooses archives for every suite of the recipe.
+///
+/// # Errors
+/// [`StoreError`] when an address or a keyring that was given cannot be used.
 pub fn choose(options: &ArchiveOptions, recipe: &Recipe) -> Result<Archives, StoreError> {
     let keyring = if options.insecure {
         None

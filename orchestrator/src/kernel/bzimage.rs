@@ -61,6 +61,9 @@ pub enum ImageKind {
 }
 
 /// Tells what `bytes` is, or why it is no kernel that QEMU can boot.
+///
+/// # Errors
+/// [`ImageError`].
 pub fn kind(bytes: &[u8]) -> Result<ImageKind, ImageError> {
     if elf::is_elf(bytes) {
         return elf::pvh_entry(bytes)
@@ -121,6 +124,9 @@ impl Header {
 }
 
 /// The release (`uname -r`) that a bzImage or vmlinux carries.
+///
+/// # Errors
+/// [`ImageError`].
 pub fn release(bytes: &[u8]) -> Result<String, ImageError> {
     let text = match kind(bytes)? {
         ImageKind::BzImage => {
@@ -169,6 +175,9 @@ fn positions_of(byte: u8, bytes: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 /// Unpacks the vmlinux inside a bzImage. It need not have a PVH entry: ask [`elf::pvh_entry`].
+///
+/// # Errors
+/// [`ImageError`].
 pub fn extract_vmlinux(bytes: &[u8]) -> Result<Vec<u8>, ImageError> {
     let header = Header::parse(bytes)?;
     let start = header.setup.saturating_add(header.payload_offset);

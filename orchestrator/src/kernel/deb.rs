@@ -142,6 +142,9 @@ pub fn is_module(file: &str) -> bool {
 
 impl Contents {
     /// Reads one package and adds what it holds.
+    ///
+    /// # Errors
+    /// [`DebError`].
     pub fn add_deb(&mut self, path: &Path) -> Result<(), DebError> {
         let mut file = File::open(path).map_err(|e| DebError::Ar(e.into()))?;
         let members = ar::members(&mut file)?;
@@ -197,6 +200,9 @@ impl Contents {
     }
 
     /// Keeps a file of a package (or of an unpacked tree) when it is of use. `path` is relative to `/`.
+    ///
+    /// # Errors
+    /// [`DebError`].
     pub fn take(&mut self, path: &str, bytes: Vec<u8>) -> Result<(), DebError> {
         self.kept += bytes.len() as u64;
         if self.kept > MAX_KEPT {

@@ -76,6 +76,9 @@ impl Format {
 
     /// A reader of the decompressed data. One stream is read; what follows it is left alone (but see
     /// [`Format::Lz4Legacy`]).
+    ///
+    /// # Errors
+    /// [`DecompressError`].
     pub fn reader<'a, R: BufRead + 'a>(self, from: R) -> Result<Box<dyn Read + 'a>, DecompressError> {
         let damaged = |error: io::Error| DecompressError::Damaged(self.name(), error);
         Ok(match self {
@@ -101,6 +104,9 @@ impl Format {
     }
 
     /// Decompresses the one stream at the start of `data`, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`DecompressError`].
     pub fn decompress(self, data: &[u8], limit: u64) -> Result<Vec<u8>, DecompressError> {
         let mut out = Vec::new();
         let mut reader = self.reader(data)?.take(limit + 1);

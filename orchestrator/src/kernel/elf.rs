@@ -16,6 +16,9 @@ pub fn is_elf(bytes: &[u8]) -> bool {
 }
 
 /// The physical address at which a PVH loader enters this kernel, or why it has none.
+///
+/// # Errors
+/// Why it has none.
 pub fn pvh_entry(bytes: &[u8]) -> Result<u64, String> {
     let header = Header::parse(bytes).map_err(|e| format!("not a 64-bit little-endian ELF file: {e}"))?;
     let machine = header.e_machine.get(LittleEndian);
@@ -70,6 +73,9 @@ pub struct ModInfo {
 
 impl ModInfo {
     /// Reads the `.modinfo` section of a module.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
     pub fn of_module(bytes: &[u8]) -> Result<Self, String> {
         let file = object::read::elf::ElfFile64::<LittleEndian>::parse(bytes).map_err(|e| e.to_string())?;
         let section = file.section_by_name(".modinfo").ok_or("no .modinfo section")?;

@@ -85,6 +85,9 @@ impl Kernel {
     }
 
     /// Reads every file and compares its hash. One that is made of others when it is wanted is compared then.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for the first file that has changed, or [`StoreError::Io`].
     pub fn verify(&self) -> Result<(), StoreError> {
         for file in &self.manifest.files {
             let path = self.dir.join(&file.path);
@@ -181,6 +184,9 @@ impl Kernel {
     /// The module files of these sets in load order, each once: name and path.
     ///
     /// A kernel that was added without modules answers with none for every set: all of it is built in.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSet`] when the kernel has no such set.
     pub fn modules(&self, sets: &[&str]) -> Result<Vec<(String, PathBuf)>, StoreError> {
         let mut out: Vec<(String, PathBuf)> = Vec::new();
         if self.manifest.sets.is_empty() {

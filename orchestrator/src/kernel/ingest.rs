@@ -41,6 +41,9 @@ impl Store {
     ///
     /// `modules` is a `lib/modules/<release>` directory (or one above it). Without it everything that a guest
     /// needs must be built in. Adding the same files under the same name again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the files give no kernel, or the name is taken or not valid.
     pub fn add(
         &self,
         image: &Path,
@@ -61,6 +64,9 @@ impl Store {
     }
 
     /// Adds the kernel of a build tree: its bzImage, its configuration, and the modules that it lists as built.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
     pub fn add_tree(&self, tree: &Path, name: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
         check_name(name)?;
         let image = tree.join("arch/x86/boot/bzImage");
@@ -110,6 +116,9 @@ impl Store {
 
     /// Adds the kernel of a tree that was built anew: an earlier kernel of the user's own with that name gives way, and a
     /// kernel that came out as one that is stored already is that one.
+    ///
+    /// # Errors
+    /// [`StoreError::PulledName`] when the name belongs to a pulled kernel; else as [`Self::add`].
     pub fn add_built(&self, tree: &Path, name: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
         match self.add_tree(tree, name, progress) {
             Err(StoreError::NameTaken { digest, .. }) => {
@@ -128,6 +137,9 @@ impl Store {
     }
 
     /// Adds the kernel of one or more `.deb` files of the user's own under a name.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
     pub fn add_debs(
         &self,
         debs: &[PathBuf],

@@ -124,6 +124,9 @@ impl<'a> ModuleTree<'a> {
     }
 
     /// Computes every set of the recipe that this kernel can satisfy.
+    ///
+    /// # Errors
+    /// [`ModuleError`].
     pub fn sets(&self, recipe: &BTreeMap<String, SetRecipe>) -> Result<ModuleSets, ModuleError> {
         let mut resolver = Resolver {
             tree: self,

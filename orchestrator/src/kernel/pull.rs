@@ -32,6 +32,9 @@ pub struct Puller<'s> {
 
 impl Store {
     /// Reads the package lists. Other coldcuts that want to pull wait until the puller is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no archive can be used.
     pub fn puller(&self, progress: &dyn Progress) -> Result<Puller<'_>, StoreError> {
         let archives: Archives = archive::choose(&self.archive, &Recipe::built_in()?)?;
         let lock = self.lock_file("apt.lock", || {
@@ -58,6 +61,9 @@ impl Store {
     /// Fetches the newest kernel that fits `spec`, or returns the stored one when that is the same.
     ///
     /// When no archive can be reached and a stored kernel fits, that one is returned, with a note.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no kernel fits, or it cannot be fetched, unpacked or stored.
     pub fn pull(&self, spec: &str, progress: &dyn Progress) -> Result<Kernel, StoreError> {
         Spec::parse_one(spec)?;
         let pulled = self.pull_all(&[spec.to_owned()], false, progress)?;
@@ -75,6 +81,9 @@ impl Store {
     ///
     /// With `if_missing` the archive is not asked about a spec that a stored kernel fits. Returns what each
     /// spec came to. At the first spec that fails the rest is not tried; what was fetched stays.
+    ///
+    /// # Errors
+    /// As [`Self::pull`], for the first spec that fails.
     pub fn pull_all(
         &self,
         specs: &[String],
@@ -121,6 +130,9 @@ impl Puller<'_> {
     }
 
     /// Fetches every kernel that `spec` means, unless it is stored: lowest version first, at least one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no kernel fits, or it cannot be fetched, unpacked or stored.
     pub fn pull(&self, spec: &str, progress: &dyn Progress) -> Result<Vec<Kernel>, StoreError> {
         let parsed = Spec::parse(spec)?;
         let offers = index::select(&self.lists.offers, &parsed);
@@ -134,6 +146,9 @@ impl Puller<'_> {
     }
 
     /// Fetches one offered kernel, unless it is stored.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be fetched, unpacked or stored.
     pub fn pull_offer(&self, offer: &Offer, progress: &dyn Progress) -> Result<Kernel, StoreError> {
         let same = |kernel: &&Kernel| match &kernel.manifest().origin {
             Origin::Debian { packages, .. } => *packages == offer.packages,

@@ -60,6 +60,9 @@ pub struct SetRecipe {
 
 impl Recipe {
     /// The recipe that this coldcut was built with, and a set for each filesystem that can be under test.
+    ///
+    /// # Errors
+    /// [`RecipeError`].
     pub fn built_in() -> Result<Self, RecipeError> {
         let mut recipe = Self::parse(BUILT_IN)?;
         for driver in coldcut_core::filesystem::ALL.iter().map(|fs| fs.driver) {
@@ -94,6 +97,9 @@ impl Recipe {
     }
 
     /// Parses a recipe.
+    ///
+    /// # Errors
+    /// [`RecipeError`].
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
         serde_yaml::from_str(text).map_err(|error| RecipeError(error.to_string()))
     }

@@ -68,6 +68,9 @@ pub enum Wanted {
 
 impl Spec {
     /// Parses a spec.
+    ///
+    /// # Errors
+    /// [`SpecError`].
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let (head, flavour) = match text.split_once(':') {
             None => (text, None),
@@ -122,6 +125,9 @@ impl Spec {
     }
 
     /// Parses a spec that must name one kernel.
+    ///
+    /// # Errors
+    /// [`SpecError`].
     pub fn parse_one(text: &str) -> Result<Self, SpecError> {
         let spec = Self::parse(text)?;
         if spec.may_be_several() {

@@ -17,6 +17,9 @@ pub struct Staging {
 
 impl Staging {
     /// Makes an empty one in `kernels`.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
     pub fn new(kernels: &Cache) -> Result<Self, StoreError> {
         Ok(Self {
             staged: kernels.stage()?,
@@ -30,11 +33,17 @@ impl Staging {
     }
 
     /// Writes one file at a relative path and makes it durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
     pub fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         self.write_file(path, bytes, false)
     }
 
     /// The same for a file that can be made of the others again.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
     pub fn write_derived(&mut self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
         self.write_file(path, bytes, true)
     }
@@ -68,6 +77,9 @@ impl Staging {
     /// Moves the entry to `kernels/<digest>`. The manifest has been [sealed](Self::seal).
     ///
     /// Returns false when the same entry was there already (another coldcut may have been faster).
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
     pub fn commit(self, kernels: &Cache, manifest: &Manifest) -> Result<bool, StoreError> {
         let mut json = serde_json::to_vec_pretty(manifest)
             .map_err(|e| StoreError::io("write", self.path())(std::io::Error::other(e)))?;
@@ -82,6 +94,9 @@ impl Staging {
 }
 
 /// Writes a new file and waits until it is on disk.
+///
+/// # Errors
+/// [`StoreError::Io`].
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let write = || {
         let mut file = File::create_new(path)?;

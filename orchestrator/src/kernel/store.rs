@@ -30,6 +30,9 @@ impl Store {
     /// Opens the store in `root`, and makes it when there is none. What interrupted pulls left is removed.
     ///
     /// The archive is taken from the environment: see [`ArchiveOptions::from_env`].
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the directory cannot be made.
     pub fn open(root: PathBuf) -> Result<Self, StoreError> {
         Ok(Self {
             kernels: Cache::open(root.join("kernels"))?,
@@ -39,11 +42,17 @@ impl Store {
     }
 
     /// Opens the store in its usual place.
+    ///
+    /// # Errors
+    /// As [`Self::open`] and [`Self::default_root`].
     pub fn open_default() -> Result<Self, StoreError> {
         Self::open(Self::default_root()?)
     }
 
     /// `$COLDCUT_CACHE`, or `coldcut` in `$XDG_CACHE_HOME`, or in `~/.cache`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoCacheDir`] when none of the variables holds an absolute path.
     pub fn default_root() -> Result<PathBuf, StoreError> {
         let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
         absolute("COLDCUT_CACHE")
@@ -78,6 +87,9 @@ impl Store {
     }
 
     /// Every kernel, lowest version first. Entries of a newer format are left out.
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
     pub fn list(&self) -> Result<Vec<Kernel>, StoreError> {
         self.scan().map(|(kernels, _)| kernels)
     }
@@ -85,6 +97,9 @@ impl Store {
     /// Every kernel, and an error for every entry that a newer coldcut has made.
     ///
     /// A damaged entry is an error: were it skipped, an older kernel would silently take its place.
+    ///
+    /// # Errors
+    /// [`StoreError`] when an entry is damaged or the directory cannot be read.
     pub fn scan(&self) -> Result<(Vec<Kernel>, Vec<StoreError>), StoreError> {
         let dir = self.kernels_dir();
         let (mut kernels, mut newer) = (Vec::new(), Vec::new());
@@ -105,6 +120,9 @@ impl Store {
     /// Finds a kernel by name, release, version, series, `newest`, or the start of its digest.
     ///
     /// Of several kernels of a series the newest is taken, and the cloud build before the full one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no stored kernel fits, several do, or the store is damaged.
     pub fn find(&self, spec: &str) -> Result<Kernel, StoreError> {
         Spec::parse_one(spec)?;
         let found = self.find_all(spec)?.pop();
@@ -113,6 +131,9 @@ impl Store {
 
     /// Finds every stored kernel that a spec means (a range may mean several), lowest version first; at least
     /// one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when no stored kernel fits, a digest is ambiguous, or the store is damaged.
     pub fn find_all(&self, spec: &str) -> Result<Vec<Kernel>, StoreError> {
         let parsed = Spec::parse(spec)?;
         let (kernels, newer) = self.scan()?;
@@ -171,6 +192,9 @@ impl Store {
     }
 
     /// Pulled kernels that no spec of `keep` means, lowest version first. A user's own are never among them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a spec is not valid or the store is damaged.
     pub fn unneeded(&self, keep: &[String]) -> Result<Vec<Kernel>, StoreError> {
         let mut needed = Vec::new();
         for spec in keep {
@@ -186,6 +210,9 @@ impl Store {
     }
 
     /// Removes a kernel, unless somebody uses it.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when it is in use, or [`StoreError::Io`].
     pub fn remove(&self, digest: &str) -> Result<(), StoreError> {
         if self.kernels.remove(digest)? {
             return Ok(());

@@ -64,7 +64,9 @@ impl<'a> Line<'a> {
                 }
                 steps.marked(step, async { Ok(Ok(())) }).await
             }
-            _ => self.beside(steps.run(step)).await,
+            Action::Op(_) | Action::Exec { .. } | Action::Mark | Action::Device(_) => {
+                self.beside(steps.run(step)).await
+            }
         }
     }
 

@@ -134,8 +134,9 @@ impl Steps<'_> {
                     .map_err(|why| Unknown::while_doing(&doing, why))?;
                 Ok(Ok(()))
             }
-            other => Err(Unknown::new(format!(
-                "{doing}: this coldcut cannot run {other:?}"
+            // A scenario is refused that has these inside a task; elsewhere the line of steps runs them.
+            Action::Start(_) | Action::Join { .. } | Action::Leave { .. } => Err(Unknown::new(format!(
+                "{doing}: the steps of a task start and join none"
             ))),
         }
     }

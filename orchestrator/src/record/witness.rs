@@ -8,8 +8,8 @@ use coldcut_core::oracle::Tally;
 use coldcut_core::oracle::measured::{Judged, Measurements};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::outcome::verdict::Verdict;
-use coldcut_core::scenario::{Action, Check, Step, Variant};
-use coldcut_wire::{DmesgFrom, Op, op};
+use coldcut_core::scenario::{Check, Step, Variant, facts};
+use coldcut_wire::DmesgFrom;
 
 use crate::results::CellDir;
 use crate::vm::client::{GuestClient, OpReport};
@@ -22,11 +22,8 @@ impl Witness {
     /// Keeps what an operation measured, and how it ended.
     pub(crate) fn keep(&self, step: &Step, measured: &OpReport) -> Result<(), Unknown> {
         let name = &step.name.name;
-        // What a trace saw is the trace's, whichever step collects it.
-        let of = match &step.action {
-            Action::Op(Op::Collect(op::Collect { name, .. })) => Some(name),
-            _ => step.labelled.then_some(name),
-        };
+        let own = step.labelled.then_some(name.as_str());
+        let of = step.op().and_then(facts::measured_as).or(own);
         let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok((_, nanos)) = &measured.result
             && let Some(wrong) = wrong_clock(name, *nanos, measured.waited)
@@ -119,6 +116,20 @@ pub(crate) fn keep(variant: &Variant, found: &Measurements, dir: &CellDir) -> Re
         .map_err(std::io::Error::from)
         .and_then(|text| std::fs::write(&path, text))
         .or_unknown(&format!("writing {}", path.display()))
+}
+
+/// What [`keep`] kept.
+///
+/// # Errors
+/// [`Unknown`] when it cannot be read.
+pub(crate) fn kept(variant: &Variant, dir: &CellDir) -> Result<Measurements, Unknown> {
+    if !wanted(variant) {
+        return Ok(Measurements::default());
+    }
+    let path = dir.measurements();
+    let reading = format!("reading {}", path.display());
+    let text = std::fs::read(&path).or_unknown(&reading)?;
+    serde_json::from_slice(&text).or_unknown(&reading)
 }
 
 /// The verdict on a variant that has no crash states.

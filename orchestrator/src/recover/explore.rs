@@ -1,6 +1,6 @@
 //! Exploring complete plans: machines recover the states that an [`Exploration`] asks for, and tell it what was read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -206,7 +206,7 @@ impl<R: Recoverer> Crew<R> {
         {
             shared.exploration.stop();
         }
-        match shared.exploration.next() {
+        match shared.exploration.advance() {
             Ok(Next::Recover(ask)) => {
                 shared.asked += 1;
                 Work::Ask(ask)
@@ -351,13 +351,13 @@ impl Shared {
             return;
         }
         let first = sample.answers[0] as usize;
-        let mut line = differs(&sample.state, recovered[first].0.as_ref());
+        let differs = differs(&sample.state, recovered[first].0.as_ref());
         let place = self.reads[first]
             .iter()
             .zip(&reads)
             .position(|(one, other)| one != other);
         let read = &self.reads[first];
-        line.push_str(&match place {
+        let reads = match place {
             Some(place) => format!(
                 "; their reads part at number {place} of {}: block {} there, {} here",
                 read.len(),
@@ -369,8 +369,8 @@ impl Shared {
                 read.len(),
                 reads.len()
             ),
-        });
-        self.explored.differing.push(line);
+        };
+        self.explored.differing.push(differs + &reads);
     }
 
     fn progress(&self) -> (u64, u64) {
@@ -401,6 +401,15 @@ impl Shared {
         done.covered = Count(coverage.covered);
         done.classes = coverage.classes;
         done.differing = explored.differing.len() as u64;
+        if done.differing > 0 {
+            // Nothing is inferred: what counts are the states that are recovered for themselves.
+            let judged: HashSet<String> = explored
+                .answers
+                .iter()
+                .map(|answer| answer.state.id().to_string())
+                .collect();
+            done.covered = Count(judged.len().into());
+        }
         for refused in self.exploration.refused() {
             explored.notes.push(format!("a cut is left out: {refused}"));
         }

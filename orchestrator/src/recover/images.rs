@@ -149,16 +149,13 @@ impl Planned {
         let mut own = Vec::new();
         let mut earlier = BTreeMap::new();
         for (number, (state, recovery)) in explored.recovered.into_iter().enumerate() {
-            own.push(match state {
-                Some(state) => {
-                    let image = indices.of(&mut images, digest(&state)?, &state);
-                    outcomes.insert(image, Ok(recovery));
-                    Some(image)
-                }
-                None => {
-                    earlier.insert(number, recovery);
-                    None
-                }
+            own.push(if let Some(state) = state {
+                let image = indices.of(&mut images, digest(&state)?, &state);
+                outcomes.insert(image, Ok(recovery));
+                Some(image)
+            } else {
+                earlier.insert(number, recovery);
+                None
             });
         }
         for (state, unknown) in explored.failed {

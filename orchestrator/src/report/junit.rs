@@ -58,15 +58,11 @@ struct Suites {
 
 impl Suites {
     fn of(&mut self, scenario: &str) -> &mut Suite {
-        let index = match self.by_scenario.get(scenario) {
-            Some(index) => *index,
-            None => {
-                self.suites.push(Suite::new(scenario));
-                self.by_scenario
-                    .insert(scenario.to_owned(), self.suites.len() - 1);
-                self.suites.len() - 1
-            }
-        };
+        let new = self.suites.len();
+        let index = *self.by_scenario.entry(scenario.to_owned()).or_insert(new);
+        if index == new {
+            self.suites.push(Suite::new(scenario));
+        }
         &mut self.suites[index]
     }
 }

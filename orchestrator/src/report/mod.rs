@@ -28,7 +28,7 @@ pub use json::{Failure, JsonLines};
 pub use junit::render_junit;
 pub use markdown::render_markdown;
 pub use phrases::verdict_text;
-pub use progress::Progress;
+pub use progress::LiveProgress;
 pub use recovery::{mark_text, render_recovery};
 pub use screen::ScreenReport;
 pub use sink::{EventSink, Reporter};

@@ -13,19 +13,19 @@ use super::phrases::verdict_text;
 use crate::report::stdout::errln;
 
 /// Shows what is going on.
-pub struct Progress {
+pub struct LiveProgress {
     bars: MultiProgress,
     cells: HashMap<String, ProgressBar>,
     terminal: bool,
 }
 
-impl Default for Progress {
+impl Default for LiveProgress {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Progress {
+impl LiveProgress {
     /// Progress on standard error.
     pub fn new() -> Self {
         Self {
@@ -76,7 +76,7 @@ fn phase_text(phase: Phase) -> &'static str {
     }
 }
 
-impl Reporter for Progress {
+impl Reporter for LiveProgress {
     fn event(&mut self, stamped: &Stamped) {
         match &stamped.event {
             Event::RunStarted {

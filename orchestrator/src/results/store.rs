@@ -142,34 +142,57 @@ fn made_up(dir: &Path, info: &RunInfo, kept: Option<RunResult>) -> Result<RunRes
     Ok(RunResult::new(&info.run, cells))
 }
 
-/// The cells that a run's events tell of. A last line that a kill cut short is left out.
+/// The cells that a run's events tell of.
 fn finished(path: &Path) -> Result<Vec<CellResult>, ResultsError> {
+    let mut cells = Vec::new();
+    each_event(path, "cell-finished", |event| {
+        if let Event::CellFinished { result } = event {
+            cells.push(*result);
+        }
+    })?;
+    Ok(cells)
+}
+
+/// The cells of a run whose recordings came to their ends.
+///
+/// # Errors
+/// When the run's events cannot be read.
+pub fn recorded_cells(run: &Path) -> Result<HashSet<String>, ResultsError> {
+    let mut cells = HashSet::new();
+    each_event(&run.join("events.jsonl"), "recorded", |event| {
+        if let Event::Recorded { cell, .. } = event {
+            cells.insert(cell);
+        }
+    })?;
+    Ok(cells)
+}
+
+/// Reads those of a run's events whose lines have this word. A last line that a kill cut short is left out.
+fn each_event(path: &Path, word: &str, mut each: impl FnMut(Event)) -> Result<(), ResultsError> {
     let read = |source| ResultsError::Read {
         path: path.to_owned(),
         source,
     };
     let mut file = match File::open(path) {
         Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(read(error)),
     };
-    let (mut cells, mut line) = (Vec::new(), Vec::new());
+    let mut line = Vec::new();
     loop {
         line.clear();
         if file.read_until(b'\n', &mut line).map_err(read)? == 0 || !line.ends_with(b"\n") {
-            return Ok(cells);
+            return Ok(());
         }
         // Most lines are about other things, and need not be read.
-        if !String::from_utf8_lossy(&line).contains("cell-finished") {
+        if !String::from_utf8_lossy(&line).contains(word) {
             continue;
         }
         let stamped: Stamped = serde_json::from_slice(&line).map_err(|source| ResultsError::Parse {
             path: path.to_owned(),
             source,
         })?;
-        if let Event::CellFinished { result } = stamped.event {
-            cells.push(*result);
-        }
+        each(stamped.event);
     }
 }
 

@@ -63,6 +63,9 @@ pub enum InitramfsError {
 /// `agent` becomes `/init`. `modules` are (file name, path) in load order, as
 /// [`Kernel::modules`](crate::kernel::Kernel::modules) gives them: they become `/modules/<file>`, and
 /// `/modules/order` names them, one a line. `programs`, a directory, becomes `/programs`.
+///
+/// # Errors
+/// [`InitramfsError`].
 pub fn build(
     agent: &[u8],
     modules: &[(String, PathBuf)],

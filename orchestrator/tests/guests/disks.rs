@@ -32,13 +32,14 @@ fn as_declared(dir: &Path, scenario: &str, kernel: &str, variants: usize) -> Pat
                 cell.cell.id
             );
         }
-        if let Verdict::Violation { violations, .. } = &cell.verdict {
-            assert!(!violations.is_empty());
-            let state = &violations[0].state;
-            let output = common::coldcut(dir)
-                .args(["replay", &format!("latest/{}/{state}", cell.cell.id)])
-                .output()
-                .unwrap();
+        assert_eq!(
+            cell.violations.is_empty(),
+            cell.verdict == Verdict::Pass,
+            "{cell:#?}"
+        );
+        if let Some(violation) = cell.violations.first() {
+            let state = format!("{}/{}/{}", run.run, cell.cell.id, violation.state);
+            let output = common::coldcut(dir).args(["replay", &state]).output().unwrap();
             let text = common::text(&output);
             assert_eq!(output.status.code(), Some(1), "{text}");
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use coldcut::job::cell::run_cells;
 use coldcut::job::data::{CellsJob, Resolver};
-use coldcut::job::plan::Selection;
+use coldcut::job::plan::RunSelection;
 use coldcut::job::scenario_file::ScenarioFile;
 use coldcut::kernel::Store;
 use coldcut::recover::recoverer::Machines;
@@ -82,7 +82,7 @@ fn a_job_that_was_written_down_gives_the_cells_of_a_run() {
     assert_eq!((code, run.cells.len()), (0, 4));
 
     let store = Store::open_default().unwrap();
-    let selection = Selection {
+    let selection = RunSelection {
         files: vec![Arc::new(ScenarioFile::read(&path).unwrap())],
         kernels: vec![("6.12".to_owned(), Arc::new(store.find("6.12").unwrap()))],
         variants: Vec::new(),

@@ -9,6 +9,7 @@ mod bisect_git;
 mod blklog_cross_check;
 mod clones;
 mod closed_pipe;
+mod complete;
 mod diff_cli;
 mod disks;
 mod every_step;

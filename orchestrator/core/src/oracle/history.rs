@@ -97,7 +97,7 @@ impl History {
         self.has(&self.firsts.done, step) && !self.has(&self.firsts.failed, step)
     }
 
-    /// Whether the step may have had an effect: it was begun, however it ended.
+    /// Whether the step may have had an effect: it had begun, however it ended.
     pub fn begun(&self, step: &str) -> bool {
         [&self.firsts.begun, &self.firsts.done, &self.firsts.failed]
             .iter()

@@ -9,8 +9,8 @@
 //!   else is judged: one cause gives one finding.
 //! - Obligations are the judged expectations on paths only. A filesystem that mounts, is clean and says nothing in
 //!   the log may still have lost everything, so these alone do not make a cell pass. See [`Tally`].
-//! - What cannot be so on a healthy tool (a walk with holes, no checker where one was asked for) is a doubt, which
-//!   makes the cell Inconclusive, never a finding.
+//! - What no healthy tool would report (a walk with holes, no checker where one was asked for) is a doubt, which makes
+//!   the cell Inconclusive, never a finding.
 //!
 //! A cell's states are judged with one [`Judge`] of the variant and one [`Histories`] of the recording: both are built
 //! once, and [`Histories::at`] gives the history until a state's cut.

@@ -43,10 +43,10 @@ pub(crate) struct Held {
     pub(crate) displaced: bool,
 }
 
-/// Most names of one file that are followed.
+/// The most names of one file that are followed.
 const MAX_NAMES: usize = 4096;
 
-/// What marks a handle.
+/// What a handle begins with.
 const HANDLE: &str = "fd:";
 
 impl Origins {

@@ -19,9 +19,9 @@ pub struct CellRef {
     pub scenario: String,
     /// Variant's name.
     pub variant: String,
-    /// Kernel as the user asked for it, such as `6.12`: the one that recorded.
+    /// The kernel that recorded, as the user asked for it, such as `6.12`.
     pub kernel: String,
-    /// The kernel that recovered what the other recorded, likewise; `None` where it is the same.
+    /// The kernel that recovered, as the user asked for it; `None` where it is the one that recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_on: Option<String>,
 }
@@ -35,7 +35,7 @@ impl CellRef {
         }
     }
 
-    /// What tells it from the other cells of a run, whichever round it is: scenario, variant, kernels.
+    /// What all rounds of a cell share: scenario, variant, kernels.
     pub fn key(&self) -> [&str; 4] {
         let recovered_on = self.recovered_on.as_deref().unwrap_or_default();
         [&self.scenario, &self.variant, &self.kernel, recovered_on]
@@ -76,21 +76,21 @@ pub struct StateCounts {
     pub cuts: u64,
     /// Crash states.
     pub total: u64,
-    /// Different contents among them.
+    /// Different images among them.
     pub distinct: u64,
-    /// Contents recovered by a kernel booted for them alone.
+    /// Images recovered by a kernel booted for them alone.
     pub cold: u64,
-    /// Contents recovered by a clone of a fresh kernel.
+    /// Images recovered by a clone of a fresh kernel.
     pub fresh: u64,
-    /// Contents recovered only by a guest that recovered others before. Each looked well, and recovered to a tree that
-    /// a fresh kernel also recovers from some other content.
+    /// Images recovered only by a guest that recovered others before. None of them broke a promise, and each recovered to
+    /// a tree that a fresh kernel also recovers from some other image.
     #[serde(default)]
     pub screened: u64,
-    /// Contents about which nothing is known.
+    /// Images about which nothing is known.
     pub inconclusive: u64,
     /// Crash states that the plan's budget left out.
     pub left_out: u64,
-    /// Crash states that are judged by another's recovery, which read nothing but what they hold too.
+    /// Crash states that are judged by the recovery of another, which read only blocks that the two have in common.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub inferred: u64,
     /// How far complete plans came; `None` without one.
@@ -137,18 +137,18 @@ pub struct CellResult {
     pub states: StateCounts,
     /// Expectations judged, over all crash states.
     pub obligations: u64,
-    /// Broken promises in all, of which `violations` keeps the first of each kind and expectation.
+    /// How many promises were broken; `violations` keeps the first of each kind and expectation.
     pub broken: u64,
     /// Broken promises, the earliest cut first.
     pub violations: Vec<Violation>,
     /// What live checks measured, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<String>,
-    /// Anything that a reader should know besides.
+    /// Anything else that a reader should know.
     pub notes: Vec<String>,
     /// Whether some of the notes are doubts about what was found.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubted: bool,
-    /// Milliseconds by phase; phases of several machines at once are added up.
+    /// Milliseconds by phase; where several machines ran at once, the sum of theirs.
     pub millis: BTreeMap<Phase, u64>,
 }

@@ -67,10 +67,10 @@ pub enum Event {
         cuts: u64,
         /// Crash states.
         states: u64,
-        /// Different contents among them: each is recovered once.
+        /// Different images among them: each is recovered once.
         distinct: u64,
     },
-    /// A content was recovered, or could not be.
+    /// An image was recovered, or could not be.
     Recovered {
         /// The cell.
         cell: String,
@@ -78,13 +78,13 @@ pub enum Event {
         state: String,
         /// Who recovered it; none when nobody could.
         trust: Option<Trust>,
-        /// How many contents were recovered at least once, this one included.
+        /// How many images were recovered at least once, this one included.
         done: u64,
         /// Of how many.
         of: u64,
         /// Milliseconds that it took.
         millis: u64,
-        /// Why nothing is known, if so.
+        /// Why nothing is known; `None` when it was recovered.
         inconclusive: Option<String>,
     },
     /// A cell is done.

@@ -1,6 +1,6 @@
 //! Scenarios and variants down, kernels across: what happened in each cell, over one run or several of the same cells.
 //!
-//! What runs of one cell make together is judged as its rounds are (see [`crate::outcome::rounds`]).
+//! Runs of one cell are judged together, as its rounds are (see [`crate::outcome::rounds`]).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -33,7 +33,7 @@ pub struct Row<'a> {
 pub struct Square<'a> {
     /// Every time that it was run.
     pub rounds: Rounds<'a>,
-    /// The run of the round that is worth a look ([`Rounds::shown`]).
+    /// The run of the round to show ([`Rounds::shown`]).
     pub run: &'a str,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// Things in the order in which they first came, and the index of each.
+/// Distinct values in the order in which they first came, each with an index.
 #[derive(Debug)]
 struct Places<T> {
     in_order: Vec<T>,
@@ -103,7 +103,7 @@ impl<T> Default for Places<T> {
 }
 
 impl<T: Clone + Eq + Hash> Places<T> {
-    /// The index of a thing, which may be new.
+    /// The index of a value, which may be new.
     fn index(&mut self, thing: T) -> usize {
         *self.indices.entry(thing).or_insert_with_key(|thing| {
             self.in_order.push(thing.clone());

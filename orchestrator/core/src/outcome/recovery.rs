@@ -17,7 +17,8 @@ pub enum Trust {
     Cold,
 }
 
-/// The outcome of one recovery. Whatever kept it from being finished is not here: that is Inconclusive.
+/// The outcome of a recovery that was finished. What keeps one from being finished is an
+/// [`Unknown`](super::unknown::Unknown).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recovery {
     /// Who recovered it.
@@ -26,13 +27,13 @@ pub struct Recovery {
     pub mount_error: Option<CallError>,
     /// The tree, in walk order, root first; empty when the mount failed.
     pub tree: Vec<TreeEntry>,
-    /// umount(2), likewise.
+    /// umount(2): `None` when it succeeded.
     pub unmount_error: Option<CallError>,
     /// The kernel's log from before the mount to after the unmount.
     pub dmesg: Vec<DmesgLine>,
     /// The checker's report on the recovered, unmounted image; `None` when the filesystem has none here.
     pub fsck: Option<Fsck>,
-    /// The kernel panicked over it: by which oops. Then nothing else of it is known.
+    /// The oops by which the kernel panicked over it; then nothing else of it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panic: Option<String>,
     /// What the checker repaired before the mount, where it was asked to.
@@ -55,8 +56,8 @@ impl Recovery {
         }
     }
 
-    /// Digest of what the filesystem recovered to: whether the kernel survives it, whether it mounts and unmounts, the tree and its data, and the
-    /// checker's opinion. Times are left out, and the kernel's log, which has times in it.
+    /// Digest of what the filesystem recovered to: whether the kernel survives it, whether it mounts and unmounts, the
+    /// tree and its data, and what the checker says. Times are left out, and the kernel's log, which has times in it.
     pub fn fingerprint(&self) -> u128 {
         let mut tree = self.tree.clone();
         for entry in &mut tree {
@@ -105,7 +106,7 @@ impl Recovery {
                 .all(|(index, entry)| others.iter().any(|other| alike(entry, &other.tree[index])))
     }
 
-    /// Whether the two recovered to the same, as far as both were asked.
+    /// Whether the two recovered to the same, in all that was asked of both.
     pub fn same_as(&self, other: &Self) -> bool {
         let clean = |recovery: &Self| recovery.fsck.as_ref().map(|fsck| fsck.clean);
         let fsck = clean(self).is_none() || clean(other).is_none() || clean(self) == clean(other);

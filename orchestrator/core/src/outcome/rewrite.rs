@@ -1,18 +1,18 @@
-//! When a file that holds everything so far is written again.
+//! When to write a file again that holds everything so far.
 
-/// Items up to which each is worth a new writing.
+/// Up to so many items, the file is written with each.
 const FEW: usize = 16;
 
-/// Decides when a file that holds every item so far is written anew: with each item while they are few, then when twice
-/// as many came again. All writings together write at most about half as much again as the last one does, so the time
-/// that they take grows with the items, and not with their square.
+/// Decides when to write a file again that holds every item so far: with each item while they are few, then whenever
+/// there are three times as many as the last time. All writings together write at most about half as much again as the
+/// last one does, so the time that they take grows with the items, and not with their square.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rewrites {
     next: usize,
 }
 
 impl Rewrites {
-    /// Whether it is to be written now that there are `count` items; then the next time is put off.
+    /// Whether to write it now that there are `count` items. If so, the next time is put off.
     pub fn due(&mut self, count: usize) -> bool {
         let due = count >= self.next;
         if due {

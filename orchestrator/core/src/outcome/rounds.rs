@@ -1,8 +1,8 @@
 //! Cells that were run more than once.
 //!
-//! Each time is a cell of its own (`ID`, `ID+r2`, `ID+r3`, …), with a directory and crash states of its own. Together
-//! they are one line of a table: flaky where two of them know different things, and then not as declared, whatever was
-//! declared.
+//! Each round is a cell of its own (`ID`, `ID+r2`, `ID+r3`, …), with a directory and crash states of its own. Together
+//! they are one line of a table. The cell is flaky where two rounds give different verdicts, and then it is not as
+//! declared, whatever was declared.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ pub struct Rounds<'a> {
 /// A cell whose verdict is not the same each time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flaky {
-    /// Its first round's.
+    /// Its first round.
     pub cell: CellRef,
     /// Each verdict that was seen and how often, the most frequent first; rounds about which nothing is known do not
     /// count.
@@ -76,7 +76,7 @@ impl<'a> Rounds<'a> {
         self.cells.iter().all(|cell| cell.declared == Declared::Observed)
     }
 
-    /// What is to be said where two rounds know different things, and something is declared.
+    /// The flaky cell that these rounds are, if two of them give different verdicts and something is declared.
     pub fn flaky(&self) -> Option<Flaky> {
         let verdicts = self.verdicts();
         (verdicts.len() > 1 && !self.observed()).then(|| Flaky {

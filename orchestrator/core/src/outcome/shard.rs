@@ -1,6 +1,6 @@
 //! A part of a run, for machines that share the work.
 //!
-//! Which part a cell is in depends on its id alone, not on its place: a cell that is added moves no other.
+//! Which part a cell is in depends on its id alone, not on its index: adding a cell moves no other.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub struct Shard {
     pub of: u32,
 }
 
-/// Text that names no part.
+/// A text that does not name a part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no part of a run; expected I/N with I from 1 to N, such as 2/5")]
 pub struct ParseShardError(String);

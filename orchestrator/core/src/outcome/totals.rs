@@ -16,7 +16,7 @@ pub struct Totals {
     /// Cells in a mode that the kernel or mkfs refuses.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_applicable: u64,
-    /// Cells of which nothing is declared.
+    /// Cells that are only observed, since nothing is declared of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub observed: u64,
 }

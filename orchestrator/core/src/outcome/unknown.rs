@@ -18,7 +18,7 @@ pub enum Cause {
     KernelRefuses,
     /// The kernel that is to recover what another recorded does not mount it even as it was before any crash.
     RecoveringKernelRefuses,
-    /// A step of the scenario failed that was to succeed: the kernel refused it, or its program gave up.
+    /// A step failed that should have succeeded: the kernel refused it, or its program failed.
     StepRefused(RefusedStep),
     /// Anything else: a time-out, a tool's error, a machine that did not come up.
     #[default]
@@ -48,7 +48,7 @@ impl Unknown {
         Self { cause, words }
     }
 
-    /// Something failed while `doing`.
+    /// Says that something failed while `doing`.
     pub fn while_doing(doing: &str, error: impl std::fmt::Display) -> Self {
         Self::new(format!("{doing}: {error}"))
     }
@@ -107,7 +107,7 @@ impl Unknown {
 
 /// Adds what was being done to an error that makes the outcome unknown.
 pub trait OrUnknown<T> {
-    /// As [`Unknown::while_doing`].
+    /// Turns an error into an [`Unknown`], as [`Unknown::while_doing`] does.
     ///
     /// # Errors
     /// [`Unknown`], where there was an error.

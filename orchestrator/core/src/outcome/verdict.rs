@@ -17,8 +17,8 @@ pub enum ViolationKind {
     Type,
     /// A file has another size than it must.
     Size,
-    /// A file holds another generation, or another mixture, of its own content than it must, or has it displaced; or a
-    /// symlink points elsewhere.
+    /// A file holds another generation of its own content than it must, or another mixture of them, or holds it at other
+    /// offsets; or a symlink points elsewhere.
     Content,
     /// A file holds bytes of another file.
     StaleData,
@@ -75,7 +75,7 @@ pub struct Judgement {
     pub judged: Vec<usize>,
     /// What was broken.
     pub findings: Vec<Finding>,
-    /// Why this judgement cannot be trusted to be complete: any makes a cell without findings Inconclusive.
+    /// Why this judgement may be incomplete. A cell with doubts and without findings is Inconclusive.
     pub doubts: Vec<String>,
 }
 
@@ -131,8 +131,8 @@ pub enum Standing {
 }
 
 impl Declared {
-    /// What is declared for what one kernel recorded and one, maybe the same, recovered, by their releases; `None` when
-    /// nothing is.
+    /// What is declared for these releases of the kernel that recorded and of the one that recovered, which may be the
+    /// same; `None` when nothing is.
     pub fn on(&self, recorded: &str, recovered: &str) -> Option<&Self> {
         let (list, release) = match self {
             Self::Kernels(list) => (list, recorded),

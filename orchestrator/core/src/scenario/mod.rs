@@ -1,7 +1,7 @@
 //! Scenarios: YAML in, typed and checked variants out.
 //!
-//! The way of a text: [`yaml`] (values that know where they stand) → [`shape`] (what a file may say) → [`resolve`]
-//! (variants put together), [`filesystem`], [`device`], [`step`], [`expect`] (each part read, checked and lowered) →
+//! The way of a text: `yaml` (values that know where they stand) → `shape` (what a file may say) → `resolve`
+//! (variants put together), `filesystem`, `device`, `step`, `expect` (each part read, checked and lowered) →
 //! [`model`] (what it means), of which [`facts`] knows what each operation does.
 
 pub mod catalogue;

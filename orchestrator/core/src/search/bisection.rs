@@ -10,7 +10,7 @@ const NEIGHBOURS: usize = 1;
 #[error("a search needs at least two kernels; there are {0}")]
 pub struct TooFewKernels(pub usize);
 
-/// What to do.
+/// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Run this kernel, and tell the search what came of it.

@@ -2,7 +2,7 @@
 
 use super::{Observation, Side};
 
-/// How often runs lie, at most. Both are probabilities, and together less than 1.
+/// How often a run comes out wrong, at most. Both are probabilities, and together less than 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flakiness {
     /// That a run of a kernel of the old side comes out new: a false alarm, when new is bad.
@@ -22,13 +22,13 @@ impl Flakiness {
 /// A setting that makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum SettingsError {
-    /// A rate is no probability below 1.
+    /// A rate is not a probability below 1.
     #[error("a rate of {0} makes no sense: expected at least 0 and less than 1")]
     Rate(f64),
     /// With such rates both sides look alike.
     #[error("rates of {0} and {1} cannot be told apart: together they must be less than 1")]
     Alike(f64, f64),
-    /// The error is no probability between 0 and 1.
+    /// The error is not a probability between 0 and 1.
     #[error("an error of {0} makes no sense: expected more than 0 and at most 0.5")]
     Error(f64),
     /// No run at all.
@@ -53,7 +53,7 @@ pub struct Runs {
     pub old: u32,
     /// As on the new side.
     pub new: u32,
-    /// About which nothing is known.
+    /// Untestable.
     pub untestable: u32,
 }
 
@@ -83,9 +83,9 @@ impl Runs {
 pub enum Decision {
     /// It must be run again.
     Open,
-    /// It is of this side, but for the stated error.
+    /// It is of this side, with the stated error.
     Is(Side),
-    /// Nothing can be known: its runs come to nothing, or contradict each other more than the stated rates allow.
+    /// Nothing can be known: its runs are untestable, or contradict each other more than the stated rates allow.
     Untestable,
 }
 
@@ -177,7 +177,7 @@ impl Sequential {
         (self.threshold / weight).ceil().max(1.0) as u32
     }
 
-    /// Runs of a kernel at most.
+    /// The most runs of a kernel.
     pub fn most(&self) -> u32 {
         self.most
     }

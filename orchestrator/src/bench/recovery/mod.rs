@@ -365,6 +365,7 @@ impl Bench {
                 file,
                 kernel: Arc::clone(&self.options.kernel),
                 strategy,
+                resume: None,
                 cells: vec![cell],
             };
             let result = run_cell(pool, Arc::new(Machines), job).await?;

@@ -187,11 +187,8 @@ fn report(workload: &Workload, barriers: &Plan, sampled: &Plan, all: &Explored) 
     let seconds = all.time.as_secs_f64();
     let ratio = |one: f64, other: f64| one / other.max(1e-9);
     let done = &all.completeness;
-    let differing: String = all
-        .differing
-        .iter()
-        .map(|line| format!("  DIFFERS {line}\n"))
-        .collect();
+    let differing = all.differing.iter();
+    let differing: String = differing.flat_map(|line| ["  DIFFERS ", line, "\n"]).collect();
     format!(
         "{name}\n  \
          barriers          {b_states} states, {b} recoveries, {b_time:.1} s\n  \

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::list::summary;
 use super::opened::{BaseArg, LogArgs, Opened};
 use super::spec::SpecArgs;
-use crate::checker::{Answer, Checked, Checker, Checks, Said, Via};
+use crate::checker::{CheckAnswer, CheckCommand, Checked, Checks, Said, Via};
 use crate::host::scratch::Scratch;
 use crate::report::stdout::{OutputError, outln};
 
@@ -85,7 +85,7 @@ impl CheckArgs {
         states: States<'a>,
         scratch: &Scratch,
     ) -> anyhow::Result<Checks<'a>> {
-        let checker = Checker {
+        let checker = CheckCommand {
             exec: self.exec.clone(),
             via: self.via,
             seconds: self.timeout,
@@ -108,9 +108,9 @@ impl CheckArgs {
 impl Tally {
     fn add(&mut self, checked: &Checked) {
         match checked.said.answer {
-            Answer::Good => self.good += 1,
-            Answer::Bad { .. } => self.bad += 1,
-            Answer::Inconclusive { .. } => self.unknown += 1,
+            CheckAnswer::Good => self.good += 1,
+            CheckAnswer::Bad { .. } => self.bad += 1,
+            CheckAnswer::Inconclusive { .. } => self.unknown += 1,
         }
         self.distinct += u64::from(!checked.again);
     }
@@ -139,9 +139,9 @@ fn report(as_json: bool, checked: &Checked) -> Result<(), OutputError> {
         outln!("{object}")?;
     } else if !again {
         match answer {
-            Answer::Good => {}
-            Answer::Bad { code } => outln!("{id}: bad, exit code {code}{}", indented(output))?,
-            Answer::Inconclusive { cause } => outln!("{id}: inconclusive, {cause}{}", indented(output))?,
+            CheckAnswer::Good => {}
+            CheckAnswer::Bad { code } => outln!("{id}: bad, exit code {code}{}", indented(output))?,
+            CheckAnswer::Inconclusive { cause } => outln!("{id}: inconclusive, {cause}{}", indented(output))?,
         }
     }
     Ok(())

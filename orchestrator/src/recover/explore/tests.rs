@@ -210,7 +210,7 @@ async fn a_block_that_a_guest_kept_is_noticed_by_the_sample() {
     .await
     .unwrap();
     let done = &explored.completeness;
-    assert!(done.is_whole(), "by what was read, all is covered");
+    assert!(!done.is_whole(), "nothing that was inferred counts: {done:?}");
     assert!(
         done.differing > 0,
         "a fresh guest, which kept nothing, finds otherwise"

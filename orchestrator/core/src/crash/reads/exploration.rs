@@ -149,7 +149,7 @@ impl Exploration {
     ///
     /// # Errors
     /// When the recording cannot be read.
-    pub fn next(&mut self) -> io::Result<Next> {
+    pub fn advance(&mut self) -> io::Result<Next> {
         let mut passed = 0;
         while passed < self.turns.len() {
             let Some(at) = self.turns.pop_front() else { break };
@@ -190,6 +190,7 @@ impl Exploration {
     }
 
     /// A recovery that was asked for came to nothing. Its region stays uncovered.
+    #[allow(clippy::needless_pass_by_value)] // an ask is answered once
     pub fn fail(&mut self, ask: Ask) {
         self.out -= 1;
         self.cuts[ask.at].out -= 1;

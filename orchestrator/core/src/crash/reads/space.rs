@@ -41,7 +41,7 @@ pub enum SpaceError {
 }
 
 /// Every state that a cut can leave: a choice for each volatile write (0: it did not make it to the disk, 1: it did, from 2
-/// on: one of the parts of it that [`parts_of`] lists did), and after those one for each group of writes in flight that
+/// on: one of the parts of it that `parts_of` lists did), and after those one for each group of writes in flight that
 /// overlap each other, in which order they were applied (a rank among the permutations; 0: as they were submitted).
 ///
 /// Assignments that differ only in the order of writes of which fewer than two are there are the same state; they are

@@ -22,9 +22,9 @@ pub struct CellTally {
     pub broken: u64,
     /// What was measured, one line each.
     pub measured: Vec<String>,
-    /// Anything that a reader should know besides.
+    /// Anything else that a reader should know.
     pub notes: Vec<String>,
-    /// Why what was found may not be all, or not be so.
+    /// Why what was found may be incomplete or wrong.
     pub doubts: Vec<String>,
     found: Vec<Found>,
 }

@@ -3,12 +3,12 @@
 use crate::recording::log::{Cut, WriteLog};
 use crate::recording::mark::Mark;
 
-/// A moment that every recording of a workload has.
+/// A moment that all recordings of a workload have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
     /// What had just happened, such as "`renamed` was acknowledged".
     pub name: String,
-    /// The first cut at which it has.
+    /// The first cut at which that had happened.
     pub cut: Cut,
 }
 

@@ -99,16 +99,25 @@ impl LogBuilder {
     }
 
     /// Request `number` completed.
+    ///
+    /// # Errors
+    /// [`BuildError`].
     pub fn complete(&mut self, number: u32) -> Result<(), BuildError> {
         self.finish(number, false)
     }
 
     /// Request `number` failed.
+    ///
+    /// # Errors
+    /// [`BuildError`].
     pub fn fail(&mut self, number: u32) -> Result<(), BuildError> {
         self.finish(number, true)
     }
 
     /// A mark.
+    ///
+    /// # Errors
+    /// [`BuildError`].
     pub fn mark(&mut self, mark: Mark) -> Result<(), BuildError> {
         let index = self.push(Event::Mark(self.marks.len() as u32))?;
         self.marks.push(PlacedMark { index, mark });

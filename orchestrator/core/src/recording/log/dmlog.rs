@@ -90,6 +90,9 @@ pub enum SuperblockError {
 
 impl Superblock {
     /// The superblock at the start of `bytes`.
+    ///
+    /// # Errors
+    /// [`SuperblockError`].
     pub fn decode(bytes: &[u8; SUPERBLOCK_LEN]) -> Result<Self, SuperblockError> {
         let magic = u64_at(bytes, 0);
         if magic != MAGIC {

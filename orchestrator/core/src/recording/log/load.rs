@@ -58,7 +58,7 @@ impl WriteLog {
     ) -> Result<Loaded, LoadError> {
         let superblock = read_superblock(log)?;
         match sidecar {
-            Some(sidecar) => load_pair(log, superblock, sidecar, options),
+            Some(sidecar) => load_pair(log, &superblock, sidecar, options),
             None => load_alone(log, superblock, options),
         }
     }
@@ -329,7 +329,7 @@ fn at_once(builder: &mut LogBuilder, io: Io, data: DataRef) -> Result<u32, LoadE
 /// A log with its sidecar, which says what happened when; the log has the data.
 fn load_pair(
     source: &(impl ReadAt + ?Sized),
-    superblock: Superblock,
+    superblock: &Superblock,
     sidecar: &dyn ReadAt,
     options: &LoadOptions,
 ) -> Result<Loaded, LoadError> {

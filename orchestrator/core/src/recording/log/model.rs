@@ -17,8 +17,8 @@ impl fmt::Display for Cut {
     }
 }
 
-/// Names a request of a [`WriteLog`]: its index in completion order, from 0; requests that never completed follow, in
-/// the order of their submission.
+/// Names a request of a [`WriteLog`](super::WriteLog): its index in completion order, from 0; requests that never
+/// completed follow, in the order of their submission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u32);
 
@@ -31,7 +31,7 @@ pub enum Event {
     Complete(RequestId),
     /// It was answered with an error and not applied.
     Fail(RequestId),
-    /// A mark: its index in [`WriteLog::marks`].
+    /// A mark: its index in [`WriteLog::marks`](super::WriteLog::marks).
     Mark(u32),
 }
 

@@ -173,6 +173,9 @@ const WINDOW: usize = 64 << 10;
 
 impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
     /// Reads the header.
+    ///
+    /// # Errors
+    /// [`SidecarError`].
     pub fn new(source: &'a R) -> Result<(Self, Geometry, Disks), SidecarError> {
         let mut reader = Self {
             source,
@@ -224,6 +227,9 @@ impl<'a, R: ReadAt + ?Sized> Reader<'a, R> {
     }
 
     /// The next record; `None` at the end or where a record is cut short (then [`Self::left`] is not 0).
+    ///
+    /// # Errors
+    /// [`SidecarError`].
     pub fn next_record(&mut self) -> Result<Option<Record>, SidecarError> {
         let start = self.at;
         let bad = |what| SidecarError::Record { at: start, what };

@@ -1,7 +1,7 @@
 //! Expectations: their shape in the file, and how each becomes a check of the [model](super::model).
 //!
-//! [`shape`] and [`measured_shape`] say what may be written, [`lower`] and [`measured`] check it against what the steps
-//! write, name and measure.
+//! [`shape`] and [`measured_shape`] say what may be written, [`lower`](mod@lower) and [`measured`] check it against what
+//! the steps write, name and measure.
 
 mod contents;
 mod entry;

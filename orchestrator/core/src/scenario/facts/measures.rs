@@ -86,3 +86,51 @@ pub fn measures(op: &Op) -> Vec<(String, Yield)> {
     let named = items.into_iter().map(|(name, shape)| (name.to_owned(), shape));
     named.chain(fields).collect()
 }
+
+/// The label under which what an operation measures is kept, where that is not its own step's: what a trace saw is the
+/// trace's, whichever step collects it.
+pub fn measured_as(op: &Op) -> Option<&str> {
+    match op {
+        Op::Collect(op) => Some(&op.name),
+        Op::Open(_)
+        | Op::Close(_)
+        | Op::Mkdir(_)
+        | Op::Create(_)
+        | Op::Write(_)
+        | Op::Truncate(_)
+        | Op::Fallocate(_)
+        | Op::Rename(_)
+        | Op::Link(_)
+        | Op::Symlink(_)
+        | Op::Unlink(_)
+        | Op::Rmdir(_)
+        | Op::Setxattr(_)
+        | Op::Removexattr(_)
+        | Op::Chmod(_)
+        | Op::Chown(_)
+        | Op::Utimes(_)
+        | Op::Fsync(_)
+        | Op::Fdatasync(_)
+        | Op::Sync
+        | Op::Syncfs
+        | Op::SyncFileRange(_)
+        | Op::MmapStore(_)
+        | Op::Sleep(_)
+        | Op::DropCaches(_)
+        | Op::Sysctl(_)
+        | Op::Burst(_)
+        | Op::Read(_)
+        | Op::Trace(_)
+        | Op::Observe(_)
+        | Op::Bdi
+        | Op::Pipe(_)
+        | Op::Socket(_)
+        | Op::Transfer(_)
+        | Op::Vmsplice(_)
+        | Op::Pump(_)
+        | Op::Consume(_)
+        | Op::Pending(_)
+        | Op::WatchJournal
+        | Op::Commit(_) => None,
+    }
+}

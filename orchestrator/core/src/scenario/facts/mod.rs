@@ -15,7 +15,7 @@ mod unsupported;
 pub use data::{Data, Moves, Reads, Writes, data, known_patterns, reads, writes};
 pub use handles::{Handles, Opens, handles};
 pub use journal::waits_for_commit;
-pub use measures::measures;
+pub use measures::{measured_as, measures};
 pub use names::{Names, names};
 pub use promise::{Promise, promise};
 pub use unsupported::unsupported;

@@ -53,6 +53,9 @@ fn facts(op: &Op) -> String {
     if !measures.is_empty() {
         add("measures", format!("{measures:?}"));
     }
+    if let Some(label) = super::measured_as(op) {
+        add("measures for", label.to_owned());
+    }
     if super::known_patterns(&mut op.clone()).is_some() {
         add("knows", "the patterns that may be written".to_owned());
     }

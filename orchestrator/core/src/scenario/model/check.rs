@@ -8,7 +8,6 @@ use crate::scenario::measured::MeasuredCheck;
 /// What must hold. Paths are relative to the root, without a leading slash; the root is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 #[allow(missing_docs)] // ExpectShape describes them
 pub enum Check {
     Content {

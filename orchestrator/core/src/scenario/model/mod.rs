@@ -220,7 +220,6 @@ fn step_name<S: serde::Serializer>(name: &StepName, serializer: S) -> Result<S::
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Action {
     /// An operation of the agent.
     Op(Op),

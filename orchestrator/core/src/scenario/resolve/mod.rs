@@ -1,121 +1,26 @@
 //! From the document to its variants: read every part once, then put each variant together and check it as a whole.
 
-use super::device::{self, DeviceShape};
-use super::expect::ExpectEntry;
+mod checks;
+mod parts;
+
+use checks::{check_commits, check_judged, crash_marks, name_contents, recovering};
+use parts::{Parts, Reader, parts};
+
+use super::expect;
 use super::filesystem;
-use super::model::{End, Programs, Scenario, Variant};
-use super::outcome;
-use super::shape::{Document, EndShape, FilesystemShape, OutcomeShape, VariantShape};
-use super::step::{self, Faults, Lowering, StepEntry, bounded};
+use super::model::{self, End, Programs, Scenario, Variant};
+use super::shape::{Document, VariantShape};
+use super::step::{self, Faults, Lowering, StepEntry};
 use super::yaml::at::{At, Later};
 use super::yaml::entry::read;
 use super::yaml::error::{Problem, Sink, Span};
-use super::yaml::names::{KernelSpec, Label};
+use super::yaml::names::Label;
 use super::yaml::node::{Node, Value};
-use super::{expect, facts, model};
-use crate::crash::plan::{At as CutAt, CrashSpec};
 use crate::outcome::verdict::Declared;
+use crate::scenario::device;
 
 /// The most variants that a scenario may have.
 const MAX_VARIANTS: usize = 1000;
-
-/// A part of the document that was read, and where it stands.
-struct Part<T> {
-    value: T,
-    span: Span,
-    /// Whether all of it could be read.
-    whole: bool,
-}
-
-/// What the base and each variant have of their own.
-#[derive(Default)]
-struct Parts {
-    filesystem: Option<Part<FilesystemShape>>,
-    device: Option<Part<DeviceShape>>,
-    setup: Option<Part<Vec<StepEntry>>>,
-    workload: Option<Part<Vec<StepEntry>>>,
-    crash: Option<Part<CrashSpec>>,
-    end: Option<End>,
-    recover_on: Option<Part<Vec<At<KernelSpec>>>>,
-    expect: Option<Part<Vec<ExpectEntry>>>,
-    outcome: Option<Declared>,
-}
-
-struct Reader<'a> {
-    nodes: Vec<&'a Node>,
-    sink: &'a Sink,
-}
-
-impl<'a> Reader<'a> {
-    fn node<T>(&self, later: &Later<T>) -> Option<&'a Node> {
-        self.nodes.get(later.id as usize).copied()
-    }
-
-    fn part<T: for<'de> serde::Deserialize<'de>>(&self, later: Option<&Later<T>>) -> Option<Part<T>> {
-        let node = self.node(later?)?;
-        let value = read(node, &node.span, self.sink)?;
-        Some(Part {
-            value,
-            span: node.span.clone(),
-            whole: true,
-        })
-    }
-
-    fn list<T>(
-        &self,
-        later: Option<&Later<Vec<T>>>,
-        entry: fn(&Node, &Sink) -> Option<T>,
-    ) -> Option<Part<Vec<T>>> {
-        let node = self.node(later?)?;
-        let Value::List(items) = &node.value else {
-            self.sink.push(Problem::new(&node.span, "expected a list"));
-            return None;
-        };
-        let value: Vec<T> = items.iter().filter_map(|n| entry(n, self.sink)).collect();
-        let whole = value.len() == items.len();
-        Some(Part {
-            value,
-            span: node.span.clone(),
-            whole,
-        })
-    }
-
-    fn end(&self, later: Option<&Later<EndShape>>) -> Option<End> {
-        match self.part(later)?.value {
-            EndShape::Cut => Some(End::Cut),
-            EndShape::Umount => Some(End::Umount),
-            EndShape::Settle(millis) => match bounded(&millis) {
-                Ok(millis) => Some(End::Settle { millis }),
-                Err(problem) => {
-                    self.sink.push(*problem);
-                    None
-                }
-            },
-        }
-    }
-
-    fn outcome(&self, later: Option<&Later<OutcomeShape>>) -> Option<Declared> {
-        let part = self.part(later)?;
-        outcome::lower(&part.value, &part.span, self.sink)
-    }
-}
-
-/// Reads the parts that the document and each of its variants may have.
-macro_rules! parts {
-    ($reader:expr, $doc:expr) => {
-        Parts {
-            filesystem: $reader.part($doc.filesystem.as_ref()),
-            device: $reader.part($doc.device.as_ref()),
-            setup: $reader.list($doc.setup.as_ref(), StepEntry::read),
-            workload: $reader.list($doc.workload.as_ref(), StepEntry::read),
-            crash: $reader.part($doc.crash.as_ref()),
-            end: $reader.end($doc.end.as_ref()),
-            recover_on: $reader.part($doc.recover_on.as_ref()),
-            expect: $reader.list($doc.expect.as_ref(), ExpectEntry::read),
-            outcome: $reader.outcome($doc.outcome.as_ref()),
-        }
-    };
-}
 
 /// Reads a whole document; everything wrong is in the sink.
 pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> {
@@ -360,105 +265,5 @@ fn stand_in() -> model::Filesystem {
         mount: String::new(),
         flags: Vec::new(),
         repair: false,
-    }
-}
-
-/// Checks that steps which wait for a journal have one.
-fn check_commits(variant: &Variant, workload: &Span, sink: &Sink) {
-    if variant.waits_for_commits() && !variant.filesystem.fstype.jbd2 {
-        let fs = variant.filesystem.fstype.name();
-        let journals = crate::filesystem::listed(|fs| fs.jbd2);
-        let message = format!("`commit` needs a jbd2 journal; {fs} has none");
-        sink.push(Problem::new(workload, message).help(format!("{journals} have one")));
-    }
-}
-
-/// Checks that something is expected that could fail: on a path, or of what is measured where there is no crash.
-fn check_judged(variant: &Variant, part: &Part<Vec<ExpectEntry>>, sink: &Sink) {
-    let fs = &variant.filesystem;
-    let blind = fs
-        .fstype
-        .several
-        .as_ref()
-        .is_some_and(|several| several.checker.is_none());
-    if variant.wants_fsck() && blind && !fs.disks.is_empty() {
-        let message = format!(
-            "the checker of {} can look at one disk only, and `fsck` would judge several",
-            fs.fstype
-        );
-        sink.push(Problem::new(&part.span, message));
-    }
-    let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_measured() != variant.has_crash();
-    if !part.whole || !sink.is_empty() || variant.expect.iter().any(judged) {
-        return;
-    }
-    let (message, help) = if variant.has_crash() {
-        (
-            "nothing is expected of any path, so no crash state could break a promise",
-            "add a check such as `content`, `exists`, `size` or `listing`, or `no_foreign_data: all`",
-        )
-    } else {
-        (
-            "nothing is expected of what happens, so this could not fail",
-            "add a check such as `measure`, `contrast` or `returned`",
-        )
-    };
-    sink.push(Problem::new(&part.span, message).help(help));
-}
-
-/// Tells each read what it may find, which is known once all steps are.
-fn name_contents(steps: &mut [model::Step], known: &[coldcut_wire::PatternName]) {
-    for step in steps {
-        match &mut step.action {
-            model::Action::Op(op) => {
-                if let Some(patterns) = facts::known_patterns(op) {
-                    *patterns = known.to_vec();
-                }
-            }
-            model::Action::Start(task) => name_contents(&mut task.steps, known),
-            model::Action::Exec { .. }
-            | model::Action::Mark
-            | model::Action::Join { .. }
-            | model::Action::Device(_)
-            | model::Action::Leave { .. } => {}
-        }
-    }
-}
-
-/// The kernels that recover, each once.
-fn recovering(variant: &Variant, part: &Part<Vec<At<KernelSpec>>>, sink: &Sink) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for spec in &part.value {
-        let KernelSpec(name) = &spec.value;
-        if all.contains(name) {
-            sink.push(Problem::new(&spec.span, format!("`{name}` is given twice")));
-        } else {
-            all.push(name.clone());
-        }
-    }
-    if !variant.has_crash() && !all.is_empty() {
-        sink.push(
-            Problem::new(&part.span, "without a crash there is nothing to recover")
-                .help("give the variants with `crash: none` an empty list, `recover_on: []`"),
-        );
-    }
-    all
-}
-
-/// Checks that the marks that a crash plan names exist.
-fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink) {
-    let own = ["mounting", "mounted", "unmounting", "unmounted", "end"];
-    let steps = variant.steps().map(|step| step.name.name.as_str());
-    let known: Vec<&str> = steps.chain(own).collect();
-    let at = part.value.at.iter().filter_map(|at| match at {
-        CutAt::Mark(name) => Some(name),
-        CutAt::Entry(_) => None,
-    });
-    for name in at.chain(part.value.between.iter().flatten()) {
-        if !known.contains(&name.as_str()) {
-            let message =
-                format!("the crash plan names `{name}`, which is no step and no mark of the workload");
-            sink.push(Problem::new(&part.span, message).help(format!("valid here: {}", known.join(", "))));
-        }
     }
 }

@@ -1,0 +1,103 @@
+//! Complete plans on a real kernel: every state of every cut, by few recoveries.
+
+use crate::common;
+use std::path::Path;
+
+use coldcut_core::outcome::completeness::Completeness;
+use coldcut_core::outcome::result::{CellResult, RunResult};
+use coldcut_core::outcome::verdict::{Standing, ViolationKind};
+
+fn complete(cell: &CellResult) -> &Completeness {
+    cell.states
+        .complete
+        .as_ref()
+        .expect("a complete plan was asked for")
+}
+
+#[test]
+fn every_state_is_judged_by_few_recoveries() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, run) = common::run(
+        &dir.path().join("results"),
+        &["scenarios/every-state.yaml", "-k", "6.12"],
+    );
+    assert_eq!(code, 0, "{run:#?}");
+    for cell in &run.cells {
+        let done = complete(cell);
+        assert!(done.is_whole() && done.whole_cuts == done.cuts, "{done:?}");
+        // Eight files with two contents each: 256 states at a cut, which no two recoveries multiply.
+        assert!(done.states.saturated() > 1000 && done.recoveries < 60, "{done:?}");
+        assert!(done.sampled >= 4 && done.differing == 0, "{done:?}");
+        assert_eq!(cell.states.left_out, 0);
+    }
+    let unprotected = common::cell(&run, "unprotected", "6.12");
+    assert_eq!(unprotected.violations.len(), 2, "of the first file and the last");
+    for violation in &unprotected.violations {
+        assert_eq!(
+            (violation.kind, violation.confirmed),
+            (ViolationKind::Content, Some(true))
+        );
+    }
+}
+
+/// Overwritten files, with what is to be added to the plan.
+fn scenario(plan: &str) -> String {
+    let files: Vec<String> = (0..6).map(|number| format!("f{number}")).collect();
+    let lines = |line: &dyn Fn(&String) -> String| files.iter().map(line).collect::<String>();
+    format!(
+        "format: 1\nname: overwritten\nfilesystem: {{type: ext4, size: 32MiB, mkfs: [\"-b\", \"4096\"]}}\nsetup:\n{}workload:\n{}crash: {plan}\nend: cut\nexpect:\n  - no_foreign_data: all\n",
+        lines(&|file| format!("  - write: {{path: {file}, len: 8KiB, content: {file}@0}}\n")),
+        lines(&|file| format!(
+            "  - write: {{path: {file}, len: 8KiB, content: {file}@1, flags: [direct]}}\n"
+        )),
+    )
+}
+
+fn run(dir: &Path, plan: &str, more: &[&str]) -> RunResult {
+    let (code, run) = common::run_text(dir, &scenario(plan), &[&["-k", "6.12"], more].concat());
+    assert_eq!(
+        (code, run.cells[0].standing),
+        (0, Standing::AsDeclared),
+        "{run:#?}"
+    );
+    run
+}
+
+#[test]
+fn what_a_budget_left_out_is_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = "{plan: all, budget: 3}";
+    let first = run(dir.path(), plan, &[]);
+    let mut covered = complete(&first.cells[0]).clone();
+    assert!(covered.recoveries == 3 && !covered.is_whole(), "{covered:?}");
+    assert!(first.cells[0].states.left_out > 0);
+    for _ in 0..8 {
+        let next = run(dir.path(), plan, &["--resume", "latest"]);
+        let now = complete(&next.cells[0]).clone();
+        assert_eq!(now.states, covered.states, "the same recording");
+        assert!(
+            now.covered > covered.covered && now.remembered >= covered.remembered,
+            "{now:?}"
+        );
+        covered = now;
+        if covered.is_whole() {
+            return;
+        }
+    }
+    panic!("eight times three recoveries are enough: {covered:?}");
+}
+
+#[test]
+fn torn_writes_are_covered_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = run(dir.path(), "all", &[]);
+    let torn = run(dir.path(), "all-torn", &[]);
+    let (whole, torn) = (complete(&whole.cells[0]), complete(&torn.cells[0]));
+    assert!(whole.is_whole() && torn.is_whole(), "{whole:?} {torn:?}");
+    // Each of the writes of two blocks may be torn between them.
+    assert!(
+        torn.states.saturated() > 4 * whole.states.saturated(),
+        "{whole:?} {torn:?}"
+    );
+    assert!(torn.recoveries < 100 && torn.differing == 0, "{torn:?}");
+}
