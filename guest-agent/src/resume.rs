@@ -30,26 +30,27 @@ const SECTOR: u64 = 512;
 /// What resuming takes, opened before the save: a name that is looked up once need not be looked up by each clone.
 pub(crate) struct Resuming {
     random: File,
-    /// The disk's `size` in sysfs.
-    size: Option<File>,
+    /// Each disk's `size` in sysfs.
+    sizes: Vec<File>,
 }
 
 impl Resuming {
     /// Opens everything; refuses a disk that has a capacity already.
-    pub(crate) fn prepare(disk: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn prepare(disks: &[String]) -> Result<Self, Failure> {
         let random = File::options()
             .write(true)
             .open("/dev/urandom")
             .tried(|| "open /dev/urandom".to_owned())?;
-        let size = disk.map(open_size).transpose()?;
-        if let Some(size) = &size
-            && let bytes @ 1.. = capacity(size).tried(|| "read the disk's size".to_owned())?
-        {
-            return Err(refuse(format!(
-                "the disk has {bytes} bytes already: what was read of them would be saved too"
-            )));
+        let sizes = disks.iter().map(|disk| open_size(disk));
+        let sizes = sizes.collect::<Result<Vec<_>, _>>()?;
+        for (size, disk) in sizes.iter().zip(disks) {
+            if let bytes @ 1.. = capacity(size).tried(|| format!("read the size of {disk}"))? {
+                return Err(refuse(format!(
+                    "{disk} has {bytes} bytes already: what was read of them would be saved too"
+                )));
+            }
         }
-        Ok(Self { random, size })
+        Ok(Self { random, sizes })
     }
 
     /// Does what `spec` says, in order: randomness first, because whatever comes later may use it.
@@ -60,11 +61,17 @@ impl Resuming {
             tv_nsec: (spec.unix_nanos % 1_000_000_000) as i64,
         };
         rustix::time::clock_settime(ClockId::Realtime, time).tried(|| "set the clock".to_owned())?;
-        match (spec.capacity, &self.size) {
-            (None, _) => Ok(Done::Ok),
-            (Some(_), None) => Err(refuse("no disk was named before the guest was saved")),
-            (Some(wanted), Some(size)) => wait_capacity(size, wanted, CAPACITY_WAIT),
+        if spec.capacities.len() != self.sizes.len() {
+            return Err(refuse(format!(
+                "{} disks were named before the guest was saved, and {} are to have a capacity",
+                self.sizes.len(),
+                spec.capacities.len()
+            )));
         }
+        for (size, wanted) in self.sizes.iter().zip(&spec.capacities) {
+            wait_capacity(size, *wanted, CAPACITY_WAIT)?;
+        }
+        Ok(Done::Ok)
     }
 
     /// Credits the seed as entropy and makes the generator use it at once.

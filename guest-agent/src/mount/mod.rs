@@ -60,7 +60,9 @@ pub(crate) fn mount(state: &State, spec: &MountSpec) -> Result<Done, Failure> {
 /// Mounts by mount(2), not fsopen(2): 5.10 takes `dirsync` only as a flag.
 fn mount_device(spec: &MountSpec, flags: MountFlags, watch: &mut Stopwatch) -> Result<(), Failure> {
     let data = CString::new(spec.data.as_str()).map_err(|_| refuse("mount options hold a NUL byte"))?;
-    device::wait_for(&spec.device, Duration::from_millis(spec.wait_ms.into()))?;
+    for device in std::iter::once(&spec.device).chain(&spec.others) {
+        device::wait_for(device, Duration::from_millis(spec.wait_ms.into()))?;
+    }
     match rustix::fs::mkdir(MOUNT_POINT, Mode::from_raw_mode(0o755)) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(errno) => return Err(errno).tried(|| format!("mkdir {MOUNT_POINT}")),

@@ -26,8 +26,8 @@ pub(super) fn run(state: &State, id: RequestId, request: Request, sender: &Sende
             Err(refuse("only PID 1 of a guest can be saved and resumed"))
         }
         Request::Prepare { .. } if state.slot().is_some() => Err(refuse("a filesystem is still mounted")),
-        Request::Prepare { disk } => {
-            *state.resuming() = Some(Resuming::prepare(disk.as_deref())?);
+        Request::Prepare { disks } => {
+            *state.resuming() = Some(Resuming::prepare(&disks)?);
             Ok(Done::Ok)
         }
         Request::Resume(spec) => {

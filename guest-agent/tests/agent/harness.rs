@@ -76,6 +76,7 @@ impl Agent {
     pub(crate) fn mount_spec(&self) -> MountSpec {
         MountSpec {
             device: "none".to_owned(),
+            others: Vec::new(),
             fstype: "none".to_owned(),
             data: String::new(),
             flags: Vec::new(),

@@ -6,7 +6,7 @@ use crate::op::{ExecSpec, Op, PatternName};
 use crate::tree::{Extent, Placed, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Number that pairs an answer with its request; chosen by the host, unique within a connection.
 pub type RequestId = u32;
@@ -93,11 +93,11 @@ pub enum Request {
         /// What the driver is to forget, if it remembers anything.
         forget: Option<Forget>,
     },
-    /// Make the guest ready to be saved. Nothing may be mounted, and the disk, if there is one, must have no capacity, so
-    /// that nothing of it was read.
+    /// Make the guest ready to be saved. Nothing may be mounted, and its disks must have no capacity, so that nothing of
+    /// them was read.
     Prepare {
-        /// Name of the disk that it will resume with, such as `vda`.
-        disk: Option<String>,
+        /// Names of the disks that it will resume with, such as `vda`.
+        disks: Vec<String>,
     },
     /// First request to a guest that was saved and is running again.
     Resume(ResumeSpec),
@@ -131,8 +131,8 @@ pub struct ResumeSpec {
     pub seed: Vec<u8>,
     /// The time, in nanoseconds since 1970.
     pub unix_nanos: u64,
-    /// Bytes of the disk that was named before the save: the answer waits until the disk has them.
-    pub capacity: Option<u64>,
+    /// Bytes of each disk that was named before the save, in the same order: the answer waits until the disks have them.
+    pub capacities: Vec<u64>,
 }
 
 /// Arguments of mount(2).
@@ -140,6 +140,8 @@ pub struct ResumeSpec {
 pub struct MountSpec {
     /// Source, such as `/dev/vda`; the agent waits up to `wait_ms` for it to appear.
     pub device: String,
+    /// Devices besides that the filesystem is on; they are waited for likewise.
+    pub others: Vec<String>,
     /// Such as `ext4`.
     pub fstype: String,
     /// Filesystem-specific options, comma-separated, passed as mount data.
@@ -147,7 +149,7 @@ pub struct MountSpec {
     /// Generic flags by their mount(8) names: `ro`, `sync`, `dirsync`, `noatime`, `nodiratime`, `relatime`,
     /// `strictatime`, `lazytime`, `nosuid`, `nodev`, `noexec`.
     pub flags: Vec<String>,
-    /// How long to wait for the device node, in milliseconds.
+    /// How long to wait for the device nodes, in milliseconds.
     pub wait_ms: u32,
     /// When the agent is an ordinary process under test: use this existing directory and mount nothing.
     pub existing_dir: Option<String>,

@@ -134,6 +134,7 @@ async fn work(machine: &Machine) -> anyhow::Result<()> {
     // Programs run in a mounted filesystem; the one that matters is mounted by the program itself.
     let nowhere = MountSpec {
         device: coldcut::vm::client::DEVICE.to_owned(),
+        others: Vec::new(),
         fstype: "tmpfs".to_owned(),
         data: String::new(),
         flags: Vec::new(),

@@ -76,6 +76,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let pool = Pool::open(args.machines.settings(), events, &kernel).await?;
     let job = RecoverJob {
         image: Arc::new(recording.image(&state)?),
+        disks: recording.log.disks().clone(),
         noted: None,
         kernel,
         mount: mount_of(&kept.variant),

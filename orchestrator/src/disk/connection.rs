@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use coldcut_core::recording::disks::Disk as Seen;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -46,10 +47,11 @@ impl Drop for Waiting {
     }
 }
 
-/// Serves one client until it leaves, breaks the protocol, or the device breaks. `handshake` is how long the client
+/// Serves one of the disks to one client until it leaves, breaks the protocol, or the device breaks. `handshake` is how long the client
 /// may take to get to its first request.
 pub(crate) async fn serve<S>(
     shared: Arc<Shared>,
+    seen: Seen,
     stream: &mut S,
     handshake: Duration,
 ) -> Result<(), ConnectionError>
@@ -57,7 +59,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut out = Vec::with_capacity(BUFFER);
-    let session = NbdSession::start(shared.with(|disk| disk.size()), &mut out);
+    let session = NbdSession::start(seen, &mut out);
     let mut connection = Connection {
         stream,
         input: BytesMut::with_capacity(BUFFER),
@@ -222,7 +224,11 @@ mod tests {
         let (mut client, mut server) = tokio::io::duplex(window);
         client.write_all(bytes).await.expect("room for the bytes");
         let limit = Duration::from_millis(50);
-        let serving = serve(shared, &mut server, limit);
+        let seen = Seen {
+            start: 0,
+            size: 1 << 20,
+        };
+        let serving = serve(shared, seen, &mut server, limit);
         let outcome = tokio::time::timeout(Duration::from_secs(5), serving).await;
         drop(client);
         outcome.expect("served without an end")

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use coldcut_core::recording::block::ReadAt;
-use coldcut_core::recording::io::{IoId, IoKind, IoLog};
+use coldcut_core::recording::io::{Io, IoId, IoKind, IoLog};
 
 use super::error::DeviceError;
 use super::image::Layered;
@@ -79,6 +79,8 @@ pub(crate) enum Started {
 pub(crate) struct Disk {
     image: Layered,
     face: Face,
+    /// Where the disks start that acknowledge flushes without heeding them.
+    deaf: Vec<u64>,
     era: u64,
     injector: Option<Box<dyn Injector>>,
     broken: Option<DeviceError>,
@@ -90,6 +92,7 @@ impl Disk {
         Self {
             image: Layered::new(base),
             face: Face::Open,
+            deaf: Vec::new(),
             era: 0,
             injector: None,
             broken: None,
@@ -111,6 +114,16 @@ impl Disk {
 
     pub(crate) fn set_injector(&mut self, injector: Option<Box<dyn Injector>>) {
         self.injector = injector;
+    }
+
+    /// The disks that start here acknowledge flushes from now on without heeding them.
+    pub(crate) fn ignore_flushes(&mut self, starts: Vec<u64>) {
+        self.deaf = starts;
+    }
+
+    /// Whether a request is a flush that its disk does not heed: nothing becomes durable by it, and the log has none.
+    fn unheeded(&self, io: &Io) -> bool {
+        io.kind == IoKind::Flush && self.deaf.contains(&io.offset)
     }
 
     pub(crate) fn freeze(&mut self) -> Result<Arc<super::FrozenImage>, DeviceError> {
@@ -193,7 +206,7 @@ impl Disk {
             Err(errno) => return Ok(self.refuse(cookie, errno, out)),
         };
         let id = match (&request, &self.face) {
-            (Request::Change { io, data }, Face::Recording(_)) => {
+            (Request::Change { io, data }, Face::Recording(_)) if !self.unheeded(io) => {
                 Some(self.with_log(|log| log.submit(*io, data.clone()))?)
             }
             _ => None,

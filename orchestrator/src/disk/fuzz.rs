@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use coldcut_core::recording::block::{ReadAt as _, Zeros};
+use coldcut_core::recording::disks::Disk as Seen;
 use coldcut_core::recording::log::Recorder;
 
 use super::error::DeviceError;
@@ -76,7 +77,11 @@ fn feed(
     client: &mut dyn FnMut(&[u8]),
 ) -> Result<bool, DeviceError> {
     let (mut buffer, mut out, mut waiting) = (BytesMut::new(), Vec::new(), Vec::new());
-    let mut session = NbdSession::start(disk.size(), &mut out);
+    let seen = Seen {
+        start: 0,
+        size: disk.size(),
+    };
+    let mut session = NbdSession::start(seen, &mut out);
     for piece in input.chunks(piece.max(1)) {
         buffer.extend_from_slice(piece);
         loop {

@@ -99,7 +99,7 @@ impl std::fmt::Debug for DeviceHandle {
 }
 
 impl DeviceHandle {
-    /// The device's size in bytes.
+    /// The device's size in bytes: of all its disks, one after another.
     pub fn size(&self) -> u64 {
         self.shared.with(|disk| disk.size())
     }
@@ -155,6 +155,12 @@ impl DeviceHandle {
     /// Installs what can hold, delay or fail requests, or removes it. Requests held before stay held.
     pub fn set_injector(&self, injector: Option<Box<dyn Injector>>) {
         self.shared.with(|disk| disk.set_injector(injector));
+    }
+
+    /// From now on the disks that start at these bytes acknowledge flushes without heeding them: what was written to them
+    /// stays volatile, and the log knows of no flush.
+    pub fn ignore_flushes(&self, starts: Vec<u64>) {
+        self.shared.with(|disk| disk.ignore_flushes(starts));
     }
 
     /// What the device has done so far.

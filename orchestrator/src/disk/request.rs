@@ -25,6 +25,26 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The same request in the address space in which its disk starts at this byte.
+    #[must_use]
+    pub(super) fn shifted(self, start: u64) -> Self {
+        match self {
+            Self::Read { offset, len } => Self::Read {
+                offset: offset + start,
+                len,
+            },
+            Self::Change { io, data } => {
+                let offset = io.offset + start;
+                Self::Change {
+                    io: Io { offset, ..io },
+                    data,
+                }
+            }
+        }
+    }
+}
+
 /// What was taken from the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Parsed {

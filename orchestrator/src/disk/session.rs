@@ -1,6 +1,7 @@
 //! One client's conversation, without a socket: bytes in, bytes out.
 
 use bytes::BytesMut;
+use coldcut_core::recording::disks::Disk as Seen;
 
 use super::error::DeviceError;
 use super::faces::{Disk, Started, Ticket};
@@ -33,14 +34,15 @@ pub(crate) enum SessionError {
 /// The state of one conversation.
 pub(crate) struct NbdSession {
     handshake: Option<Handshake>,
-    size: u64,
+    /// The disk that the client sees, and where it starts among all.
+    seen: Seen,
 }
 
 impl NbdSession {
-    pub(crate) fn start(size: u64, out: &mut Vec<u8>) -> Self {
+    pub(crate) fn start(seen: Seen, out: &mut Vec<u8>) -> Self {
         Self {
-            handshake: Some(Handshake::start(size, out)),
-            size,
+            handshake: Some(Handshake::start(seen.size, out)),
+            seen,
         }
     }
 
@@ -66,15 +68,18 @@ impl NbdSession {
             }
         }
         while out.len() < OUT_LIMIT {
-            match request::take(input, self.size)? {
+            match request::take(input, self.seen.size)? {
                 None => return Ok(Flow::More(request::missing(input)?)),
                 Some(Parsed::Disconnect) => return Ok(Flow::Close),
-                Some(Parsed::Request { cookie, request }) => match disk.start(cookie, request, out)? {
-                    Started::Replied => {}
-                    Started::Waiting(ticket, admission) => {
-                        waiting.push((ticket, admission));
+                Some(Parsed::Request { cookie, request }) => {
+                    let request = request.map(|request| request.shifted(self.seen.start));
+                    match disk.start(cookie, request, out)? {
+                        Started::Replied => {}
+                        Started::Waiting(ticket, admission) => {
+                            waiting.push((ticket, admission));
+                        }
                     }
-                },
+                }
             }
         }
         Ok(Flow::Drain)

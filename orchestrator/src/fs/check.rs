@@ -47,11 +47,26 @@ pub struct Repair {
 /// # Errors
 /// [`CheckError`].
 pub async fn check(path: &Path, kind: &str) -> Result<Option<Fsck>, CheckError> {
-    let Some(fstype) = FsType::named(kind) else {
+    check_on(&[path], kind).await
+}
+
+/// Runs the checker of `kind` on the raw images of all disks that a filesystem is on; `None` also when the checker can
+/// look at one disk only.
+///
+/// # Errors
+/// [`CheckError`].
+pub async fn check_on(paths: &[&Path], kind: &str) -> Result<Option<Fsck>, CheckError> {
+    let (Some(fstype), [first, others @ ..]) = (FsType::named(kind), paths) else {
         return Ok(None);
     };
+    let option = fstype.several.as_ref().and_then(|several| several.checker);
+    let mut named = Vec::new();
+    for other in others {
+        let Some(option) = option else { return Ok(None) };
+        named.push((option, *other));
+    }
     let checker = &fstype.checker;
-    let ran = run(path, checker.program, checker.package, checker.arguments).await?;
+    let ran = run(first, &named, checker.program, checker.package, checker.arguments).await?;
     match (checker.reads)(ran.code, &ran.output) {
         Reading::Sound => Ok(Some(ran.report(true))),
         Reading::Damaged => Ok(Some(ran.report(false))),
@@ -68,7 +83,7 @@ pub async fn repair(path: &Path, kind: &str) -> Result<Repair, CheckError> {
     let Some(repair) = fstype.as_ref().and_then(|fstype| fstype.repair.as_ref()) else {
         return Err(CheckError::NoRepair(kind.to_owned()));
     };
-    let ran = run(path, repair.program, repair.package, repair.arguments).await?;
+    let ran = run(path, &[], repair.program, repair.package, repair.arguments).await?;
     let repaired = (repair.reads)(ran.code);
     if repaired == Repaired::Nothing {
         return Err(ran.operational());
@@ -107,12 +122,17 @@ impl Ran {
 
 async fn run(
     path: &Path,
+    others: &[(&str, &Path)],
     program: &'static str,
     package: &'static str,
     args: &[&str],
 ) -> Result<Ran, CheckError> {
     let configure = |command: &mut std::process::Command| {
-        command.args(args).arg(path).env("LC_ALL", "C");
+        command.args(args);
+        for (option, other) in others {
+            command.arg(option).arg(other);
+        }
+        command.arg(path).env("LC_ALL", "C");
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
     };
@@ -121,6 +141,9 @@ async fn run(
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     // The image's path differs from state to state; what is wrong with it does not.
     let mut text = text.replace(&path.display().to_string(), "IMAGE");
+    for (number, (_, other)) in others.iter().enumerate() {
+        text = text.replace(&other.display().to_string(), &format!("IMAGE{}", number + 2));
+    }
     if text.len() > OUTPUT {
         let mut end = OUTPUT;
         while !text.is_char_boundary(end) {

@@ -1,15 +1,15 @@
 //! Makes filesystems, with the same bytes every time as far as mkfs allows.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use coldcut_core::filesystem::FsType;
+use coldcut_core::filesystem::{FsType, Made, Mkfs};
 
-use super::LIMIT;
+use super::{LIMIT, ext_journal};
 use crate::host::tool::{ToolError, last_words, run_tool};
 
 /// 2026-01-01, as every image's time, where a program heeds the convention.
-const TIME: &str = "1767225600";
+pub(super) const TIME: &str = "1767225600";
 
 /// Why there is no filesystem.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,17 @@ pub enum MakeError {
         /// Why.
         source: std::io::Error,
     },
+    /// An external journal's file.
+    #[error("cannot make a journal at {path}: {source}")]
+    Journal {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It has no use for another disk.
+    #[error("a `{0}` filesystem is on one disk")]
+    OneDisk(String),
     /// No mkfs is known.
     #[error(
         "coldcut does not know how to make a `{0}` filesystem; use {known}, or `image:`",
@@ -40,46 +51,85 @@ pub enum MakeError {
 /// # Errors
 /// [`MakeError`], with mkfs's own words when it refuses.
 pub async fn make(path: &Path, kind: &str, size: u64, options: &[String]) -> Result<(), MakeError> {
+    make_on(&[(path.to_owned(), size)], kind, options).await
+}
+
+/// Makes a filesystem on several disks, each a new sparse file of so many bytes; what those beside the first are for is the
+/// filesystem's own.
+///
+/// # Errors
+/// As [`make`].
+pub async fn make_on(disks: &[(PathBuf, u64)], kind: &str, options: &[String]) -> Result<(), MakeError> {
     let fstype = FsType::named(kind).ok_or_else(|| MakeError::Unknown(kind.to_owned()))?;
     let mkfs = &fstype.mkfs;
-    let arguments = mkfs.arguments(options);
-    let at = |source| MakeError::File {
-        path: path.display().to_string(),
-        size,
-        source,
+    for (path, size) in disks {
+        let at = |source| MakeError::File {
+            path: path.display().to_string(),
+            size: *size,
+            source,
+        };
+        let file = File::create(path).map_err(at)?;
+        file.set_len(*size).map_err(at)?;
+    }
+    let paths: Vec<&Path> = disks.iter().map(|(path, _)| path.as_path()).collect();
+    let [first, others @ ..] = paths.as_slice() else {
+        return Ok(());
     };
-    let file = File::create(path).map_err(at)?;
-    file.set_len(size).map_err(at)?;
-    drop(file);
-    let config_path = path.with_extension("conf");
-    if let Some(config) = &mkfs.config {
-        std::fs::write(&config_path, config.text).map_err(at)?;
+    let Some(second) = others.first() else {
+        return run_mkfs(mkfs, &mkfs.arguments(options), &[first]).await;
+    };
+    let several = fstype.several.as_ref();
+    match several.ok_or_else(|| MakeError::OneDisk(kind.to_owned()))?.made {
+        Made::Named => run_mkfs(mkfs, &mkfs.arguments(options), &paths).await,
+        Made::Option(option, prefix) => {
+            let mut arguments = mkfs.arguments(options);
+            arguments.extend([option.to_owned(), format!("{prefix}{}", second.display())]);
+            run_mkfs(mkfs, &arguments, &[first]).await
+        }
+        Made::ExtJournal => {
+            let options = ext_journal::without_journal(options);
+            run_mkfs(mkfs, &mkfs.arguments(&options), &[first]).await?;
+            ext_journal::add(mkfs, first, second).await
+        }
+    }
+}
+
+/// Runs a filesystem's mkfs with these arguments on existing files.
+pub(super) async fn run_mkfs(mkfs: &Mkfs, arguments: &[String], paths: &[&Path]) -> Result<(), MakeError> {
+    let config_path = paths.first().map(|path| path.with_extension("conf"));
+    let config = mkfs.config.as_ref().zip(config_path.as_ref());
+    if let Some((config, path)) = config {
+        std::fs::write(path, config.text).map_err(|source| MakeError::File {
+            path: path.display().to_string(),
+            size: config.text.len() as u64,
+            source,
+        })?;
     }
     let configure = |command: &mut std::process::Command| {
         command
-            .args(&arguments)
-            .arg(path)
+            .args(arguments)
+            .args(paths)
             .envs(mkfs.environment.iter().copied())
             .env("SOURCE_DATE_EPOCH", TIME)
             .env("LC_ALL", "C");
-        if let Some(config) = &mkfs.config {
-            command.env(config.variable, &config_path);
+        if let Some((config, path)) = config {
+            command.env(config.variable, path);
         }
         // Debian keeps mkfs in sbin, which a user's path may lack.
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
     };
     let output = run_tool(mkfs.program, mkfs.package, configure, LIMIT).await;
-    if mkfs.config.is_some() {
-        let _ = std::fs::remove_file(&config_path);
+    if let Some((_, path)) = config {
+        let _ = std::fs::remove_file(path);
     }
     let output = output?;
     if output.status.success() {
         return Ok(());
     }
-    let command = format!("{} {} IMAGE", mkfs.program, arguments.join(" "));
+    let images = vec!["IMAGE"; paths.len()];
     Err(ToolError::Failed {
-        command,
+        command: format!("{} {} {}", mkfs.program, arguments.join(" "), images.join(" ")),
         status: output.status,
         message: last_words(&output),
     }
@@ -125,5 +175,45 @@ mod tests {
             "{error}"
         );
         assert!(make(&dir.path().join("x"), "ntfs", SIZE, &[]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn filesystems_on_several_disks_are_sound_on_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let mib = |mib: u64| mib << 20;
+        for (kind, sizes, options) in [
+            ("ext4", vec![mib(16), mib(5)], vec![]),
+            (
+                "ext4",
+                vec![mib(16), mib(8)],
+                vec!["-b", "1024", "-O", "^resize_inode"],
+            ),
+            ("ext3", vec![mib(16), mib(8)], vec![]),
+            ("xfs", vec![mib(300), mib(64)], vec![]),
+            ("btrfs", vec![mib(125); 3], vec!["-d", "raid1", "-m", "raid1"]),
+        ] {
+            let disk = |(number, size)| (dir.path().join(format!("{kind}-{number}")), size);
+            let disks: Vec<(PathBuf, u64)> = sizes.into_iter().enumerate().map(disk).collect();
+            let options: Vec<String> = options.into_iter().map(str::to_owned).collect();
+            make_on(&disks, kind, &options).await.unwrap();
+            let paths: Vec<&Path> = disks.iter().map(|(path, _)| path.as_path()).collect();
+            let fsck = super::super::check_on(&paths, kind).await.unwrap();
+            assert_eq!(
+                fsck.map(|fsck| fsck.clean),
+                (kind != "btrfs").then_some(true),
+                "{kind}"
+            );
+            // The second disk is the filesystem's, and no mere file beside it.
+            std::fs::write(paths[1], vec![0; mib(5) as usize]).unwrap();
+            if kind == "ext4" {
+                let alone = super::super::check_on(&paths, kind).await;
+                assert!(!matches!(&alone, Ok(Some(fsck)) if fsck.clean), "{alone:?}");
+            }
+        }
+        let two = [(dir.path().join("a"), mib(64)), (dir.path().join("b"), mib(64))];
+        assert!(matches!(
+            make_on(&two, "f2fs", &[]).await,
+            Err(MakeError::OneDisk(_))
+        ));
     }
 }

@@ -460,6 +460,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         let fstype = mount.fstype.clone();
         let before = RecoverJob {
             image: Arc::clone(&recording.sources.base),
+            disks: recording.log.disks().clone(),
             noted: None,
             kernel: Arc::clone(&self.cell.kernel),
             mount,

@@ -92,6 +92,7 @@ pub async fn compare_on(
         let id = state.id();
         let job = RecoverJob {
             image: Arc::new(cell.recording.image(&state)?),
+            disks: cell.recording.log.disks().clone(),
             noted: None,
             kernel: Arc::clone(kernel),
             mount: mount_of(&cell.kept.variant),

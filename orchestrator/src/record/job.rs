@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::recording::disks::Disks;
 use coldcut_core::scenario::Variant;
 
 use crate::kernel::Kernel;
@@ -28,6 +30,25 @@ pub(crate) struct RecordJob<'a> {
     pub(crate) cold: bool,
 }
 
+/// Where each disk of a recording starts: at a multiple of this.
+const DISK_ALIGN: u64 = 1 << 20;
+
+/// The disks of a recording, of which the first has so many bytes.
+///
+/// # Errors
+/// [`Unknown`] when there can be no such disks.
+pub(crate) fn disks_of(variant: &Variant, first: u64) -> Result<Disks, Unknown> {
+    let others = &variant.filesystem.disks;
+    if others.is_empty() {
+        return Ok(Disks::one(first));
+    }
+    let sizes: Vec<u64> = [first]
+        .into_iter()
+        .chain(others.iter().map(|disk| disk.size))
+        .collect();
+    Disks::laid_out(&sizes, DISK_ALIGN).or_unknown("laying out the disks")
+}
+
 /// How a variant is mounted.
 pub fn mount_of(variant: &Variant) -> Mount {
     let fs = &variant.filesystem;
@@ -35,6 +56,7 @@ pub fn mount_of(variant: &Variant) -> Mount {
         fstype: fs.fstype.name().to_owned(),
         data: fs.mount.clone(),
         flags: fs.flags.iter().map(|f| f.name().to_owned()).collect(),
+        others: fs.disks.len(),
         repair: fs.repair,
     }
 }

@@ -7,10 +7,12 @@ use std::time::Instant;
 use coldcut_core::oracle::measured::Measurements;
 use coldcut_core::outcome::event::Phase;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::recording::block::{Joined, ReadAt};
+use coldcut_core::recording::disks::Disks;
 use coldcut_core::scenario::FsSource;
 
 use crate::disk::{Device, FileImage};
-use crate::record::job::{ATOMIC_UNIT, RecordJob};
+use crate::record::job::{ATOMIC_UNIT, RecordJob, disks_of};
 use crate::record::run::Run;
 use crate::record::timings::Timings;
 use crate::record::witness::{self, Witness};
@@ -59,14 +61,14 @@ pub(crate) async fn record(
     let _room = pool
         .room_for(&pool.spec(job.kernel, initrd.clone(), None)?)
         .await?;
-    let (device, socket) = disk_of(pool, job, timings).await?;
+    let (device, disks, sockets) = disks_under_test(pool, job, timings).await?;
     let handle = device.handle();
-    let disk = DiskSpec {
+    let specs = disks.iter().zip(sockets).map(|(disk, socket)| DiskSpec {
         write_cache: job.variant.device.write_cache,
         physical_block_size: ATOMIC_UNIT,
-        ..DiskSpec::nbd(socket, handle.size())
-    };
-    let machine = machine_of(pool, job, initrd, disk, timings).await?;
+        ..DiskSpec::nbd(socket, disk.size)
+    });
+    let machine = machine_of(pool, job, initrd, specs.collect(), timings).await?;
 
     let witness = Witness::default();
     let run = Run {
@@ -74,6 +76,7 @@ pub(crate) async fn record(
         job,
         machine: &machine,
         handle: &handle,
+        disks: &disks,
         witness: &witness,
         timings,
     };
@@ -92,29 +95,39 @@ pub(crate) async fn record(
     }
 }
 
-/// The disk under test with the filesystem as it is before the setup, and the socket on which QEMU finds it.
-async fn disk_of(pool: &Pool, job: &RecordJob<'_>, timings: &Timings) -> Result<(Device, PathBuf), Unknown> {
+/// The disks under test with the filesystem as it is before the setup, where they lie, and the socket on which QEMU finds
+/// each.
+async fn disks_under_test(
+    pool: &Pool,
+    job: &RecordJob<'_>,
+    timings: &Timings,
+) -> Result<(Device, Disks, Vec<PathBuf>), Unknown> {
     pool.events.phase(job.cell, Phase::Format);
     let start = Instant::now();
-    let image = image_of(pool, job).await?;
-    let base = FileImage::open(&image).or_unknown("opening the image")?;
-    let socket = pool.fresh_path(".sock");
-    let device = Device::bind(&socket, Arc::new(base)).or_unknown("starting the disk")?;
+    let mut images = Vec::new();
+    for image in images_of(pool, job).await? {
+        images.push(FileImage::open(&image).or_unknown("opening the image")?);
+    }
+    let disks = disks_of(job.variant, images.first().map_or(0, ReadAt::size))?;
+    let starts = disks.iter().map(|disk| disk.start);
+    let base = Joined::new(starts.zip(images).collect());
+    let sockets: Vec<PathBuf> = disks.iter().map(|_| pool.fresh_path(".sock")).collect();
+    let device = Device::bind_all(&sockets, &disks, Arc::new(base)).or_unknown("starting the disk")?;
     timings.add(Phase::Format, start);
-    Ok((device, socket))
+    Ok((device, disks, sockets))
 }
 
-/// A machine with this disk: a clone, or a kernel that is booted.
+/// A machine with these disks: a clone, or a kernel that is booted.
 async fn machine_of(
     pool: &Arc<Pool>,
     job: &RecordJob<'_>,
     initrd: PathBuf,
-    disk: DiskSpec,
+    disks: Vec<DiskSpec>,
     timings: &Timings,
 ) -> Result<Machine, Unknown> {
     pool.events.phase(job.cell, Phase::Boot);
     let start = Instant::now();
-    let spec = pool.spec(job.kernel, initrd, Some(disk))?;
+    let spec = pool.spec(job.kernel, initrd, disks)?;
     let console = job.dir.console("record");
     let machine = if job.cold {
         pool.boot(&spec, &console).await.or_unknown("booting to record")?
@@ -134,12 +147,18 @@ fn programs_of(job: &RecordJob<'_>) -> Result<Option<PathBuf>, Unknown> {
     }
 }
 
-/// The filesystem before the setup: made, or the user's. Nothing is ever written to it: the disk keeps what the guest
+/// The filesystem before the setup, an image for each disk: made, or the user's. Nothing is ever written to it: the disk keeps what the guest
 /// writes to itself.
-async fn image_of(pool: &Pool, job: &RecordJob<'_>) -> Result<PathBuf, Unknown> {
+async fn images_of(pool: &Pool, job: &RecordJob<'_>) -> Result<Vec<PathBuf>, Unknown> {
     let fs = &job.variant.filesystem;
     match &fs.source {
-        FsSource::Make { size, mkfs } => pool.made(fs.fstype.name(), *size, mkfs).await,
-        FsSource::Image(file) => Ok(job.home.join(file)),
+        FsSource::Make { size, mkfs } => {
+            let sizes: Vec<u64> = [*size]
+                .into_iter()
+                .chain(fs.disks.iter().map(|disk| disk.size))
+                .collect();
+            pool.made(fs.fstype.name(), &sizes, mkfs).await
+        }
+        FsSource::Image(file) => Ok(vec![job.home.join(file)]),
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use coldcut_core::outcome::event::{Event, Phase};
 use coldcut_core::outcome::recovery::complaints;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::recording::disks::Disks;
 use coldcut_core::recording::log::Recorder;
 use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::End;
@@ -36,6 +37,8 @@ pub(super) struct Run<'a> {
     pub(super) machine: &'a Machine,
     /// The disk under test.
     pub(super) handle: &'a DeviceHandle,
+    /// The disks that it is.
+    pub(super) disks: &'a Disks,
     /// Where measurements go.
     pub(super) witness: &'a Witness,
     pub(super) timings: &'a Timings,
@@ -137,12 +140,22 @@ impl Run<'_> {
         let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
         let dir = self.job.dir;
         let (log, sidecar) = (create(dir.log())?, create(dir.sidecar())?);
-        let recorder = FileRecorder::new(log, sidecar, self.handle.size(), ATOMIC_UNIT)
-            .or_unknown("starting the log")?;
+        self.handle.ignore_flushes(self.deaf());
+        let recorder =
+            FileRecorder::of(log, sidecar, self.disks.clone(), ATOMIC_UNIT).or_unknown("starting the log")?;
         self.handle
             .begin_recording(recorder, QUIET)
             .await
             .or_unknown("starting the recording")
+    }
+
+    /// Where the disks start that acknowledge flushes without heeding them.
+    fn deaf(&self) -> Vec<u64> {
+        let others = self.job.variant.filesystem.disks.iter();
+        let deaf = self.disks.iter().skip(1).zip(others);
+        deaf.filter(|(_, other)| other.ignores_flushes)
+            .map(|(disk, _)| disk.start)
+            .collect()
     }
 
     /// What holds, fails and slows the disk's requests from now on.

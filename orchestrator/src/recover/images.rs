@@ -340,6 +340,7 @@ impl Jobs {
     fn make(&self, state: &CrashState, purpose: &str, screening: bool) -> Result<RecoverJob, Unknown> {
         Ok(RecoverJob {
             image: Arc::new(self.recording.image(state)?),
+            disks: self.recording.log.disks().clone(),
             noted: None,
             kernel: Arc::clone(&self.kernel),
             mount: mount_of(&self.variant),
@@ -388,7 +389,8 @@ impl Recovering<'_> {
             .filter(|_| strategy.first() == Trust::Screened)?;
         let size = recording.sources.base.size();
         let (mount, patterns) = (mount_of(self.variant), self.variant.patterns());
-        let machine = machine_key(pool, self.kernel, &mount.fstype, size).await?;
+        let disks = recording.log.disks();
+        let machine = machine_key(pool, self.kernel, &mount.fstype, disks).await?;
         let (root, fsck) = (templates.cache().to_owned(), self.variant.wants_fsck());
         let opened = tokio::task::spawn_blocking(move || {
             let questions = Questions {

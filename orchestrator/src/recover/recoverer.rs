@@ -1,6 +1,7 @@
 //! Recovering one image: where it needs that, the host's checker first; then mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::{CallError, Recovery, Trust};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
-use coldcut_core::recording::block::ReadAt;
+use coldcut_core::recording::block::{ReadAt, Slice};
+use coldcut_core::recording::disks::Disks;
 use coldcut_core::recording::log::Recorder;
 use coldcut_core::recording::mark::Mark;
 use coldcut_wire::{PatternName, WalkSpec};
@@ -27,8 +29,10 @@ const QUIET: Duration = Duration::from_secs(30);
 /// What to recover, and how.
 #[derive(Clone)]
 pub struct RecoverJob {
-    /// The disk after the cut.
+    /// The disks after the cut, one after another.
     pub image: Arc<dyn ReadAt>,
+    /// Where each of them lies.
+    pub disks: Disks,
     /// Where it is noted what the recovery reads of the image, which this is in the way of.
     pub noted: Option<Arc<Noted>>,
     /// The kernel that recovers it.
@@ -236,7 +240,8 @@ impl Recoverer for Machines {
         let handle = device.handle();
         let (machine, _) = pool.fresh(&spec, &job.console).await?;
         let create = |path: &Path| File::create(path).or_unknown(&format!("creating {}", path.display()));
-        let recorder = Recorder::new(create(files.0)?, create(files.1)?, handle.size(), ATOMIC_UNIT)
+        let disks = job.disks.clone();
+        let recorder = Recorder::of(create(files.0)?, create(files.1)?, disks, ATOMIC_UNIT)
             .or_unknown("starting the log of a recovery")?;
         let recording = handle
             .begin_recording(recorder, QUIET)
@@ -319,13 +324,18 @@ fn alarming(seen: &Examined) -> bool {
         .any(|line| WORDS.iter().any(|word| line.text.contains(word)))
 }
 
-/// What tells the machines apart that recover with this kernel; `None` where they cannot be told.
-pub(crate) async fn machine_key(pool: &Pool, kernel: &Kernel, fstype: &str, size: u64) -> Option<String> {
+/// What tells the machines apart that recover disks like these with this kernel; `None` where they cannot be told.
+pub(crate) async fn machine_key(pool: &Pool, kernel: &Kernel, fstype: &str, disks: &Disks) -> Option<String> {
     let initrd = pool.initrd(kernel, fstype, None).ok()?;
-    let spec = pool
-        .spec(kernel, initrd, Some(disk_of(PathBuf::new(), size)))
-        .ok()?;
-    pool.template_key(&spec).await
+    let specs = disks.iter().map(|disk| disk_of(PathBuf::new(), disk.size));
+    let spec = pool.spec(kernel, initrd, specs).ok()?;
+    let key = pool.template_key(&spec).await?;
+    if disks.count() == 1 {
+        return Some(key);
+    }
+    // One address space may hold several disks in more than one way.
+    let places = disks.iter().map(|disk| format!(" {}+{}", disk.start, disk.size));
+    Some(places.fold(key, |key, place| key + &place))
 }
 
 fn disk_of(socket: PathBuf, size: u64) -> DiskSpec {
@@ -341,13 +351,17 @@ pub(crate) fn prepare(
     job: &RecoverJob,
     image: &Arc<dyn ReadAt>,
 ) -> Result<(MachineSpec, Device), Unknown> {
-    let socket = pool.fresh_path(".sock");
-    let device = Device::bind(&socket, Arc::clone(image)).or_unknown("starting the disk")?;
+    let sockets: Vec<PathBuf> = job.disks.iter().map(|_| pool.fresh_path(".sock")).collect();
+    let device = Device::bind_all(&sockets, &job.disks, Arc::clone(image)).or_unknown("starting the disk")?;
     let initrd = pool
         .initrd(&job.kernel, &job.mount.fstype, None)
         .or_unknown("preparing the machine")?;
-    let disk = disk_of(socket, job.image.size());
-    Ok((pool.spec(&job.kernel, initrd, Some(disk))?, device))
+    let sizes = job.disks.iter().map(|disk| disk.size);
+    let disks = sockets
+        .into_iter()
+        .zip(sizes)
+        .map(|(socket, size)| disk_of(socket, size));
+    Ok((pool.spec(&job.kernel, initrd, disks)?, device))
 }
 
 /// The oops by which the kernel panicked, where it gave no answer.
@@ -409,25 +423,34 @@ async fn finish(
         // What the checker reads is not what the recovery depended on.
         noted.end();
     }
-    let path = pool.fresh_path(".fsck.img");
-    let checked = export_and_check(handle, &path, &job.mount.fstype).await;
-    let _ = std::fs::remove_file(&path);
+    let path = || pool.fresh_path(".fsck.img");
+    let parts: Vec<(PathBuf, Range<u64>)> = job.disks.iter().map(|disk| (path(), disk.range())).collect();
+    let checked = export_and_check(handle, &parts, &job.mount.fstype).await;
+    for (path, _) in &parts {
+        let _ = std::fs::remove_file(path);
+    }
     recovery.fsck = checked?;
     Ok(recovery)
 }
 
 async fn export_and_check(
     handle: &DeviceHandle,
-    path: &Path,
+    parts: &[(PathBuf, Range<u64>)],
     fstype: &str,
 ) -> Result<Option<coldcut_core::outcome::recovery::Fsck>, Unknown> {
     let image = handle.freeze().or_unknown("reading the recovered disk")?;
-    let target = path.to_owned();
-    tokio::task::spawn_blocking(move || export_sparse(&*image, &target))
+    let targets = parts.to_vec();
+    let export = move || {
+        targets.into_iter().try_for_each(|(path, range)| {
+            export_sparse(&Slice::new(Arc::clone(&image), range), &path).map(drop)
+        })
+    };
+    tokio::task::spawn_blocking(export)
         .await
         .or_unknown("exporting the recovered disk")?
         .or_unknown("exporting the recovered disk")?;
-    fs::check(path, fstype)
+    let paths: Vec<&Path> = parts.iter().map(|(path, _)| path.as_path()).collect();
+    fs::check_on(&paths, fstype)
         .await
         .or_unknown("checking the recovered disk")
 }

@@ -10,11 +10,9 @@ use coldcut_wire::{
 };
 
 use crate::vm::limits::Limits;
-use crate::vm::machine::{GuestError, Machine, Next, Reply};
+use crate::vm::machine::{GuestError, Machine, Next, Reply, disk_name};
 
-/// Name of the disk under test.
-const DISK: &str = "vda";
-/// Its device node.
+/// The device node of the first disk under test.
 pub const DEVICE: &str = "/dev/vda";
 /// The most names in a tree.
 const MAX_ENTRIES: u32 = 1 << 20;
@@ -30,6 +28,8 @@ pub struct Mount {
     pub data: String,
     /// Generic flags by name.
     pub flags: Vec<String>,
+    /// Disks beside the first that it is on. They are named to the mount where its filesystem says how.
+    pub others: usize,
     /// Whether, to recover it, the checker repairs it before ([`crate::recover::recoverer`]).
     pub repair: bool,
 }
@@ -265,12 +265,12 @@ impl<'a> GuestClient<'a> {
             .await
     }
 
-    /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disk, which has so
+    /// Makes a restored guest one of its own kind: with new randomness, the right time, and its disks, which have so
     /// many bytes.
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn resume(&self, capacity: Option<u64>) -> Result<(), GuestError> {
+    pub async fn resume(&self, capacities: Vec<u64>) -> Result<(), GuestError> {
         let mut seed = vec![0; 64];
         rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty()).map_err(|e| {
             GuestError::Nonsense {
@@ -282,7 +282,7 @@ impl<'a> GuestClient<'a> {
         let spec = ResumeSpec {
             seed,
             unix_nanos: now.map_or(0, |d| d.as_nanos() as u64),
-            capacity,
+            capacities,
         };
         self.call("resume", Request::Resume(spec), self.limits.answer)
             .await
@@ -290,33 +290,30 @@ impl<'a> GuestClient<'a> {
     }
 
     /// Makes the guest ready to be saved: what waking takes is open, and the kernel's log was read to its end.
-    /// `with_disk` says whether there is a disk, which must have no capacity.
+    /// It has so many disks, none of which may have a capacity.
     ///
     /// # Errors
     /// [`GuestError`].
-    pub async fn prepare(&self, with_disk: bool) -> Result<(), GuestError> {
-        let disk = with_disk.then(|| DISK.to_owned());
-        self.call("prepare", Request::Prepare { disk }, self.limits.answer)
+    pub async fn prepare(&self, disks: usize) -> Result<(), GuestError> {
+        let disks = (0..disks).map(disk_name).collect();
+        self.call("prepare", Request::Prepare { disks }, self.limits.answer)
             .await?;
         let end = Request::Dmesg(DmesgFrom::End);
         self.call("dmesg", end, self.limits.answer).await.map(drop)
     }
 
-    /// Drops what the guest keeps of its disk in memory, after a filesystem was mounted so and unmounted. Nothing may
+    /// Drops what the guest keeps of its disks in memory, after a filesystem was mounted so and unmounted. Nothing may
     /// be mounted.
     ///
     /// # Errors
     /// [`GuestError`].
     pub async fn flush_device(&self, mount: &Mount) -> Result<(), GuestError> {
-        let device = DEVICE.to_owned();
         let forget = FsType::named(&mount.fstype).and_then(|fstype| fstype.driver.forget);
-        self.call(
-            "flush the disk",
-            Request::FlushDevice { device, forget },
-            self.limits.answer,
-        )
-        .await
-        .map(drop)
+        for device in std::iter::once(DEVICE.to_owned()).chain(others_of(mount)) {
+            let flush = Request::FlushDevice { device, forget };
+            self.call("flush the disk", flush, self.limits.answer).await?;
+        }
+        Ok(())
     }
 }
 
@@ -339,11 +336,21 @@ pub struct Examined {
     pub walk_time: Duration,
 }
 
+/// The device nodes of the disks beside the first.
+fn others_of(mount: &Mount) -> impl Iterator<Item = String> {
+    (1..=mount.others).map(|number| format!("/dev/{}", disk_name(number)))
+}
+
 fn spec_of(mount: &Mount) -> MountSpec {
+    let fstype = FsType::named(&mount.fstype);
+    let named = fstype.and_then(|fstype| Some(fstype.several.as_ref()?.mount));
+    let named = others_of(mount).filter_map(|device| Some(format!("{}={device}", named?)));
+    let own = Some(mount.data.clone()).filter(|data| !data.is_empty());
     MountSpec {
         device: DEVICE.into(),
+        others: others_of(mount).collect(),
         fstype: mount.fstype.clone(),
-        data: mount.data.clone(),
+        data: named.chain(own).collect::<Vec<_>>().join(","),
         flags: mount.flags.clone(),
         wait_ms: 30_000,
         existing_dir: None,

@@ -51,7 +51,7 @@ pub struct Pool {
     /// Where clones come from; without it, every machine boots its kernel.
     pub templates: Option<Templates>,
     initrds: Mutex<HashMap<String, PathBuf>>,
-    images: tokio::sync::Mutex<HashMap<String, PathBuf>>,
+    images: tokio::sync::Mutex<HashMap<String, Vec<PathBuf>>>,
     counter: AtomicU64,
 }
 
@@ -107,18 +107,19 @@ impl Pool {
         Ok(path)
     }
 
-    /// A freshly made filesystem, made on first use. Whoever uses it must not write to it.
+    /// A freshly made filesystem on disks of these sizes, an image for each, made on first use. Whoever uses it must not write to it.
     ///
     /// # Errors
     /// When mkfs refuses.
-    pub async fn made(&self, fstype: &str, size: u64, mkfs: &[String]) -> Result<PathBuf, Unknown> {
-        let key = format!("{fstype}\0{size}\0{}", mkfs.join("\0"));
+    pub async fn made(&self, fstype: &str, sizes: &[u64], mkfs: &[String]) -> Result<Vec<PathBuf>, Unknown> {
+        let key = format!("{fstype}\0{sizes:?}\0{}", mkfs.join("\0"));
         let mut known = self.images.lock().await;
-        if let Some(path) = known.get(&key) {
-            return Ok(path.clone());
+        if let Some(paths) = known.get(&key) {
+            return Ok(paths.clone());
         }
-        let path = self.fresh_path(".img");
-        fs::make(&path, fstype, size, mkfs).await.map_err(|error| {
+        let disks = sizes.iter().map(|size| (self.fresh_path(".img"), *size));
+        let disks: Vec<(PathBuf, u64)> = disks.collect();
+        fs::make_on(&disks, fstype, mkfs).await.map_err(|error| {
             let refused = matches!(error, MakeError::Tool(ToolError::Failed { .. }));
             if refused {
                 Unknown::mkfs_refuses(error)
@@ -126,8 +127,9 @@ impl Pool {
                 Unknown::while_doing("making the filesystem", error)
             }
         })?;
-        known.insert(key, path.clone());
-        Ok(path)
+        let paths: Vec<PathBuf> = disks.into_iter().map(|(path, _)| path).collect();
+        known.insert(key, paths.clone());
+        Ok(paths)
     }
 
     /// What a machine with this kernel is made of.
@@ -138,9 +140,9 @@ impl Pool {
         &self,
         kernel: &Kernel,
         initrd: PathBuf,
-        disk: Option<DiskSpec>,
+        disks: impl IntoIterator<Item = DiskSpec>,
     ) -> Result<MachineSpec, Unknown> {
-        machine_spec(kernel, initrd, disk, &self.accel).or_unknown("preparing the kernel")
+        machine_spec(kernel, initrd, disks, &self.accel).or_unknown("preparing the kernel")
     }
 
     /// Waits for room for one more machine: a clone, or one that boots.
@@ -290,8 +292,8 @@ impl Pool {
         console: &Path,
     ) -> Result<Machine, MachineError> {
         let machine = self.restore(template, spec, console).await?;
-        let capacity = spec.disk.as_ref().map(|disk| disk.size);
-        GuestClient::new(&machine, self.limits).resume(capacity).await?;
+        let capacities = spec.disks.iter().map(|disk| disk.size).collect();
+        GuestClient::new(&machine, self.limits).resume(capacities).await?;
         Ok(machine)
     }
 }
@@ -321,7 +323,7 @@ pub fn write_initrd(
 pub fn machine_spec(
     kernel: &Kernel,
     initrd: PathBuf,
-    disk: Option<DiskSpec>,
+    disks: impl IntoIterator<Item = DiskSpec>,
     accel: &AccelDecision,
 ) -> Result<MachineSpec, StoreError> {
     // A large ramdisk (a rootfs with programs) is in memory twice while it is unpacked.
@@ -335,7 +337,7 @@ pub fn machine_spec(
         ram: Ram::Anonymous,
         cpus: 1,
         accel: accel.accel,
-        disk,
+        disks: disks.into_iter().collect(),
         trimmed: true,
         extra_cmdline: String::new(),
     })

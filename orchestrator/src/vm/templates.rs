@@ -196,7 +196,7 @@ impl Templates {
         .or_unknown("booting a template")?;
         let client = GuestClient::new(&machine, means.limits);
         client
-            .prepare(spec.disk.is_some())
+            .prepare(spec.disks.len())
             .await
             .or_unknown("preparing a template")?;
         let saved = machine

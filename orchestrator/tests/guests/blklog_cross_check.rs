@@ -129,6 +129,7 @@ async fn work(machine: &Machine) {
         fstype: "ext4".into(),
         data: String::new(),
         flags: Vec::new(),
+        others: 0,
         repair: false,
     };
     client.mount(&mount).await.unwrap().unwrap();

@@ -16,6 +16,7 @@ use coldcut::vm::pool::Pool;
 use coldcut::vm::templates::Templates;
 use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::recording::block::ReadAt as _;
+use coldcut_core::recording::disks::Disks;
 
 const KERNELS: [&str; 3] = ["5.10", "6.1", "6.12"];
 
@@ -41,6 +42,7 @@ fn ext4() -> Mount {
         fstype: "ext4".into(),
         data: String::new(),
         flags: Vec::new(),
+        others: 0,
         repair: false,
     }
 }
@@ -64,6 +66,7 @@ async fn disk(dir: &Path, name: &str, mib: u64) -> Arc<FileImage> {
 fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
     RecoverJob {
         image: Arc::clone(image) as _,
+        disks: Disks::one(image.size()),
         noted: None,
         kernel: Arc::clone(kernel),
         mount: ext4(),

@@ -11,6 +11,7 @@ mod clones;
 mod closed_pipe;
 mod complete;
 mod diff_cli;
+mod disks;
 mod every_step;
 mod exec;
 mod filesystems;

@@ -68,16 +68,16 @@ fn request() -> impl Strategy<Value = ToAgent> {
             Just(DmesgFrom::End)
         ]
         .prop_map(Request::Dmesg),
-        proptest::option::of("[a-z]{1,8}").prop_map(|disk| Request::Prepare { disk }),
+        proptest::collection::vec("[a-z]{1,8}", 0..3).prop_map(|disks| Request::Prepare { disks }),
         (
             proptest::collection::vec(any::<u8>(), 0..64),
             any::<u64>(),
-            any::<Option<u64>>()
+            proptest::collection::vec(any::<u64>(), 0..3)
         )
-            .prop_map(|(seed, unix_nanos, capacity)| Request::Resume(ResumeSpec {
+            .prop_map(|(seed, unix_nanos, capacities)| Request::Resume(ResumeSpec {
                 seed,
                 unix_nanos,
-                capacity
+                capacities
             })),
     ];
     (any::<u32>(), any::<u8>(), body).prop_map(|(id, lane, body)| ToAgent::Request { id, lane, body })

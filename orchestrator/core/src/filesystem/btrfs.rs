@@ -8,6 +8,7 @@ use coldcut_wire::Forget;
 use super::checker::{Checker, Reading};
 use super::mkfs::Mkfs;
 use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::several::{Made, Several};
 use super::{Driver, Filesystem, uuid};
 
 pub(super) static BTRFS: Filesystem = Filesystem {
@@ -66,6 +67,17 @@ pub(super) static BTRFS: Filesystem = Filesystem {
         ],
     },
     repair: None,
+    several: Some(Several {
+        purpose: "member",
+        most: 7,
+        // What mkfs.btrfs asks of each for raid1, 131072000 bytes; other profiles may do with less.
+        min_size: 125 << 20,
+        mount: "device",
+        made: Made::Named,
+        // It looks for the others among the host's block devices.
+        checker: None,
+        contradicts: &[],
+    }),
     jbd2: false,
     copies_data: false,
     log_names: &["btrfs"],

@@ -3,6 +3,7 @@
 use super::checker::{Checker, Reading, Repair, Repaired};
 use super::mkfs::{ConfigFile, Mkfs};
 use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::several::{Made, Several};
 use super::{Driver, Filesystem, ext4_modes, uuid};
 
 const DRIVER: Driver = Driver {
@@ -78,6 +79,17 @@ const REPAIR: Repair = Repair {
     },
 };
 
+const JOURNAL: Several = Several {
+    purpose: "journal",
+    most: 1,
+    // JBD2_MIN_JOURNAL_BLOCKS, 1024 blocks of 4 KiB, and the superblocks before it.
+    min_size: 5 << 20,
+    mount: "journal_path",
+    made: Made::ExtJournal,
+    checker: Some("-j"),
+    contradicts: &["-J", "has_journal", "journal_dev", "fast_commit"],
+};
+
 pub(super) static EXT4: Filesystem = Filesystem {
     name: "ext4",
     log_names: &["ext4"],
@@ -118,6 +130,7 @@ pub(super) static EXT2: Filesystem = Filesystem {
         small: &["-b", "4096"],
         ..MKE2FS
     },
+    several: None,
     jbd2: false,
     copies_data: true,
     log_names: &["ext2", "ext4"],
@@ -146,6 +159,7 @@ const SHARED: Filesystem = Filesystem {
     mkfs: MKE2FS,
     checker: E2FSCK,
     repair: Some(REPAIR),
+    several: Some(JOURNAL),
     jbd2: true,
     copies_data: true,
     log_names: &[],

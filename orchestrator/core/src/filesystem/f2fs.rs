@@ -46,6 +46,7 @@ pub(super) static F2FS: Filesystem = Filesystem {
         preamble: &["Info: ", "\tInfo: "],
     },
     repair: None,
+    several: None,
     jbd2: false,
     copies_data: false,
     log_names: &["f2fs"],

@@ -12,6 +12,7 @@ mod f2fs;
 mod fstype;
 mod mkfs;
 mod mode;
+mod several;
 mod xfs;
 
 use coldcut_wire::Forget;
@@ -20,6 +21,7 @@ pub use checker::{Checker, Reading, Repair, Repaired};
 pub use fstype::FsType;
 pub use mkfs::{ConfigFile, Mkfs};
 pub use mode::{Covers, Disk, Guarantee, Mode};
+pub use several::{Made, Several};
 
 /// Every filesystem that can be under test; the first is the default.
 pub static ALL: [&Filesystem; 6] = [
@@ -47,6 +49,8 @@ pub struct Filesystem {
     /// What repairs it after a power cut and before it is mounted, where a boot does so. Others recover by themselves
     /// when they are mounted.
     pub repair: Option<Repair>,
+    /// What it does with more than one disk, if anything.
+    pub several: Option<Several>,
     /// Whether it has a jbd2 journal, for whose commits `commit` waits.
     pub jbd2: bool,
     /// Whether file data that is read is only copied, from the place on the disk that FIEMAP names: it is neither checked

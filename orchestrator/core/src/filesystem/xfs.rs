@@ -3,6 +3,7 @@
 use super::checker::{Checker, Reading};
 use super::mkfs::Mkfs;
 use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::several::{Made, Several};
 use super::{Driver, Filesystem, uuid};
 
 pub(super) static XFS: Filesystem = Filesystem {
@@ -57,6 +58,16 @@ pub(super) static XFS: Filesystem = Filesystem {
         ],
     },
     repair: None,
+    several: Some(Several {
+        purpose: "log",
+        most: 1,
+        // mkfs.xfs(8), `-l size`: 512 blocks at least, and with the reservations of its own defaults more.
+        min_size: 64 << 20,
+        mount: "logdev",
+        made: Made::Option("-l", "logdev="),
+        checker: Some("-l"),
+        contradicts: &["internal", "logdev"],
+    }),
     jbd2: false,
     copies_data: true,
     log_names: &["xfs"],

@@ -1,11 +1,11 @@
 //! The filesystem's part of a scenario: what can be made and mounted.
 
-use super::model::{Filesystem, FsSource, MountFlag};
-use super::shape::FilesystemShape;
+use super::model::{Filesystem, FsSource, MountFlag, OtherDisk};
+use super::shape::{DiskShape, FilesystemShape, FlushesShape};
 use super::yaml::at::At;
 use super::yaml::error::{Problem, Sink, Span};
 use super::yaml::units::show_size;
-use crate::filesystem::{self, FsType};
+use crate::filesystem::{self, FsType, Made, Several};
 
 /// Largest disk, in bytes.
 const MAX_SIZE: u64 = 1 << 42;
@@ -22,6 +22,10 @@ pub(crate) fn merge(base: &FilesystemShape, over: &FilesystemShape) -> Filesyste
             .image
             .clone()
             .or_else(|| base.image.clone().filter(|_| !make)),
+        disks: over
+            .disks
+            .clone()
+            .or_else(|| base.disks.clone().filter(|_| !image)),
         mount: over.mount.clone().or_else(|| base.mount.clone()),
         flags: over.flags.clone().or_else(|| base.flags.clone()),
         repair: over.repair.clone().or_else(|| base.repair.clone()),
@@ -32,6 +36,7 @@ pub(crate) fn merge(base: &FilesystemShape, over: &FilesystemShape) -> Filesyste
 pub(crate) fn lower(doc: &FilesystemShape, at: &Span, sink: &Sink) -> Option<Filesystem> {
     let fstype = fstype(doc, at, sink);
     let source = source(doc, fstype, at, sink);
+    let disks = disks(doc, fstype, sink);
     let flags = flags(doc, sink);
     let mount = doc.mount.as_ref().map_or(Some(String::new()), |m| mount(m, sink));
     let repair = doc.repair.as_ref().filter(|repair| repair.value);
@@ -46,6 +51,7 @@ pub(crate) fn lower(doc: &FilesystemShape, at: &Span, sink: &Sink) -> Option<Fil
     Some(Filesystem {
         fstype: fstype?,
         source: source?,
+        disks: disks?,
         mount: mount?,
         flags: flags?,
         repair: repair.is_some(),
@@ -102,6 +108,109 @@ fn source(doc: &FilesystemShape, fstype: Option<FsType>, at: &Span, sink: &Sink)
     }
     let mkfs = doc.mkfs.as_ref().map_or_else(Vec::new, |m| m.value.clone());
     Some(FsSource::Make { size: bytes, mkfs })
+}
+
+/// The disks beside the first, none of which the filesystem may be without a use for.
+fn disks(doc: &FilesystemShape, fstype: Option<FsType>, sink: &Sink) -> Option<Vec<OtherDisk>> {
+    let Some(given) = doc.disks.as_ref().filter(|disks| !disks.value.is_empty()) else {
+        return Some(Vec::new());
+    };
+    let refuse = |problem: Problem| {
+        sink.push(problem);
+        None
+    };
+    let fstype = fstype?;
+    let Some(several) = &fstype.several else {
+        let able = filesystem::listed(|fs| fs.several.is_some());
+        let message = format!("{fstype} is on one disk: nothing uses another");
+        return refuse(Problem::new(&given.span, message).help(format!("several disks are for {able}")));
+    };
+    if doc.image.is_some() {
+        let message = "`image` is a filesystem on one disk: nothing uses another";
+        return refuse(Problem::new(&given.span, message));
+    }
+    if let Some(repair) = doc.repair.as_ref().filter(|repair| repair.value) {
+        return refuse(Problem::new(
+            &repair.span,
+            "`repair` is for a filesystem on one disk",
+        ));
+    }
+    if given.value.len() > several.most {
+        let message = format!(
+            "{fstype} has no use for {} disks beside the first",
+            given.value.len()
+        );
+        let label = format!("at most {}", several.most);
+        return refuse(Problem::new(&given.span, message).label(label));
+    }
+    if let Some(mkfs) = &doc.mkfs
+        && let Some(word) = several
+            .contradicts
+            .iter()
+            .find(|word| mkfs.value.iter().any(|own| own.contains(**word)))
+    {
+        let message = format!(
+            "`{word}` is settled by `disks`: the {} is a disk of its own",
+            several.purpose
+        );
+        return refuse(Problem::new(&mkfs.span, message));
+    }
+    let named = |option: &str| option.split('=').next() == Some(several.mount);
+    if let Some(mount) = doc
+        .mount
+        .as_ref()
+        .filter(|mount| mount.value.split(',').map(str::trim).any(named))
+    {
+        let message = format!(
+            "`{}` is settled by `disks`: coldcut names the disk itself",
+            several.mount
+        );
+        return refuse(Problem::new(&mount.span, message));
+    }
+    if let (Made::Named, Some(size)) = (several.made, &doc.size)
+        && size.value.0 < several.min_size
+    {
+        let message = format!(
+            "{} is too small for one of several disks of {fstype}",
+            show_size(size.value.0)
+        );
+        let label = format!("at least {}", show_size(several.min_size));
+        return refuse(Problem::new(&size.span, message).label(label));
+    }
+    given
+        .value
+        .iter()
+        .map(|disk| other_disk(disk, fstype, several, sink))
+        .collect()
+}
+
+fn other_disk(disk: &DiskShape, fstype: FsType, several: &Several, sink: &Sink) -> Option<OtherDisk> {
+    if disk.r#use.value != several.purpose {
+        let message = format!("{fstype} has no use for a disk as `{}`", disk.r#use.value);
+        let help = format!("`use: {}` is what it has", several.purpose);
+        sink.push(Problem::new(&disk.r#use.span, message).help(help));
+        return None;
+    }
+    let size = disk.size.value.0;
+    if size < several.min_size {
+        let message = format!(
+            "{} is too small for the {} of {fstype}",
+            show_size(size),
+            several.purpose
+        );
+        let label = format!("at least {}", show_size(several.min_size));
+        sink.push(Problem::new(&disk.size.span, message).label(label));
+        return None;
+    }
+    if !size.is_multiple_of(4096) || size > MAX_SIZE {
+        let message = format!("expected a multiple of 4096 bytes up to {}", show_size(MAX_SIZE));
+        sink.push(Problem::new(&disk.size.span, message));
+        return None;
+    }
+    Some(OtherDisk {
+        size,
+        ignores_flushes: disk.flushes == Some(FlushesShape::Ignored),
+    })
 }
 
 fn flags(doc: &FilesystemShape, sink: &Sink) -> Option<Vec<MountFlag>> {

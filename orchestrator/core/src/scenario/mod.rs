@@ -23,7 +23,7 @@ mod yaml;
 pub use crate::filesystem::FsType;
 pub use model::{
     Accept, Action, AppliedMode, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource,
-    Moment, MountFlag, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
+    Moment, MountFlag, OtherDisk, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
 };
 #[cfg(feature = "schema")]
 pub use schema::schema;

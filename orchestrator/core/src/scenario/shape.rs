@@ -104,6 +104,9 @@ pub(crate) struct FilesystemShape {
     pub(crate) mkfs: Option<At<Vec<String>>>,
     /// Host file (relative to this file) with a filesystem of your own, instead of `size` and `mkfs`.
     pub(crate) image: Option<At<String>>,
+    /// Disks beside the first: the journal of ext3 or ext4, the log of xfs, more members of a btrfs. A power cut takes from
+    /// each what was written to it and not flushed on it.
+    pub(crate) disks: Option<At<Vec<DiskShape>>>,
     /// The filesystem's own mount options, comma-separated, such as `data=ordered,commit=1`.
     pub(crate) mount: Option<At<String>>,
     /// Generic mount flags.
@@ -112,6 +115,30 @@ pub(crate) struct FilesystemShape {
     /// After the power cut, before the mount, let e2fsck repair it (`e2fsck -f -y`), as a boot does where there is no
     /// journal; false when not given.
     pub(crate) repair: Option<At<bool>>,
+}
+
+/// A disk beside the first.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DiskShape {
+    /// What the filesystem uses it for: `journal` (ext3, ext4), `log` (xfs) or `member` (btrfs).
+    pub(crate) r#use: At<String>,
+    /// Its size.
+    pub(crate) size: At<Size>,
+    /// Whether it does what a flush asks for; `heeded` when not given.
+    pub(crate) flushes: Option<FlushesShape>,
+}
+
+/// What a disk does with flushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FlushesShape {
+    /// What was written before a flush is durable when the flush completes.
+    Heeded,
+    /// They are acknowledged, and nothing becomes durable: a disk that lies.
+    Ignored,
 }
 
 /// How a recording stops.

@@ -277,6 +277,7 @@ impl Bench {
         let variant = workload::variant(&file)?;
         Ok(RecoverJob {
             image: Arc::new(self.recording.image(state)?),
+            disks: self.recording.log.disks().clone(),
             noted: None,
             kernel: Arc::clone(&self.options.kernel),
             mount: mount_of(&variant),

@@ -37,7 +37,7 @@ pub(super) async fn of(pool: &Pool, jobs: &[RecoverJob]) -> Result<Phases, Unkno
         lap(start);
         let client = GuestClient::new(&machine, pool.limits);
         client
-            .resume(Some(job.image.size()))
+            .resume(vec![job.image.size()])
             .await
             .or_unknown("resuming a clone")?;
         lap(resume);
@@ -85,9 +85,10 @@ pub(super) async fn recording(
 
 async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) -> Result<f64, Unknown> {
     let made = match &variant.filesystem.source {
-        coldcut_core::scenario::FsSource::Make { size, mkfs } => {
-            pool.made(variant.filesystem.fstype.name(), *size, mkfs).await?
-        }
+        coldcut_core::scenario::FsSource::Make { size, mkfs } => pool
+            .made(variant.filesystem.fstype.name(), &[*size], mkfs)
+            .await?
+            .remove(0),
         coldcut_core::scenario::FsSource::Image(_) => return Err(Unknown::new("no image to make")),
     };
     let image = FileImage::open(&made).or_unknown("opening the image")?;
@@ -117,7 +118,7 @@ async fn workload(pool: &Pool, kernel: &Kernel, variant: &Variant, raw: bool) ->
     let spec = pool.spec(kernel, initrd, Some(disk))?;
     let machine = pool.restored(&spec, &pool.fresh_path(".console")).await?;
     let client = GuestClient::new(&machine, pool.limits);
-    client.resume(Some(size)).await.or_unknown("resuming a clone")?;
+    client.resume(vec![size]).await.or_unknown("resuming a clone")?;
     let recording = match &device {
         Some(device) => Some(recorded(pool, &device.handle()).await?),
         None => None,

@@ -114,7 +114,7 @@ pub async fn decide_accel(
 async fn probe_kvm(qemu: &Qemu, probe: &MachineSpec, scratch: &Path) -> AccelDecision {
     let spec = MachineSpec {
         accel: Accel::Kvm,
-        disk: None,
+        disks: Vec::new(),
         ..probe.clone()
     };
     match Machine::boot(qemu, &spec, &scratch.join("kvm-probe.log"), PROBE_LIMIT).await {

@@ -83,8 +83,8 @@ pub struct MachineSpec {
     pub cpus: u32,
     /// How instructions are run.
     pub accel: Accel,
-    /// The disk under test, if any.
-    pub disk: Option<DiskSpec>,
+    /// The disks under test, if any: the guest's vda, vdb and so on.
+    pub disks: Vec<DiskSpec>,
     /// Whether the kernel's command line is trimmed for quick boots; a plain one is what a script would pass.
     pub trimmed: bool,
     /// Words added to the kernel's command line.
@@ -98,8 +98,19 @@ pub(super) mod fds {
     pub(in crate::vm::machine) const CONSOLE: i32 = 5;
 }
 
-/// The block node below the disk under test.
-pub(super) const DISK_NODE: &str = "disk";
+/// The block node below a disk under test, counted from 0.
+pub(super) fn disk_node(number: usize) -> String {
+    match number {
+        0 => "disk".to_owned(),
+        number => format!("disk{number}"),
+    }
+}
+
+/// How the guest names a disk under test, counted from 0.
+pub fn disk_name(number: usize) -> String {
+    let letter = b'a' + number.min(25) as u8;
+    format!("vd{}", char::from(letter))
+}
 
 /// The kernel's command line. Each word either makes a boot cheaper or makes it more deterministic; none changes
 /// what a filesystem does.
@@ -183,11 +194,11 @@ pub fn qemu_args(spec: &MachineSpec) -> Vec<OsString> {
     push(&["-mon", "chardev=qmp,mode=control", "-serial", "chardev:console"]);
     push(&["-device", "virtio-serial-pci,max_ports=2"]);
     push(&["-device", "virtserialport,chardev=agent,name=coldcut.agent"]);
-    if let Some(disk) = &spec.disk {
-        for node in blockdevs(disk) {
+    for (number, disk) in spec.disks.iter().enumerate() {
+        for node in blockdevs(number, disk) {
             push(&["-blockdev", &node.to_string()]);
         }
-        push(&["-device", &device(disk).to_string()]);
+        push(&["-device", &device(number, disk).to_string()]);
     }
     args.extend(["-kernel".into(), spec.kernel.path.clone().into()]);
     args.extend(["-initrd".into(), spec.initrd.clone().into()]);
@@ -213,7 +224,7 @@ fn memory_backend(spec: &MachineSpec) -> Option<serde_json::Value> {
 
 /// The nodes below the device. `discard=unmap` lets TRIM through; `detect-zeroes=off` keeps writes of zeros writes;
 /// flushes are never dropped.
-fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
+fn blockdevs(number: usize, disk: &DiskSpec) -> Vec<serde_json::Value> {
     let options = json!({
         "discard": "unmap",
         "detect-zeroes": "off",
@@ -225,7 +236,12 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
         }
         node
     };
-    let name = if disk.tap.is_some() { "below" } else { DISK_NODE };
+    let top = disk_node(number);
+    let name = if disk.tap.is_some() {
+        format!("below-{top}")
+    } else {
+        top.clone()
+    };
     let mut client = node(match &disk.backend {
         Backend::Nbd(socket) => json!({
             "driver": "nbd",
@@ -252,7 +268,7 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
     let Some(tap) = &disk.tap else { return vec![client] };
     let tap = node(json!({
         "driver": "blklogwrites",
-        "node-name": DISK_NODE,
+        "node-name": top,
         "file": name,
         "log": { "driver": "file", "filename": tap },
         "log-sector-size": 512,
@@ -262,11 +278,11 @@ fn blockdevs(disk: &DiskSpec) -> Vec<serde_json::Value> {
 
 /// The virtio-blk device. Requests reach the log as the guest made them: not merged, errors reported to the guest,
 /// and a write cache that the guest cannot change.
-fn device(disk: &DiskSpec) -> serde_json::Value {
+fn device(number: usize, disk: &DiskSpec) -> serde_json::Value {
     json!({
         "driver": "virtio-blk-pci",
-        "id": "vda",
-        "drive": DISK_NODE,
+        "id": disk_name(number),
+        "drive": disk_node(number),
         "write-cache": if disk.write_cache { "on" } else { "off" },
         "config-wce": false,
         "request-merging": false,
@@ -294,7 +310,7 @@ mod tests {
             ram: Ram::Anonymous,
             cpus: 1,
             accel,
-            disk: Some(DiskSpec::nbd("/tmp/a,b.sock".into(), 1 << 20)),
+            disks: vec![DiskSpec::nbd("/tmp/a,b.sock".into(), 1 << 20)],
             trimmed: true,
             extra_cmdline: String::new(),
         }
@@ -313,8 +329,8 @@ mod tests {
 
     #[test]
     fn what_the_design_demands_of_the_disk_is_there() {
-        let disk = spec(Accel::Tcg).disk.unwrap();
-        let (node, dev) = (&blockdevs(&disk)[0], device(&disk));
+        let disk = spec(Accel::Tcg).disks.remove(0);
+        let (node, dev) = (&blockdevs(0, &disk)[0], device(0, &disk));
         assert_eq!(node["discard"], "unmap");
         assert_eq!(node["detect-zeroes"], "off");
         assert_eq!(node["cache"]["no-flush"], false);

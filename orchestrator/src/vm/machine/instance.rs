@@ -11,7 +11,7 @@ use coldcut_wire::Hello;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::args::{DISK_NODE, fds};
+use super::args::{disk_node, fds};
 use super::{Console, Guest, GuestError, MachineSpec, Qemu, Qmp, QmpError, qemu_args};
 use crate::host::process::Process;
 
@@ -110,9 +110,9 @@ impl Machine {
     }
 
     /// Starts QEMU with a saved guest, which goes on where it was saved. `spec` must be the saved machine's but for
-    /// its memory ([`Ram::Restored`](super::Ram)) and what is behind its disk.
+    /// its memory ([`Ram::Restored`](super::Ram)) and what is behind its disks.
     ///
-    /// Its disk gets its capacity, and the guest waits for that when it is told to resume
+    /// Its disks get their capacities, and the guest waits for that when it is told to resume
     /// ([`coldcut_wire::Request::Resume`]). The state goes to QEMU
     /// through a socket at `socket`, a path that nobody else uses: QEMU reads files by itself only since 8.2.
     ///
@@ -143,11 +143,11 @@ impl Machine {
                 .map_err(io(format!("cannot give QEMU {}", saved.state.display())))?;
             // What is sent to the guest before it runs is lost.
             qmp.wait_event("RESUME", limit).await?;
-            if let Some(disk) = &spec.disk {
+            for (number, disk) in spec.disks.iter().enumerate() {
                 // The device already has this size. Resizing it to that tells the guest.
                 let resize = qapi::qmp::block_resize {
                     device: None,
-                    node_name: Some(DISK_NODE.to_owned()),
+                    node_name: Some(disk_node(number)),
                     size: i64::try_from(disk.size).unwrap_or(i64::MAX),
                 };
                 qmp.execute(&resize, limit).await?;

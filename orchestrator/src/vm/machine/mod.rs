@@ -9,7 +9,7 @@ mod qemu;
 mod qmp;
 
 pub use accel::{Accel, AccelChoice, AccelDecision, decide_accel};
-pub use args::{Backend, BootImage, DiskSpec, MachineSpec, Ram, kernel_command_line, qemu_args};
+pub use args::{Backend, BootImage, DiskSpec, MachineSpec, Ram, disk_name, kernel_command_line, qemu_args};
 pub use console::Console;
 pub use guest::{Guest, GuestError, Next, Reply};
 pub use instance::{Machine, MachineError, Saved};

@@ -60,7 +60,7 @@ fn template_spec(spec: &MachineSpec, ram: &Path, kernel: &str, initrd: &str) -> 
 pub(super) fn unknowing(spec: &MachineSpec, ram: &Path) -> MachineSpec {
     let mut spec = spec.clone();
     spec.ram = Ram::Kept(ram.to_owned());
-    if let Some(disk) = &mut spec.disk {
+    for disk in &mut spec.disks {
         disk.backend = Backend::Nothing;
         disk.size = 0;
     }
@@ -106,7 +106,7 @@ mod tests {
             ram: Ram::Anonymous,
             cpus: 1,
             accel: Accel::Tcg,
-            disk: Some(DiskSpec::nbd("/s".into(), 1 << 20)),
+            disks: vec![DiskSpec::nbd("/s".into(), 1 << 20)],
             trimmed: true,
             extra_cmdline: String::new(),
         }
@@ -124,21 +124,22 @@ mod tests {
     fn what_a_clone_may_change_does_not_matter_and_everything_else_does() {
         let first = key(&spec(), "k", "i");
         let mut other = spec();
-        other.disk.as_mut().unwrap().backend = Backend::Nbd("/another".into());
-        other.disk.as_mut().unwrap().size = 2 << 20;
+        other.disks[0].backend = Backend::Nbd("/another".into());
+        other.disks[0].size = 2 << 20;
         other.ram = Ram::Restored("/ram".into());
         other.kernel.path = "/elsewhere".into();
         // `-incoming` is the clone's own.
         assert_eq!(key(&other, "k", "i"), first);
 
-        let changes: [fn(&mut MachineSpec); 7] = [
+        let changes: [fn(&mut MachineSpec); 8] = [
             |s| s.memory_mib = 512,
             |s| s.cpus = 2,
             |s| s.accel = Accel::Kvm,
             |s| s.extra_cmdline = "quiet".into(),
-            |s| s.disk.as_mut().unwrap().write_cache = false,
-            |s| s.disk.as_mut().unwrap().physical_block_size = 512,
-            |s| s.disk = None,
+            |s| s.disks[0].write_cache = false,
+            |s| s.disks[0].physical_block_size = 512,
+            |s| s.disks.clear(),
+            |s| s.disks.extend(s.disks.clone()),
         ];
         for (number, change) in changes.into_iter().enumerate() {
             let mut other = spec();

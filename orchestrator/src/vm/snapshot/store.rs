@@ -279,7 +279,7 @@ mod tests {
             ram: Ram::Anonymous,
             cpus: 1,
             accel: Accel::Tcg,
-            disk: None,
+            disks: Vec::new(),
             trimmed: true,
             extra_cmdline: words.into(),
         };

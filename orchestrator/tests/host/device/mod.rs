@@ -8,3 +8,4 @@ mod images;
 mod misuse;
 mod model;
 mod rig;
+mod several;

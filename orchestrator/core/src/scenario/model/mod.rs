@@ -79,6 +79,9 @@ pub struct Filesystem {
     pub fstype: FsType,
     /// Where it comes from.
     pub source: FsSource,
+    /// Disks beside the first, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<OtherDisk>,
     /// The filesystem's own mount options, comma-separated: mount(2)'s data.
     pub mount: String,
     /// Generic mount flags.
@@ -87,6 +90,15 @@ pub struct Filesystem {
     /// journal needs that to be consistent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
+}
+
+/// A disk beside the first. What it is for, its filesystem says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OtherDisk {
+    /// Bytes, a multiple of 4096.
+    pub size: u64,
+    /// Whether it acknowledges flushes without heeding them: what was written to it stays volatile.
+    pub ignores_flushes: bool,
 }
 
 /// Where a filesystem comes from.

@@ -25,6 +25,9 @@ pub enum NotCovered {
     /// It brings a filesystem of its own.
     #[error("its filesystem is an image, which cannot be made in another mode")]
     Image,
+    /// It is on several disks.
+    #[error("it is on several disks, and the modes are of one")]
+    Disks,
     /// It is about an option of another filesystem.
     #[error("it is about `{option}` of {fstype}")]
     OfAnother {
@@ -81,6 +84,9 @@ impl Variant {
         let FsSource::Make { size, mkfs } = &self.filesystem.source else {
             return Err(NotCovered::Image);
         };
+        if !self.filesystem.disks.is_empty() {
+            return Err(NotCovered::Disks);
+        }
         let mkfs = if fstype == own {
             if self.outcome != Declared::Holds {
                 return Err(NotCovered::Hazard);

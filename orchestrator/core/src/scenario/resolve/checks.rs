@@ -23,6 +23,16 @@ pub(super) fn check_commits(variant: &Variant, workload: &Span, sink: &Sink) {
 
 /// Checks that something is expected that could fail: on a path, or of what is measured where there is no crash.
 pub(super) fn check_judged(variant: &Variant, part: &Part<Vec<ExpectEntry>>, sink: &Sink) {
+    let fs = &variant.filesystem;
+    let several = fs.fstype.several.as_ref();
+    let blind = several.is_some_and(|several| several.checker.is_none());
+    if variant.wants_fsck() && blind && !fs.disks.is_empty() {
+        let message = format!(
+            "the checker of {} can look at one disk only, and `fsck` would judge several",
+            fs.fstype
+        );
+        sink.push(Problem::new(&part.span, message));
+    }
     let judged = |e: &model::Expectation| e.check.on_path() && e.check.is_measured() != variant.has_crash();
     if !part.whole || !sink.is_empty() || variant.expect.iter().any(judged) {
         return;

@@ -261,6 +261,7 @@ fn stand_in() -> model::Filesystem {
     model::Filesystem {
         fstype: crate::filesystem::FsType::first(),
         source: model::FsSource::Image(String::new()),
+        disks: Vec::new(),
         mount: String::new(),
         flags: Vec::new(),
         repair: false,
