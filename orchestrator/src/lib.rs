@@ -7,7 +7,6 @@ pub mod bench;
 pub mod bisect;
 pub mod checker;
 pub mod cli;
-pub mod disk;
 pub mod fs;
 pub mod host;
 pub mod job;
@@ -17,3 +16,5 @@ pub mod recover;
 pub mod report;
 pub mod results;
 pub mod vm;
+
+pub use coldcut_disk as disk;

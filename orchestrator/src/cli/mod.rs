@@ -17,6 +17,7 @@ mod replay;
 mod reports;
 mod run;
 mod show;
+mod start;
 mod stories;
 mod terminal;
 
@@ -24,6 +25,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+pub use start::start;
 
 /// Exit code for a wrong command line, a wrong scenario, or a machine that lacks something.
 pub const USAGE: u8 = 2;
@@ -83,7 +86,7 @@ pub struct ResultsArg {
 ///
 /// # Errors
 /// Whatever kept the command from doing its work: exit code [`USAGE`].
-pub async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
         Command::Stories(args) => stories::run(args).await,

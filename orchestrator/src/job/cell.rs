@@ -23,6 +23,7 @@ use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::{Recorded, record};
 use crate::record::timings::Timings;
 use crate::record::witness;
+use crate::recover::again::CutAgain;
 use crate::recover::explore::explore;
 use crate::recover::images::{Covered, Planned, Recovering};
 use crate::recover::recoverer::{RecoverJob, Recoverer};
@@ -379,17 +380,32 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         };
         pool.events.phase(&self.cell.cell.id, Phase::Recover);
         let remembered = recovering.remembered(pool, recording, job.strategy).await;
-        let exploring = recovering.exploring(pool, recording, job.strategy, remembered.clone());
+        let start = Instant::now();
+        let exploring = recovering.exploring(pool, recording, job.strategy, None, remembered.clone());
         let explored = explore(pool, recoverer, exploring, exploration).await?;
-        if !explored.differing.is_empty()
+        let notes = &mut tally.notes;
+        notes.extend(explored.notes.iter().chain(&explored.differing).cloned());
+        let mut done = explored.completeness.clone();
+        let mut gathered = planned.gather();
+        gathered.add(recording, None, explored)?;
+        let again = CutAgain {
+            pool,
+            recoverer,
+            recovering,
+            recording,
+            strategy: job.strategy,
+            remembered: remembered.clone(),
+            start,
+        };
+        again.add(&mut gathered, &mut done, notes).await?;
+        drop(again);
+        if done.differing > 0
             && let Some(remembered) = remembered.and_then(Arc::into_inner)
         {
             remembered.forget();
         }
-        tally.notes.extend(explored.notes.iter().cloned());
-        tally.notes.extend(explored.differing.iter().cloned());
-        tally.states.add(&explored.completeness);
-        let covered = planned.with(recording, explored, job.strategy.first())?;
+        tally.states.add(&done);
+        let covered = gathered.covered(job.strategy.first());
         tally.states.distinct = covered.images.len() as u64;
         Ok(covered)
     }
@@ -431,7 +447,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         if tally.violations().next().is_some() {
             pool.events.phase(id, Phase::Recover);
         }
-        if let Some(round) = tally.to_confirm(&known) {
+        while let Some(round) = tally.to_confirm(&judge, &known) {
             recover_round(pool, recoverer, &work, &mut known, &round).await;
         }
         Ok(tally.conclude(&judge, &known, verdict))

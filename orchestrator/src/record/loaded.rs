@@ -1,10 +1,13 @@
 //! A finished recording, read back from a cell's directory: everything that crash states are rebuilt from.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use coldcut_core::crash::index::{BlockIndex, Sources, StateImage};
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::log::{LoadOptions, WriteLog};
 
 use crate::disk::FileImage;
@@ -21,6 +24,9 @@ pub struct LoadedRecording {
     pub sources: Sources,
     /// What is doubtful about the log.
     pub warnings: Vec<String>,
+    dir: CellDir,
+    /// What recoveries wrote, by the states that they recovered.
+    again: Arc<Mutex<HashMap<String, LoadedRecording>>>,
 }
 
 impl LoadedRecording {
@@ -34,9 +40,40 @@ impl LoadedRecording {
                 .map(Arc::new)
                 .or_unknown(&format!("opening {}", path.display()))
         };
-        let (base, log, sidecar) = (open(dir.base())?, open(dir.log())?, open(dir.sidecar())?);
+        let base = open(dir.base())?;
+        Self::of_log(dir, base, &dir.log(), &dir.sidecar())
+    }
+
+    /// What the recovery of a state wrote, as a recording: its base is that state.
+    ///
+    /// # Errors
+    /// [`Unknown`] when no such recovery is kept, or it cannot be read.
+    pub fn again(&self, outer: &CrashState) -> Result<Self, Unknown> {
+        let id = outer.id().to_string();
+        let known = || self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(&id) {
+            return Ok(known.clone());
+        }
+        let base = Arc::new(self.image(outer)?);
+        let (log, sidecar) = self.dir.again(&id);
+        if !log.is_file() {
+            return Err(Unknown::new(format!("no recovery of state {id} was logged")));
+        }
+        let loaded = Self::of_log(&self.dir, base, &log, &sidecar)?;
+        known().insert(id, loaded.clone());
+        Ok(loaded)
+    }
+
+    fn of_log(dir: &CellDir, base: Arc<dyn ReadAt>, log: &Path, sidecar: &Path) -> Result<Self, Unknown> {
+        let open = |path: &Path| {
+            FileImage::open(path)
+                .map(Arc::new)
+                .or_unknown(&format!("opening {}", path.display()))
+        };
+        let path = log;
+        let (log, sidecar) = (open(log)?, open(sidecar)?);
         let loaded = WriteLog::load(&*log, Some(&*sidecar), &LoadOptions::default())
-            .or_unknown(&format!("reading {}", dir.log().display()))?;
+            .or_unknown(&format!("reading {}", path.display()))?;
         let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
         let log_of = Arc::new(loaded.log);
         let index = Arc::new(BlockIndex::build(Arc::clone(&log_of)));
@@ -49,6 +86,8 @@ impl LoadedRecording {
                 sidecar: Some(sidecar),
             },
             warnings,
+            dir: dir.clone(),
+            again: Arc::default(),
         })
     }
 
@@ -57,6 +96,9 @@ impl LoadedRecording {
     /// # Errors
     /// [`Unknown`] when this recording has no such state.
     pub fn image(&self, state: &CrashState) -> Result<StateImage, Unknown> {
+        if let Some((outer, inner)) = state.before_last_cut() {
+            return self.again(&outer)?.image(inner);
+        }
         self.index
             .image(state, &self.sources)
             .or_unknown(&format!("crash state {}", state.id()))

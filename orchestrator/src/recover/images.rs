@@ -114,7 +114,7 @@ impl Planned {
 
     /// What complete plans ask for; `None` where there are none.
     pub(crate) fn exploration(&self, recording: &LoadedRecording, spec: &CrashSpec) -> Option<Exploration> {
-        let budget = spec.budget.unwrap_or(MOST_RECOVERIES);
+        let budget = budget(spec);
         (!self.complete.is_empty())
             .then(|| Exploration::new(&recording.index, &recording.sources, &self.complete, budget))
     }
@@ -128,30 +128,77 @@ impl Planned {
         }
     }
 
-    /// The listed states and those that were explored, the latter with their recoveries by `trust`.
+    /// The listed states, to which those that are explored are added.
+    pub(crate) fn gather(&self) -> Gathered {
+        let mut gathered = Gathered {
+            states: self.states.clone(),
+            images: self.images.to_vec(),
+            ..Gathered::default()
+        };
+        let numbered = gathered.images.iter().enumerate();
+        gathered.indices = Indices(numbered.map(|(index, (digest, _))| (*digest, index)).collect());
+        gathered
+    }
+}
+
+/// States as they become known, with the recoveries of those that were explored.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    states: Vec<StateOf>,
+    images: Vec<Image>,
+    indices: Indices,
+    outcomes: BTreeMap<usize, Result<Recovery, Unknown>>,
+    /// Images for which others' recoveries answer.
+    inferred: BTreeMap<usize, usize>,
+    differing: bool,
+}
+
+/// Says what a state's image is called.
+struct Digester<'a> {
+    cursor: DigestCursor,
+    /// The state whose recovery was cut off, and its image.
+    outer: Option<&'a Image>,
+}
+
+impl<'a> Digester<'a> {
+    fn new(recording: &LoadedRecording, outer: Option<&'a Image>) -> Result<Self, Unknown> {
+        let cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
+            .or_unknown("reading the recording")?;
+        Ok(Self { cursor, outer })
+    }
+
+    /// The state as one of the cell's recording, and its image's digest.
+    fn of(&mut self, state: CrashState) -> Result<Image, Unknown> {
+        let inner = self.cursor.digest(&state).or_unknown("reading the recording")?;
+        Ok(match self.outer {
+            None => (inner, state),
+            Some((digest, outer)) => {
+                let both = blake3::hash(&[digest.0, inner.0].concat());
+                let mut name = [0; 16];
+                name.copy_from_slice(&both.as_bytes()[..16]);
+                (Digest(name), outer.cut_again(state))
+            }
+        })
+    }
+}
+
+impl Gathered {
+    /// Adds what was explored of a recording, or of what the recovery of `outer` wrote.
     ///
     /// # Errors
     /// [`Unknown`] when the recording cannot be read.
-    pub(crate) fn with(
-        &self,
+    pub(crate) fn add(
+        &mut self,
         recording: &LoadedRecording,
+        outer: Option<&Image>,
         explored: Explored,
-        trust: Trust,
-    ) -> Result<Covered, Unknown> {
-        let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
-            .or_unknown("reading the recording")?;
-        let mut digest = |state: &CrashState| cursor.digest(state).or_unknown("reading the recording");
-        let mut images = self.images.to_vec();
-        let numbered = images.iter().enumerate();
-        let mut indices = Indices(numbered.map(|(index, (digest, _))| (*digest, index)).collect());
-        let mut states = self.states.clone();
-        let mut outcomes = BTreeMap::new();
-        let mut own = Vec::new();
-        let mut earlier = BTreeMap::new();
+    ) -> Result<(), Unknown> {
+        let mut digester = Digester::new(recording, outer)?;
+        let (mut own, mut earlier) = (Vec::new(), BTreeMap::new());
         for (number, (state, recovery)) in explored.recovered.into_iter().enumerate() {
             own.push(if let Some(state) = state {
-                let image = indices.of(&mut images, digest(&state)?, &state);
-                outcomes.insert(image, Ok(recovery));
+                let image = self.index_of(&digester.of(state)?);
+                self.outcomes.insert(image, Ok(recovery));
                 Some(image)
             } else {
                 earlier.insert(number, recovery);
@@ -159,46 +206,72 @@ impl Planned {
             });
         }
         for (state, unknown) in explored.failed {
-            let image = indices.of(&mut images, digest(&state)?, &state);
-            outcomes.entry(image).or_insert(Err(unknown));
-            states.push((state, image));
+            let named = digester.of(state)?;
+            let image = self.index_of(&named);
+            self.outcomes.entry(image).or_insert(Err(unknown));
+            self.states.push((named.1, image));
         }
-        let mut inferred = BTreeMap::new();
         for answer in explored.answers {
-            let (new, number) = (images.len(), answer.recovery as usize);
-            let image = indices.of(&mut images, digest(&answer.state)?, &answer.state);
+            let (new, number) = (self.images.len(), answer.recovery as usize);
+            let named = digester.of(answer.state)?;
+            let image = self.index_of(&named);
             match (own[number], earlier.remove(&number)) {
                 (Some(from), _) if image == new => {
-                    inferred.insert(image, from);
+                    self.inferred.insert(image, from);
                 }
                 // The first state for which an earlier run's recovery answers stands for what that one recovered.
                 (None, Some(recovery)) => {
                     own[number] = Some(image);
                     if image == new {
-                        outcomes.insert(image, Ok(recovery));
+                        self.outcomes.insert(image, Ok(recovery));
                     }
                 }
                 _ => {}
             }
-            states.push((answer.state, image));
+            self.states.push((named.1, image));
         }
-        let mut known = Recoveries::new(images.len());
+        self.differing |= !explored.differing.is_empty();
+        Ok(())
+    }
+
+    fn index_of(&mut self, (digest, state): &Image) -> usize {
+        self.indices.of(&mut self.images, *digest, state)
+    }
+
+    /// The images that were recovered to a filesystem after so many cuts of recoveries.
+    pub(crate) fn recovered(&self, depth: usize) -> Vec<Image> {
+        let mounted = |outcome: &Result<Recovery, Unknown>| {
+            outcome
+                .as_ref()
+                .is_ok_and(|found| found.mount_error.is_none() && found.panic.is_none())
+        };
+        let images = self.outcomes.iter().filter(|(_, outcome)| mounted(outcome));
+        let images = images.map(|(image, _)| &self.images[*image]);
+        images
+            .filter(|(_, state)| state.again.len() == depth)
+            .cloned()
+            .collect()
+    }
+
+    /// What is known of all of them, by recoveries of `trust`.
+    pub(crate) fn covered(self, trust: Trust) -> Covered {
+        let mut known = Recoveries::new(self.images.len());
         let round = Round {
             trust,
-            images: outcomes.keys().copied().collect(),
+            images: self.outcomes.keys().copied().collect(),
         };
-        known.learn(&round, outcomes.into_iter().collect());
-        for (image, from) in inferred {
+        known.learn(&round, self.outcomes.into_iter().collect());
+        for (image, from) in self.inferred {
             known.infer(image, from);
         }
-        if !explored.differing.is_empty() {
+        if self.differing {
             known.distrust();
         }
-        Ok(Covered {
-            states,
-            images: Arc::new(images),
+        Covered {
+            states: self.states,
+            images: Arc::new(self.images),
             known,
-        })
+        }
     }
 }
 
@@ -290,6 +363,18 @@ impl Recovering<'_> {
         }
     }
 
+    /// The recovery of a state, whose writes are to be logged.
+    ///
+    /// # Errors
+    /// [`Unknown`] when this recording has no such state.
+    pub(crate) fn to_log(
+        &self,
+        recording: &LoadedRecording,
+        state: &CrashState,
+    ) -> Result<RecoverJob, Unknown> {
+        self.jobs(recording).make(state, "again", true)
+    }
+
     /// Recoveries of earlier runs, by machines of this kind, of the same questions. There are none where each state is to
     /// have a kernel of its own, or where nothing of the sort can be kept, which is noticed.
     pub(crate) async fn remembered(
@@ -328,18 +413,25 @@ impl Recovering<'_> {
         }
     }
 
-    /// How to explore the recording's states.
+    /// How to explore the recording's states, or those of the log of what the recovery of `outer` wrote.
     pub(crate) fn exploring(
         &self,
         pool: &Arc<Pool>,
         recording: &LoadedRecording,
         strategy: Strategy,
+        outer: Option<&CrashState>,
         remembered: Option<Arc<Remembered>>,
     ) -> Exploring<RecoverJob> {
         let trust = strategy.first();
         let jobs = self.jobs(recording);
+        let outer = outer.cloned();
+        let whole = move |state: &CrashState| match &outer {
+            Some(outer) => outer.cut_again(state.clone()),
+            None => state.clone(),
+        };
+        let of = whole.clone();
         let make = move |state: &CrashState| {
-            let mut job = jobs.make(state, "explore", trust == Trust::Screened)?;
+            let mut job = jobs.make(&of(state), "explore", trust == Trust::Screened)?;
             let noted = Arc::new(Noted::new(Arc::clone(&job.image)));
             job.image = Arc::clone(&noted) as _;
             job.noted = Some(Arc::clone(&noted));
@@ -351,7 +443,7 @@ impl Recovering<'_> {
             timings.add_millis(Phase::Recover, millis);
             pool.events.send(Event::Recovered {
                 cell: cell.clone(),
-                state: state.id().to_string(),
+                state: whole(state).id().to_string(),
                 trust: outcome.as_ref().ok().map(|recovery| recovery.trust),
                 done,
                 of: done + more,
@@ -370,6 +462,11 @@ impl Recovering<'_> {
             remembered,
         }
     }
+}
+
+/// How many recoveries a complete plan may take.
+pub(crate) fn budget(spec: &CrashSpec) -> u64 {
+    spec.budget.unwrap_or(MOST_RECOVERIES)
 }
 
 /// One in a hundred of what was inferred is recovered all the same, and a few at least.

@@ -1,5 +1,6 @@
 //! Recovering one image: where it needs that, the host's checker first; then mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
 
+use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use coldcut_core::outcome::recovery::{CallError, Recovery, Trust};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::{ReadAt, Slice};
 use coldcut_core::recording::disks::Disks;
+use coldcut_core::recording::log::Recorder;
+use coldcut_core::recording::mark::Mark;
 use coldcut_wire::{PatternName, WalkSpec};
 
 use crate::disk::{Device, DeviceHandle, FileImage, Noted, export_sparse};
@@ -62,6 +65,18 @@ pub trait Recoverer: Send + Sync + 'static {
         job: &Self::Job,
         trust: Trust,
     ) -> impl Future<Output = Result<Recovery, Unknown>> + Send;
+
+    /// Recovers an image on a kernel that did nothing before, while its disk logs what is written, to these two files: the
+    /// log, and what its format cannot hold.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    fn record(
+        &self,
+        pool: &Pool,
+        job: &Self::Job,
+        files: (&Path, &Path),
+    ) -> impl Future<Output = Result<(), Unknown>> + Send;
 
     /// Starts a screening guest for images like this job's.
     ///
@@ -218,6 +233,29 @@ impl Recoverer for Machines {
         let (machine, trust) = pool.fresh(&spec, &job.console).await?;
         let recovery = in_machine(pool, job, machine, trust, device).await?;
         Ok(at_boot.told(recovery))
+    }
+
+    async fn record(&self, pool: &Pool, job: &RecoverJob, files: (&Path, &Path)) -> Result<(), Unknown> {
+        let (spec, device) = prepare(pool, job, &job.image)?;
+        let handle = device.handle();
+        let (machine, _) = pool.fresh(&spec, &job.console).await?;
+        let create = |path: &Path| File::create(path).or_unknown(&format!("creating {}", path.display()));
+        let disks = job.disks.clone();
+        let recorder = Recorder::of(create(files.0)?, create(files.1)?, disks, ATOMIC_UNIT)
+            .or_unknown("starting the log of a recovery")?;
+        let recording = handle
+            .begin_recording(recorder, QUIET)
+            .await
+            .or_unknown("logging a recovery")?;
+        let seen = examine(pool, job, &machine, &handle).await;
+        handle
+            .mark(&Mark::End)
+            .or_unknown("ending the log of a recovery")?;
+        let (mut recorder, _) = recording.end().or_unknown("ending the log of a recovery")?;
+        machine.kill().await;
+        recorder.finish().or_unknown("finishing the log of a recovery")?;
+        device.shutdown().or_unknown("stopping the disk")?;
+        seen.map(drop)
     }
 
     async fn screener(&self, pool: &Pool, job: &RecoverJob) -> Result<Guest, Unknown> {

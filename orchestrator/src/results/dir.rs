@@ -277,6 +277,16 @@ impl CellDir {
         self.path.join("write.log.order")
     }
 
+    /// The write log of the recovery of a state, and what that format cannot hold. A long name is cut short by its digest.
+    pub fn again(&self, state: &str) -> (PathBuf, PathBuf) {
+        let name = match state.len() {
+            0..=200 => state.to_owned(),
+            _ => blake3::hash(state.as_bytes()).to_hex().to_string(),
+        };
+        let dir = self.path.join("again").join(name);
+        (dir.join("write.log"), dir.join("write.log.order"))
+    }
+
     /// What the workload's steps measured.
     pub fn measurements(&self) -> PathBuf {
         self.path.join("measurements.json")

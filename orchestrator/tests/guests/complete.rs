@@ -101,3 +101,51 @@ fn torn_writes_are_covered_too() {
     );
     assert!(torn.recoveries < 100 && torn.differing == 0, "{torn:?}");
 }
+
+#[test]
+fn a_recovery_is_cut_off_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let results = dir.path().join("results");
+    let (code, run) = common::run(
+        &results,
+        &[
+            "scenarios/recovery-cut-again.yaml",
+            "-k",
+            "6.12",
+            "--variant",
+            "ext4",
+        ],
+    );
+    assert_eq!(code, 0, "{run:#?}");
+    let cell = &run.cells[0];
+    let done = complete(cell);
+    assert!(
+        done.is_whole() && done.cut_again > 2 && done.differing == 0,
+        "{done:?}"
+    );
+    assert!(
+        done.cuts > 3 * cell.states.cuts,
+        "each recovery has cuts of its own: {done:?}"
+    );
+    // A state of the second cut is rebuilt from its name.
+    let again = results.join("latest/cells").join(&cell.cell.id).join("again");
+    let outer = std::fs::read_dir(again).unwrap().next().unwrap().unwrap();
+    let state = format!(
+        "latest/{}/{}+e1-m0",
+        cell.cell.id,
+        outer.file_name().to_str().unwrap()
+    );
+    let replayed = common::coldcut(&results)
+        .args(["replay", &state])
+        .output()
+        .unwrap();
+    assert!(replayed.status.success(), "{}", common::text(&replayed));
+    // Of a recovery that was not logged there is nothing to rebuild.
+    let state = format!("latest/{}/e1-m0+e1-m0+e1-m0", cell.cell.id);
+    let refused = common::coldcut(&results)
+        .args(["replay", &state])
+        .output()
+        .unwrap();
+    let said = common::text(&refused);
+    assert!(said.contains("was logged") && !refused.status.success(), "{said}");
+}

@@ -27,7 +27,7 @@ fn forgotten(dir: &Path) -> Vec<String> {
     missing
 }
 
-/// The crates of the workspace, from its root.
+/// The crates with tests beside their sources, from the root of the workspace.
 const CRATES: [&str; 4] = [
     "orchestrator",
     "orchestrator/core",

@@ -21,10 +21,18 @@ pub struct Completeness {
     /// Recoveries that were known from earlier runs.
     #[serde(default)]
     pub remembered: u64,
+    /// Recoveries whose writes were logged and cut off again.
+    #[serde(default, skip_serializing_if = "none")]
+    pub cut_again: u64,
     /// States whose recovery was inferred and that were recovered all the same.
     pub sampled: u64,
     /// Those of them that recovered otherwise: then nothing that was inferred counts as covered.
     pub differing: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde wants it
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A number of states, which may have hundreds of digits. In JSON a string of decimal digits.
@@ -35,6 +43,19 @@ pub struct Count(pub BigUint);
 const MOST_DIGITS: usize = 1 << 20;
 
 impl Completeness {
+    /// Adds what another exploration covered.
+    pub fn add(&mut self, other: &Self) {
+        self.cuts += other.cuts;
+        self.whole_cuts += other.whole_cuts;
+        self.states.0 += &other.states.0;
+        self.covered.0 += &other.covered.0;
+        self.classes += other.classes;
+        self.recoveries += other.recoveries;
+        self.remembered += other.remembered;
+        self.sampled += other.sampled;
+        self.differing += other.differing;
+    }
+
     /// Whether every state of every cut is covered.
     pub fn is_whole(&self) -> bool {
         self.covered == self.states

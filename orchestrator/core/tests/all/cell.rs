@@ -92,7 +92,7 @@ fn follow(strategy: Strategy, recovers: impl Fn(Trust, usize) -> Option<bool>) -
     }
     let mut tally = CellTally::default();
     let verdict = judge.judge(&known, &measured::Judged::default(), &mut tally);
-    if let Some(wanted) = tally.to_confirm(&known) {
+    while let Some(wanted) = tally.to_confirm(&judge, &known) {
         round(&mut known, &wanted);
     }
     let verdict = tally.conclude(&judge, &known, verdict);
@@ -216,6 +216,26 @@ fn wrong_screening_is_told_and_not_believed() {
 }
 
 #[test]
+fn a_later_state_is_asked_where_the_first_is_not_confirmed() {
+    // Clones lose the file in both images; booted kernels only in the second, or cannot boot for the first.
+    for first in [Some(true), None] {
+        let recovers = |trust, image| {
+            if trust == Trust::Cold && image == 0 {
+                first
+            } else {
+                Some(false)
+            }
+        };
+        let (verdict, tally) = follow(Strategy::Tiered, recovers);
+        assert_eq!(verdict, violated());
+        let kept: Vec<_> = tally.violations().map(|violation| violation.confirmed).collect();
+        assert_eq!(kept, [Some(true)]);
+        assert_eq!(tally.doubts.len(), 1, "the first is told: {:?}", tally.doubts);
+        assert!(tally.doubts[0].starts_with("NOT CONFIRMED"));
+    }
+}
+
+#[test]
 fn a_panic_without_a_crash_needs_no_confirmation() {
     let mut tally = CellTally::default();
     let verdict = tally.add_panic("an oops");
@@ -226,5 +246,7 @@ fn a_panic_without_a_crash_needs_no_confirmation() {
         (kept[0].state.clone(), kept[0].confirmed),
         (Place::WithoutCrash, Some(true))
     );
-    assert_eq!(tally.to_confirm(&Recoveries::new(0)), None);
+    let (variant, log) = (variant(), log());
+    let judge = CellJudge::new(&variant, Histories::new(&log), &[], 0);
+    assert_eq!(tally.to_confirm(&judge, &Recoveries::new(0)), None);
 }

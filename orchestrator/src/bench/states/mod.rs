@@ -177,7 +177,9 @@ impl Bench<'_> {
             samples: Box::new(move |_| check),
             // There are too many for clones.
             sampler: Trust::Screened,
-            ..self.recovering.exploring(pool, recording, Strategy::Tiered, None)
+            ..self
+                .recovering
+                .exploring(pool, recording, Strategy::Tiered, None, None)
         };
         explore(pool, &Arc::new(Machines), exploring, exploration).await
     }

@@ -77,6 +77,7 @@ impl SpecArgs {
             plans,
             budget: self.budget,
             seconds: None,
+            recovery: 0,
             per_cut: self.per_cut,
             seed: self.seed,
             at: self.at.iter().map(|given| at(given)).collect(),

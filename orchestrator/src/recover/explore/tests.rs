@@ -1,6 +1,7 @@
 //! Exploring with recoverers that are not machines: forgetful, failing, with a cache that nobody dropped.
 
 use std::io::Cursor;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -86,6 +87,10 @@ impl Recoverer for Fake {
 
     async fn recover(&self, _: &Pool, job: &Job, trust: Trust) -> Result<Recovery, Unknown> {
         Ok(recover(job, trust, &mut None, false))
+    }
+
+    async fn record(&self, _: &Pool, _: &Job, _: (&Path, &Path)) -> Result<(), Unknown> {
+        Err(Unknown::new("it logs nothing"))
     }
 
     async fn screener(&self, _: &Pool, _: &Job) -> Result<FakeGuest, Unknown> {

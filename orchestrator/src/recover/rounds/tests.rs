@@ -1,5 +1,6 @@
 //! Strategies against recoverers that are not machines: leaky, hanging, wrong.
 
+use std::path::Path;
 use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -83,6 +84,10 @@ impl Recoverer for Fake {
             return Err(Unknown::new("it does not come up"));
         }
         Ok(recovery(*job % self.trees, trust))
+    }
+
+    async fn record(&self, _: &Pool, _: &usize, _: (&Path, &Path)) -> Result<(), Unknown> {
+        Err(Unknown::new("it logs nothing"))
     }
 
     async fn screener(&self, _: &Pool, _: &usize) -> Result<FakeGuest, Unknown> {

@@ -25,6 +25,10 @@ pub struct CrashSpec {
     /// At most so many seconds for the recoveries of a complete plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
+    /// How often recoveries are cut off again: what a recovery writes is logged, every state that its own cuts can leave is
+    /// recovered, and so on. With a complete plan only.
+    #[serde(skip_serializing_if = "no_recovery")]
+    pub recovery: u32,
     /// At most so many states of `reorder`, of `torn` and of `combinations` at one cut.
     pub per_cut: u32,
     /// Seed of the samples that `reorder` and `combinations` draw.
@@ -91,6 +95,7 @@ impl CrashSpec {
             plans: vec![plan],
             budget: None,
             seconds: None,
+            recovery: 0,
             per_cut: PER_CUT,
             seed: 0,
             at: Vec::new(),
@@ -99,6 +104,14 @@ impl CrashSpec {
             atomic_unit: None,
         }
     }
+}
+
+/// Times that recoveries may be cut off.
+const MOST_RECOVERY: u32 = 4;
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde wants it
+fn no_recovery(times: &u32) -> bool {
+    *times == 0
 }
 
 /// No crash at all, in YAML.
@@ -115,6 +128,8 @@ struct SpecMap {
     budget: Option<u64>,
     #[serde(default)]
     seconds: Option<u64>,
+    #[serde(default)]
+    recovery: u32,
     #[serde(default = "per_cut")]
     per_cut: u32,
     #[serde(default)]
@@ -154,6 +169,15 @@ impl TryFrom<SpecMap> for CrashSpec {
         if map.seconds == Some(0) {
             return Err("0 seconds judge nothing".into());
         }
+        if map.recovery > 0 && !plans.iter().any(|plan| plan.is_complete()) {
+            return Err("`recovery` cuts recoveries off again with the plans `all` and `all-torn`; none of them is asked for".into());
+        }
+        if map.recovery > MOST_RECOVERY {
+            return Err(format!(
+                "recovery is {}; expected at most {MOST_RECOVERY}",
+                map.recovery
+            ));
+        }
         if map.seconds.is_some() && !plans.iter().any(|plan| plan.is_complete()) {
             return Err("`seconds` bounds the plans `all` and `all-torn`; none of them is asked for".into());
         }
@@ -168,6 +192,7 @@ impl TryFrom<SpecMap> for CrashSpec {
             plans,
             budget: map.budget,
             seconds: map.seconds,
+            recovery: map.recovery,
             per_cut: map.per_cut,
             seed: map.seed,
             at: map.at,

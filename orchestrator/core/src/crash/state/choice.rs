@@ -52,6 +52,9 @@ pub struct CrashState {
     pub tears: Vec<Tear>,
     /// What discarded blocks read as.
     pub discard: DiscardAs,
+    /// Cuts of the recovery of this state, of the recovery of what that one left, and so on: each is a state of the log of
+    /// what that recovery wrote.
+    pub again: Vec<CrashState>,
 }
 
 impl CrashState {
@@ -64,7 +67,23 @@ impl CrashState {
             order: 0,
             tears: Vec::new(),
             discard: DiscardAs::Zeros,
+            again: Vec::new(),
         }
+    }
+
+    /// The state that is left when its recovery is cut off, which had left `inner` of what it wrote.
+    #[must_use]
+    pub fn cut_again(&self, inner: CrashState) -> Self {
+        let mut state = self.clone();
+        state.again.push(inner);
+        state
+    }
+
+    /// The state whose recovery was cut off last, and what that left; `None` where none was.
+    pub fn before_last_cut(&self) -> Option<(Self, &Self)> {
+        let mut outer = self.clone();
+        outer.again.pop()?;
+        Some((outer, self.again.last()?))
     }
 }
 

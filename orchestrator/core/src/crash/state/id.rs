@@ -7,6 +7,7 @@
 //! | plan | `b` barriers, `w` writes, `r` reorder, `t` torn, `c` combinations, `a` at, `e` all, `f` all-torn |
 //! | cut  | events that have happened |
 //! | set  | `d` durable alone, `c` all completed, `a` all, `xN` all but request N, `oN` request N alone, `mH` the subset with hexadecimal mask H, `sNxH` sample N of seed H |
+//! | `+STATE` | the recovery of that state, cut off: a state of the log of what it wrote; `e45-m3+e7-m1` |
 //! | modifiers | `pN` rank of the order of overlapping writes in flight; `tNPuU` request N torn at units of U bytes, P one of `fK` `lK` `e` `o` (first, last, even, odd), once for each torn request, in ascending order; `dk`, `dg` discards kept, as garbage |
 
 use std::fmt;
@@ -24,6 +25,9 @@ pub struct StateId(String);
 
 /// Hexadecimal digits of a mask at most: for a million volatile writes.
 const MASK_DIGITS: usize = 250_000;
+
+/// Recoveries that may be cut off, one after the other.
+const MOST_AGAIN: usize = 16;
 
 /// A name that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +93,8 @@ impl fmt::Display for CrashState {
             DiscardAs::Zeros => "",
             DiscardAs::Kept => "-dk",
             DiscardAs::Garbage => "-dg",
-        })
+        })?;
+        self.again.iter().try_for_each(|inner| write!(f, "+{inner}"))
     }
 }
 
@@ -105,6 +110,13 @@ impl FromStr for CrashState {
 }
 
 fn parse(text: &str) -> Option<CrashState> {
+    let mut states = text.split('+').map(parse_one);
+    let mut state = states.next()??;
+    state.again = states.take(MOST_AGAIN + 1).collect::<Option<_>>()?;
+    (state.again.len() <= MOST_AGAIN).then_some(state)
+}
+
+fn parse_one(text: &str) -> Option<CrashState> {
     let mut parts = text.split('-');
     let head = parts.next()?;
     let plan = match head.chars().next()? {
@@ -200,5 +212,49 @@ impl<'de> Deserialize<'de> for StateId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_all_kinds_are_read_as_they_are_written() {
+        for name in [
+            "b17-d",
+            "r45-x12",
+            "t45-c-t12f3u512",
+            "f9-m5-p1-t3f1u512-t7eu512-dk",
+            "e45-m3f+e7-m1+f2-m0",
+        ] {
+            let state: CrashState = name.parse().unwrap();
+            assert_eq!(state.to_string(), name);
+        }
+        let cut: CrashState = "e45-m3f+e7-m1".parse().unwrap();
+        let (outer, inner) = cut.before_last_cut().unwrap();
+        assert_eq!(
+            (outer.to_string(), inner.to_string()),
+            ("e45-m3f".into(), "e7-m1".into())
+        );
+        assert_eq!(outer.cut_again(inner.clone()), cut);
+        assert_eq!(outer.before_last_cut(), None);
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        let deep = format!("e1-d{}", "+e1-d".repeat(MOST_AGAIN + 1));
+        let refused = [
+            "b017-d",
+            "e45-m03",
+            "f9-m5-t7eu512-t3f1u512",
+            "f9-m5-t3eu512-t3eu512",
+            "e45-m3+",
+            "+e45-m3",
+            &deep,
+        ];
+        for name in refused {
+            assert!(name.parse::<CrashState>().is_err(), "{name}");
+        }
     }
 }

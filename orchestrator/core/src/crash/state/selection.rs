@@ -12,6 +12,9 @@ use crate::recording::log::{Cut, DataRef, Durability, Request, RequestId, WriteL
 /// A state that the log does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
+    /// It is a state of the log of what a recovery wrote.
+    #[error("the log has no state of a recovery that was cut off")]
+    Again,
     /// The log is shorter.
     #[error("cut {cut} is past the end of the log, which has {end} events")]
     Cut {
@@ -237,6 +240,9 @@ impl WriteLog {
     /// # Errors
     /// When the log does not have the state.
     pub fn select(&self, state: &CrashState) -> Result<Selection, StateError> {
+        if !state.again.is_empty() {
+            return Err(StateError::Again);
+        }
         let cut = state.cut;
         let durability = self
             .durability(cut)

@@ -1,6 +1,6 @@
 //! What is found in a cell, and what of it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::round::Round;
 use super::{CellJudge, Recoveries};
@@ -27,7 +27,14 @@ pub struct CellTally {
     /// Why what was found may be incomplete or wrong.
     pub doubts: Vec<String>,
     found: Vec<Found>,
+    /// Images for which a kernel was to be booted.
+    asked: BTreeSet<usize>,
+    /// What no booted kernel showed, though another state took its place.
+    unconfirmed: Vec<Violation>,
 }
+
+/// States that are kept besides the first in which a promise is broken, should no booted kernel show that one.
+const OTHERS: usize = 3;
 
 /// A violation, and where to look for it again.
 #[derive(Clone, Debug)]
@@ -35,6 +42,8 @@ struct Found {
     violation: Violation,
     /// The cut and the image; `None`: without a crash.
     at: Option<(Cut, usize)>,
+    /// The same in later states, which have other images.
+    others: VecDeque<(Violation, (Cut, usize))>,
 }
 
 impl Found {
@@ -42,6 +51,24 @@ impl Found {
     /// showed it is the one that is asked about.
     fn stands(&self) -> bool {
         self.at.is_none() || self.violation.confirmed == Some(true)
+    }
+
+    /// The same in another state.
+    fn also(&mut self, at: (Cut, usize), violation: impl FnOnce() -> Violation) {
+        let images = self.others.iter().map(|(_, at)| *at).chain(self.at);
+        let known = images.into_iter().any(|(_, image)| image == at.1);
+        if !known && self.others.len() < OTHERS {
+            self.others.push_back((violation(), at));
+        }
+    }
+
+    /// Whether the kernel that was booted for the state showed it; `None` where none could be.
+    fn shown(&self, judge: &CellJudge<'_>, recoveries: &Recoveries) -> Option<bool> {
+        let (cut, image) = self.at?;
+        let recovery = recoveries.outcome(image).as_ref().ok()?;
+        let again = || judge.at(cut, recovery).findings;
+        let shows = || again().iter().any(|finding| same(finding, &self.violation));
+        recoveries.is_cold(image).then(shows)
     }
 }
 
@@ -76,24 +103,36 @@ impl CellTally {
             evidence: finding.evidence,
             confirmed: Some(true),
         };
-        self.found.push(Found { violation, at: None });
+        self.found.push(Found {
+            violation,
+            at: None,
+            others: VecDeque::new(),
+        });
     }
 
     /// Adds what judging a crash state gave: counts all findings, and keeps the first of each kind and expectation.
     pub(super) fn add(&mut self, state: &CrashState, image: usize, judgement: Judgement) {
         for finding in judgement.findings {
             self.broken += 1;
-            let known = self.found.iter().any(|found| same(&finding, &found.violation));
-            if !known {
-                let violation = Violation {
-                    kind: finding.kind,
-                    state: Place::CrashState(state.id().to_string()),
-                    expectation: finding.expectation,
-                    evidence: format!("cut {}: {}", state.cut, finding.evidence),
-                    confirmed: None,
-                };
-                let at = Some((state.cut, image));
-                self.found.push(Found { violation, at });
+            let at = (state.cut, image);
+            let violation = || Violation {
+                kind: finding.kind,
+                state: Place::CrashState(state.id().to_string()),
+                expectation: finding.expectation,
+                evidence: format!("cut {}: {}", state.cut, finding.evidence),
+                confirmed: None,
+            };
+            match self
+                .found
+                .iter_mut()
+                .find(|found| same(&finding, &found.violation))
+            {
+                Some(found) => found.also(at, violation),
+                None => self.found.push(Found {
+                    violation: violation(),
+                    at: Some(at),
+                    others: VecDeque::new(),
+                }),
             }
         }
         if let Some(doubt) = judgement.doubts.into_iter().next()
@@ -104,15 +143,30 @@ impl CellTally {
     }
 
     /// The images for which a kernel is to be booted: those of every violation that is to be reported and that no booted
-    /// kernel has shown yet.
-    pub fn to_confirm(&self, recoveries: &Recoveries) -> Option<Round> {
-        let warm = |image: &usize| recoveries.outcome(*image).is_ok() && !recoveries.is_cold(*image);
-        let images: BTreeSet<usize> = self
-            .found
-            .iter()
-            .filter_map(|found| found.at.map(|(_, image)| image))
-            .filter(warm)
-            .collect();
+    /// kernel has shown yet. Where one was booted in vain, the next state with the same violation takes its turn. To be asked
+    /// until there are none.
+    pub fn to_confirm(&mut self, judge: &CellJudge<'_>, recoveries: &Recoveries) -> Option<Round> {
+        let mut images = BTreeSet::new();
+        for found in &mut self.found {
+            while let Some((_, image)) = found.at {
+                let tried = self.asked.contains(&image) || recoveries.is_cold(image);
+                if !tried {
+                    images.extend(recoveries.outcome(image).is_ok().then_some(image));
+                    break;
+                }
+                found.violation.confirmed = found.shown(judge, recoveries);
+                if found.violation.confirmed == Some(true) {
+                    break;
+                }
+                let Some((violation, at)) = found.others.pop_front() else {
+                    break;
+                };
+                self.unconfirmed
+                    .push(std::mem::replace(&mut found.violation, violation));
+                found.at = Some(at);
+            }
+        }
+        self.asked.extend(&images);
         Round::of(Trust::Cold, images)
     }
 
@@ -120,20 +174,18 @@ impl CellTally {
     /// seen, but as a doubt.
     pub fn conclude(&mut self, judge: &CellJudge<'_>, recoveries: &Recoveries, verdict: Verdict) -> Verdict {
         recoveries.count(&mut self.states);
-        for Found { violation, at } in &mut self.found {
-            let Some((cut, image)) = *at else { continue };
-            violation.confirmed = match recoveries.outcome(image) {
-                Ok(recovery) if recoveries.is_cold(image) => {
-                    let again = judge.at(cut, recovery);
-                    Some(again.findings.iter().any(|finding| same(finding, violation)))
-                }
-                _ => None,
-            };
+        for found in self.found.iter_mut().filter(|found| found.at.is_some()) {
+            found.violation.confirmed = found.shown(judge, recoveries);
         }
         let Verdict::Violation { mut kinds } = verdict else {
             return verdict;
         };
-        for Found { violation, .. } in self.found.iter().filter(|found| !found.stands()) {
+        let fallen = self.found.iter().filter(|found| !found.stands());
+        for violation in self
+            .unconfirmed
+            .iter()
+            .chain(fallen.map(|found| &found.violation))
+        {
             let why = match violation.confirmed {
                 Some(false) => "a kernel booted for this state shows nothing of it",
                 _ => "no kernel could be booted to confirm it",

@@ -215,8 +215,8 @@ mod tests {
     use coldcut_core::recording::block::Zeros;
 
     use super::*;
-    use crate::disk::faces::Disk;
-    use crate::disk::proto;
+    use crate::faces::Disk;
+    use crate::proto;
 
     /// What a client that says `bytes` and then neither speaks nor reads gets within 50 ms.
     async fn after(bytes: &[u8], window: usize) -> Result<(), ConnectionError> {

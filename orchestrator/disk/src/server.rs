@@ -21,6 +21,8 @@ use super::handle::{DeviceHandle, Shared};
 use super::proto;
 use super::session::SessionError;
 
+/// What `COLDCUT_LOG` calls the disk: it is a module of coldcut to whoever reads the log.
+const LOGGED_AS: &str = "coldcut::disk";
 const MAX_SIZE: u64 = 16 << 40;
 /// How long a client may take to get to its first request.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
@@ -79,7 +81,7 @@ impl Device {
                 move || {
                     let _notice = Notice(&shared);
                     if let Err(error) = runtime.block_on(accept_all(listeners, &shared)) {
-                        tracing::error!(%error, "the device's socket");
+                        tracing::error!(target: LOGGED_AS, %error, "the device's socket");
                     }
                 }
             })
@@ -114,7 +116,7 @@ impl Device {
         self.handle.shutdown();
         if let Some(thread) = self.thread.take() {
             if thread.join().is_err() {
-                tracing::error!("the device's thread panicked");
+                tracing::error!(target: LOGGED_AS, "the device's thread panicked");
             }
             for path in &self.paths {
                 let _ = std::fs::remove_file(path);
@@ -180,7 +182,7 @@ async fn accept(listener: StdListener, seen: Seen, shared: &Arc<Shared>) -> io::
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // Too many open files, or a client that has left already.
-                    tracing::warn!(%error, "accept a client");
+                    tracing::warn!(target: LOGGED_AS, %error, "accept a client");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                     continue;
                 }
@@ -203,10 +205,10 @@ where
     match outcome {
         Ok(()) => {}
         Err(ConnectionError::Session(SessionError::Device(error))) => {
-            tracing::error!(%error, "the device answers nothing more");
+            tracing::error!(target: LOGGED_AS, %error, "the device answers nothing more");
             // Neither an answer nor an end that a guest could take for the disk's: it times out.
             shut_down(&mut down).await;
         }
-        Err(error) => tracing::warn!(%error, "closed the client's connection"),
+        Err(error) => tracing::warn!(target: LOGGED_AS, %error, "closed the client's connection"),
     }
 }
