@@ -59,6 +59,9 @@ pub(super) struct StatesArgs {
     /// Tear writes at the atomic unit too
     #[arg(long)]
     torn: bool,
+    /// Measure in every other mode of each filesystem too
+    #[arg(long)]
+    modes: bool,
     /// Recoveries for each recording, at most
     #[arg(long, default_value_t = 2000)]
     most: u64,
@@ -82,6 +85,7 @@ async fn states(args: StatesArgs) -> anyhow::Result<ExitCode> {
         } else {
             PlanKind::All
         },
+        modes: args.modes,
         most: args.most,
         check: args.check,
     };

@@ -15,8 +15,9 @@ use coldcut_core::crash::state::PlanKind;
 use coldcut_core::oracle::cell::{Recoveries, Round, Strategy};
 use coldcut_core::outcome::recovery::Trust;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::scenario::Variant;
 
-use self::workload::{WORKLOADS, Workload};
+use self::workload::WORKLOADS;
 use crate::kernel::Kernel;
 use crate::record::job::RecordJob;
 use crate::record::loaded::LoadedRecording;
@@ -38,6 +39,8 @@ pub struct StatesOptions {
     pub only: String,
     /// The plan: `all` or `all-torn`.
     pub plan: PlanKind,
+    /// Whether to measure in every other mode of each filesystem too.
+    pub modes: bool,
     /// Recoveries for each recording, at most.
     pub most: u64,
     /// States of each recording that are recovered although an earlier recovery answers for them.
@@ -73,9 +76,18 @@ pub async fn states(
     mut each: impl FnMut(String),
 ) -> Result<(), Unknown> {
     for (number, workload) in WORKLOADS.iter().enumerate() {
-        if workload.name.contains(&options.only) {
-            let dir = pool.scratch.path().join(format!("states-{number}"));
-            each(measure(pool, options, workload, dir).await?);
+        if !workload.name.contains(&options.only) {
+            continue;
+        }
+        for (mode, (name, variant)) in workload.variants(options.modes)?.into_iter().enumerate() {
+            let dir = pool.scratch.path().join(format!("states-{number}-{mode}"));
+            let measured = measure(pool, options, (&name, &variant), dir).await;
+            each(match measured {
+                Ok(report) => report,
+                // A mode that this mkfs or kernel does not know.
+                Err(unknown) if mode > 0 => format!("{name}\n  not measured: {unknown}\n"),
+                Err(unknown) => return Err(unknown),
+            });
         }
     }
     Ok(())
@@ -84,14 +96,13 @@ pub async fn states(
 async fn measure(
     pool: &Arc<Pool>,
     options: &StatesOptions,
-    workload: &Workload,
+    (name, variant): (&str, &Variant),
     dir: PathBuf,
 ) -> Result<String, Unknown> {
-    let (_, variant) = workload.scenario()?;
     let cell = CellDir::open(&dir).or_unknown("making a directory")?;
     let job = RecordJob {
         cell: "bench",
-        variant: &variant,
+        variant,
         kernel: &options.kernel,
         home: &dir,
         dir: &cell,
@@ -105,7 +116,7 @@ async fn measure(
         pool,
         recovering: Recovering {
             cell: "bench",
-            variant: &variant,
+            variant,
             kernel: &options.kernel,
             dir: &cell,
             timings: &Arc::default(),
@@ -115,7 +126,7 @@ async fn measure(
     let barriers = bench.listed(PlanKind::Barriers, usize::MAX).await?;
     let sampled = bench.listed(PlanKind::Reorder, SAMPLED).await?;
     let all = bench.explored(options).await?;
-    Ok(report(workload, &barriers, &sampled, &all))
+    Ok(report(name, &barriers, &sampled, &all))
 }
 
 /// A recording, and machines for its states.
@@ -185,7 +196,7 @@ impl Bench<'_> {
     }
 }
 
-fn report(workload: &Workload, barriers: &Plan, sampled: &Plan, all: &Explored) -> String {
+fn report(name: &str, barriers: &Plan, sampled: &Plan, all: &Explored) -> String {
     let seconds = all.time.as_secs_f64();
     let ratio = |one: f64, other: f64| one / other.max(1e-9);
     let done = &all.completeness;
@@ -200,7 +211,6 @@ fn report(workload: &Workload, barriers: &Plan, sampled: &Plan, all: &Explored) 
          recoveries        {of_b:.2} of barriers', {of_r:.1} times fewer than the sampled plan's\n  \
          time              {t_b:.2} of barriers', {t_r:.1} times less than the sampled plan's; {rate:.1e} states/s\n  \
          checked           {checked} states recovered besides, {differs} otherwise than their class\n{differing}",
-        name = workload.name,
         b_states = barriers.states,
         b = barriers.distinct,
         b_time = barriers.seconds(),

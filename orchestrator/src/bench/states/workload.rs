@@ -1,13 +1,9 @@
 //! What is recorded for the measurement.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::{Scenario, Variant};
-
-use crate::job::scenario_file::ScenarioFile;
 
 /// A filesystem and how its history is synced.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +64,28 @@ pub(super) const WORKLOADS: [Workload; 6] = [
 ];
 
 impl Workload {
-    /// Its scenario, and the only variant.
-    pub(super) fn scenario(&self) -> Result<(Arc<ScenarioFile>, Variant), Unknown> {
+    /// Its variant, by the workload's name; then, where that is wanted, the same in every other mode of its filesystem.
+    ///
+    /// # Errors
+    /// [`Unknown`] when the workload is not valid.
+    pub(super) fn variants(&self, modes: bool) -> Result<Vec<(String, Variant)>, Unknown> {
+        let scenario = Scenario::parse("bench", &self.text()).map_err(|e| Unknown::new(e.to_string()))?;
+        let variant = scenario.variants().first().cloned();
+        let variant = variant.ok_or_else(|| Unknown::new("the workload has no variant"))?;
+        let fstype = variant.filesystem.fstype;
+        let mut all = vec![(self.name.to_owned(), variant)];
+        if modes {
+            let (others, _) = scenario.in_modes(fstype, fstype.modes.iter().skip(1));
+            let named = |variant: &Variant| {
+                let mode = variant.mode.as_ref().map_or("", |mode| mode.name);
+                (format!("{} ({mode})", self.name), variant.clone())
+            };
+            all.extend(others.variants().iter().map(named));
+        }
+        Ok(all)
+    }
+
+    fn text(&self) -> String {
         let mut text = format!(
             "format: 1\nname: bench-states\nfilesystem: {}\nend: cut\nworkload:\n",
             self.filesystem
@@ -99,11 +115,7 @@ impl Workload {
             }
         }
         text.push_str("expect:\n  - no_foreign_data: all\n");
-        let scenario = Scenario::parse("bench", &text).map_err(|e| Unknown::new(e.to_string()))?;
-        let variant = scenario.variants().first().cloned();
-        let variant = variant.ok_or_else(|| Unknown::new("the workload has no variant"))?;
-        let path = PathBuf::from("bench.yaml");
-        Ok((Arc::new(ScenarioFile { path, text, scenario }), variant))
+        text
     }
 }
 
@@ -114,7 +126,7 @@ mod tests {
     #[test]
     fn the_workloads_are_valid() {
         for workload in WORKLOADS {
-            let (_, variant) = workload.scenario().unwrap();
+            let (_, variant) = workload.variants(false).unwrap().remove(0);
             let syncs = workload.operations / workload.sync_every;
             assert_eq!(variant.workload.len(), workload.operations + syncs);
         }
