@@ -26,6 +26,8 @@ struct Inner {
     holds: BTreeMap<String, Hold>,
     pace: Pace,
     start: Instant,
+    /// Where ranges end at the latest: with several disks they are of the first.
+    end: u64,
 }
 
 /// What a fault holds.
@@ -61,11 +63,19 @@ impl Faults {
             holds: BTreeMap::new(),
             pace,
             start: Instant::now(),
+            end: u64::MAX,
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
             held: watch::Sender::new(0),
         }
+    }
+
+    /// The same, of a device whose first disk ends at this byte: ranges are of that disk alone.
+    #[must_use]
+    pub fn with_ranges_until(self, end: u64) -> Self {
+        self.lock().end = end;
+        self
     }
 
     /// What the device asks about each request.
@@ -80,8 +90,11 @@ impl Faults {
 
     /// Puts a fault in force. `ids` are the identities of the contents that its filter names, if it names any; a request
     /// may be held for `within`.
-    pub fn arm(&self, fault: Fault, ids: Option<BTreeSet<u64>>, within: Duration) {
+    pub fn arm(&self, mut fault: Fault, ids: Option<BTreeSet<u64>>, within: Duration) {
         let mut inner = self.lock();
+        if let Some(range) = &mut fault.filter.range {
+            range.end = range.end.min(inner.end);
+        }
         if fault.effect == Effect::Hold {
             let hold = Hold {
                 within,

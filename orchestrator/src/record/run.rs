@@ -160,7 +160,8 @@ impl Run<'_> {
 
     /// What holds, fails and slows the disk's requests from now on.
     fn faults(&self) -> Faults {
-        let faults = disk::faults(self.job.variant.device);
+        let first = self.disks.get(0).map_or(0, |disk| disk.size);
+        let faults = disk::faults(self.job.variant.device).with_ranges_until(first);
         self.handle.set_injector(Some(faults.injector()));
         faults
     }

@@ -105,6 +105,27 @@ fn options_are_put_together() {
 }
 
 #[test]
+fn what_is_on_several_disks_is_run_in_no_mode() {
+    let text = TEXT.replace(
+        "  mkfs: [\"-b\", \"4096\", \"-J\", \"size=4\", ",
+        "  disks: [{use: journal, size: 8MiB}]\n  mkfs: [\"-b\", \"4096\", ",
+    );
+    let scenario = Scenario::parse("several.yaml", &text).unwrap_or_else(|e| panic!("{e}"));
+    let own = scenario.variant("kept").unwrap();
+    assert_eq!(own.filesystem.disks.len(), 1);
+    for fstype in FsType::all() {
+        for known in fstype.modes {
+            assert_eq!(
+                own.in_mode(fstype, known).err(),
+                Some(NotCovered::Disks),
+                "{}",
+                known.name
+            );
+        }
+    }
+}
+
+#[test]
 fn a_mode_is_held_to_what_it_promises() {
     let own = scenario().variant("kept").unwrap().clone();
     for known in FsType::first().modes {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use coldcut::disk::client::Client;
-use coldcut::disk::{Device, DeviceError};
+use coldcut::disk::{Device, DeviceError, Faults};
+use coldcut_core::faults::{Effect, Fault, Filter, Kind};
 use coldcut_core::recording::block::{ReadAt as _, Zeros};
 use coldcut_core::recording::disks::Disks;
 use coldcut_core::recording::io::IoKind;
@@ -110,6 +111,28 @@ async fn a_disk_that_ignores_flushes_acknowledges_them_and_the_log_has_none() {
         })
         .collect();
     assert_eq!(flushes, [0]);
+}
+
+#[test]
+fn a_faults_range_is_of_the_first_disk() {
+    let two = two();
+    let faults = Faults::default().with_ranges_until(64 << 10);
+    two.device.handle().set_injector(Some(faults.injector()));
+    let open_ended = Fault {
+        name: "bad".to_owned(),
+        filter: Filter {
+            kind: Kind::Write,
+            whose: None,
+            range: Some(8192..u64::MAX),
+        },
+        effect: Effect::Fail,
+        count: None,
+    };
+    faults.arm(open_ended, None, WAIT);
+    let [mut first, mut second] = two.clients();
+    first.write(0, &[1; 4096], false).expect("before the range");
+    assert!(first.write(60 << 10, &[1; 4096], false).is_err());
+    second.write(8192, &[2; 4096], false).expect("on the other disk");
 }
 
 #[test]

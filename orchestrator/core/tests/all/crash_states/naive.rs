@@ -352,11 +352,6 @@ pub fn scripts(most: usize) -> impl Strategy<Value = Script> {
     scripts_on(most, disks)
 }
 
-/// The same on a single disk.
-pub fn scripts_on_one_disk(most: usize) -> impl Strategy<Value = Script> {
-    scripts_on(most, Just(1))
-}
-
 /// Disks of `blocks` in all, each of them not a whole number of blocks.
 fn lay_out(blocks: usize, count: usize) -> Vec<Range<usize>> {
     let place = |number: usize| blocks * number / count * 4096;
