@@ -2,7 +2,6 @@
 //! judged. Also what such measuring needs in every variant: keeping what steps measured, and the kernel's log.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use coldcut_core::oracle::Tally;
 use coldcut_core::oracle::measured::{Judged, Measurements};
@@ -13,6 +12,7 @@ use coldcut_wire::DmesgFrom;
 
 use crate::results::CellDir;
 use crate::vm::client::{GuestClient, OpReport};
+use crate::vm::clock::wrong_clock;
 
 /// Collects what steps measure while they run.
 #[derive(Debug, Default)]
@@ -65,19 +65,6 @@ impl Witness {
     pub(crate) fn into_found(self) -> Measurements {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// No call in the guest can have taken longer than the host waited for its answer. A guest of which the clock runs fast
-/// (a kernel that calibrated it while the host was busy) measures nothing.
-fn wrong_clock(step: &str, nanos: u64, waited: Duration) -> Option<String> {
-    let most = waited + waited / 4 + Duration::from_millis(20);
-    (Duration::from_nanos(nanos) > most).then(|| {
-        format!(
-            "the guest's clock is wrong: `{step}` took {} ms by it, within {} ms of the host's",
-            nanos / 1_000_000,
-            waited.as_millis()
-        )
-    })
 }
 
 /// Whether anything that is judged needs what the workload measures.
@@ -137,19 +124,4 @@ pub(crate) fn verdict(variant: &Variant, judged: &Judged) -> (Verdict, u64) {
     let mut tally = Tally::new(variant);
     tally.add(&judged.judgement);
     (tally.verdict(), tally.obligations())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_call_cannot_take_longer_than_the_host_waited() {
-        let ms = Duration::from_millis;
-        for (nanos, waited) in [(0, 0), (15_000_000, 0), (1_000_000_000, 1000), (5, 60_000)] {
-            assert_eq!(wrong_clock("write", nanos, ms(waited)), None);
-        }
-        let wrong = wrong_clock("write", 120_000_000_000, ms(4000)).unwrap();
-        assert!(wrong.contains("clock is wrong"), "{wrong}");
-    }
 }

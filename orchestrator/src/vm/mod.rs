@@ -6,6 +6,7 @@
 pub mod agent_binary;
 pub mod budget;
 pub mod client;
+pub(crate) mod clock;
 pub mod initramfs;
 pub mod limits;
 pub mod machine;

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_wire::{Op, op::Sleep};
 use tokio::sync::OnceCell;
 
 use crate::report::EventSink;
 use crate::vm::client::GuestClient;
+use crate::vm::clock::wrong_clock;
 use crate::vm::limits::Limits;
 use crate::vm::machine::{Machine, MachineSpec, Qemu};
 use crate::vm::snapshot::{Template, TemplateError, TemplateKey, TemplateStore};
@@ -20,6 +22,8 @@ const KEEP: u64 = 4 << 30;
 
 /// How often a guest is booted for a template.
 const BOOTS: u32 = 3;
+/// How long its clock is watched.
+const SLEEP: Duration = Duration::from_millis(500);
 
 /// A template that is wanted.
 #[derive(Debug, Default)]
@@ -215,23 +219,26 @@ impl Templates {
 /// Boots a guest whose clock is not seen to be wrong. A kernel measures its clock while it boots, and on a busy machine it may
 /// measure badly: every clone would keep that clock.
 async fn boot(means: &Means<'_>, spec: &MachineSpec, console: &Path) -> Result<Machine, Unknown> {
+    let mut wrong = String::new();
     for _ in 0..BOOTS {
         let machine = Machine::boot(means.qemu, spec, console, means.limits.boot)
             .await
             .or_unknown("booting a template")?;
-        if is_possible(machine.guest.hello.uptime_ns, machine.boot_time) {
-            return Ok(machine);
+        let sleep = Op::Sleep(Sleep {
+            millis: SLEEP.as_millis() as u64,
+        });
+        let slept = GuestClient::new(&machine, means.limits)
+            .measure("sleep", sleep)
+            .await
+            .or_unknown("watching a template's clock")?;
+        let (_, nanos) = slept.result.or_unknown("watching a template's clock")?;
+        match wrong_clock("sleep", nanos, slept.waited) {
+            None => return Ok(machine),
+            Some(why) => wrong = why,
         }
         machine.kill().await;
     }
-    Err(Unknown::new(format!(
-        "{BOOTS} guests said that they had run for longer than their machines: the kernel's clock is wrong"
-    )))
-}
-
-/// Whether a guest may have run for so long, in nanoseconds, when its machine had.
-fn is_possible(uptime_ns: u64, machine: Duration) -> bool {
-    u128::from(uptime_ns) <= machine.as_nanos()
+    Err(Unknown::new(format!("in each of {BOOTS} boots: {wrong}")))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -241,15 +248,4 @@ async fn blocking<T: Send + 'static>(
         .await
         .or_unknown("the template cache")?
         .map_err(|error| Unknown::new(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_guest_has_not_run_for_longer_than_its_machine() {
-        assert!(is_possible(2_400_000_000, Duration::from_secs(3)));
-        assert!(!is_possible(20_400_000_000, Duration::from_secs(7)));
-    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::vm::machine::{Accel, Backend, MachineSpec, Qemu, Ram, qemu_args};
 
 /// Changes when templates are made in another way.
-const FORMAT: &str = "coldcut template 2";
+const FORMAT: &str = "coldcut template 3";
 
 /// Digest of all that a template depends on: QEMU's build, its arguments (machine and memory size, device
 /// properties, kernel command line), and the contents of the kernel and the initial ramdisk.
