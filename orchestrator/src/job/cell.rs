@@ -383,8 +383,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         let start = Instant::now();
         let exploring = recovering.exploring(pool, recording, job.strategy, None, remembered.clone());
         let explored = explore(pool, recoverer, exploring, exploration).await?;
-        let notes = &mut tally.notes;
-        notes.extend(explored.notes.iter().chain(&explored.differing).cloned());
+        tally.notes.extend(explored.notes.iter().chain(&explored.differing).cloned());
         let mut done = explored.completeness.clone();
         let mut gathered = planned.gather();
         gathered.add(recording, None, explored)?;
@@ -397,7 +396,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             remembered: remembered.clone(),
             start,
         };
-        again.add(&mut gathered, &mut done, notes).await?;
+        again.add(&mut gathered, &mut done, tally).await?;
         drop(again);
         if done.differing > 0
             && let Some(remembered) = remembered.and_then(Arc::into_inner)

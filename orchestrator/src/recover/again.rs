@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_core::crash::reads::Exploration;
-use coldcut_core::oracle::cell::Strategy;
+use coldcut_core::oracle::cell::{CellTally, Strategy};
 use coldcut_core::outcome::completeness::Completeness;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 
@@ -28,8 +28,8 @@ pub(crate) struct CutAgain<'a, R> {
 
 impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
     /// Cuts off the recovery of each image that was recovered, then those of what that left, as often as the plan says, and
-    /// adds the states to what is gathered. `done` says how far it came, and gets a line for the reader where something is
-    /// left out.
+    /// adds the states to what is gathered. `done` says how far it came. What the budget leaves out is a note in the tally; a
+    /// recovery that could not be cut off is a doubt: nothing is known of what that would have left.
     ///
     /// # Errors
     /// [`Unknown`] when a log cannot be read.
@@ -37,7 +37,7 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
         &self,
         gathered: &mut Gathered,
         done: &mut Completeness,
-        notes: &mut Vec<String>,
+        tally: &mut CellTally,
     ) -> Result<(), Unknown> {
         let spec = &self.recovering.variant.crash;
         for depth in 0..spec.recovery as usize {
@@ -50,13 +50,13 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
                     .is_some_and(|most| self.start.elapsed() >= Duration::from_secs(most));
                 if left < 2 || late {
                     let cuts = depth + 1;
-                    notes.push(format!(
+                    tally.notes.push(format!(
                         "the budget leaves {} of {all} recoveries uncut (cut {cuts})",
                         all - number
                     ));
                     return Ok(());
                 }
-                self.cut(outer, left - 1, gathered, done, notes).await?;
+                self.cut(outer, left - 1, gathered, done, tally).await?;
             }
         }
         Ok(())
@@ -69,11 +69,11 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
         budget: u64,
         gathered: &mut Gathered,
         done: &mut Completeness,
-        notes: &mut Vec<String>,
+        tally: &mut CellTally,
     ) -> Result<(), Unknown> {
         done.recoveries += 1;
         if let Err(unknown) = self.log(outer).await {
-            notes.push(format!(
+            tally.doubts.push(format!(
                 "the recovery of state {} was not cut off: {unknown}",
                 outer.1.id()
             ));
@@ -95,7 +95,7 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
             self.remembered.clone(),
         );
         let explored = explore(self.pool, self.recoverer, exploring, exploration).await?;
-        notes.extend(explored.notes.iter().chain(&explored.differing).cloned());
+        tally.notes.extend(explored.notes.iter().chain(&explored.differing).cloned());
         done.add(&explored.completeness);
         done.cut_again += 1;
         gathered.add(&recording, Some(outer), explored)

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use coldcut_core::crash::reads::{Answer, Ask, Exploration, Next, Reads, Sample};
+use coldcut_core::crash::reads::{Answer, Ask, BlockRead, Exploration, Next, Reads, Sample};
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::outcome::completeness::{Completeness, Count};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
@@ -52,8 +52,9 @@ pub(crate) struct Explored {
     pub(crate) answers: Vec<Answer>,
     /// The recoveries, by number, each with the state that was recovered; without one where an earlier run did that.
     pub(crate) recovered: Vec<(Option<CrashState>, Recovery)>,
-    /// States whose recovery came to nothing.
-    pub(crate) failed: Vec<(CrashState, Unknown)>,
+    /// States that are judged by themselves, for what they are: those of the sample, and those whose recovery came to
+    /// nothing.
+    pub(crate) besides: Vec<(CrashState, Result<Recovery, Unknown>)>,
     /// How far it came.
     pub(crate) completeness: Completeness,
     /// What a reader should know besides.
@@ -159,7 +160,11 @@ impl<R: Recoverer> Crew<R> {
             news.as_mut().enable();
             let crew = Arc::clone(&self);
             let next = tokio::task::spawn_blocking(move || crew.next(number)).await;
-            match next.unwrap_or(Work::Done) {
+            let next = match next {
+                Ok(next) => next,
+                Err(error) => return self.give_up(Unknown::while_doing("exploring", error)),
+            };
+            match next {
                 Work::Ask(ask) => {
                     let outcome = self.tried(&ask.state, self.exploring.trust, &mut guest).await;
                     if let Ok((recovery, reads)) = &outcome {
@@ -299,7 +304,7 @@ impl<R: Recoverer> Crew<R> {
             Ok((recovery, reads)) => shared.know(ask, state, recovery, reads),
             Err(unknown) => {
                 shared.exploration.fail(ask);
-                shared.explored.failed.push((state, unknown));
+                shared.explored.besides.push((state, Err(unknown)));
             }
         }
     }
@@ -330,7 +335,7 @@ impl Shared {
         if let Some(twin) = twin {
             self.explored.completeness.sampled += 1;
             let before = &self.explored.recovered[twin as usize];
-            if !before.1.same_as(&recovery) {
+            if !before.1.same_as(&unchecked(&recovery)) {
                 let line = differs(&state, before.0.as_ref());
                 self.explored.differing.push(line);
             }
@@ -340,10 +345,20 @@ impl Shared {
     }
 
     fn compare(&mut self, sample: &Sample, outcome: Result<(Recovery, Reads), Unknown>) {
-        let Ok((recovery, reads)) = outcome else {
-            // Nothing is known of it: it is no sample.
-            return;
+        let (recovery, reads) = match outcome {
+            Ok(known) => known,
+            Err(unknown) => {
+                // A sample of which nothing is known is no pass.
+                self.explored.besides.push((sample.state.clone(), Err(unknown)));
+                return;
+            }
         };
+        self.watch(sample, &unchecked(&recovery), &reads);
+        self.explored.besides.push((sample.state.clone(), Ok(recovery)));
+    }
+
+    /// Compares a sample's recovery with those that were said to answer for it.
+    fn watch(&mut self, sample: &Sample, recovery: &Recovery, reads: &[BlockRead]) {
         self.explored.completeness.sampled += 1;
         let recovered = &self.explored.recovered;
         let answers: Vec<&Recovery> = sample.answers.iter().map(|n| &recovered[*n as usize].1).collect();
@@ -354,7 +369,7 @@ impl Shared {
         let differs = differs(&sample.state, recovered[first].0.as_ref());
         let place = self.reads[first]
             .iter()
-            .zip(&reads)
+            .zip(reads)
             .position(|(one, other)| one != other);
         let read = &self.reads[first];
         let reads = match place {
@@ -421,6 +436,14 @@ impl Shared {
             ));
         }
         explored
+    }
+}
+
+/// A recovery without the checker's answer, which depends on more than the kernel read.
+fn unchecked(recovery: &Recovery) -> Recovery {
+    Recovery {
+        fsck: None,
+        ..recovery.clone()
     }
 }
 

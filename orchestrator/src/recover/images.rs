@@ -205,10 +205,10 @@ impl Gathered {
                 None
             });
         }
-        for (state, unknown) in explored.failed {
+        for (state, outcome) in explored.besides {
             let named = digester.of(state)?;
             let image = self.index_of(&named);
-            self.outcomes.entry(image).or_insert(Err(unknown));
+            self.outcomes.entry(image).or_insert(outcome);
             self.states.push((named.1, image));
         }
         for answer in explored.answers {

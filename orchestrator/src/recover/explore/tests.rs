@@ -30,6 +30,8 @@ struct Fake {
     fails: Option<(u64, u64)>,
     /// This recovery panics: the recoverer, not the guest.
     dies: Option<u64>,
+    /// Fresh guests do not come up.
+    no_fresh: bool,
     count: AtomicU64,
 }
 
@@ -86,6 +88,9 @@ impl Recoverer for Fake {
     type Screener = FakeGuest;
 
     async fn recover(&self, _: &Pool, job: &Job, trust: Trust) -> Result<Recovery, Unknown> {
+        if self.no_fresh {
+            return Err(Unknown::new("it does not come up"));
+        }
         Ok(recover(job, trust, &mut None, false))
     }
 
@@ -180,6 +185,11 @@ fn found(explored: &Explored) -> Vec<i32> {
     found
 }
 
+fn failed(explored: &Explored) -> Vec<&CrashState> {
+    let failed = explored.besides.iter().filter(|(_, outcome)| outcome.is_err());
+    failed.map(|(state, _)| state).collect()
+}
+
 #[tokio::test]
 async fn few_recoveries_answer_for_every_state() {
     for jobs in [1, 3] {
@@ -194,6 +204,7 @@ async fn few_recoveries_answer_for_every_state() {
             "machines at once may do the same twice: {done:?}"
         );
         assert!(done.sampled >= 32);
+        assert_eq!(explored.besides.len(), 32, "the sample is judged too");
         assert_eq!(explored.differing, Vec::<String>::new());
         let mut all = found(&explored);
         all.dedup();
@@ -241,7 +252,7 @@ async fn what_fails_once_is_tried_again_and_what_fails_twice_is_not_covered() {
     .await
     .unwrap();
     assert!(explored.completeness.is_whole());
-    assert!(explored.failed.is_empty());
+    assert!(failed(&explored).is_empty());
     let fails = Some((1, 1));
     let explored = run(
         Fake {
@@ -253,8 +264,20 @@ async fn what_fails_once_is_tried_again_and_what_fails_twice_is_not_covered() {
     )
     .await
     .unwrap();
-    assert_eq!(explored.failed.len(), 1);
+    assert_eq!(failed(&explored).len(), 1);
     assert!(!explored.completeness.is_whole());
+}
+
+#[tokio::test]
+async fn a_sample_that_nobody_recovers_is_no_pass() {
+    let no_fresh = true;
+    let fake = Fake {
+        no_fresh,
+        ..Fake::default()
+    };
+    let explored = run(fake, 1000, 1).await.unwrap();
+    assert_eq!(explored.completeness.sampled, 0);
+    assert_eq!(failed(&explored).len(), 32, "each is told as unknown");
 }
 
 #[tokio::test]
