@@ -277,13 +277,9 @@ impl CellDir {
         self.path.join("write.log.order")
     }
 
-    /// The write log of the recovery of a state, and what that format cannot hold. A long name is cut short by its digest.
+    /// The write log of the recovery of a state, and what that format cannot hold.
     pub fn again(&self, state: &str) -> (PathBuf, PathBuf) {
-        let name = match state.len() {
-            0..=200 => state.to_owned(),
-            _ => blake3::hash(state.as_bytes()).to_hex().to_string(),
-        };
-        let dir = self.path.join("again").join(name);
+        let dir = self.path.join("again").join(file_name(state));
         (dir.join("write.log"), dir.join("write.log.order"))
     }
 
@@ -294,13 +290,23 @@ impl CellDir {
 
     /// A console's file, by the name of what its machine was for.
     pub fn console(&self, name: &str) -> PathBuf {
-        self.path.join("consoles").join(format!("{name}.log"))
+        self.path.join("consoles").join(format!("{}.log", file_name(name)))
     }
 
     /// Where the recovery of an image is kept, by the image's digest.
     pub fn recovery(&self, digest: &str) -> PathBuf {
         self.path.join("recoveries").join(format!("{digest}.json"))
     }
+}
+
+/// A name as that of a file, with room for endings. The name of a state of many writes may be longer than a filesystem allows:
+/// its digest stands for it then.
+fn file_name(name: &str) -> String {
+    const MOST: usize = 200;
+    if name.len() <= MOST {
+        return name.to_owned();
+    }
+    blake3::hash(name.as_bytes()).to_hex().to_string()
 }
 
 /// Writes a file whole or not at all.
@@ -347,6 +353,20 @@ fn stamp(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_state_of_many_writes_has_files_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let cell = CellDir::open(dir.path()).unwrap();
+        // A thousand volatile writes, all chosen; and a second state of as many.
+        let states = [format!("e9-m{}", "f".repeat(250)), format!("e9-m{}e", "f".repeat(249))];
+        let consoles = states.map(|state| cell.console(&format!("{state}.explore")));
+        assert_ne!(consoles[0], consoles[1]);
+        for console in consoles {
+            fs::write(console.with_extension("log.qemu"), b"").unwrap();
+        }
+        assert!(cell.console("e9-m3.explore").ends_with("consoles/e9-m3.explore.log"));
+    }
 
     #[test]
     fn times_are_written_in_utc() {
