@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coldcut_core::crash::reads::Reads;
 use coldcut_core::outcome::recovery::Recovery;
@@ -44,6 +45,8 @@ pub(crate) struct Questions<'a> {
 /// An entry in use.
 #[derive(Debug)]
 pub(crate) struct Remembered {
+    /// What was read of the file once, and what was added since: a cell that cuts recoveries off again asks often.
+    known: Mutex<Option<Vec<(Reads, Recovery)>>>,
     held: Held,
     cache: Cache,
     name: String,
@@ -67,7 +70,12 @@ impl Remembered {
         for _ in 0..100 {
             if let Some(held) = cache.hold(&name)? {
                 cache::note_use(&held.path().join(FILE));
-                return Ok(Self { held, cache, name });
+                return Ok(Self {
+                    known: Mutex::default(),
+                    held,
+                    cache,
+                    name,
+                });
             }
             let staged = cache.stage()?;
             let path = staged.path().join(FILE);
@@ -91,6 +99,14 @@ impl Remembered {
 
     /// All that is known. What cannot be read is not.
     pub(crate) fn load(&self) -> Vec<(Reads, Recovery)> {
+        self.known().get_or_insert_with(|| self.read()).clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Vec<(Reads, Recovery)>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> Vec<(Reads, Recovery)> {
         let Ok(file) = File::open(self.path()) else {
             return Vec::new();
         };
@@ -116,12 +132,18 @@ impl Remembered {
         if file.metadata()?.len() + line.len() as u64 > MOST {
             return Ok(());
         }
-        file.write_all(line.as_bytes())
+        file.write_all(line.as_bytes())?;
+        if let Some(known) = &mut *self.known() {
+            known.push((reads.clone(), recovery.clone()));
+        }
+        Ok(())
     }
 
     /// Removes the entry: something in it was not so.
     pub(crate) fn forget(self) {
-        let Self { held, cache, name } = self;
+        let Self {
+            held, cache, name, ..
+        } = self;
         // Whoever else holds it finds nothing in it.
         let _ = File::options()
             .write(true)
