@@ -383,7 +383,9 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         let start = Instant::now();
         let exploring = recovering.exploring(pool, recording, job.strategy, None, remembered.clone());
         let explored = explore(pool, recoverer, exploring, exploration).await?;
-        tally.notes.extend(explored.notes.iter().chain(&explored.differing).cloned());
+        tally
+            .notes
+            .extend(explored.notes.iter().chain(&explored.differing).cloned());
         let mut done = explored.completeness.clone();
         let mut gathered = planned.gather();
         gathered.add(recording, None, explored)?;

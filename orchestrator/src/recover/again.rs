@@ -95,7 +95,9 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
             self.remembered.clone(),
         );
         let explored = explore(self.pool, self.recoverer, exploring, exploration).await?;
-        tally.notes.extend(explored.notes.iter().chain(&explored.differing).cloned());
+        tally
+            .notes
+            .extend(explored.notes.iter().chain(&explored.differing).cloned());
         done.add(&explored.completeness);
         done.cut_again += 1;
         gathered.add(&recording, Some(outer), explored)

@@ -25,7 +25,7 @@ const TRIES: u32 = 2;
 /// Makes the job of a state, and gives the notes of what is read of its disk.
 pub(crate) type MakeJob<Job> = dyn Fn(&CrashState) -> Result<(Job, Arc<Noted>), Unknown> + Send + Sync;
 /// Told of each recovery: the state, its outcome, milliseconds, how many are done, and how many more there are at least.
-pub(crate) type OnDone = dyn Fn(&CrashState, &Result<Recovery, Unknown>, u64, (u64, u64)) + Send + Sync;
+pub(crate) type OnDone = dyn Fn(&CrashState, Result<&Recovery, &Unknown>, u64, (u64, u64)) + Send + Sync;
 
 /// How to explore.
 pub(crate) struct Exploring<Job> {
@@ -70,7 +70,6 @@ pub(crate) struct Explored {
 struct Shared {
     exploration: Exploration,
     explored: Explored,
-    reads: Vec<Reads>,
     asked: u64,
     /// Drawn once everything is explored.
     samples: Option<Vec<Sample>>,
@@ -168,7 +167,7 @@ impl<R: Recoverer> Crew<R> {
                 Work::Ask(ask) => {
                     let outcome = self.tried(&ask.state, self.exploring.trust, &mut guest).await;
                     if let Ok((recovery, reads)) = &outcome {
-                        self.keep(reads.clone(), recovery.clone()).await;
+                        self.keep(reads, recovery).await;
                     }
                     self.learn(*ask, outcome);
                 }
@@ -247,12 +246,9 @@ impl<R: Recoverer> Crew<R> {
             if outcome.is_err() || guest.as_ref().is_some_and(Screener::<R::Job>::spoiled) {
                 *guest = None;
             }
-            let told = match &outcome {
-                Ok((recovery, _)) => Ok(recovery.clone()),
-                Err(unknown) => Err(unknown.clone()),
-            };
+            let told = outcome.as_ref().map(|(recovery, _)| recovery);
             let progress = self.lock().progress();
-            (self.exploring.done)(state, &told, start.elapsed().as_millis() as u64, progress);
+            (self.exploring.done)(state, told, start.elapsed().as_millis() as u64, progress);
             if outcome.is_ok() {
                 break;
             }
@@ -283,10 +279,11 @@ impl<R: Recoverer> Crew<R> {
     }
 
     /// Keeps a recovery for later runs.
-    async fn keep(&self, reads: Reads, recovery: Recovery) {
+    async fn keep(&self, reads: &Reads, recovery: &Recovery) {
         let Some(remembered) = self.exploring.remembered.clone() else {
             return;
         };
+        let (reads, recovery) = (reads.clone(), recovery.clone());
         let kept = tokio::task::spawn_blocking(move || remembered.add(&reads, &recovery)).await;
         if let Ok(Err(error)) = kept {
             let mut shared = self.lock();
@@ -315,7 +312,6 @@ impl Shared {
         Self {
             exploration,
             explored: Explored::default(),
-            reads: Vec::new(),
             asked: 0,
             samples: None,
             broken: None,
@@ -324,13 +320,11 @@ impl Shared {
 
     /// Adds a recovery of an earlier run.
     fn remember(&mut self, reads: Reads, recovery: Recovery) {
-        self.reads.push(reads.clone());
         self.exploration.know(reads);
         self.explored.recovered.push((None, recovery));
     }
 
     fn know(&mut self, ask: Ask, state: CrashState, recovery: Recovery, reads: Reads) {
-        self.reads.push(reads.clone());
         let (_, twin) = self.exploration.learn(ask, reads);
         if let Some(twin) = twin {
             self.explored.completeness.sampled += 1;
@@ -365,13 +359,10 @@ impl Shared {
         if recovery.is_made_of(&answers) {
             return;
         }
-        let first = sample.answers[0] as usize;
-        let differs = differs(&sample.state, recovered[first].0.as_ref());
-        let place = self.reads[first]
-            .iter()
-            .zip(reads)
-            .position(|(one, other)| one != other);
-        let read = &self.reads[first];
+        let first = sample.answers[0];
+        let differs = differs(&sample.state, recovered[first as usize].0.as_ref());
+        let read = self.exploration.reads(first);
+        let place = read.iter().zip(reads).position(|(one, other)| one != other);
         let reads = match place {
             Some(place) => format!(
                 "; their reads part at number {place} of {}: block {} there, {} here",
@@ -389,9 +380,8 @@ impl Shared {
     }
 
     fn progress(&self) -> (u64, u64) {
-        let (cuts, whole) = self.exploration.cuts();
         let done = self.explored.completeness.recoveries;
-        (done, (cuts - whole) as u64)
+        (done, self.exploration.cuts_left() as u64)
     }
 
     fn finish(&mut self) -> Explored {
@@ -407,8 +397,11 @@ impl Shared {
             .filter(earlier)
             .collect();
         explored.completeness.remembered = used.len() as u64;
-        let read: usize = self.reads.iter().map(Vec::len).sum();
-        explored.reads = read / self.reads.len().max(1);
+        let known = self.exploration.known();
+        let read: usize = (0..known as u32)
+            .map(|number| self.exploration.reads(number).len())
+            .sum();
+        explored.reads = read / known.max(1);
         let done = &mut explored.completeness;
         done.cuts = cuts as u64;
         done.whole_cuts = whole_cuts as u64;

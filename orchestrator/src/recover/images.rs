@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use coldcut_core::crash::index::{Digest, DigestCursor};
 use coldcut_core::crash::plan::{Complete, CrashSpec};
-use coldcut_core::crash::reads::Exploration;
+use coldcut_core::crash::reads::{BlockDigest, Exploration};
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::oracle::cell::{Recoveries, Round, StateOf, Strategy};
 use coldcut_core::outcome::event::{Event, Phase};
@@ -173,10 +173,8 @@ impl<'a> Digester<'a> {
         Ok(match self.outer {
             None => (inner, state),
             Some((digest, outer)) => {
-                let both = blake3::hash(&[digest.0, inner.0].concat());
-                let mut name = [0; 16];
-                name.copy_from_slice(&both.as_bytes()[..16]);
-                (Digest(name), outer.cut_again(state))
+                let both = BlockDigest::of(&[digest.0, inner.0].concat());
+                (Digest(both.0), outer.cut_again(state))
             }
         })
     }
@@ -439,18 +437,19 @@ impl Recovering<'_> {
         };
         let (pool, cell) = (Arc::clone(pool), self.cell.to_owned());
         let timings = Arc::clone(self.timings);
-        let on_done = move |state: &CrashState, outcome: &Result<Recovery, Unknown>, millis, (done, more)| {
-            timings.add_millis(Phase::Recover, millis);
-            pool.events.send(Event::Recovered {
-                cell: cell.clone(),
-                state: whole(state).id().to_string(),
-                trust: outcome.as_ref().ok().map(|recovery| recovery.trust),
-                done,
-                of: done + more,
-                millis,
-                inconclusive: outcome.as_ref().err().map(|u| u.words().to_owned()),
-            });
-        };
+        let on_done =
+            move |state: &CrashState, outcome: Result<&Recovery, &Unknown>, millis, (done, more)| {
+                timings.add_millis(Phase::Recover, millis);
+                pool.events.send(Event::Recovered {
+                    cell: cell.clone(),
+                    state: whole(state).id().to_string(),
+                    trust: outcome.ok().map(|recovery| recovery.trust),
+                    done,
+                    of: done + more,
+                    millis,
+                    inconclusive: outcome.err().map(|u| u.words().to_owned()),
+                });
+            };
         Exploring {
             job: Arc::new(make),
             done: Arc::new(on_done),

@@ -290,7 +290,9 @@ impl CellDir {
 
     /// A console's file, by the name of what its machine was for.
     pub fn console(&self, name: &str) -> PathBuf {
-        self.path.join("consoles").join(format!("{}.log", file_name(name)))
+        self.path
+            .join("consoles")
+            .join(format!("{}.log", file_name(name)))
     }
 
     /// Where the recovery of an image is kept, by the image's digest.
@@ -359,13 +361,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cell = CellDir::open(dir.path()).unwrap();
         // A thousand volatile writes, all chosen; and a second state of as many.
-        let states = [format!("e9-m{}", "f".repeat(250)), format!("e9-m{}e", "f".repeat(249))];
+        let states = [
+            format!("e9-m{}", "f".repeat(250)),
+            format!("e9-m{}e", "f".repeat(249)),
+        ];
         let consoles = states.map(|state| cell.console(&format!("{state}.explore")));
         assert_ne!(consoles[0], consoles[1]);
         for console in consoles {
             fs::write(console.with_extension("log.qemu"), b"").unwrap();
         }
-        assert!(cell.console("e9-m3.explore").ends_with("consoles/e9-m3.explore.log"));
+        assert!(
+            cell.console("e9-m3.explore")
+                .ends_with("consoles/e9-m3.explore.log")
+        );
     }
 
     #[test]

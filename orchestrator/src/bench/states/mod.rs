@@ -3,14 +3,11 @@
 
 mod workload;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coldcut_core::crash::index::DigestCursor;
 use coldcut_core::crash::plan::CrashSpec;
-use coldcut_core::crash::reads::Exploration;
 use coldcut_core::crash::state::PlanKind;
 use coldcut_core::oracle::cell::{Recoveries, Round, Strategy};
 use coldcut_core::outcome::recovery::Trust;
@@ -24,7 +21,7 @@ use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::record;
 use crate::record::timings::Timings;
 use crate::recover::explore::{Explored, Exploring, explore};
-use crate::recover::images::{Image, Recovering};
+use crate::recover::images::{Planned, Recovering};
 use crate::recover::recoverer::Machines;
 use crate::recover::rounds::recover_round;
 use crate::results::CellDir;
@@ -137,23 +134,19 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// The variant with another plan.
+    fn with(&self, plan: PlanKind) -> Variant {
+        Variant {
+            crash: CrashSpec::of(plan),
+            ..self.recovering.variant.clone()
+        }
+    }
+
     /// Recovers the distinct images of a plan, at most so many.
     async fn listed(&self, plan: PlanKind, most: usize) -> Result<Plan, Unknown> {
         let Self { recording, pool, .. } = self;
-        let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
-            .or_unknown("reading the recording")?;
-        let mut images: Vec<Image> = Vec::new();
-        let (mut known, mut states) = (BTreeSet::new(), 0);
-        for state in CrashSpec::of(plan)
-            .states(&recording.log)
-            .or_unknown("planning")?
-        {
-            states += 1;
-            let digest = cursor.digest(&state).or_unknown("reading the recording")?;
-            if known.insert(digest) {
-                images.push((digest, state));
-            }
-        }
+        let planned = Planned::new(recording, &self.with(plan))?;
+        let images = &planned.images;
         let recovered = images.len().min(most);
         // Spread over the recording, so that the others may be extrapolated.
         let spread = (0..recovered).map(|number| images[number * images.len() / recovered].clone());
@@ -170,7 +163,7 @@ impl Bench<'_> {
             return Err(unknown.clone());
         }
         Ok(Plan {
-            states,
+            states: planned.states.len(),
             distinct: images.len(),
             recovered,
             time,
@@ -180,9 +173,14 @@ impl Bench<'_> {
     /// Covers every state of every cut.
     async fn explored(&self, options: &StatesOptions) -> Result<Explored, Unknown> {
         let Self { recording, pool, .. } = self;
-        let spec = CrashSpec::of(options.plan);
-        let plans = spec.complete(&recording.log).or_unknown("planning")?;
-        let exploration = Exploration::new(&recording.index, &recording.sources, &plans, options.most);
+        let variant = self.with(options.plan);
+        let spec = CrashSpec {
+            budget: Some(options.most),
+            ..variant.crash.clone()
+        };
+        let planned = Planned::new(recording, &variant)?;
+        let exploration = planned.exploration(recording, &spec);
+        let exploration = exploration.ok_or_else(|| Unknown::new("the plan is not a complete one"))?;
         let check = options.check;
         let exploring = Exploring {
             samples: Box::new(move |_| check),

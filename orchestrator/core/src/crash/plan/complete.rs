@@ -2,9 +2,9 @@
 
 use super::cuts::{self, Side};
 use super::error::PlanError;
-use super::spec::{CrashSpec, DiscardModel};
+use super::spec::CrashSpec;
 use super::states::Context;
-use crate::crash::state::{CutModel, DiscardAs, PlanKind};
+use crate::crash::state::{CutModel, PlanKind};
 use crate::recording::log::{Cut, WriteLog};
 
 /// A complete plan on a log: where it cuts, and what each cut may do.
@@ -29,8 +29,9 @@ impl CrashSpec {
                 (plan == PlanKind::AllTorn).then_some(self.atomic_unit.unwrap_or(log.geometry().atomic_unit));
             let cuts = cuts::barriers(log, Side::Before).into_iter();
             let cuts = cuts.filter(|cut| (first..=last).contains(cut)).flat_map(|cut| {
-                let discards = self.discards_at(log, &context, cut).iter();
-                discards.map(move |discard| {
+                let moment = log.durability(cut);
+                let discards = moment.map_or(&[][..], |moment| context.discards(self.discard, log, &moment));
+                discards.iter().map(move |discard| {
                     let discard = *discard;
                     (cut, CutModel { tearing, discard })
                 })
@@ -42,15 +43,5 @@ impl CrashSpec {
         };
         let plans = self.plans.iter().copied();
         Ok(plans.filter(|plan| plan.is_complete()).map(complete).collect())
-    }
-
-    fn discards_at(&self, log: &WriteLog, context: &Context, cut: Cut) -> &'static [DiscardAs] {
-        let moment = log.durability(cut);
-        match self.discard {
-            DiscardModel::Indeterminate if moment.is_some_and(|moment| context.has_discard(log, &moment)) => {
-                &[DiscardAs::Zeros, DiscardAs::Kept, DiscardAs::Garbage]
-            }
-            _ => &[DiscardAs::Zeros],
-        }
     }
 }

@@ -101,7 +101,22 @@ impl Context {
             .sum()
     }
 
-    pub(super) fn has_discard(&self, log: &WriteLog, moment: &Durability) -> bool {
+    /// What discarded blocks may read as at a moment.
+    pub(super) fn discards(
+        &self,
+        model: DiscardModel,
+        log: &WriteLog,
+        moment: &Durability,
+    ) -> &'static [DiscardAs] {
+        match model {
+            DiscardModel::Indeterminate if self.has_discard(log, moment) => {
+                &[DiscardAs::Zeros, DiscardAs::Kept, DiscardAs::Garbage]
+            }
+            _ => &[DiscardAs::Zeros],
+        }
+    }
+
+    fn has_discard(&self, log: &WriteLog, moment: &Durability) -> bool {
         self.first_discard < moment.completed
             || moment
                 .in_flight
@@ -211,7 +226,7 @@ impl States<'_> {
             PlanKind::Combinations => combinations::count(self.log, &self.spec, self.unit, &moment, volatile),
             PlanKind::All | PlanKind::AllTorn => (0, 0),
         };
-        let discards = self.discards(&moment).len() as u64;
+        let discards = self.context.discards(self.spec.discard, self.log, &moment).len() as u64;
         (here * discards, all.saturating_mul(discards))
     }
 
@@ -221,15 +236,6 @@ impl States<'_> {
             return false;
         };
         matches!(self.log.marks()[mark as usize].mark, Mark::Done(_))
-    }
-
-    fn discards(&self, moment: &Durability) -> &'static [DiscardAs] {
-        match self.spec.discard {
-            DiscardModel::Indeterminate if self.context.has_discard(self.log, moment) => {
-                &[DiscardAs::Zeros, DiscardAs::Kept, DiscardAs::Garbage]
-            }
-            _ => &[DiscardAs::Zeros],
-        }
     }
 
     /// The states that a plan makes at a cut.
@@ -263,7 +269,7 @@ impl States<'_> {
             PlanKind::Combinations => combinations::make(self.log, &self.spec, self.unit, cut, &moment),
             PlanKind::All | PlanKind::AllTorn => Vec::new(),
         };
-        let discards = self.discards(&moment);
+        let discards = self.context.discards(self.spec.discard, self.log, &moment);
         made.into_iter()
             .flat_map(|state| {
                 discards.iter().map(move |discard| CrashState {

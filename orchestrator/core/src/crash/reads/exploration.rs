@@ -1,10 +1,8 @@
 //! Covering every state of a recording's cuts: what to recover next, and what follows from what was read.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
-
-use num_bigint::BigUint;
 
 use super::explore::{Coverage, Explorer, Task};
 use super::sample::Reservoir;
@@ -92,11 +90,10 @@ pub struct Exploration {
     digests: Digests,
     reads: Vec<Reads>,
     answers: Vec<Answer>,
-    answered: HashMap<(usize, RecoveryNumber), usize>,
+    answered: HashSet<(usize, RecoveryNumber)>,
     classes: Reservoir<Class>,
     budget: u64,
     out: usize,
-    failed: u64,
     mixed: u64,
     refused: Vec<SpaceError>,
 }
@@ -127,11 +124,10 @@ impl Exploration {
             digests: Digests::new(MOST_DIGESTS),
             reads: Vec::new(),
             answers: Vec::new(),
-            answered: HashMap::new(),
+            answered: HashSet::new(),
             classes: Reservoir::new(MOST_CLASSES),
             budget,
             out: 0,
-            failed: 0,
             mixed: 0,
             refused,
         }
@@ -194,7 +190,6 @@ impl Exploration {
     pub fn fail(&mut self, ask: Ask) {
         self.out -= 1;
         self.cuts[ask.at].out -= 1;
-        self.failed += 1;
     }
 
     /// No more recoveries are asked for.
@@ -218,8 +213,7 @@ impl Exploration {
     /// A recovery answers for a task.
     fn answer(&mut self, at: usize, task: Task, recovery: RecoveryNumber) {
         let here = &mut self.cuts[at];
-        if let std::collections::hash_map::Entry::Vacant(first) = self.answered.entry((at, recovery)) {
-            first.insert(self.answers.len());
+        if self.answered.insert((at, recovery)) {
             let state = here.space.state(task.region(), here.plan);
             self.answers.push(Answer { state, recovery });
         }
@@ -282,23 +276,29 @@ impl Exploration {
         (self.cuts.len(), self.cuts.iter().filter(whole).count())
     }
 
+    /// Cuts at which something is left to do, or being done.
+    pub fn cuts_left(&self) -> usize {
+        let left = |at: &&At| at.out > 0 || !at.explorer.is_empty();
+        self.cuts.iter().filter(left).count()
+    }
+
+    /// What a recovery read.
+    pub fn reads(&self, recovery: RecoveryNumber) -> &Reads {
+        &self.reads[recovery as usize]
+    }
+
+    /// How many recoveries are known.
+    pub fn known(&self) -> usize {
+        self.reads.len()
+    }
+
     /// Cuts that have too many orders to be explored.
     pub fn refused(&self) -> &[SpaceError] {
         &self.refused
     }
 
-    /// Recoveries that came to nothing.
-    pub fn failed(&self) -> u64 {
-        self.failed
-    }
-
     /// Classes in which file data was not only copied.
     pub fn mixed(&self) -> u64 {
         self.mixed
-    }
-
-    /// States in all: how many digits a report needs.
-    pub fn states(&self) -> BigUint {
-        self.coverage().states
     }
 }
