@@ -1,18 +1,22 @@
 //! Cutting recoveries off again: what a recovery writes is logged, and every state that a cut of it can leave is explored.
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coldcut_core::crash::reads::Exploration;
+use coldcut_core::crash::state::CrashState;
 use coldcut_core::oracle::cell::{CellTally, Strategy};
 use coldcut_core::outcome::completeness::Completeness;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 
 use crate::record::loaded::LoadedRecording;
 use crate::recover::explore::explore;
-use crate::recover::images::{Gathered, Image, Recovering, budget};
+use crate::recover::images::{Gathered, Image, Outer, Recovering, budget};
 use crate::recover::recoverer::{RecoverJob, Recoverer};
 use crate::recover::remembered::Remembered;
+use crate::results::share_file;
 use crate::vm::pool::Pool;
 
 /// Recoveries to cut off, and who carries that out.
@@ -27,8 +31,9 @@ pub(crate) struct CutAgain<'a, R> {
 }
 
 impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
-    /// Cuts off the recovery of each image that was recovered, then those of what that left, as often as the plan says, and
-    /// adds the states to what is gathered. `done` says how far it came. What the budget leaves out is a note in the tally; a
+    /// Cuts off the recovery of each state that is judged, then those of what that left, as often as the plan says, and adds
+    /// the states to what is gathered. States for which one recovery answers have their own cut and their own disk, and share
+    /// the log of what it wrote. `done` says how far it came. What the budget leaves out is a note in the tally; a
     /// recovery that could not be cut off is a doubt: nothing is known of what that would have left.
     ///
     /// # Errors
@@ -41,8 +46,9 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
     ) -> Result<(), Unknown> {
         let spec = &self.recovering.variant.crash;
         for depth in 0..spec.recovery as usize {
-            let outers = gathered.recovered(depth);
+            let outers = gathered.outers(depth);
             let all = outers.len();
+            let mut logged = HashMap::new();
             for (number, outer) in outers.iter().enumerate() {
                 let left = budget(spec).saturating_sub(done.recoveries);
                 let late = spec
@@ -56,14 +62,58 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
                     ));
                     return Ok(());
                 }
-                self.cut(outer, left - 1, gathered, done, tally).await?;
+                if self.logged(outer, &mut logged, done, tally).await? {
+                    self.explore(&outer.image, left - 1, gathered, done, tally)
+                        .await?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Cuts off the recovery of one image.
-    async fn cut(
+    /// Has the log of what a state's recovery writes at hand; false where it could not be made, which is a doubt once.
+    async fn logged(
+        &self,
+        outer: &Outer,
+        logged: &mut HashMap<usize, Option<CrashState>>,
+        done: &mut Completeness,
+        tally: &mut CellTally,
+    ) -> Result<bool, Unknown> {
+        let state = &outer.image.1;
+        match logged.get(&outer.source) {
+            Some(Some(first)) => {
+                self.share(first, state)?;
+                return Ok(true);
+            }
+            Some(None) => return Ok(false),
+            None => {}
+        }
+        done.recoveries += 1;
+        let made = self.log(state).await;
+        logged.insert(outer.source, made.is_ok().then(|| state.clone()));
+        if let Err(unknown) = &made {
+            let id = state.id();
+            tally
+                .doubts
+                .push(format!("the recovery of state {id} was not cut off: {unknown}"));
+        } else {
+            done.cut_again += 1;
+        }
+        Ok(made.is_ok())
+    }
+
+    /// Gives a state the log of another, for which the same recovery answers.
+    fn share(&self, first: &CrashState, state: &CrashState) -> Result<(), Unknown> {
+        let files = |state: &CrashState| self.recovering.dir.again(&state.id().to_string());
+        let (from, to) = (files(first), files(state));
+        let sharing = "sharing the log of a recovery";
+        make_parent(&to.0)?;
+        share_file(&from.0, &to.0).or_unknown(sharing)?;
+        share_file(&from.1, &to.1).or_unknown(sharing)
+    }
+
+    /// Explores what a recovery that is cut off leaves.
+    async fn explore(
         &self,
         outer: &Image,
         budget: u64,
@@ -71,14 +121,6 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
         done: &mut Completeness,
         tally: &mut CellTally,
     ) -> Result<(), Unknown> {
-        done.recoveries += 1;
-        if let Err(unknown) = self.log(outer).await {
-            tally.doubts.push(format!(
-                "the recovery of state {} was not cut off: {unknown}",
-                outer.1.id()
-            ));
-            return Ok(());
-        }
         let recording = self.recording.again(&outer.1)?;
         let plans = self
             .recovering
@@ -99,22 +141,25 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
             .notes
             .extend(explored.notes.iter().chain(&explored.differing).cloned());
         done.add(&explored.completeness);
-        done.cut_again += 1;
         gathered.add(&recording, Some(outer), explored)
     }
 
-    /// Recovers an image once more, and logs what that writes.
-    async fn log(&self, outer: &Image) -> Result<(), Unknown> {
-        let job = self.recovering.to_log(self.recording, &outer.1)?;
+    /// Recovers a state once more, and logs what that writes.
+    async fn log(&self, state: &CrashState) -> Result<(), Unknown> {
+        let job = self.recovering.to_log(self.recording, state)?;
         if job.mount.repair {
             return Err(Unknown::new(
                 "a checker repairs the disk before it is mounted, and its writes are not logged",
             ));
         }
-        let (log, sidecar) = self.recovering.dir.again(&outer.1.id().to_string());
-        let dir = log.parent().unwrap_or(&log);
-        std::fs::create_dir_all(dir).or_unknown(&format!("making {}", dir.display()))?;
+        let (log, sidecar) = self.recovering.dir.again(&state.id().to_string());
+        make_parent(&log)?;
         let _room = self.pool.room(true).await?;
         self.recoverer.record(self.pool, &job, (&log, &sidecar)).await
     }
+}
+
+fn make_parent(file: &Path) -> Result<(), Unknown> {
+    let dir = file.parent().unwrap_or(file);
+    std::fs::create_dir_all(dir).or_unknown(&format!("making {}", dir.display()))
 }

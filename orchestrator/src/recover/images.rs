@@ -150,7 +150,17 @@ pub(crate) struct Gathered {
     outcomes: BTreeMap<usize, Result<Recovery, Unknown>>,
     /// Images for which others' recoveries answer.
     inferred: BTreeMap<usize, usize>,
+    /// What was explored: each state that is judged, and the image whose recovery answers for it.
+    answers: Vec<(Image, usize)>,
     differing: bool,
+}
+
+/// A state whose recovery may be cut off.
+pub(crate) struct Outer {
+    /// The state, and its image.
+    pub(crate) image: Image,
+    /// The image whose recovery is its own: two with the same write the same.
+    pub(crate) source: usize,
 }
 
 /// Says what a state's image is called.
@@ -226,7 +236,8 @@ impl Gathered {
                 }
                 _ => {}
             }
-            self.states.push((named.1, image));
+            self.states.push((named.1.clone(), image));
+            self.answers.push((named, own[number].unwrap_or(image)));
         }
         self.differing |= !explored.differing.is_empty();
         Ok(())
@@ -236,18 +247,23 @@ impl Gathered {
         self.indices.of(&mut self.images, *digest, state)
     }
 
-    /// The images that were recovered to a filesystem after so many cuts of recoveries.
-    pub(crate) fn recovered(&self, depth: usize) -> Vec<Image> {
-        let mounted = |outcome: &Result<Recovery, Unknown>| {
-            outcome
-                .as_ref()
-                .is_ok_and(|found| found.mount_error.is_none() && found.panic.is_none())
+    /// The states that were recovered to a filesystem after so many cuts of recoveries, each at its own cut: what was
+    /// acknowledged until then is what its recovery, cut off, must keep.
+    pub(crate) fn outers(&self, depth: usize) -> Vec<Outer> {
+        let mounted = |source: &usize| {
+            let outcome = self.outcomes.get(source);
+            outcome.is_some_and(|outcome| {
+                let mounts = |found: &Recovery| found.mount_error.is_none() && found.panic.is_none();
+                outcome.as_ref().is_ok_and(mounts)
+            })
         };
-        let images = self.outcomes.iter().filter(|(_, outcome)| mounted(outcome));
-        let images = images.map(|(image, _)| &self.images[*image]);
-        images
-            .filter(|(_, state)| state.again.len() == depth)
-            .cloned()
+        let answers = self.answers.iter();
+        let answers = answers.filter(|((_, state), source)| state.again.len() == depth && mounted(source));
+        answers
+            .map(|(image, source)| Outer {
+                image: image.clone(),
+                source: *source,
+            })
             .collect()
     }
 
@@ -422,6 +438,8 @@ impl Recovering<'_> {
     ) -> Exploring<RecoverJob> {
         let trust = strategy.first();
         let jobs = self.jobs(recording);
+        // What is cut off again is the same cell's.
+        let few = if outer.is_some() { 1 } else { 4 };
         let outer = outer.cloned();
         let whole = move |state: &CrashState| match &outer {
             Some(outer) => outer.cut_again(state.clone()),
@@ -456,7 +474,7 @@ impl Recovering<'_> {
             trust,
             sampler: trust.max(Trust::Fresh),
             time: self.variant.crash.seconds.map(Duration::from_secs),
-            samples: Box::new(samples_of),
+            samples: Box::new(move |classes| samples_of(classes, few)),
             seed: self.variant.crash.seed,
             remembered,
         }
@@ -469,9 +487,8 @@ pub(crate) fn budget(spec: &CrashSpec) -> u64 {
 }
 
 /// One in a hundred of what was inferred is recovered all the same, and a few at least.
-fn samples_of(classes: u64) -> u64 {
-    const FEW: u64 = 4;
-    (classes / 100).max(FEW)
+fn samples_of(classes: u64, few: u64) -> u64 {
+    (classes / 100).max(few)
 }
 
 /// Keeps a recovery beside its recording, for whoever wants to look.

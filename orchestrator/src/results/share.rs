@@ -8,7 +8,10 @@ use super::CellDir;
 use crate::disk::{FileImage, export_sparse};
 
 /// Links a file that nobody writes to any more to a second path, or else copies it with its holes.
-fn share(source: &Path, target: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// When it can be neither.
+pub fn share_file(source: &Path, target: &Path) -> io::Result<()> {
     if fs::hard_link(source, target).is_err() {
         export_sparse(&FileImage::open(source)?, target)?;
     }
@@ -20,12 +23,12 @@ fn share(source: &Path, target: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be linked nor copied.
 pub fn share_recording(from: &CellDir, to: &CellDir) -> io::Result<()> {
-    share(&from.base(), &to.base())?;
-    share(&from.log(), &to.log())?;
-    share(&from.sidecar(), &to.sidecar())?;
+    share_file(&from.base(), &to.base())?;
+    share_file(&from.log(), &to.log())?;
+    share_file(&from.sidecar(), &to.sidecar())?;
     let (source, target) = (from.measurements(), to.measurements());
     if source.is_file() {
-        share(&source, &target)?;
+        share_file(&source, &target)?;
     }
     Ok(())
 }
@@ -50,7 +53,7 @@ pub fn copy_cell(from: &Path, to: &Path) -> io::Result<()> {
         } else if kind.is_file() {
             let large = LARGE.iter().any(|name| entry.file_name() == *name);
             if large {
-                share(&source, &target)?;
+                share_file(&source, &target)?;
             } else {
                 fs::copy(&source, &target)?;
             }

@@ -18,7 +18,7 @@ pub struct Completeness {
     pub classes: u64,
     /// Recoveries that the exploration asked for.
     pub recoveries: u64,
-    /// Recoveries that were known from earlier runs.
+    /// Recoveries that were known: from earlier runs, or from another exploration of the cell.
     #[serde(default)]
     pub remembered: u64,
     /// Recoveries whose writes were logged and cut off again.
