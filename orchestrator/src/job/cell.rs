@@ -407,6 +407,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         }
         tally.states.add(&done);
         let covered = gathered.covered(job.strategy.first());
+        recovering.keep(pool, &covered);
         tally.states.distinct = covered.images.len() as u64;
         Ok(covered)
     }

@@ -427,6 +427,16 @@ impl Recovering<'_> {
         }
     }
 
+    /// Keeps what exploring found beside the recording, as rounds keep what they find.
+    pub(crate) fn keep(&self, pool: &Pool, covered: &Covered) {
+        for (image, (digest, _)) in covered.images.iter().enumerate() {
+            let own = covered.known.inferred_from(image).is_none();
+            if let (true, Ok(recovery)) = (own, covered.known.outcome(image)) {
+                keep(self.dir, &digest.to_string(), recovery, pool, self.cell);
+            }
+        }
+    }
+
     /// How to explore the recording's states, or those of the log of what the recovery of `outer` wrote.
     pub(crate) fn exploring(
         &self,

@@ -29,6 +29,19 @@ fn every_state_is_judged_by_few_recoveries() {
         assert!(done.states.saturated() > 1000 && done.recoveries < 60, "{done:?}");
         assert!(done.sampled >= 4 && done.differing == 0, "{done:?}");
         assert_eq!(cell.states.left_out, 0);
+        // Each of them is kept for whoever looks, as with other plans.
+        let kept = dir
+            .path()
+            .join("results/latest/cells")
+            .join(&cell.cell.id)
+            .join("recoveries");
+        let kept = std::fs::read_dir(kept).unwrap().count() as u64;
+        assert_eq!(
+            kept,
+            cell.states.distinct - cell.states.inferred,
+            "{:?}",
+            cell.states
+        );
     }
     let unprotected = common::cell(&run, "unprotected", "6.12");
     assert_eq!(unprotected.violations.len(), 2, "of the first file and the last");
