@@ -6,6 +6,7 @@ mod common;
 mod dependencies;
 mod device;
 mod forgotten;
+mod hostile_runs;
 mod kernel_store;
 mod killed;
 mod log_cli;
