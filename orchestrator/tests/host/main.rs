@@ -6,6 +6,7 @@ mod common;
 mod dependencies;
 mod device;
 mod forgotten;
+mod import_cli;
 mod kernel_store;
 mod killed;
 mod log_cli;
