@@ -458,7 +458,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
     /// Makes sure that a kernel that mounts nothing of what another recorded could mount it at all. If it refuses the
     /// disk also as it was before the recording, whole and unmounted, its refusal says nothing about a crash.
     async fn compatible(&self, recording: &LoadedRecording) -> Result<(), Unknown> {
-        let mount = mount_of(&self.job.variant);
+        let mount = recording.mount(&self.job.variant);
         let fstype = mount.fstype.clone();
         let before = RecoverJob {
             image: Arc::clone(&recording.sources.base),
