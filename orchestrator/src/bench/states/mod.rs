@@ -217,7 +217,7 @@ fn report(name: &str, barriers: &Plan, sampled: &Plan, all: &Explored) -> String
          barriers          {b_states} states, {b} recoveries, {b_time:.1} s\n  \
          reorder, sampled  {r_states} states, {r} recoveries, {r_time:.1} s{extrapolated}\n  \
          every state       {cuts} cuts, {states} states, {covered} covered, {classes} classes, {n} recoveries, \
-         {seconds:.1} s, blocks read each: {reads}\n  \
+         {seconds:.1} s, read by each: {reads}\n  \
          recoveries        {of_b:.2} of barriers', {of_r:.1} times fewer than the sampled plan's\n  \
          time              {t_b:.2} of barriers', {t_r:.1} times less than the sampled plan's; {rate:.1e} states/s\n  \
          checked           {checked} states recovered besides, {differs} otherwise than their class\n{differing}",
