@@ -12,6 +12,7 @@ mod f2fs;
 mod fstype;
 mod mkfs;
 mod mode;
+mod rule;
 mod several;
 mod xfs;
 
@@ -21,6 +22,7 @@ pub use checker::{Checker, Reading, Repair, Repaired};
 pub use fstype::FsType;
 pub use mkfs::{ConfigFile, Mkfs};
 pub use mode::{Covers, Disk, Guarantee, Mode};
+pub use rule::Rule;
 pub use several::{Made, Several};
 
 /// Every filesystem that can be under test; the first is the default.
