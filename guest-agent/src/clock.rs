@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use coldcut_wire::Failure;
+use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+
+use crate::failure::Tried as _;
 
 /// Adds up the time spent in the calls given to it, by `CLOCK_MONOTONIC`.
 #[derive(Debug, Default)]
@@ -23,6 +26,15 @@ impl Stopwatch {
     pub(crate) fn nanos(&self) -> u64 {
         u64::try_from(self.spent.as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// Sets the time of day, in nanoseconds since 1970.
+pub(crate) fn set_clock(unix_nanos: u64) -> Result<(), Failure> {
+    let time = Timespec {
+        tv_sec: (unix_nanos / 1_000_000_000) as i64,
+        tv_nsec: (unix_nanos % 1_000_000_000) as i64,
+    };
+    clock_settime(ClockId::Realtime, time).tried(|| "set the clock".to_owned())
 }
 
 /// Returns nanoseconds of `CLOCK_MONOTONIC`, the clock that kernel traces can be stamped with.

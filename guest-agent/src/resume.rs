@@ -13,8 +13,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use coldcut_wire::{Done, Failure, ResumeSpec};
-use rustix::time::{ClockId, Timespec};
 
+use crate::clock::set_clock;
 use crate::failure::{Tried, refuse};
 
 /// Seeds longer than this are refused.
@@ -56,11 +56,7 @@ impl Resuming {
     /// Does what `spec` says, in order: randomness first, because whatever comes later may use it.
     pub(crate) fn resume(self, spec: &ResumeSpec) -> Result<Done, Failure> {
         self.reseed(&spec.seed)?;
-        let time = Timespec {
-            tv_sec: (spec.unix_nanos / 1_000_000_000) as i64,
-            tv_nsec: (spec.unix_nanos % 1_000_000_000) as i64,
-        };
-        rustix::time::clock_settime(ClockId::Realtime, time).tried(|| "set the clock".to_owned())?;
+        set_clock(spec.unix_nanos)?;
         if spec.capacities.len() != self.sizes.len() {
             return Err(refuse(format!(
                 "{} disks were named before the guest was saved, and {} are to have a capacity",

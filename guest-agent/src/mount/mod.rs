@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, set_clock};
 use crate::failure::{Tried, refuse};
 use crate::state::{MOUNT_POINT, Mounted, Role, State};
 
@@ -33,7 +33,10 @@ pub(crate) fn mount(state: &State, spec: &MountSpec) -> Result<Done, Failure> {
             ));
         }
         (Some(dir), Role::Process) => (dir.clone(), false),
-        (None, _) => {
+        (None, role) => {
+            if let (Some(time), Role::Init) = (spec.clock, role) {
+                set_clock(time)?;
+            }
             mount_device(spec, flags, &mut watch)?;
             (MOUNT_POINT.to_owned(), true)
         }

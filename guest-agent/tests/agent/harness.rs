@@ -81,6 +81,7 @@ impl Agent {
             data: String::new(),
             flags: Vec::new(),
             wait_ms: 0,
+            clock: None,
             existing_dir: Some(self.root().to_str().unwrap().to_owned()),
         }
     }

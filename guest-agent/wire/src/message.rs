@@ -151,6 +151,8 @@ pub struct MountSpec {
     pub flags: Vec<String>,
     /// How long to wait for the device nodes, in milliseconds.
     pub wait_ms: u32,
+    /// What the clock is set to right before, in nanoseconds since 1970; by the agent of a guest only.
+    pub clock: Option<u64>,
     /// When the agent is an ordinary process under test: use this existing directory and mount nothing.
     pub existing_dir: Option<String>,
 }

@@ -11,6 +11,7 @@ pub mod crash;
 pub mod faults;
 pub mod filesystem;
 pub mod generate;
+pub mod import;
 pub mod model;
 pub mod oracle;
 pub mod outcome;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coldcut_core::crash::index::BLOCK;
-use coldcut_core::crash::reads::{BlockDigest, BlockRead, Reads};
+use coldcut_core::crash::reads::{BlockDigest, BlockRead, Reader, Reads};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::Placed;
 
@@ -24,6 +24,7 @@ struct Notes {
     known: HashSet<u64>,
     /// Blocks that hold data of one file and nothing else, by its inode number.
     data: HashMap<u64, u64>,
+    by: Option<Reader>,
     ended: bool,
     taken: bool,
 }
@@ -35,6 +36,11 @@ impl Noted {
             image,
             notes: Mutex::default(),
         }
+    }
+
+    /// What is read from here on is read for this.
+    pub fn by(&self, reader: Reader) {
+        self.lock().by = Some(reader);
     }
 
     /// Nothing is noted from here on.
@@ -110,10 +116,12 @@ impl Noted {
                 self.image.read_at(start, &mut whole)?;
                 BlockDigest::of(&whole)
             };
+            let by = notes.by;
             notes.reads.push(BlockRead {
                 block,
                 digest,
                 file: None,
+                by,
             });
         }
         Ok(())
@@ -146,17 +154,19 @@ mod tests {
         let mut buffer = [0; 1024];
         noted.read_at(8192 - 512, &mut buffer).unwrap();
         noted.read_at(8192, &mut buffer).unwrap();
+        noted.by(Reader::Walk);
         noted.read_at(3 * 4096, &mut buffer[..512]).unwrap();
         let digest = |range: Range<usize>| BlockDigest::of(&bytes[range]);
         let expected = [
-            (1, digest(4096..8192)),
-            (2, digest(8192..12288)),
-            (3, digest(12288..12800)),
+            (1, digest(4096..8192), None),
+            (2, digest(8192..12288), None),
+            (3, digest(12288..12800), Some(Reader::Walk)),
         ];
-        let expected = expected.map(|(block, digest)| BlockRead {
+        let expected = expected.map(|(block, digest, by)| BlockRead {
             block,
             digest,
             file: None,
+            by,
         });
         assert_eq!(noted.take().unwrap(), expected);
         noted.read_at(0, &mut buffer).unwrap();

@@ -139,6 +139,7 @@ async fn work(machine: &Machine) -> anyhow::Result<()> {
         data: String::new(),
         flags: Vec::new(),
         wait_ms: 30_000,
+        clock: None,
         existing_dir: None,
     };
     machine

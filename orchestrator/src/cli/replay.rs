@@ -17,7 +17,6 @@ use super::machines::MachineArgs;
 use crate::job::cell::{ResolvedCell, ResolvedJob, run_cell};
 use crate::job::kept::{KeptCell, stored_kernel};
 use crate::kernel::{Kernel, Store};
-use crate::record::job::mount_of;
 use crate::record::loaded::LoadedRecording;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::report::stdout::{errln, out, outln};
@@ -79,7 +78,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         disks: recording.log.disks().clone(),
         noted: None,
         kernel,
-        mount: mount_of(&kept.variant),
+        mount: recording.mount(&kept.variant),
         patterns: Arc::new(kept.variant.patterns()),
         console: cell_dir.console(&format!("replay-{state_id}")),
         fsck: true,

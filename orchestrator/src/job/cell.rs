@@ -278,7 +278,7 @@ fn resume(pool: &Pool, job: &ResolvedJob, first: &ResolvedCell, earlier: &Path) 
         log.requests().filter(|request| kinds(request.io.kind)).count() as u64
     };
     pool.events.send(Event::Recorded {
-        cell: first.cell.id.clone(),
+        cell: first.cell.id.to_string(),
         writes: count(&|kind| kind != IoKind::Flush),
         flushes: count(&|kind| kind == IoKind::Flush),
         marks: log.marks().len() as u64,
@@ -370,7 +370,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             .as_ref()
             .map_or(0, |exploration| exploration.cuts().0 as u64);
         pool.events.send(Event::Planned {
-            cell: self.cell.cell.id.clone(),
+            cell: self.cell.cell.id.to_string(),
             cuts: tally.states.cuts,
             states: tally.states.total.saturating_add(more),
             distinct: tally.states.distinct + cuts,
@@ -458,7 +458,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
     /// Makes sure that a kernel that mounts nothing of what another recorded could mount it at all. If it refuses the
     /// disk also as it was before the recording, whole and unmounted, its refusal says nothing about a crash.
     async fn compatible(&self, recording: &LoadedRecording) -> Result<(), Unknown> {
-        let mount = mount_of(&self.job.variant);
+        let mount = recording.mount(&self.job.variant);
         let fstype = mount.fstype.clone();
         let before = RecoverJob {
             image: Arc::clone(&recording.sources.base),

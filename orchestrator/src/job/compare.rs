@@ -14,7 +14,6 @@ use coldcut_core::recording::log::Cut;
 
 use crate::job::recorded::RecordedCell;
 use crate::kernel::Kernel;
-use crate::record::job::mount_of;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::vm::pool::Pool;
 
@@ -95,7 +94,7 @@ pub async fn compare_on(
             disks: cell.recording.log.disks().clone(),
             noted: None,
             kernel: Arc::clone(kernel),
-            mount: mount_of(&cell.kept.variant),
+            mount: cell.recording.mount(&cell.kept.variant),
             patterns: Arc::new(cell.kept.variant.patterns()),
             console: cell.dir.console(&format!("diff-{id}")),
             fsck: before.fsck.is_some(),

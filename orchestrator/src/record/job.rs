@@ -49,7 +49,7 @@ pub(crate) fn disks_of(variant: &Variant, first: u64) -> Result<Disks, Unknown> 
     Disks::laid_out(&sizes, DISK_ALIGN).or_unknown("laying out the disks")
 }
 
-/// How a variant is mounted.
+/// How a variant is mounted, by whatever clock the guest has.
 pub fn mount_of(variant: &Variant) -> Mount {
     let fs = &variant.filesystem;
     Mount {
@@ -58,5 +58,6 @@ pub fn mount_of(variant: &Variant) -> Mount {
         flags: fs.flags.iter().map(|f| f.name().to_owned()).collect(),
         others: fs.disks.len(),
         repair: fs.repair,
+        clock: None,
     }
 }

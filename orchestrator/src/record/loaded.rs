@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use coldcut_core::crash::index::{BlockIndex, Sources, StateImage};
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_core::recording::log::{LoadOptions, WriteLog};
+use coldcut_core::scenario::Variant;
 
 use crate::disk::FileImage;
+use crate::record::job::mount_of;
 use crate::results::CellDir;
+use crate::vm::client::Mount;
 
 /// A recording that can be cut anywhere.
 #[derive(Clone)]
@@ -24,6 +28,8 @@ pub struct LoadedRecording {
     pub sources: Sources,
     /// What is doubtful about the log.
     pub warnings: Vec<String>,
+    /// When it ended, in nanoseconds since 1970: what the clock shows in each recovery of it.
+    ended: Option<u64>,
     dir: CellDir,
     /// What recoveries wrote, by the states that they recovered.
     again: Arc<Mutex<HashMap<String, LoadedRecording>>>,
@@ -71,6 +77,8 @@ impl LoadedRecording {
                 .or_unknown(&format!("opening {}", path.display()))
         };
         let path = log;
+        let ended = std::fs::metadata(path).and_then(|log| log.modified()).ok();
+        let ended = ended.and_then(|ended| ended.duration_since(UNIX_EPOCH).ok());
         let (log, sidecar) = (open(log)?, open(sidecar)?);
         let loaded = WriteLog::load(&*log, Some(&*sidecar), &LoadOptions::default())
             .or_unknown(&format!("reading {}", path.display()))?;
@@ -86,9 +94,18 @@ impl LoadedRecording {
                 sidecar: Some(sidecar),
             },
             warnings,
+            ended: ended.and_then(|ended| u64::try_from(ended.as_nanos()).ok()),
             dir: dir.clone(),
             again: Arc::default(),
         })
+    }
+
+    /// How the disks of a crash state are mounted: always at the same time, so that it makes no difference when.
+    pub fn mount(&self, variant: &Variant) -> Mount {
+        Mount {
+            clock: self.ended,
+            ..mount_of(variant)
+        }
     }
 
     /// A crash state as a disk.

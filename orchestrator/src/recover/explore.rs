@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use coldcut_core::crash::reads::{Answer, Ask, BlockRead, Exploration, Next, Reads, Sample};
+use coldcut_core::crash::reads::{Answer, Ask, BlockRead, Exploration, Next, Reader, Reads, Sample};
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::outcome::completeness::{Completeness, Count};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
@@ -61,8 +61,8 @@ pub(crate) struct Explored {
     pub(crate) notes: Vec<String>,
     /// How a state recovered otherwise than was inferred, one line each.
     pub(crate) differing: Vec<String>,
-    /// Blocks that a recovery read, on average.
-    pub(crate) reads: usize,
+    /// Blocks that a recovery read, on average, and for what.
+    pub(crate) reads: Vec<(Reader, usize)>,
     /// How long it took, without the sample.
     pub(crate) time: Duration,
 }
@@ -362,7 +362,10 @@ impl Shared {
         let first = sample.answers[0];
         let differs = differs(&sample.state, recovered[first as usize].0.as_ref());
         let read = self.exploration.reads(first);
-        let place = read.iter().zip(reads).position(|(one, other)| one != other);
+        let place = read
+            .iter()
+            .zip(reads)
+            .position(|(one, other)| !one.same_as(other));
         let reads = match place {
             Some(place) => format!(
                 "; their reads part at number {place} of {}: block {} there, {} here",
@@ -398,10 +401,13 @@ impl Shared {
             .collect();
         explored.completeness.remembered = used.len() as u64;
         let known = self.exploration.known();
-        let read: usize = (0..known as u32)
-            .map(|number| self.exploration.reads(number).len())
-            .sum();
-        explored.reads = read / known.max(1);
+        let read = Reader::ALL.map(|reader| {
+            let by = |read: &&BlockRead| read.by == Some(reader);
+            let of = |number| self.exploration.reads(number).iter().filter(by).count();
+            let read: usize = (0..known as u32).map(of).sum();
+            (reader, read / known.max(1))
+        });
+        explored.reads = read.to_vec();
         let done = &mut explored.completeness;
         done.cuts = cuts as u64;
         done.whole_cuts = whole_cuts as u64;

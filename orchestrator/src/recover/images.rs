@@ -357,7 +357,7 @@ impl Jobs {
             disks: self.recording.log.disks().clone(),
             noted: None,
             kernel: Arc::clone(&self.kernel),
-            mount: mount_of(&self.variant),
+            mount: self.recording.mount(&self.variant),
             patterns: Arc::clone(&self.patterns),
             console: self.dir.console(&format!("{}.{purpose}", state.id())),
             // Screening looks at every image: there the checker runs only where it decides something.

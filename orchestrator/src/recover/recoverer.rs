@@ -386,8 +386,13 @@ async fn examine(
         placed: job.noted.is_some() && copies && !job.mount.repair,
         ..walk_spec(job.patterns.to_vec(), most)
     };
+    let begins = |reader| {
+        if let Some(noted) = &job.noted {
+            noted.by(reader);
+        }
+    };
     tokio::select! {
-        seen = client.examine(&job.mount, walk) => {
+        seen = client.examine(&job.mount, walk, begins) => {
             let seen = seen.or_unknown("recovering")?;
             if let Some(noted) = &job.noted {
                 noted.place(&seen.placed);

@@ -198,7 +198,7 @@ fn prune(cache: &Cache) {
 
 #[cfg(test)]
 mod tests {
-    use coldcut_core::crash::reads::{BlockDigest, BlockRead};
+    use coldcut_core::crash::reads::{BlockDigest, BlockRead, Reader};
     use coldcut_core::outcome::recovery::Trust;
 
     use super::*;
@@ -218,6 +218,7 @@ mod tests {
             block: number,
             digest: BlockDigest::of(&number.to_le_bytes()),
             file: (number % 2 == 1).then_some(12),
+            by: (number == 2).then_some(Reader::Mount),
         };
         (
             vec![read],

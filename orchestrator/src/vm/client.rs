@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use coldcut_core::crash::reads::Reader;
 use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::CallError;
 use coldcut_wire::{
@@ -32,6 +33,8 @@ pub struct Mount {
     pub others: usize,
     /// Whether, to recover it, the checker repairs it before ([`crate::recover::recoverer`]).
     pub repair: bool,
+    /// What the guest's clock shows when it mounts, in nanoseconds since 1970; `None`: what it shows anyway.
+    pub clock: Option<u64>,
 }
 
 /// Talks to one machine.
@@ -164,18 +167,30 @@ impl<'a> GuestClient<'a> {
     }
 
     /// Mounts, walks the whole tree with the provenance of every sector, unmounts, and reads what the kernel logged
-    /// meanwhile. The requests are sent together and answered in order: one round trip.
+    /// meanwhile. The requests are sent together and answered in order: one round trip. `begins` is told what the guest does
+    /// now, as soon as the host knows.
     ///
     /// # Errors
     /// [`GuestError`] when the guest did not answer, or the tree could not be walked to its end: such a tree says
     /// nothing.
-    pub async fn examine(&self, mount: &Mount, walk: WalkSpec) -> Result<Examined, GuestError> {
-        self.alive(self.examine_inner(mount, walk)).await
+    pub async fn examine(
+        &self,
+        mount: &Mount,
+        walk: WalkSpec,
+        begins: impl Fn(Reader),
+    ) -> Result<Examined, GuestError> {
+        self.alive(self.examine_inner(mount, walk, begins)).await
     }
 
-    async fn examine_inner(&self, mount: &Mount, walk: WalkSpec) -> Result<Examined, GuestError> {
+    async fn examine_inner(
+        &self,
+        mount: &Mount,
+        walk: WalkSpec,
+        begins: impl Fn(Reader),
+    ) -> Result<Examined, GuestError> {
         let limits = &self.limits;
         let guest = &self.machine.guest;
+        begins(Reader::Mount);
         // Each waits for those before it.
         let mut limit = limits.answer;
         let first = guest
@@ -206,7 +221,9 @@ impl<'a> GuestClient<'a> {
                 other => Err(nonsense("mount", &other)),
             });
         let mounted = refused(mounted)?;
+        begins(Reader::Walk);
         let walked = collect(walking).await;
+        begins(Reader::Unmount);
         let unmounted = refused(end("unmount", collect(unmounting).await))?;
         let dmesg = dmesg_lines(collect(last).await?)?;
         if let Err(error) = mounted {
@@ -353,6 +370,7 @@ fn spec_of(mount: &Mount) -> MountSpec {
         data: named.chain(own).collect::<Vec<_>>().join(","),
         flags: mount.flags.clone(),
         wait_ms: 30_000,
+        clock: mount.clock,
         existing_dir: None,
     }
 }

@@ -131,6 +131,7 @@ async fn work(machine: &Machine) {
         flags: Vec::new(),
         others: 0,
         repair: false,
+        clock: None,
     };
     client.mount(&mount).await.unwrap().unwrap();
     for i in 0..8 {

@@ -44,6 +44,7 @@ fn ext4() -> Mount {
         flags: Vec::new(),
         others: 0,
         repair: false,
+        clock: None,
     }
 }
 
@@ -191,11 +192,13 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
     let pool = pool(&dir.path().join("templates")).await;
     let image = disk(dir.path(), "any", 16).await;
     let mut generations = Vec::new();
-    for _ in 0..2 {
+    const SET: u64 = 1_700_000_000;
+    for clock in [None, None, Some(SET * 1_000_000_000)] {
         // A new file's inode generation is random, and its time is the guest's clock.
         let (machine, device) = clone_with(&pool, &kernel, &image, dir.path()).await;
         let client = GuestClient::new(&machine, pool.limits);
-        client.mount(&ext4()).await.unwrap().unwrap();
+        let mount = Mount { clock, ..ext4() };
+        client.mount(&mount).await.unwrap().unwrap();
         let create = coldcut_wire::Op::Create(coldcut_wire::op::Create {
             path: "new".into(),
             mode: 0o644,
@@ -223,6 +226,7 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
         let made = text.split("crtime: 0x").nth(1).and_then(|t| t.get(..8)).unwrap();
         let made = u64::from_str_radix(made, 16).unwrap();
         let now = created.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let now = clock.map_or(now, |_| SET);
         assert!(
             now.abs_diff(made) < 600,
             "the clone's clock is right: {made} and {now}"

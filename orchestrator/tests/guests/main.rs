@@ -7,6 +7,7 @@ mod bad_input;
 mod bisect;
 mod bisect_git;
 mod blklog_cross_check;
+mod cached;
 mod clones;
 mod closed_pipe;
 mod complete;

@@ -1,6 +1,7 @@
 //! How a filesystem is made.
 
 use super::mode::Mode;
+use super::options::MkfsOption;
 
 /// The program that makes a filesystem, and what it is given.
 #[derive(Debug)]
@@ -9,6 +10,8 @@ pub struct Mkfs {
     pub program: &'static str,
     /// The Debian package that has it.
     pub package: &'static str,
+    /// The options that a scenario may give.
+    pub options: &'static [MkfsOption],
     /// Arguments that it is always given.
     pub always: &'static [&'static str],
     /// Options with one `KEY=VALUE` or value each, given unless the scenario gives the same.
@@ -73,7 +76,9 @@ impl Mkfs {
         let is_features = |option: &str| self.features == Some(option);
         let mut own = own.iter().map(String::as_str);
         while let Some(option) = own.next() {
-            let overruled = mode.mkfs.contains(&option) || !mode.journal && self.journal.contains(&option);
+            // The value of another option may be the same word as a value of the mode's.
+            let theirs = option.starts_with('-') && mode.mkfs.contains(&option);
+            let overruled = theirs || !mode.journal && self.journal.contains(&option);
             if is_features(option) {
                 features.extend(own.next());
             } else if overruled {
@@ -149,6 +154,17 @@ mod tests {
             "{own}"
         );
         assert_eq!(arguments("btrfs", &["-U", "x"]).matches("-U").count(), 1);
+    }
+
+    #[test]
+    fn a_mode_overrules_options_and_not_their_values() {
+        let ext4 = FsType::first();
+        let mode = ext4.modes.iter().find(|mode| mode.name == "1k-blocks").unwrap();
+        let own = ["-b", "4096", "-g", "1024", "-J", "size=4"].map(str::to_owned);
+        assert_eq!(
+            ext4.mkfs.in_mode(&own, mode).join(" "),
+            "-g 1024 -J size=4 -b 1024"
+        );
     }
 
     #[test]

@@ -199,13 +199,17 @@ fn report(name: &str, barriers: &Plan, sampled: &Plan, all: &Explored) -> String
     let ratio = |one: f64, other: f64| one / other.max(1e-9);
     let done = &all.completeness;
     let differing = all.differing.iter();
+    let reads = all.reads.iter();
+    let reads: Vec<String> = reads
+        .map(|(reader, blocks)| format!("{} {blocks}", reader.name()))
+        .collect();
     let differing: String = differing.flat_map(|line| ["  DIFFERS ", line, "\n"]).collect();
     format!(
         "{name}\n  \
          barriers          {b_states} states, {b} recoveries, {b_time:.1} s\n  \
          reorder, sampled  {r_states} states, {r} recoveries, {r_time:.1} s{extrapolated}\n  \
          every state       {cuts} cuts, {states} states, {covered} covered, {classes} classes, {n} recoveries, \
-         {seconds:.1} s, {reads} blocks read each\n  \
+         {seconds:.1} s, blocks read each: {reads}\n  \
          recoveries        {of_b:.2} of barriers', {of_r:.1} times fewer than the sampled plan's\n  \
          time              {t_b:.2} of barriers', {t_r:.1} times less than the sampled plan's; {rate:.1e} states/s\n  \
          checked           {checked} states recovered besides, {differs} otherwise than their class\n{differing}",
@@ -229,7 +233,7 @@ fn report(name: &str, barriers: &Plan, sampled: &Plan, all: &Explored) -> String
         },
         classes = done.classes,
         n = done.recoveries,
-        reads = all.reads,
+        reads = reads.join(", "),
         of_b = ratio(done.recoveries as f64, barriers.distinct as f64),
         of_r = ratio(sampled.distinct as f64, done.recoveries as f64),
         t_b = ratio(seconds, barriers.seconds()),

@@ -67,6 +67,44 @@ pub struct BlockRead {
     /// what a recovery does. A number that is the same in all recoveries that found the same metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<u64>,
+    /// What the guest was doing when it read it, as far as the host could tell; nothing is decided by it. `None` in what
+    /// was kept before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Reader>,
+}
+
+impl BlockRead {
+    /// Whether the same was read, whoever read it.
+    pub fn same_as(&self, other: &Self) -> bool {
+        (self.block, self.digest) == (other.block, other.digest)
+    }
+}
+
+/// What a guest reads a block for. The next begins when the host has the answer about the one before, so the first reads
+/// of one may still be counted to the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reader {
+    /// Mounting, which is where a journal is replayed.
+    Mount,
+    /// Looking at every name and every byte.
+    Walk,
+    /// Unmounting.
+    Unmount,
+}
+
+impl Reader {
+    /// All of them, in the order in which they read.
+    pub const ALL: [Self; 3] = [Self::Mount, Self::Walk, Self::Unmount];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mount => "mount",
+            Self::Walk => "walk",
+            Self::Unmount => "unmount",
+        }
+    }
 }
 
 /// Everything that a recovery read, in the order in which it first read it.

@@ -64,6 +64,7 @@ fn recover(content: &[u8]) -> (Reads, u64) {
                 block: at,
                 digest,
                 file: None,
+                by: None,
             });
         }
         let word = u64::from_le_bytes(digest.0[..8].try_into().unwrap());
@@ -81,6 +82,7 @@ fn recover(content: &[u8]) -> (Reads, u64) {
                     block: rewritten,
                     digest: BlockDigest::of(block(content, rewritten)),
                     file: None,
+                    by: None,
                 });
             }
         }
@@ -184,6 +186,7 @@ fn recover_files(content: &[u8]) -> (Reads, BlockDigest, [Vec<BlockDigest>; 2]) 
                 block: number,
                 digest,
                 file,
+                by: None,
             });
         }
         digest
@@ -347,6 +350,7 @@ fn reads(blocks: &[u64], file: Option<u64>) -> Reads {
             block: *block,
             digest,
             file,
+            by: None,
         })
         .collect()
 }
