@@ -278,7 +278,7 @@ fn resume(pool: &Pool, job: &ResolvedJob, first: &ResolvedCell, earlier: &Path) 
         log.requests().filter(|request| kinds(request.io.kind)).count() as u64
     };
     pool.events.send(Event::Recorded {
-        cell: first.cell.id.clone(),
+        cell: first.cell.id.to_string(),
         writes: count(&|kind| kind != IoKind::Flush),
         flushes: count(&|kind| kind == IoKind::Flush),
         marks: log.marks().len() as u64,
@@ -370,7 +370,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             .as_ref()
             .map_or(0, |exploration| exploration.cuts().0 as u64);
         pool.events.send(Event::Planned {
-            cell: self.cell.cell.id.clone(),
+            cell: self.cell.cell.id.to_string(),
             cuts: tally.states.cuts,
             states: tally.states.total.saturating_add(more),
             distinct: tally.states.distinct + cuts,

@@ -18,6 +18,7 @@ mod resolve;
 mod schema;
 mod shape;
 mod step;
+pub mod to_yaml;
 mod yaml;
 
 pub use crate::filesystem::FsType;
