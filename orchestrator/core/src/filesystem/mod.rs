@@ -13,6 +13,7 @@ mod fstype;
 mod mkfs;
 mod mode;
 mod options;
+mod rule;
 mod several;
 mod xfs;
 
@@ -23,6 +24,7 @@ pub use fstype::FsType;
 pub use mkfs::{ConfigFile, Mkfs};
 pub use mode::{Covers, Disk, Guarantee, Mode};
 pub use options::{MkfsOption, RefusedOption, Takes};
+pub use rule::Rule;
 pub use several::{Made, Several};
 
 /// Every filesystem that can be under test; the first is the default.
