@@ -154,7 +154,7 @@ mod tests {
 
     fn store(dir: &Path) -> Store {
         let store = Store::open(dir.join("store")).unwrap();
-        let inner = vmlinux(&[7; 100_000], Some(0x1000));
+        let inner = vmlinux(&vec![7; 100_000], Some(0x1000));
         let image = bzimage("6.1.0", &xz(&inner), Some(inner.len() as u32));
         fs::write(dir.join("a"), image).unwrap();
         store.add(&dir.join("a"), None, "a", &Silent).unwrap();
