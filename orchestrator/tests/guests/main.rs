@@ -16,6 +16,7 @@ mod disks;
 mod every_step;
 mod exec;
 mod filesystems;
+mod full_disk;
 mod job;
 mod kernel_build;
 mod kernel_log;
