@@ -10,7 +10,7 @@ use crate::failure::refuse;
 use crate::state::{MOUNT_POINT, State, relative};
 
 /// Where the scenario's programs are.
-const PROGRAMS: &str = "/programs";
+pub(super) const PROGRAMS: &str = "/programs";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/programs";
 
 /// Makes the command that runs the program `name` as `spec` says.

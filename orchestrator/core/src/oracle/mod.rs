@@ -15,6 +15,7 @@
 //! A cell's states are judged with one [`Judge`] of the variant and one [`Histories`] of the recording: both are built
 //! once, and [`Histories::at`] gives the history until a state's cut.
 
+mod asked;
 mod bytes;
 pub mod cell;
 pub(crate) mod data;
@@ -22,9 +23,11 @@ mod history;
 pub mod measured;
 pub(crate) mod origin;
 mod paths;
+mod programs;
 mod tally;
 mod tree;
 
+pub use asked::Asked;
 pub use history::{Histories, History};
 pub use tally::{Tally, verdict};
 
@@ -112,6 +115,9 @@ impl<'a> Judge<'a> {
                 Check::Mounts { .. } | Check::Measured(_) => continue,
                 Check::FsckClean => fsck(recovery, &self.variant.filesystem.fstype.checker),
                 Check::DmesgFree { texts } => dmesg(texts, recovery),
+                Check::Verify(verifier) => {
+                    programs::check(self.variant, (index, verifier), history, recovery)
+                }
                 check => match &tree {
                     Some(tree) => paths::check(check, tree, &self.origins),
                     None => continue,

@@ -51,6 +51,9 @@ pub enum ViolationKind {
     /// The kernel panicked, by an oops or a BUG of its own: while the workload ran, or while it recovered. A scenario does
     /// not have to forbid it.
     Panic,
+    /// A program that judges what was recovered says that a promise is broken, or something that it acknowledged is not
+    /// there.
+    Verify,
 }
 
 /// One broken promise in one crash state.
@@ -196,6 +199,7 @@ impl std::fmt::Display for ViolationKind {
             Self::StaleRead => "stale-read",
             Self::Measure => "measure",
             Self::Panic => "panic",
+            Self::Verify => "verify",
         })
     }
 }

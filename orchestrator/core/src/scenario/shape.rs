@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::device::DeviceShape;
 use super::expect::ExpectEntry;
+use super::programs::RootfsShape;
 use super::step::StepEntry;
 use super::yaml::at::{At, Later, Named, OneOrMany};
 use super::yaml::names::{KernelSpec, Label};
@@ -34,8 +35,15 @@ pub(crate) struct Document {
     pub(crate) device: Option<Later<DeviceShape>>,
     /// Host directory (relative to this file) whose files `exec` steps can run.
     pub(crate) programs: Option<String>,
-    /// Host directory (relative to this file) into which `exec` steps change their root.
-    pub(crate) rootfs: Option<String>,
+    /// A root file system for programs: a host directory (relative to this file) into which `exec` steps change their root, or
+    /// Debian's packages.
+    pub(crate) rootfs: Option<At<RootfsShape>>,
+    /// Files that are added to a root file system of packages: their text by their path. One that begins with `#!` can be run.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<Named<crate::scenario::yaml::schema::Scalar>>")
+    )]
+    pub(crate) files: Option<Named<String>>,
     /// Steps made durable (by unmounting) before the recording starts.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) setup: Option<Later<Vec<StepEntry>>>,
@@ -70,6 +78,16 @@ pub(crate) struct VariantShape {
     pub(crate) filesystem: Option<Later<FilesystemShape>>,
     /// Keys of the disk to override.
     pub(crate) device: Option<Later<DeviceShape>>,
+    /// Replaces the directory whose files `exec` steps can run.
+    pub(crate) programs: Option<String>,
+    /// Replaces the root file system for programs.
+    pub(crate) rootfs: Option<At<RootfsShape>>,
+    /// Files to add to the root file system, or to replace.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<Named<crate::scenario::yaml::schema::Scalar>>")
+    )]
+    pub(crate) files: Option<Named<String>>,
     /// Replaces the setup.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) setup: Option<Later<Vec<StepEntry>>>,

@@ -174,6 +174,8 @@ impl Lowering<'_> {
                     texts: texts.value.clone(),
                 }
             }
+            ExpectShape::Verify(d) => d.lower(self.variant)?,
+            ExpectShape::Acknowledged(d) => d.lower(self.variant)?,
             ExpectShape::Measure(_)
             | ExpectShape::Assume(_)
             | ExpectShape::Contrast(_)

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::measured_shape::{
     AssumeShape, ContrastShape, LoggedShape, MeasureShape, ReturnedShape, ShowsShape,
 };
+use super::verify::{AcknowledgedShape, VerifyShape};
 use super::wanted::WantedShape;
 use crate::scenario::yaml::at::At;
 use crate::scenario::yaml::names::{Content, Label, Path};
@@ -43,6 +44,10 @@ pub(crate) enum ExpectShape {
     Fsck(FsckShape),
     /// The kernel's log of the recovery holds none of these texts.
     DmesgFree(At<Vec<String>>),
+    /// A program, run on what was recovered with what was acknowledged before the cut, finds that all promises hold.
+    Verify(VerifyShape),
+    /// A program's list of what is there has every acknowledged line, and nothing that was never begun.
+    Acknowledged(AcknowledgedShape),
     /// Live: a measured number lies within bounds.
     Measure(MeasureShape),
     /// Live: what the rest is about came to pass at all, as a measured number shows. Where it did not, the cell is

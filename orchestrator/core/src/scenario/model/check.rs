@@ -3,6 +3,7 @@
 use coldcut_wire::{EntryKind, PatternName};
 use serde::Serialize;
 
+use super::verifier::Verifier;
 use crate::scenario::measured::MeasuredCheck;
 
 /// What must hold. Paths are relative to the root, without a leading slash; the root is empty.
@@ -62,6 +63,8 @@ pub enum Check {
     DmesgFree {
         texts: Vec<String>,
     },
+    /// What a program says of what was recovered.
+    Verify(Verifier),
     /// About what happened while the workload ran, whatever was found after a crash.
     // The name in a scenario's digest.
     #[serde(rename = "live")]
@@ -79,6 +82,32 @@ impl Check {
                 | Self::DmesgFree { .. }
                 | Self::Measured(MeasuredCheck::Assume { .. })
         )
+    }
+
+    /// The program that it asks, if it asks one.
+    pub fn verifier(&self) -> Option<&Verifier> {
+        match self {
+            Self::Verify(verifier) => Some(verifier),
+            _ => None,
+        }
+    }
+
+    /// Whether it looks at the data of files, beside their names and attributes.
+    pub fn on_data(&self) -> bool {
+        match self {
+            Self::Content { .. } | Self::NoForeignData { .. } | Self::NoOldData { .. } => true,
+            Self::Exists { .. }
+            | Self::Absent { .. }
+            | Self::Size { .. }
+            | Self::Listing { .. }
+            | Self::Attributes { .. }
+            | Self::Xattr { .. }
+            | Self::Mounts { .. }
+            | Self::FsckClean
+            | Self::DmesgFree { .. }
+            | Self::Verify(_)
+            | Self::Measured(_) => false,
+        }
     }
 
     /// Whether it is judged once, from what was measured while the workload ran.

@@ -54,6 +54,7 @@ fn path_of(check: &Check) -> Option<&str> {
         | Check::Mounts { .. }
         | Check::FsckClean
         | Check::DmesgFree { .. }
+        | Check::Verify(_)
         | Check::Measured(_) => None,
     }
 }

@@ -98,6 +98,14 @@ fn or_scalar(schema: &mut Schema, what: &Value) {
     }
 }
 
+/// The mapping, or the directory alone.
+pub(crate) fn or_directory(schema: &mut Schema) {
+    or_scalar(
+        schema,
+        &json!({ "type": "string", "description": "The directory alone" }),
+    );
+}
+
 /// The mapping, or its path alone.
 pub(crate) fn or_path(schema: &mut Schema) {
     or_scalar(
