@@ -1,6 +1,7 @@
 //! Running a program: its lines are streamed, its time is bounded, its process group ends with it.
 
 mod command;
+mod init;
 mod output;
 mod verify;
 
@@ -15,6 +16,7 @@ use crate::failure::{Tried, refuse};
 use crate::link::Sender;
 use crate::state::{Role, State};
 
+pub(crate) use init::run as init_of_programs;
 pub(crate) use verify::verify;
 
 /// Runs the program of `spec` to its end.
@@ -43,7 +45,7 @@ fn run(
     let start = Instant::now();
     let deadline = start.checked_add(Duration::from_millis(spec.timeout_ms));
     let _child = state.with_child();
-    let mut child = command.spawn().tried(|| format!("exec {name}"))?;
+    let mut child = command::spawn(state, &mut command)?.tried(|| format!("exec {name}"))?;
     let group = Pid::from_child(&child);
     let result = output::follow(&mut child, id, deadline, most_output, sender);
     if state.role == Role::Init && !matches!(result, Ok(Some(_))) {

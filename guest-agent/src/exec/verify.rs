@@ -64,6 +64,8 @@ fn protect() -> Result<(), Failure> {
 
 /// Kills every process but this one, and waits until they are gone.
 fn end_everything(state: &State) {
+    state.end_programs();
+    // Where the kernel has no namespaces for them, they are this process's to end.
     // SAFETY: a system call without pointers. As PID 1 it reaches every process but the kernel's threads and itself.
     unsafe { libc::kill(-1, libc::SIGKILL) };
     let deadline = Instant::now() + REAPED;

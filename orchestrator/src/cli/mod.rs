@@ -7,6 +7,7 @@ mod check;
 mod diff;
 mod doctor;
 mod generate;
+mod import;
 pub mod kernel;
 mod kernel_build;
 mod log;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use coldcut_core::filesystem::FsType;
 
 pub use start::start;
 
@@ -52,6 +54,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Make scenarios up: random histories, and what their syncs promise
     Generate(generate::GenerateArgs),
+    /// Make scenarios of workloads that other tools use
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Show a run's results again
     Show(show::ShowArgs),
     /// Run scenarios in every mode of a filesystem that promises what they expect
@@ -92,6 +97,7 @@ async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => check::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Import(command) => import::run(&command),
         Command::Show(args) => show::run(&args),
         Command::Matrix(args) => matrix::run(*args).await,
         Command::Merge(args) => tokio::task::spawn_blocking(move || merge::run(&args)).await?,
@@ -106,4 +112,12 @@ async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(args).await,
         Command::Doctor(args) => doctor::run(&args).await,
     }
+}
+
+/// A filesystem by its name, as an option's value.
+fn fstype(name: &str) -> Result<FsType, String> {
+    FsType::named(name).ok_or_else(|| {
+        let names: Vec<&str> = FsType::all().map(FsType::name).collect();
+        format!("there is no filesystem `{name}`; there are {}", names.join(", "))
+    })
 }

@@ -182,6 +182,10 @@ fn standing(
     (declared.clone(), standing)
 }
 
+/// What to do about a time-out.
+const GIVEN_UP: &str = "a wait was given up at its deadline, which proves nothing: on a busy host, run fewer machines at once \
+                        (`-j 1`)";
+
 /// A cell's result, from what is known of it.
 fn conclude(
     job: &ResolvedJob,
@@ -209,6 +213,12 @@ fn conclude(
         digest: kernel.digest().to_owned(),
     };
     let other = cell.cell.recovered_on.as_deref();
+    let given_up = match ending {
+        Ending::NotApplicable(unknown) | Ending::Unknown(unknown) if unknown.is_time_out() => {
+            Some(GIVEN_UP.to_owned())
+        }
+        _ => None,
+    };
     CellResult {
         cell: cell.cell.clone(),
         kernel: kernel(&cell.cell.kernel, &job.kernel),
@@ -224,7 +234,12 @@ fn conclude(
         broken: tally.broken,
         measured: tally.measured,
         doubted: !tally.doubts.is_empty(),
-        notes: tally.notes.into_iter().chain(tally.doubts).collect(),
+        notes: tally
+            .notes
+            .into_iter()
+            .chain(given_up)
+            .chain(tally.doubts)
+            .collect(),
         millis: timings.millis(),
     }
 }
@@ -279,7 +294,7 @@ fn resume(pool: &Pool, job: &ResolvedJob, first: &ResolvedCell, earlier: &Path) 
         log.requests().filter(|request| kinds(request.io.kind)).count() as u64
     };
     pool.events.send(Event::Recorded {
-        cell: first.cell.id.clone(),
+        cell: first.cell.id.to_string(),
         writes: count(&|kind| kind != IoKind::Flush),
         flushes: count(&|kind| kind == IoKind::Flush),
         marks: log.marks().len() as u64,
@@ -374,7 +389,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             .as_ref()
             .map_or(0, |exploration| exploration.cuts().0 as u64);
         pool.events.send(Event::Planned {
-            cell: self.cell.cell.id.clone(),
+            cell: self.cell.cell.id.to_string(),
             cuts: tally.states.cuts,
             states: tally.states.total.saturating_add(more),
             distinct: tally.states.distinct + cuts,

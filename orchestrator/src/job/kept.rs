@@ -11,7 +11,7 @@ use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
 use crate::record::job::programs_of;
 use crate::recover::programs::Programs;
-use crate::results::{CellDir, RunInfo};
+use crate::results::{CellDir, RunInfo, inspect_cell};
 
 /// A cell of a run.
 #[derive(Debug)]
@@ -56,9 +56,9 @@ impl KeptCell {
         match info.cells.iter().find(|cell| cell.id == id) {
             Some(cell) => Self::load(run, cell),
             None => Err(KeptCellError::NoCell {
-                run: info.run.clone(),
+                run: info.run.to_string(),
                 wanted: id.to_owned(),
-                known: info.cells.iter().map(|cell| cell.id.clone()).collect(),
+                known: info.cells.iter().map(|cell| cell.id.to_string()).collect(),
             }),
         }
     }
@@ -68,8 +68,7 @@ impl KeptCell {
     /// # Errors
     /// [`KeptCellError`].
     pub fn load(run: &Path, cell: &CellRef) -> Result<Self, KeptCellError> {
-        let name = format!("{}.yaml", cell.scenario);
-        let file = ScenarioFile::read(&run.join("scenarios").join(name))?;
+        let file = ScenarioFile::kept(run, &cell.scenario)?;
         let variant = file.scenario.find_variant(&cell.variant);
         Ok(Self {
             variant: variant.ok_or(KeptCellError::NoVariant)?,
@@ -101,12 +100,12 @@ impl KeptCell {
         self.run.join("cells").join(&self.cell.id)
     }
 
-    /// Its directory.
+    /// Its directory, which may be written to: nothing in it leads elsewhere.
     ///
     /// # Errors
-    /// When its folders cannot be made.
+    /// When its folders cannot be made, or hold what coldcut does not make.
     pub fn dir(&self) -> std::io::Result<CellDir> {
-        CellDir::open(&self.path())
+        CellDir::open(&inspect_cell(&self.run, &self.cell.id)?)
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use coldcut_core::outcome::name::FileName;
 use coldcut_core::scenario::{Scenario, ScenarioErrors};
 
+use crate::host::files;
+
 /// The largest scenario file, in bytes.
-const LONGEST: u64 = 4 << 20;
+pub(crate) const LONGEST: u64 = 4 << 20;
 
 /// A scenario and where it came from.
 #[derive(Debug)]
@@ -59,8 +62,23 @@ impl ScenarioFile {
                 size,
             });
         }
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let text = files::read_text(path, LONGEST).map_err(read)?;
         Self::parse(path, &text)
+    }
+
+    /// Reads and validates the text of a scenario that a run keeps; nothing outside of the run's directory is read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn kept(run: &Path, name: &FileName) -> Result<Self, ScenarioFileError> {
+        let relative = Path::new("scenarios").join(format!("{name}.yaml"));
+        let path = run.join(&relative);
+        let text = files::Directory::open(run).and_then(|run| run.read_text(&relative, LONGEST));
+        let text = text.map_err(|source| ScenarioFileError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        Self::parse(&path, &text)
     }
 
     /// Validates a text that came from a file.

@@ -6,6 +6,8 @@ mod common;
 mod dependencies;
 mod device;
 mod forgotten;
+mod hostile_runs;
+mod import_cli;
 mod kernel_store;
 mod killed;
 mod log_cli;

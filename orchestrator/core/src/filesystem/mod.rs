@@ -12,6 +12,8 @@ mod f2fs;
 mod fstype;
 mod mkfs;
 mod mode;
+mod options;
+mod rule;
 mod several;
 mod xfs;
 
@@ -21,6 +23,8 @@ pub use checker::{Checker, Reading, Repair, Repaired};
 pub use fstype::FsType;
 pub use mkfs::{ConfigFile, Mkfs};
 pub use mode::{Covers, Disk, Guarantee, Mode};
+pub use options::{MkfsOption, RefusedOption, Takes};
+pub use rule::Rule;
 pub use several::{Made, Several};
 
 /// Every filesystem that can be under test; the first is the default.

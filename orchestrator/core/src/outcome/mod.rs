@@ -6,6 +6,7 @@ pub mod diff;
 pub mod event;
 pub mod grid;
 pub mod kernels;
+pub mod name;
 pub mod phase;
 pub mod place;
 pub mod recovery;

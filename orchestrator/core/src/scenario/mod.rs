@@ -19,6 +19,7 @@ mod resolve;
 mod schema;
 mod shape;
 mod step;
+pub mod to_yaml;
 mod yaml;
 
 pub use crate::filesystem::FsType;

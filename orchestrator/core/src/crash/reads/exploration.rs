@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::explore::{Coverage, Explorer, Task};
 use super::sample::Reservoir;
-use super::{ASKED, BlockDigest, BlockRead, Digests, LogSpace, ReadIndex, Reads, Region, SpaceError};
+use super::{ASKED, BlockDigest, BlockRead, Digests, LogSpace, Place, ReadIndex, Reads, Region, SpaceError};
 use crate::crash::index::{BlockIndex, Digest, Sources};
 use crate::crash::plan::Complete;
 use crate::crash::state::{CrashState, PlanKind};
@@ -213,17 +213,18 @@ impl Exploration {
 
     /// A recovery that read the same.
     fn twin(&self, reads: &Reads) -> Option<RecoveryNumber> {
-        let held: HashMap<u64, BlockDigest> = reads.iter().map(|read| (read.block, read.digest)).collect();
-        let found = self.known.find(|block| held.get(&block).copied().ok_or(()));
+        let held: HashMap<Place, BlockDigest> =
+            reads.iter().map(|read| (read.place(), read.digest)).collect();
+        let found = self.known.find(|place| held.get(&place).copied().ok_or(()));
         found.ok().flatten()
     }
 
     fn find(&mut self, at: usize, task: &Task) -> io::Result<Option<RecoveryNumber>> {
         let view = self.index.selected(self.cuts[at].space.selection(task.region()));
         let (digests, sources, asked) = (&mut self.digests, &self.sources, self.cuts[at].asked);
-        self.known.find(|block| match block {
+        self.known.find(|place| match place.block {
             ASKED => Ok(asked),
-            block => digests.digest(&view, sources, block),
+            _ => digests.digest(&view, sources, place),
         })
     }
 

@@ -1,0 +1,3 @@
+//! Workloads of other tools as scenarios.
+
+pub mod jlang;
