@@ -55,6 +55,11 @@ pub enum Check {
         path: String,
         than: PatternName,
     },
+    /// What the steps did and synced, by the rules of the filesystem's level or of one that is named.
+    Auto {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        level: Option<String>,
+    },
     Mounts {
         required: bool,
     },
