@@ -1,6 +1,7 @@
 //! Running a program: its lines are streamed, its time is bounded, its process group ends with it.
 
 mod command;
+mod init;
 mod output;
 
 use std::os::unix::process::ExitStatusExt;
@@ -14,6 +15,8 @@ use crate::failure::{Tried, refuse};
 use crate::link::Sender;
 use crate::state::{Role, State};
 
+pub(crate) use init::run as init_of_programs;
+
 /// Runs the program of `spec` to its end.
 pub(crate) fn exec(state: &State, id: RequestId, spec: &ExecSpec, sender: &Sender) -> Result<Done, Failure> {
     let name = spec.argv.first().ok_or_else(|| refuse("exec: argv is empty"))?;
@@ -21,7 +24,7 @@ pub(crate) fn exec(state: &State, id: RequestId, spec: &ExecSpec, sender: &Sende
     let start = Instant::now();
     let deadline = start.checked_add(Duration::from_millis(spec.timeout_ms));
     let _child = state.with_child();
-    let mut child = command.spawn().tried(|| format!("exec {name}"))?;
+    let mut child = command::spawn(state, &mut command)?.tried(|| format!("exec {name}"))?;
     let group = Pid::from_child(&child);
     let result = output::follow(&mut child, id, deadline, sender);
     if state.role == Role::Init && !matches!(result, Ok(Some(_))) {

@@ -161,7 +161,7 @@ pub struct MountSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalkSpec {
     /// Every pattern that the scenario may have written, by which short, unaligned and mixed sectors are named.
-    pub contents: Vec<PatternName>,
+    pub patterns: Vec<PatternName>,
     /// Read file data and report [`crate::tree::Extent`]s; without it only metadata is reported.
     pub data: bool,
     /// At most so many entries; more is a [`Failure`].

@@ -181,6 +181,10 @@ fn standing(
     (declared.clone(), standing)
 }
 
+/// What to do about a time-out.
+const GIVEN_UP: &str = "a wait was given up at its deadline, which proves nothing: on a busy host, run fewer machines at once \
+                        (`-j 1`)";
+
 /// A cell's result, from what is known of it.
 fn conclude(
     job: &ResolvedJob,
@@ -208,6 +212,12 @@ fn conclude(
         digest: kernel.digest().to_owned(),
     };
     let other = cell.cell.recovered_on.as_deref();
+    let given_up = match ending {
+        Ending::NotApplicable(unknown) | Ending::Unknown(unknown) if unknown.is_time_out() => {
+            Some(GIVEN_UP.to_owned())
+        }
+        _ => None,
+    };
     CellResult {
         cell: cell.cell.clone(),
         kernel: kernel(&cell.cell.kernel, &job.kernel),
@@ -223,7 +233,12 @@ fn conclude(
         broken: tally.broken,
         measured: tally.measured,
         doubted: !tally.doubts.is_empty(),
-        notes: tally.notes.into_iter().chain(tally.doubts).collect(),
+        notes: tally
+            .notes
+            .into_iter()
+            .chain(given_up)
+            .chain(tally.doubts)
+            .collect(),
         millis: timings.millis(),
     }
 }

@@ -16,7 +16,7 @@ use coldcut_core::recording::mark::Mark;
 use coldcut_wire::{PatternName, WalkSpec};
 
 use crate::disk::{Device, DeviceHandle, FileImage, Noted, export_sparse};
-use crate::fs::{self, Repair};
+use crate::fs::{self, RepairOutcome};
 use crate::kernel::Kernel;
 use crate::record::job::ATOMIC_UNIT;
 use crate::vm::client::{Examined, GuestClient, Mount, walk_spec};
@@ -129,7 +129,7 @@ pub(crate) async fn recover_cold_with(
 struct AtBoot {
     image: Arc<dyn ReadAt>,
     /// What the checker did to it.
-    repaired: Option<Repair>,
+    repaired: Option<RepairOutcome>,
 }
 
 impl AtBoot {
@@ -184,7 +184,7 @@ async fn at_boot(pool: &Pool, job: &RecoverJob) -> Result<AtBoot, Unknown> {
     })
 }
 
-async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<Repair, Unknown> {
+async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<RepairOutcome, Unknown> {
     let target = path.to_owned();
     tokio::task::spawn_blocking(move || export_sparse(&*image, &target))
         .await

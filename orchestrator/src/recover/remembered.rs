@@ -198,7 +198,7 @@ fn prune(cache: &Cache) {
 
 #[cfg(test)]
 mod tests {
-    use coldcut_core::crash::reads::{BlockDigest, BlockRead, Reader};
+    use coldcut_core::crash::reads::{BlockDigest, BlockRead, Place, Reader};
     use coldcut_core::outcome::recovery::Trust;
 
     use super::*;
@@ -216,6 +216,7 @@ mod tests {
     fn known(number: u64) -> (Reads, Recovery) {
         let read = BlockRead {
             block: number,
+            sectors: if number == 1 { 0b11 } else { Place::ALL },
             digest: BlockDigest::of(&number.to_le_bytes()),
             file: (number % 2 == 1).then_some(12),
             by: (number == 2).then_some(Reader::Mount),

@@ -378,7 +378,7 @@ fn spec_of(mount: &Mount) -> MountSpec {
 /// A walk of the whole tree that names these patterns, and reads at most so many bytes.
 pub(crate) fn walk_spec(patterns: Vec<PatternName>, max_bytes: u64) -> WalkSpec {
     WalkSpec {
-        contents: patterns,
+        patterns,
         data: true,
         max_entries: MAX_ENTRIES,
         max_bytes,

@@ -31,7 +31,7 @@ mod versions;
 
 use std::collections::{BTreeMap, HashMap};
 
-use coldcut_wire::pattern::{Content, pattern_id};
+use coldcut_wire::pattern::{Pattern, pattern_id};
 use coldcut_wire::{EntryKind, Op, PatternName};
 
 pub use inode::{Data, Inode, InodeId, Named, RangeFloor, Xattr};
@@ -57,7 +57,7 @@ struct Handle {
 pub struct Model {
     inodes: Vec<Inode>,
     handles: BTreeMap<String, Handle>,
-    patterns: HashMap<u64, (PatternName, Content)>,
+    patterns: HashMap<u64, (PatternName, Pattern)>,
     steps: Vec<String>,
     lost: Option<(u32, Unclear)>,
     /// An access control list may decide modes.
@@ -162,7 +162,7 @@ impl Model {
     }
 
     /// A pattern that some step wrote, by its identity.
-    pub fn pattern(&self, id: u64) -> Option<&(PatternName, Content)> {
+    pub fn pattern(&self, id: u64) -> Option<&(PatternName, Pattern)> {
         self.patterns.get(&id)
     }
 
@@ -182,7 +182,7 @@ impl Model {
 
     fn piece(&mut self, pattern: &PatternName) -> Piece {
         let id = pattern_id(pattern);
-        let known = || (pattern.clone(), Content::new(pattern));
+        let known = || (pattern.clone(), Pattern::new(pattern));
         self.patterns.entry(id).or_insert_with(known);
         Piece::Pattern { id, shift: 0 }
     }

@@ -5,7 +5,7 @@
 //! either side of them (see [`coldcut_wire::Source`]). What a part of a sector is called therefore proves nothing:
 //! its bytes count.
 
-use coldcut_wire::pattern::{Content, SECTOR};
+use coldcut_wire::pattern::{Pattern, SECTOR};
 use coldcut_wire::{Extent, PatternName, Source};
 
 use super::origin::Origins;
@@ -45,7 +45,7 @@ pub(crate) fn wrong_among(
     let (content, shift) = match &extent.source {
         Source::Zeros => (None, 0),
         Source::Content { id, at, .. } => match origins.content(*id) {
-            Some(name) => (Some(Content::new(name)), at.wrapping_sub(extent.offset)),
+            Some(name) => (Some(Pattern::new(name)), at.wrapping_sub(extent.offset)),
             None => return all,
         },
         Source::Garbage | Source::Unreadable { .. } => return all,
@@ -64,12 +64,12 @@ pub(crate) fn wrong_among(
 }
 
 /// The same for a range within one sector, whose bytes are those of `content` from `start + shift` on.
-fn part(content: Option<&Content>, shift: u64, start: u64, end: u64, accepted: &[Accepted<'_>]) -> u64 {
+fn part(content: Option<&Pattern>, shift: u64, start: u64, end: u64, accepted: &[Accepted<'_>]) -> u64 {
     if start >= end {
         return 0;
     }
     let len = (end - start) as usize;
-    let bytes = |content: Option<&Content>, at: u64| {
+    let bytes = |content: Option<&Pattern>, at: u64| {
         let mut bytes = vec![0; len];
         if let Some(content) = content {
             content.fill(at, &mut bytes);
@@ -79,7 +79,7 @@ fn part(content: Option<&Content>, shift: u64, start: u64, end: u64, accepted: &
     let found = bytes(content, start.wrapping_add(shift));
     let mut right = vec![false; len];
     for Accepted { name, shift } in accepted {
-        let wanted = bytes(name.map(Content::new).as_ref(), start.wrapping_add(*shift));
+        let wanted = bytes(name.map(Pattern::new).as_ref(), start.wrapping_add(*shift));
         for (right, (found, wanted)) in right.iter_mut().zip(found.iter().zip(&wanted)) {
             *right |= found == wanted;
         }

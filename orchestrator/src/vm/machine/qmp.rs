@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use coldcut_core::outcome::unknown::TimedOut;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
@@ -40,6 +42,8 @@ pub enum QmpError {
         command: &'static str,
         /// The deadline.
         limit: Duration,
+        /// What kind of error it is.
+        source: TimedOut,
     },
 }
 
@@ -72,6 +76,7 @@ impl Qmp {
                 .map_err(|_| QmpError::Timeout {
                     command: "greeting",
                     limit,
+                    source: TimedOut,
                 })??;
         if greeting.get("QMP").is_none() {
             return Err(QmpError::Refused {
@@ -98,6 +103,7 @@ impl Qmp {
             .unwrap_or(Err(QmpError::Timeout {
                 command: C::NAME,
                 limit,
+                source: TimedOut,
             }))
     }
 
@@ -161,7 +167,11 @@ impl Qmp {
         };
         tokio::time::timeout(limit, wait)
             .await
-            .unwrap_or(Err(QmpError::Timeout { command: name, limit }))
+            .unwrap_or(Err(QmpError::Timeout {
+                command: name,
+                limit,
+                source: TimedOut,
+            }))
     }
 
     async fn read_line(&mut self) -> Result<Value, QmpError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::explore::{Coverage, Explorer, Task};
 use super::sample::Reservoir;
-use super::{BlockDigest, Digests, LogSpace, ReadIndex, Reads, Region, SpaceError};
+use super::{BlockDigest, Digests, LogSpace, Place, ReadIndex, Reads, Region, SpaceError};
 use crate::crash::index::{BlockIndex, Sources};
 use crate::crash::plan::Complete;
 use crate::crash::state::{CrashState, PlanKind};
@@ -199,15 +199,16 @@ impl Exploration {
 
     /// A recovery that read the same.
     fn twin(&self, reads: &Reads) -> Option<RecoveryNumber> {
-        let held: HashMap<u64, BlockDigest> = reads.iter().map(|read| (read.block, read.digest)).collect();
-        let found = self.known.find(|block| held.get(&block).copied().ok_or(()));
+        let held: HashMap<Place, BlockDigest> =
+            reads.iter().map(|read| (read.place(), read.digest)).collect();
+        let found = self.known.find(|place| held.get(&place).copied().ok_or(()));
         found.ok().flatten()
     }
 
     fn find(&mut self, at: usize, task: &Task) -> io::Result<Option<RecoveryNumber>> {
         let view = self.index.selected(self.cuts[at].space.selection(task.region()));
         let (digests, sources) = (&mut self.digests, &self.sources);
-        self.known.find(|block| digests.digest(&view, sources, block))
+        self.known.find(|place| digests.digest(&view, sources, place))
     }
 
     /// A recovery answers for a task.
