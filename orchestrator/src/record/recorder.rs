@@ -68,7 +68,7 @@ pub(crate) async fn record(
         physical_block_size: ATOMIC_UNIT,
         ..DiskSpec::nbd(socket, disk.size)
     });
-    let machine = machine_of(pool, job, initrd, specs.collect(), timings).await?;
+    let mut machine = machine_of(pool, job, initrd, specs.collect(), timings).await?;
 
     let witness = Witness::default();
     let run = Run {

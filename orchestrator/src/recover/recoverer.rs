@@ -197,13 +197,13 @@ async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<
 async fn in_machine(
     pool: &Pool,
     job: &RecoverJob,
-    machine: Machine,
+    mut machine: Machine,
     trust: Trust,
     device: Device,
 ) -> Result<Recovery, Unknown> {
     let handle = device.handle();
     let seen = examine(pool, job, &machine, &handle).await;
-    let oops = oops_of(&machine, &seen).await;
+    let oops = oops_of(&mut machine, &seen).await;
     if trust == Trust::Fresh {
         pool.budget.measure(machine.pid());
     }
@@ -293,7 +293,7 @@ impl Screener<RecoverJob> for Guest {
             .await
             .or_unknown("changing the disk")?;
         let seen = examine(pool, job, &self.machine, &handle).await;
-        if let Some(oops) = oops_of(&self.machine, &seen).await {
+        if let Some(oops) = oops_of(&mut self.machine, &seen).await {
             return Ok(at_boot.told(Recovery::panicked(Trust::Screened, oops)));
         }
         let seen = seen?;
@@ -365,7 +365,7 @@ pub(crate) fn prepare(
 }
 
 /// The oops by which the kernel panicked, where it gave no answer.
-async fn oops_of(machine: &Machine, seen: &Result<Examined, Unknown>) -> Option<String> {
+async fn oops_of(machine: &mut Machine, seen: &Result<Examined, Unknown>) -> Option<String> {
     match seen {
         Ok(_) => None,
         Err(_) => machine.oops().await,
