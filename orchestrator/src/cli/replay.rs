@@ -12,6 +12,7 @@ use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::outcome::result::{Place, Totals};
 
 use super::ResultsArg;
+use super::cells::Oracle;
 use super::machines::MachineArgs;
 use crate::job::cell::{ResolvedCell, ResolvedJob, run_cell};
 use crate::job::kept::{KeptCell, stored_kernel};
@@ -31,6 +32,9 @@ pub(super) struct ReplayArgs {
     /// Recover it on another kernel of the store
     #[arg(short, long, value_name = "KERNEL")]
     kernel: Option<String>,
+    /// Who judges besides the scenario's own expectations
+    #[arg(long, value_enum, value_name = "WHO")]
+    oracle: Option<Oracle>,
     /// Write the disk as it was after the cut, before recovery, to this file (raw, sparse)
     #[arg(long, value_name = "FILE")]
     raw: Option<std::path::PathBuf>,
@@ -44,7 +48,10 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let (run, cell_id, state_id) = state_path(&args.state)?;
     let dir = find_run(&args.results.results, run)?;
     let info = load_run(&dir)?;
-    let kept = KeptCell::find(&dir, &info, cell_id)?;
+    let mut kept = KeptCell::find(&dir, &info, cell_id)?;
+    if let Some(Oracle::Auto) = args.oracle {
+        kept = kept.with_oracle()?;
+    }
     let store = Store::open_default()?;
     let cell = &kept.cell;
     let kernel = match &args.kernel {

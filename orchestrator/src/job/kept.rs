@@ -95,6 +95,20 @@ impl KeptCell {
         ))
     }
 
+    /// The same, judged by the automatic oracle besides.
+    ///
+    /// # Errors
+    /// [`KeptCellError`].
+    pub fn with_oracle(self) -> Result<Self, KeptCellError> {
+        let file = self.file.with_oracle()?;
+        let variant = file.scenario.find_variant(&self.cell.variant);
+        Ok(Self {
+            variant: variant.ok_or(KeptCellError::NoVariant)?,
+            file: Arc::new(file),
+            ..self
+        })
+    }
+
     /// Where its files are.
     pub fn path(&self) -> PathBuf {
         self.run.join("cells").join(&self.cell.id)

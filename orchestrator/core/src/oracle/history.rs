@@ -19,6 +19,23 @@ pub struct History {
     until: usize,
 }
 
+impl History {
+    /// How many marks have happened, as a time of [`crate::model::When`].
+    pub(super) fn marks_until(&self) -> u32 {
+        u32::try_from(self.until).map_or(u32::MAX - 1, |until| until.min(u32::MAX - 1))
+    }
+
+    /// Every mark of the recording, also of what comes after the cut.
+    pub(super) fn marks(&self) -> &[Mark] {
+        &self.firsts.marks
+    }
+
+    /// What is shared by the histories of one recording.
+    pub(super) fn firsts(&self) -> &Arc<Firsts> {
+        &self.firsts
+    }
+}
+
 /// The histories of one recording, one for every cut.
 ///
 /// Building it reads each mark once; [`Histories::at`] then takes a binary search among the marks, however many there
@@ -32,7 +49,9 @@ pub struct Histories {
 
 /// For each step and each line of a program, the index of the first mark that says so.
 #[derive(Debug, Default)]
-struct Firsts {
+pub(super) struct Firsts {
+    /// Every mark, in order.
+    marks: Vec<Mark>,
     begun: HashMap<String, usize>,
     done: HashMap<String, usize>,
     failed: HashMap<String, usize>,
@@ -60,6 +79,7 @@ impl Firsts {
             }
             Mark::Line { .. } | Mark::End | Mark::Other(_) => {}
         }
+        self.marks.push(mark.clone());
         let (firsts, text) = match mark {
             Mark::Begin(step) => (&mut self.begun, &step.name),
             Mark::Done(step) => (&mut self.done, &step.name),

@@ -60,6 +60,9 @@ pub(crate) struct Document {
     /// What must hold after recovery.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<ExpectEntry>>"))]
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
+    /// Who judges besides the expectations: `auto` does, in every variant with crash states, what follows from what the
+    /// steps did and synced. Unlike the expectation `auto` it need not have anything to say.
+    pub(crate) oracle: Option<OracleShape>,
     /// What the verdict will be; `holds` when not given.
     pub(crate) outcome: Option<Later<OutcomeShape>>,
     /// Versions of this scenario, each overriding parts of it; without any there is one, named `default`.
@@ -106,6 +109,15 @@ pub(crate) struct VariantShape {
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
     /// Replaces what the verdict will be.
     pub(crate) outcome: Option<Later<OutcomeShape>>,
+}
+
+/// Who judges besides the expectations.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OracleShape {
+    /// The rules that the filesystem promises in its mode (docs/oracle.md).
+    Auto,
 }
 
 /// A filesystem to make, or an image of one.

@@ -37,6 +37,9 @@ pub(crate) enum ExpectShape {
     NoForeignData(ForeignShape),
     /// A file holds nothing of its own generations that are older than this one.
     NoOldData(OldDataShape),
+    /// Everything that follows from what the steps did and synced, by the rules that the filesystem promises in its mode
+    /// (docs/oracle.md).
+    Auto(Option<AutoShape>),
     /// The filesystem mounts and unmounts. This is expected without being written; `false` waives it, for what is
     /// documented not to survive: then a state that does not mount is not judged any further.
     Mounts(bool),
@@ -61,6 +64,15 @@ pub(crate) enum ExpectShape {
     Shows(ShowsShape),
     /// Live: words in the kernel's log from the mount to the last step.
     Logged(LoggedShape),
+}
+
+/// Options of `auto`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AutoShape {
+    /// The level by which it is judged, such as `posix`; that of the filesystem in its mode when not given.
+    pub(crate) level: Option<At<String>>,
 }
 
 /// Options of `content`: one of `is`, `one_of` and `mix_of`.

@@ -56,6 +56,11 @@ pub enum Check {
         path: String,
         than: PatternName,
     },
+    /// What the steps did and synced, by the rules of the filesystem's level or of one that is named.
+    Auto {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        level: Option<String>,
+    },
     Mounts {
         required: bool,
     },
@@ -95,7 +100,10 @@ impl Check {
     /// Whether it looks at the data of files, beside their names and attributes.
     pub fn on_data(&self) -> bool {
         match self {
-            Self::Content { .. } | Self::NoForeignData { .. } | Self::NoOldData { .. } => true,
+            Self::Auto { .. }
+            | Self::Content { .. }
+            | Self::NoForeignData { .. }
+            | Self::NoOldData { .. } => true,
             Self::Exists { .. }
             | Self::Absent { .. }
             | Self::Size { .. }

@@ -13,7 +13,7 @@ mod pattern;
 mod verifier;
 
 use super::facts;
-use crate::filesystem::FsType;
+use crate::filesystem::{Configuration, FsType, Level, Rule};
 use crate::outcome::verdict::Declared;
 use crate::recording::mark::StepName;
 pub use check::{Accept, Check, SizeRule, Wanted};
@@ -96,6 +96,14 @@ pub struct Filesystem {
     /// journal needs that to be consistent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
+}
+
+impl Filesystem {
+    /// Whether its checker cannot look at it, for it is on several disks.
+    pub fn checker_is_blind(&self) -> bool {
+        let several = self.fstype.several.as_ref();
+        !self.disks.is_empty() && several.is_some_and(|several| several.checker.is_none())
+    }
 }
 
 /// A disk beside the first. What it is for, its filesystem says.
@@ -421,6 +429,43 @@ impl Variant {
 
     /// Whether any expectation asks for the filesystem checker.
     pub fn wants_fsck(&self) -> bool {
-        self.expect.iter().any(|e| e.check == Check::FsckClean)
+        let judged = |check: &Check| match check {
+            Check::FsckClean => true,
+            Check::Auto { level } => {
+                let named = level.as_deref().and_then(Level::named);
+                named
+                    .unwrap_or_else(|| self.level())
+                    .keeps(Rule::CheckerClean)
+                    .is_some()
+            }
+            _ => false,
+        };
+        let can = !self.filesystem.checker_is_blind();
+        self.expect
+            .iter()
+            .any(|e| e.check == Check::FsckClean || can && judged(&e.check))
+    }
+
+    /// Whether the automatic oracle judges it.
+    pub fn is_judged_automatically(&self) -> bool {
+        self.expect.iter().any(|e| matches!(e.check, Check::Auto { .. }))
+    }
+
+    /// What its filesystem promises after a power cut.
+    pub fn level(&self) -> &'static Level {
+        let mkfs = match &self.filesystem.source {
+            FsSource::Make { mkfs, .. } => mkfs.as_slice(),
+            FsSource::Image(_) => &[],
+        };
+        let configuration = Configuration {
+            mkfs,
+            mount: &self.filesystem.mount,
+            write_cache: self.device.write_cache,
+        };
+        let lies = self.filesystem.disks.iter().any(|disk| disk.ignores_flushes);
+        if lies {
+            return Level::nothing();
+        }
+        (self.filesystem.fstype.level)(&configuration)
     }
 }

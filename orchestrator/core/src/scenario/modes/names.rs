@@ -51,6 +51,7 @@ fn path_of(check: &Check) -> Option<&str> {
         | Check::Xattr { path, .. }
         | Check::NoOldData { path, .. } => Some(path),
         Check::NoForeignData { .. }
+        | Check::Auto { .. }
         | Check::Mounts { .. }
         | Check::FsckClean
         | Check::DmesgFree { .. }

@@ -3,14 +3,14 @@
 mod checks;
 mod parts;
 
-use checks::{check_commits, check_judged, crash_marks, name_contents, recovering};
+use checks::{check_commits, check_judged, crash_marks, judge_automatically, name_contents, recovering};
 use parts::{Parts, Reader, parts};
 
 use super::expect;
 use super::filesystem;
 use super::model::{self, End, Programs, Scenario, Variant};
 use super::programs::{self, Said};
-use super::shape::{Document, VariantShape};
+use super::shape::{Document, OracleShape, VariantShape};
 use super::step::{self, Faults, Lowering, StepEntry};
 use super::yaml::at::{At, Later};
 use super::yaml::entry::read;
@@ -60,6 +60,7 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
         text,
         base: &parts!(reader, document),
         programs: &said!(document),
+        auto: matches!(document.oracle, Some(OracleShape::Auto)),
         at: &document.name.span,
         given: &given,
         exact,
@@ -79,6 +80,8 @@ struct Whole<'a> {
     text: &'a str,
     base: &'a Parts,
     programs: &'a Said<'a>,
+    /// Whether the automatic oracle judges too.
+    auto: bool,
     at: &'a Span,
     /// Whether the document has a key, even one that could not be read.
     given: &'a dyn Fn(&str) -> bool,
@@ -201,6 +204,7 @@ impl Whole<'_> {
             if let Some(part) = expect {
                 variant.expect = expect::lower(self.text, sink, &variant, &part.value);
                 check_judged(&variant, part, sink);
+                judge_automatically(&mut variant, self.auto);
             }
         }
         complete.then_some(variant)

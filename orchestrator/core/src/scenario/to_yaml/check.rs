@@ -78,6 +78,8 @@ fn check(check: &Check) -> Result<String, NotWritten> {
             format!("no_foreign_data: {}", quoted(&format!("/{path}")))
         }
         Check::NoOldData { path, than } => Fields::of(path).text("than", &content(than)).under("no_old_data"),
+        Check::Auto { level: None } => "auto".to_owned(),
+        Check::Auto { level: Some(level) } => format!("auto: {{level: {}}}", quoted(level)),
         Check::Mounts { required } => format!("mounts: {required}"),
         Check::FsckClean => "fsck: clean".to_owned(),
         Check::DmesgFree { texts } => {
