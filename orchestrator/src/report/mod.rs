@@ -4,6 +4,7 @@
 //! into a [`Summary`], and differs only in how that is rendered; the kinds of files are listed in [`formats`].
 
 mod cell;
+mod clean;
 mod elsewhere;
 mod file;
 pub mod formats;
@@ -22,6 +23,7 @@ mod table;
 mod xml;
 
 pub use cell::render_cell;
+pub use clean::clean;
 pub use file::{FileFormat, FileReport};
 pub use grid::render_grid;
 pub use json::{Failure, JsonLines};
