@@ -205,21 +205,9 @@ impl Store {
         progress.stage("extracting the kernel");
         let kind = bzimage::kind(image).map_err(image_error)?;
         let release = bzimage::release(image).map_err(image_error)?;
-        let stored = store_image(&mut staging, kind, image).map_err(image_error)?;
-        let Stored {
-            boot,
-            slower: boot_note,
-            lacks,
-        } = stored?;
-        if let Some(why) = &boot_note {
-            progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
-        }
-        if contents.modules.is_empty() && contents.builtin.is_none() && !lacks.is_empty() {
-            progress.note(&format!(
-                "{release} has no {} built in, and came without modules: guests need them (--modules DIR)",
-                lacks.join(", ")
-            ));
-        }
+        let stored = store_image(&mut staging, kind, image).map_err(image_error)??;
+        say_what_it_lacks(&stored, contents, &release, progress);
+        let (boot, boot_note) = (stored.boot, stored.slower);
         if let Some(config) = &contents.config {
             staging.write("config", config)?;
         }
@@ -422,6 +410,20 @@ fn store_image(
         BootKind::BzImage
     };
     Ok(written.map(|()| stored(boot, slower, lacks)))
+}
+
+/// Says why a kernel boots more slowly, and what guests will miss.
+fn say_what_it_lacks(stored: &Stored, contents: &Contents, release: &str, progress: &dyn Progress) {
+    if let Some(why) = &stored.slower {
+        progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
+    }
+    let alone = contents.modules.is_empty() && contents.builtin.is_none();
+    if alone && !stored.lacks.is_empty() {
+        progress.note(&format!(
+            "{release} has no {} built in, and came without modules: guests need them (--modules DIR)",
+            stored.lacks.join(", ")
+        ));
+    }
 }
 
 fn lacks(vmlinux: &[u8]) -> Vec<&'static str> {
