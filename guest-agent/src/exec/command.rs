@@ -11,7 +11,7 @@ use crate::failure::refuse;
 use crate::state::{MOUNT_POINT, Role, State, drop_capabilities, relative};
 
 /// Where the scenario's programs are.
-const PROGRAMS: &str = "/programs";
+pub(super) const PROGRAMS: &str = "/programs";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/programs";
 
 /// Makes the command that runs the program `name` as `spec` says.

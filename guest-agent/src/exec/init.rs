@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use rustix::fs::{CWD, FileType, Mode};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, mount};
+use rustix::mount::{MountFlags, mount, mount_bind};
 
 use crate::state::READY;
 
@@ -44,6 +44,12 @@ fn set_up() -> io::Result<()> {
     let plain = MountFlags::NOSUID | MountFlags::NOEXEC;
     let rooted = MountFlags::NOSUID | MountFlags::NODEV;
     mount("proc", "/proc", "proc", plain | MountFlags::NODEV, c"")?;
+    // What is written there is done by the kernel in its own name: a panic, a reset.
+    match mount_bind("/dev/null", "/proc/sysrq-trigger") {
+        // A kernel without it.
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno.into()),
+    }
     let devices = devices(Path::new("/dev"))?;
     mount("tmpfs", "/dev", "tmpfs", MountFlags::NOSUID, c"mode=0755")?;
     for (name, kind, mode, number) in devices {

@@ -9,6 +9,7 @@ mod lanes;
 mod last_change;
 mod mounted;
 mod programs;
+mod refused;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};

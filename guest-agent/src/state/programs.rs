@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use coldcut_wire::Failure;
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
 use rustix::thread::{
     CapabilitySet, LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe,
 };
@@ -139,7 +139,8 @@ impl Programs {
                     Some(LinkNameSpaceType::Mount),
                 )?;
                 for (source, target) in &binds {
-                    mount_bind(source.as_c_str(), target.as_c_str())?;
+                    // With what is mounted below, which hides some of it.
+                    mount_bind_recursive(source.as_c_str(), target.as_c_str())?;
                 }
                 Ok(())
             });
@@ -164,7 +165,8 @@ impl Programs {
     }
 }
 
-/// Takes from a program what it must not be able to do; called between fork and exec, it makes system calls only.
+/// Takes from a program what it must not be able to do, which includes undoing this. Called between fork and exec, it makes
+/// system calls only.
 pub(crate) fn drop_capabilities() -> io::Result<()> {
     for capability in WITHOUT.iter() {
         match rustix::thread::remove_capability_from_bounding_set(capability) {
@@ -173,7 +175,7 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
             Err(errno) => return Err(errno.into()),
         }
     }
-    Ok(())
+    super::refused::refuse()
 }
 
 fn open(path: &str) -> Result<File, Failure> {

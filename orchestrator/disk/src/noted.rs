@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use coldcut_core::crash::index::BLOCK;
+use coldcut_core::crash::index::{BLOCK, Digest};
 use coldcut_core::crash::reads::{BlockDigest, BlockRead, Place, Reader, Reads};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::Placed;
@@ -36,6 +36,23 @@ impl Noted {
             image,
             notes: Mutex::default(),
         }
+    }
+
+    /// What programs are asked about is read first.
+    pub fn ask(&self, question: Digest) {
+        self.lock().reads.insert(0, BlockRead::asked(question));
+    }
+
+    /// Reads a block, for the note of it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_block(&self, block: u64) -> io::Result<()> {
+        let start = block.saturating_mul(BLOCK);
+        let Some(left) = self.image.size().checked_sub(start).filter(|left| *left > 0) else {
+            return Ok(());
+        };
+        self.read_at(start, &mut vec![0; BLOCK.min(left) as usize])
     }
 
     /// What is read from here on is read for this.

@@ -176,6 +176,7 @@ fn cells(count: usize) -> Vec<CellResult> {
             kind: ViolationKind::Size,
             state: Place::CrashState(format!("b{number}-d")),
             expectation: Some(0),
+            rule: None,
             evidence: format!(
                 "cut {number} of 400: config has size 0, expected 4096 since `saved` was acknowledged"
             ),

@@ -18,7 +18,7 @@ use coldcut_core::scenario::Variant;
 use crate::job::scenario_file::ScenarioFile;
 use crate::job::unrecorded::{Again, Unrecorded};
 use crate::kernel::Kernel;
-use crate::record::job::{RecordJob, mount_of};
+use crate::record::job::{RecordJob, mount_of, programs_of};
 use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::{Recorded, record};
 use crate::record::timings::Timings;
@@ -26,6 +26,7 @@ use crate::record::witness;
 use crate::recover::again::CutAgain;
 use crate::recover::explore::explore;
 use crate::recover::images::{Covered, Planned, Recovering};
+use crate::recover::programs::Programs;
 use crate::recover::recoverer::{RecoverJob, Recoverer};
 use crate::recover::rounds::{recover_all, recover_round};
 use crate::results::{CellDir, share_recording};
@@ -354,12 +355,15 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             return Ok(verdict);
         };
         tally.states = planned.counts.clone();
+        let guest = programs_of(&self.job.variant, self.job.file.home()).await?;
         let recovering = Recovering {
             cell: &self.cell.cell.id,
             variant: &self.job.variant,
             kernel: &self.cell.kernel,
             dir: &self.cell.dir,
             timings: self.timings,
+            programs: Programs::of(&self.job.variant, guest),
+            asking: planned.asking.clone(),
         };
         let covered = self.covered(&recovering, recording, planned, tally).await?;
         self.recovered(&made.measured, recording, &recovering, covered, tally)
@@ -484,6 +488,8 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             patterns: Arc::new(Vec::new()),
             console: self.cell.dir.console("before"),
             fsck: false,
+            programs: None,
+            asked: None,
         };
         let _room = self.pool.room(false).await?;
         let recovery = self.recoverer.recover(self.pool, &before, Trust::Cold).await?;

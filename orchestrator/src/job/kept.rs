@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use coldcut_core::outcome::result::CellRef;
+use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::Variant;
 
 use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
+use crate::record::job::programs_of;
+use crate::recover::programs::Programs;
 use crate::results::{CellDir, RunInfo, inspect_cell};
 
 /// A cell of a run.
@@ -72,6 +75,37 @@ impl KeptCell {
             file: Arc::new(file),
             cell: cell.clone(),
             run: run.to_owned(),
+        })
+    }
+
+    /// The programs that judge it, as they are now where its scenario came from.
+    ///
+    /// # Errors
+    /// [`Unknown`] when they cannot be had.
+    pub async fn programs(&self, info: &RunInfo) -> Result<Option<Arc<Programs>>, Unknown> {
+        let known = info
+            .scenarios
+            .iter()
+            .find(|known| known.name == self.cell.scenario);
+        let home = known.and_then(|known| Path::new(&known.file).parent());
+        let home = home.unwrap_or_else(|| self.file.home());
+        Ok(Programs::of(
+            &self.variant,
+            programs_of(&self.variant, home).await?,
+        ))
+    }
+
+    /// The same, judged by the automatic oracle besides.
+    ///
+    /// # Errors
+    /// [`KeptCellError`].
+    pub fn with_oracle(self) -> Result<Self, KeptCellError> {
+        let file = self.file.with_oracle()?;
+        let variant = file.scenario.find_variant(&self.cell.variant);
+        Ok(Self {
+            variant: variant.ok_or(KeptCellError::NoVariant)?,
+            file: Arc::new(file),
+            ..self
         })
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use coldcut_core::outcome::name::FileName;
-use coldcut_core::scenario::{Scenario, ScenarioErrors};
+use coldcut_core::scenario::{Scenario, ScenarioErrors, Variant};
 
 use crate::host::files;
 
@@ -91,6 +91,19 @@ impl ScenarioFile {
             text: text.to_owned(),
             scenario: Scenario::parse(&path.display().to_string(), text)?,
         })
+    }
+
+    /// The same, judged by the automatic oracle besides. What is kept of it says so.
+    ///
+    /// # Errors
+    /// [`ScenarioFileError::Wrong`], where its text does not take another key at its end.
+    pub fn with_oracle(&self) -> Result<Self, ScenarioFileError> {
+        let judged = |variant: &Variant| !variant.has_crash() || variant.is_judged_automatically();
+        let text = self.text.trim_end();
+        if self.scenario.variants().iter().all(judged) {
+            return Self::parse(&self.path, text);
+        }
+        Self::parse(&self.path, &format!("{text}\noracle: auto\n"))
     }
 
     /// The directory that paths in it are relative to.

@@ -74,6 +74,8 @@ fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
         patterns: Arc::new(Vec::new()),
         console: dir.join("console.log"),
         fsck: false,
+        programs: None,
+        asked: None,
     }
 }
 

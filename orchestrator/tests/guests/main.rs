@@ -29,3 +29,4 @@ mod stories;
 mod story_3;
 mod tasks;
 mod trust;
+mod verify;

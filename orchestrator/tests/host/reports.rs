@@ -68,6 +68,7 @@ pub(super) fn result(cell: CellRef, declared: &Declared, verdict: Verdict) -> Ce
                 kind: ViolationKind::Size,
                 state: Place::CrashState("b28-d".into()),
                 expectation: Some(0),
+                rule: None,
                 // What a guest can make a path be.
                 evidence: "cut 28: a|b<c>`*_ \u{fffd} has size 0, expected 4096".into(),
                 confirmed: Some(true),

@@ -4,15 +4,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int reached;
@@ -59,6 +62,19 @@ int main(void) {
     reach(mknod("/tmp/mine", S_IFCHR | 0600, makedev(4, 64)) == 0, "the serial line by its number");
     reach(syscall(SYS_iopl, 3) == 0, "the machine's ports");
     reach(syscall(SYS_finit_module, 0, "", 0) == 0 || errno != EPERM, "the kernel's code");
+    // The devices as they are in the guest: mounted again, or uncovered.
+    mkdir("/tmp/devices", 0700);
+    reach(mount("devtmpfs", "/tmp/devices", "devtmpfs", 0, 0) == 0, "every device, mounted again");
+    reach(umount2("/dev", MNT_DETACH) == 0, "every device, uncovered");
+    int pid = fork();
+    if (pid == 0)
+        _exit(unshare(CLONE_NEWNS) == 0 && mount("devtmpfs", "/tmp/devices", "devtmpfs", 0, 0) == 0);
+    int status = 0;
+    waitpid(pid, &status, 0);
+    reach(status != 0, "every device, in a namespace of its own");
+    // What the kernel would do in its own name: this would end the guest.
+    int trigger = open("/proc/sysrq-trigger", O_WRONLY);
+    reach(trigger >= 0 && write(trigger, "c", 1) == 1 && access("/dev/null", F_OK) != 0, "a panic at will");
     if (reached == 0)
         printf("ack nothing\n");
     fflush(stdout);

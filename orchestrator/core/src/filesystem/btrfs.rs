@@ -10,7 +10,7 @@ use super::mkfs::Mkfs;
 use super::mode::{Covers, Disk, Guarantee, Mode};
 use super::options::{MkfsOption, flag, words};
 use super::several::{Made, Several};
-use super::{Driver, Filesystem, uuid};
+use super::{Driver, Filesystem, level, uuid};
 
 pub(super) static BTRFS: Filesystem = Filesystem {
     name: "btrfs",
@@ -83,6 +83,7 @@ pub(super) static BTRFS: Filesystem = Filesystem {
     jbd2: false,
     copies_data: false,
     log_names: &["btrfs"],
+    level: level::btrfs,
     modes: &[DEFAULT],
 };
 

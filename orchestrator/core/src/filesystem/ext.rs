@@ -5,7 +5,7 @@ use super::mkfs::{ConfigFile, Mkfs};
 use super::mode::{Covers, Disk, Guarantee, Mode};
 use super::options::{MkfsOption, flag, keys, words};
 use super::several::{Made, Several};
-use super::{Driver, Filesystem, ext4_modes, uuid};
+use super::{Driver, Filesystem, ext4_modes, level, uuid};
 
 const DRIVER: Driver = Driver {
     name: "ext4",
@@ -187,6 +187,7 @@ pub(super) static EXT2: Filesystem = Filesystem {
     jbd2: false,
     copies_data: true,
     log_names: &["ext2", "ext4"],
+    level: |made| level::ext4(made, false),
     modes: &[Mode {
         name: "ext2",
         mkfs: &[],
@@ -216,5 +217,6 @@ const SHARED: Filesystem = Filesystem {
     jbd2: true,
     copies_data: true,
     log_names: &[],
+    level: |made| level::ext4(made, true),
     modes: &[],
 };

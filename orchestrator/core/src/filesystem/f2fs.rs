@@ -4,7 +4,7 @@ use super::checker::{Checker, Reading};
 use super::mkfs::Mkfs;
 use super::mode::{Covers, Disk, Guarantee, Mode};
 use super::options::{MkfsOption, flag, words};
-use super::{Driver, Filesystem};
+use super::{Driver, Filesystem, level};
 
 pub(super) static F2FS: Filesystem = Filesystem {
     name: "f2fs",
@@ -52,6 +52,7 @@ pub(super) static F2FS: Filesystem = Filesystem {
     jbd2: false,
     copies_data: false,
     log_names: &["f2fs"],
+    level: level::f2fs,
     modes: MODES,
 };
 

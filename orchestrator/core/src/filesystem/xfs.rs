@@ -5,7 +5,7 @@ use super::mkfs::Mkfs;
 use super::mode::{Covers, Disk, Guarantee, Mode};
 use super::options::{MkfsOption, keys, words};
 use super::several::{Made, Several};
-use super::{Driver, Filesystem, uuid};
+use super::{Driver, Filesystem, level, uuid};
 
 pub(super) static XFS: Filesystem = Filesystem {
     name: "xfs",
@@ -73,6 +73,7 @@ pub(super) static XFS: Filesystem = Filesystem {
     jbd2: false,
     copies_data: true,
     log_names: &["xfs"],
+    level: level::xfs,
     modes: &[DEFAULT],
 };
 

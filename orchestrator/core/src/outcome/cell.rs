@@ -63,6 +63,9 @@ pub struct Violation {
     pub state: Place,
     /// Which entry of the `expect` list, from 0; `None` for the implicit promise that the filesystem mounts.
     pub expectation: Option<usize>,
+    /// Which rule of the automatic oracle; `None` for what somebody wrote down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// One line.
     pub evidence: String,
     /// Whether a kernel booted for this crash state showed it too; `None` when none could be booted.

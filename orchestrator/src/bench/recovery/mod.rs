@@ -285,6 +285,8 @@ impl Bench {
             patterns: Arc::new(variant.patterns()),
             console: self.dir.join("console.log"),
             fsck: false,
+            programs: None,
+            asked: None,
         })
     }
 

@@ -119,6 +119,8 @@ async fn measure(
             kernel: &options.kernel,
             dir: &cell,
             timings: &Arc::default(),
+            programs: None,
+            asking: None,
         },
         recording: &recording,
     };

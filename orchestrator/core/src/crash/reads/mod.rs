@@ -120,6 +120,23 @@ impl BlockRead {
     }
 }
 
+/// The number of a block that is on no disk. What it holds is what the programs of a recovery are asked about: a recovery
+/// with programs in it reads it first, so that it answers only for states at which the same is asked.
+pub const ASKED: u64 = u64::MAX;
+
+impl BlockRead {
+    /// Has read what programs are asked about.
+    pub fn asked(question: Digest) -> Self {
+        Self {
+            block: ASKED,
+            sectors: Place::ALL,
+            digest: BlockDigest(question.0),
+            file: None,
+            by: None,
+        }
+    }
+}
+
 /// What a guest reads a block for. The next begins when the host has the answer about the one before, so the first reads
 /// of one may still be counted to the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -129,19 +146,22 @@ pub enum Reader {
     Mount,
     /// Looking at every name and every byte.
     Walk,
+    /// Running the programs that judge what was recovered.
+    Verify,
     /// Unmounting.
     Unmount,
 }
 
 impl Reader {
     /// All of them, in the order in which they read.
-    pub const ALL: [Self; 3] = [Self::Mount, Self::Walk, Self::Unmount];
+    pub const ALL: [Self; 4] = [Self::Mount, Self::Walk, Self::Verify, Self::Unmount];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mount => "mount",
             Self::Walk => "walk",
+            Self::Verify => "verify",
             Self::Unmount => "unmount",
         }
     }
