@@ -7,6 +7,7 @@ mod dependencies;
 mod device;
 mod forgotten;
 mod hostile_runs;
+mod html;
 mod import_cli;
 mod kernel_store;
 mod killed;

@@ -56,7 +56,7 @@ impl CellView {
             confirmed: confirmation(violation),
             evidence: violation.evidence.clone(),
             // Once for each state, whatever is broken in it.
-            commands: if told.insert(violation.state.as_str()) {
+            commands: if told.insert(violation.state.clone()) {
                 commands(square.run, cell, violation)
             } else {
                 Vec::new()

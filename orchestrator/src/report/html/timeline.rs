@@ -224,3 +224,74 @@ fn marks(svg: &mut String, log: &WriteLog, x: &impl Fn(u32) -> f64) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use bytes::Bytes;
+    use coldcut_core::recording::io::{Io, IoLog as _};
+    use coldcut_core::recording::log::Recorder;
+    use coldcut_core::recording::mark::Mark;
+
+    use super::*;
+
+    /// A write, a flush, a mark with markup in it, a write.
+    fn log() -> WriteLog {
+        let (mut log, mut sidecar) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
+        let mut recorder = Recorder::new(&mut log, &mut sidecar, 1 << 20, 4096).unwrap();
+        let mut request = |kind, offset, len: u64| {
+            let io = Io {
+                kind,
+                offset,
+                len,
+                fua: false,
+            };
+            let data = Bytes::from(vec![7; if kind == IoKind::Write { len as usize } else { 0 }]);
+            let id = recorder.submit(io, data).unwrap();
+            recorder.complete(id).unwrap();
+            recorder.mark(&Mark::Other("a<b>".into())).unwrap();
+        };
+        request(IoKind::Write, 0, 4096);
+        request(IoKind::Flush, 0, 0);
+        request(IoKind::Write, 256 << 10, 8192);
+        recorder.finish().unwrap();
+        drop(recorder);
+        let (log, sidecar) = (log.into_inner(), sidecar.into_inner());
+        WriteLog::load(&log, Some(&sidecar), &LoadOptions::default())
+            .unwrap()
+            .log
+    }
+
+    #[test]
+    fn a_state_shows_what_it_lost() {
+        let log = log();
+        let end = log.end().0;
+        for (id, lost, kept) in [(format!("b{end}-d"), 1, 0), (format!("b{end}-c"), 0, 1)] {
+            let state: CrashState = id.parse().unwrap();
+            let svg = draw(&log, Some(&state)).unwrap();
+            let paths = |class: &str| svg.matches(&format!("<path class=\"{class}\"")).count();
+            assert_eq!(
+                (paths("durable"), paths("lost"), paths("kept"), paths("later")),
+                (1, lost, kept, 0),
+                "{svg}"
+            );
+            assert!(svg.contains("<title>a&lt;b&gt;</title>"), "{svg}");
+        }
+        let early: CrashState = "b2-d".parse().unwrap();
+        let svg = draw(&log, Some(&early)).unwrap();
+        assert!(svg.contains("<path class=\"later\""), "{svg}");
+    }
+
+    #[test]
+    fn an_empty_log_has_no_picture() {
+        let (mut log, mut sidecar) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
+        Recorder::new(&mut log, &mut sidecar, 1 << 20, 4096)
+            .unwrap()
+            .finish()
+            .unwrap();
+        let (log, sidecar) = (log.into_inner(), sidecar.into_inner());
+        let loaded = WriteLog::load(&log, Some(&sidecar), &LoadOptions::default()).unwrap();
+        assert_eq!(draw(&loaded.log, None), None);
+    }
+}
