@@ -15,6 +15,7 @@ mod diff_cli;
 mod disks;
 mod every_step;
 mod exec;
+mod explore;
 mod filesystems;
 mod job;
 mod kernel_build;
