@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use coldcut_wire::pattern::{
-    Content, HEADER, LABEL, MAGIC, RawHeader, SECTOR, claim, identify_raw, label, label_text,
+    HEADER, LABEL, MAGIC, Pattern, RawHeader, SECTOR, claim, identify_raw, label, label_text,
 };
 use coldcut_wire::{Extent, PatternName, Source};
 
@@ -29,7 +29,7 @@ pub(crate) struct TooFragmented;
 /// The contents that a scenario may have written.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    contents: Vec<Content>,
+    contents: Vec<Pattern>,
     labels: HashMap<u64, String>,
 }
 
@@ -38,7 +38,7 @@ impl Candidates {
     pub(crate) fn new(names: &[PatternName]) -> Self {
         let mut candidates = Self::default();
         for name in names {
-            let content = Content::new(name);
+            let content = Pattern::new(name);
             if candidates.labels.insert(content.id, label(name)).is_none() {
                 candidates.contents.push(content);
             }
@@ -253,7 +253,7 @@ impl<'a> Classifier<'a> {
 
     /// Lists what the piece at `self.end` may consist of.
     fn guesses(&self, piece: &[u8]) -> Vec<Guess> {
-        let content = |content: &Content, at: u64| Guess {
+        let content = |content: &Pattern, at: u64| Guess {
             kind: Kind::Content {
                 id: content.id,
                 at,
@@ -276,7 +276,7 @@ impl<'a> Classifier<'a> {
 
     /// Returns what the piece's own header says, if more than that header speaks for it: where one content was written over
     /// a part of another, the header can be a mixture of both that names a third, which never was.
-    fn claimed(&self, piece: &[u8]) -> Option<(Content, u64)> {
+    fn claimed(&self, piece: &[u8]) -> Option<(Pattern, u64)> {
         let id = u64::from_le_bytes(*piece.first_chunk()?);
         let at = u64::from_le_bytes(*piece.get(16..)?.first_chunk()?);
         if piece[8..16] != MAGIC || !at.is_multiple_of(SECTOR as u64) {
@@ -285,7 +285,7 @@ impl<'a> Classifier<'a> {
         let known = self.candidates.contents.iter().find(|known| known.id == id);
         let content = match known {
             Some(known) => known.clone(),
-            None => Content {
+            None => Pattern {
                 id,
                 label: claim(piece)?.label,
             },

@@ -53,10 +53,13 @@ const USAGE: &str =
 fn main() -> ExitCode {
     // The permission bits that a scenario names are the ones that it gets.
     rustix::process::umask(rustix::fs::Mode::empty());
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == state::INIT) {
+        return exec::init_of_programs();
+    }
     if std::process::id() == 1 {
         boot::run_as_init();
     }
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let served = match arguments.as_slice() {
         [flag, path] if flag == "--connect" => connect(path),
         [flag] if flag == "--stdio" => stdio(),

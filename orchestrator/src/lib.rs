@@ -15,6 +15,7 @@ pub mod record;
 pub mod recover;
 pub mod report;
 pub mod results;
+pub mod rootfs;
 pub mod vm;
 
 pub use coldcut_disk as disk;

@@ -3,6 +3,7 @@
 mod early;
 mod modules;
 mod port;
+mod root;
 
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -28,6 +29,7 @@ fn init() -> Result<(), String> {
     early::mount_basics(&mut problems);
     early::quiet_console(&mut problems);
     modules::load_all(Path::new("/modules"), &mut problems);
+    root::mount_programs(&mut problems);
     let port = port::find(port::NAME, PORT_WAIT)?;
     let hello = hello(problems);
     let state = State::shared(Role::Init);

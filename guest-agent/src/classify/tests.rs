@@ -13,7 +13,7 @@ fn name(file: &str, generation: &str) -> PatternName {
 
 fn bytes(content: &PatternName, at: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    Content::new(content).fill(at, &mut bytes);
+    Pattern::new(content).fill(at, &mut bytes);
     bytes
 }
 

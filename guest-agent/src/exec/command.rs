@@ -1,16 +1,17 @@
 //! The command of a program: what to run, with which environment, and from where.
 
 use std::ffi::CString;
+use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use coldcut_wire::{ExecSpec, Failure};
 
 use crate::failure::refuse;
-use crate::state::{MOUNT_POINT, State, relative};
+use crate::state::{MOUNT_POINT, Role, State, drop_capabilities, relative};
 
 /// Where the scenario's programs are.
-const PROGRAMS: &str = "/programs";
+pub(super) const PROGRAMS: &str = "/programs";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/programs";
 
 /// Makes the command that runs the program `name` as `spec` says.
@@ -35,6 +36,14 @@ pub(super) fn prepare(state: &State, spec: &ExecSpec, name: &str) -> Result<Comm
     Ok(command)
 }
 
+/// Starts a prepared command; the result within is what the kernel says to it.
+pub(super) fn spawn(state: &State, command: &mut Command) -> Result<io::Result<Child>, Failure> {
+    Ok(match state.programs()?.as_ref() {
+        Some(programs) => programs.spawn(command),
+        None => command.spawn(),
+    })
+}
+
 /// Adds what `spec` says to the environment.
 fn set_environment(command: &mut Command, spec: &ExecSpec) -> Result<(), Failure> {
     for (name, value) in &spec.env {
@@ -55,8 +64,14 @@ fn start_inside(command: &mut Command, state: &State, spec: &ExecSpec) -> Result
     let root = state.root_copy()?;
     let real = mounted.real;
     let chroot = spec.root.clone();
+    let mut programs = state.programs()?;
     if let (Some(root), true) = (&chroot, real) {
-        mounted.bind(root)?;
+        mounted.bind(root, programs.is_some())?;
+    }
+    let apart = programs.is_some();
+    let confined = state.role == Role::Init;
+    if let Some(programs) = programs.as_mut() {
+        programs.confine(command, chroot.as_deref())?;
     }
     let chroot = chroot
         .map(CString::new)
@@ -68,14 +83,22 @@ fn start_inside(command: &mut Command, state: &State, spec: &ExecSpec) -> Result
     // SAFETY: the closure makes system calls only; it neither allocates nor takes locks.
     unsafe {
         command.pre_exec(move || {
-            rustix::process::fchdir(&root)?;
+            if !apart {
+                rustix::process::fchdir(&root)?;
+            }
             if let Some(chroot) = &chroot {
                 rustix::process::chroot(chroot.as_c_str())?;
-                if real {
-                    return Ok(rustix::process::chdir(inside.as_c_str())?);
-                }
             }
-            Ok(rustix::process::chdir(below.as_c_str())?)
+            if confined {
+                drop_capabilities()?;
+            }
+            // The root's descriptor is of the agent's own mount namespace.
+            let named = apart || real && chroot.is_some();
+            Ok(rustix::process::chdir(if named {
+                inside.as_c_str()
+            } else {
+                below.as_c_str()
+            })?)
         });
     }
     Ok(())

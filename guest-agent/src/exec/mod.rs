@@ -1,10 +1,12 @@
 //! Running a program: its lines are streamed, its time is bounded, its process group ends with it.
 
 mod command;
+mod init;
 mod output;
+mod verify;
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use coldcut_wire::{Done, ExecSpec, Failure, RequestId};
@@ -14,16 +16,38 @@ use crate::failure::{Tried, refuse};
 use crate::link::Sender;
 use crate::state::{Role, State};
 
+pub(crate) use init::run as init_of_programs;
+pub(crate) use verify::verify;
+
 /// Runs the program of `spec` to its end.
 pub(crate) fn exec(state: &State, id: RequestId, spec: &ExecSpec, sender: &Sender) -> Result<Done, Failure> {
-    let name = spec.argv.first().ok_or_else(|| refuse("exec: argv is empty"))?;
-    let mut command = command::prepare(state, spec, name)?;
+    let name = name_of(spec)?;
+    let command = command::prepare(state, spec, name)?;
+    run(state, id, spec, command, u64::MAX, sender)
+}
+
+/// The program of `spec`, by the name that it gives it.
+fn name_of(spec: &ExecSpec) -> Result<&str, Failure> {
+    let name = spec.argv.first();
+    Ok(name.ok_or_else(|| refuse("exec: argv is empty"))?)
+}
+
+/// Runs a command to its end, of which at most so many bytes of output are heard.
+fn run(
+    state: &State,
+    id: RequestId,
+    spec: &ExecSpec,
+    mut command: Command,
+    most_output: u64,
+    sender: &Sender,
+) -> Result<Done, Failure> {
+    let name = name_of(spec)?;
     let start = Instant::now();
     let deadline = start.checked_add(Duration::from_millis(spec.timeout_ms));
     let _child = state.with_child();
-    let mut child = command.spawn().tried(|| format!("exec {name}"))?;
+    let mut child = command::spawn(state, &mut command)?.tried(|| format!("exec {name}"))?;
     let group = Pid::from_child(&child);
-    let result = output::follow(&mut child, id, deadline, sender);
+    let result = output::follow(&mut child, id, deadline, most_output, sender);
     if state.role == Role::Init && !matches!(result, Ok(Some(_))) {
         // What is left of the killed group; other orphans are collected when no lane has a child.
         while let Ok(Some(_)) = rustix::process::waitpgid(group, WaitOptions::NOHANG) {}

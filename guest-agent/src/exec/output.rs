@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use crate::failure::Tried;
+use crate::failure::{Tried, refuse};
 use crate::lines::Lines;
 use crate::link::Sender;
 
@@ -20,11 +20,13 @@ const SILENCE: Duration = Duration::from_millis(200);
 /// How often a wait looks around.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Streams the output until the program has ended (`Some`) or time is up (`None`, and its group is killed).
+/// Streams the output until the program has ended (`Some`) or time is up (`None`, and its group is killed). More output than
+/// `most` bytes is a failure, and its group is killed.
 pub(super) fn follow(
     child: &mut Child,
     id: RequestId,
     deadline: Option<Instant>,
+    most: u64,
     sender: &Sender,
 ) -> Result<Option<ExitStatus>, Failure> {
     let group = Pid::from_child(child);
@@ -35,6 +37,7 @@ pub(super) fn follow(
         Pipe::new(child.stderr.take().map(OwnedFd::from), Stream::Stderr),
     ];
     let mut status = None;
+    let mut printed = 0;
     let mut heard = Instant::now();
     let mut buffer = vec![0; 64 << 10];
     let result = loop {
@@ -45,8 +48,14 @@ pub(super) fn follow(
             id,
             sender,
         ) {
-            Ok(true) => heard = Instant::now(),
-            Ok(false) => {}
+            Ok(0) => {}
+            Ok(bytes) => {
+                heard = Instant::now();
+                printed += bytes;
+                if printed > most {
+                    break Err(refuse(format!("it printed more than {most} bytes")));
+                }
+            }
             Err(failure) => break Err(failure),
         }
         if status.is_none() {
@@ -104,22 +113,22 @@ impl Pipe {
         }
     }
 
-    /// Reads once and passes whole lines on; tells whether there was anything.
-    fn read(&mut self, buffer: &mut [u8], id: RequestId, sender: &Sender) -> Result<bool, Failure> {
-        let Some(fd) = &self.fd else { return Ok(false) };
+    /// Reads once and passes whole lines on; tells how many bytes there were.
+    fn read(&mut self, buffer: &mut [u8], id: RequestId, sender: &Sender) -> Result<u64, Failure> {
+        let Some(fd) = &self.fd else { return Ok(0) };
         match rustix::io::read(fd, &mut *buffer) {
             Ok(0) => {
                 self.fd = None;
-                Ok(false)
+                Ok(0)
             }
             Ok(len) => {
                 let stream = self.stream;
                 self.lines.push(&buffer[..len], |text| {
                     sender.output(id, Output::Line { stream, text })
                 })?;
-                Ok(true)
+                Ok(len as u64)
             }
-            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
             Err(errno) => Err(errno).tried(|| "read the program's output".to_owned()),
         }
     }
@@ -132,7 +141,7 @@ fn listen(
     buffer: &mut [u8],
     id: RequestId,
     sender: &Sender,
-) -> Result<bool, Failure> {
+) -> Result<u64, Failure> {
     let fds = pipes.iter().filter_map(|pipe| pipe.fd.as_ref()).chain(pidfd);
     let mut fds: Vec<PollFd<'_>> = fds
         .map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN))
@@ -148,5 +157,5 @@ fn listen(
     drop(fds);
     let [out, err] = pipes;
     let heard = out.read(buffer, id, sender)?;
-    Ok(err.read(buffer, id, sender)? | heard)
+    Ok(heard + err.read(buffer, id, sender)?)
 }

@@ -151,6 +151,9 @@ pub(crate) fn unmount(state: &State) -> Result<Done, Failure> {
         if let Ok(root) = rustix::fs::open(path.as_str(), flags, Mode::empty()) {
             *state.slot() = Some(Arc::new(Mounted::new(root, path, true)));
         }
+    } else {
+        // What a program may have bound elsewhere, or open, would keep the filesystem alive behind the next mount.
+        state.end_programs();
     }
     result.map(|()| Done::Ok)
 }

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use coldcut_wire::pattern::Content;
+use coldcut_wire::pattern::Pattern;
 use coldcut_wire::{Failure, op};
 use rustix::fs::OFlags;
 
@@ -32,7 +32,7 @@ pub(super) fn burst(
         file,
         alarm,
     };
-    let pattern = Content::new(&op.pattern);
+    let pattern = Pattern::new(&op.pattern);
     measured.series("writes");
     if op.fsync_every > 0 {
         measured.series("fsyncs");

@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use coldcut_wire::pattern::Content;
+use coldcut_wire::pattern::Pattern;
 use coldcut_wire::{Failure, MsyncMode, op};
 use rustix::fs::{MemfdFlags, OFlags};
 use rustix::io::Errno;
@@ -56,7 +56,7 @@ pub(super) fn store(target: &Target<'_>, op: &op::MmapStore, watch: &mut Stopwat
         start.cast(),
         offset - base,
         (offset, len),
-        &Content::new(&op.pattern),
+        &Pattern::new(&op.pattern),
         watch,
     )
     .and_then(|()| {
@@ -80,7 +80,7 @@ fn fill(
     start: *mut u8,
     skip: u64,
     (offset, len): (u64, u64),
-    content: &Content,
+    content: &Pattern,
     watch: &mut Stopwatch,
 ) -> Result<(), Failure> {
     let source = rustix::fs::memfd_create("coldcut", MemfdFlags::CLOEXEC)

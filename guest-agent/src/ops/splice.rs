@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use coldcut_wire::pattern::Content;
+use coldcut_wire::pattern::Pattern;
 use coldcut_wire::{Failure, TransferCall, op};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -100,7 +100,7 @@ pub(super) fn vmsplice(
     let pipe = target.open(to, OFlags::WRONLY, watch)?;
     // The pages stay in the pipe when the buffer is unmapped: it holds references of its own.
     let mut buffer = AlignedBytes::new(len as usize)?;
-    Content::new(&op.pattern).fill(0, buffer.as_mut());
+    Pattern::new(&op.pattern).fill(0, buffer.as_mut());
     let what = || format!("vmsplice to {to}");
     measured.series("calls");
     let mut done = 0;

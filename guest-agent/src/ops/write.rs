@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use coldcut_wire::pattern::Content;
+use coldcut_wire::pattern::Pattern;
 use coldcut_wire::{Failure, WriteFlags, op};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -31,7 +31,7 @@ pub(super) fn write(target: &Target<'_>, op: &op::Write, watch: &mut Stopwatch) 
         append,
         file,
     };
-    let pattern = Content::new(&op.pattern);
+    let pattern = Pattern::new(&op.pattern);
     let mut written = 0;
     let mut result = Ok(());
     while written < op.len && result.is_ok() {

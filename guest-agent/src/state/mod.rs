@@ -8,6 +8,8 @@ mod handles;
 mod lanes;
 mod last_change;
 mod mounted;
+mod programs;
+mod refused;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -23,6 +25,7 @@ pub(crate) use handles::{Handles, Resolved, name_only, relative, resolve};
 pub(crate) use lanes::LaneTable;
 pub(crate) use last_change::LastChange;
 pub(crate) use mounted::{MOUNT_POINT, Mounted};
+pub(crate) use programs::{INIT, Programs, READY, drop_capabilities};
 
 /// What the process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub(crate) struct State {
     kernel_log: Mutex<KernelLog>,
     /// What resuming takes, once the guest is ready to be saved.
     resuming: Mutex<Option<Resuming>>,
+    /// Where programs run, once there was one.
+    programs: Mutex<Option<Programs>>,
     /// The last operation or program that may have changed files.
     last_change: Mutex<LastChange>,
     /// Read while a lane has a child of its own, written while orphans are collected: a child that is not an orphan
@@ -63,6 +68,7 @@ impl State {
             handles: Mutex::default(),
             kernel_log: Mutex::default(),
             resuming: Mutex::default(),
+            programs: Mutex::default(),
             last_change: Mutex::default(),
             children: RwLock::default(),
         })
@@ -98,6 +104,23 @@ impl State {
     /// Locks the slot for what resuming takes.
     pub(crate) fn resuming(&self) -> MutexGuard<'_, Option<Resuming>> {
         lock(&self.resuming)
+    }
+
+    /// Locks where programs run; as PID 1 of a kernel with namespaces there is such a place from now on.
+    pub(crate) fn programs(&self) -> Result<MutexGuard<'_, Option<Programs>>, Failure> {
+        let mut programs = lock(&self.programs);
+        if self.role == Role::Init && Programs::possible() && !programs.as_mut().is_some_and(Programs::lives)
+        {
+            *programs = Some(Programs::start()?);
+        }
+        Ok(programs)
+    }
+
+    /// Ends every program that still runs.
+    pub(crate) fn end_programs(&self) {
+        if let Some(programs) = lock(&self.programs).take() {
+            programs.end();
+        }
     }
 
     /// Locks the times of the last change.

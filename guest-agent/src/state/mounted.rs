@@ -41,8 +41,9 @@ impl Mounted {
         self.root.as_fd()
     }
 
-    /// Makes the mount and the system's directories visible in the chroot `root`, once for each mount.
-    pub(crate) fn bind(&self, root: &str) -> Result<(), Failure> {
+    /// Makes the mount and the system's directories visible in the chroot `root`, once for each mount. Where programs are
+    /// apart, the system's directories are theirs to bind.
+    pub(crate) fn bind(&self, root: &str, apart: bool) -> Result<(), Failure> {
         if !root.starts_with('/') {
             return Err(refuse(format!("exec: root `{root}` is no absolute path")));
         }
@@ -58,6 +59,9 @@ impl Mounted {
                     return Err(error).tried(|| format!("mkdir {target}"));
                 }
                 _ => {}
+            }
+            if apart && source != self.path {
+                continue;
             }
             rustix::mount::mount_bind(source, target.as_str())
                 .tried(|| format!("bind {source} to {target}"))?;

@@ -39,7 +39,7 @@ pub(crate) fn walk(state: &State, id: RequestId, spec: &WalkSpec, sender: &Sende
         id,
         sender,
         spec,
-        candidates: Candidates::new(&spec.contents),
+        candidates: Candidates::new(&spec.patterns),
         buffer: AlignedBytes::new(if spec.data { READ } else { entry::XATTR_MAX })?,
         batch: Vec::new(),
         batch_bytes: 0,

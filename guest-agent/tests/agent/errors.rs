@@ -22,7 +22,7 @@ fn nothing_works_before_a_mount() {
     );
     assert_eq!(agent.ask(Request::Unmount).result.unwrap_err().what, text);
     let walk = WalkSpec {
-        contents: Vec::new(),
+        patterns: Vec::new(),
         data: true,
         max_entries: 1,
         max_bytes: 1,

@@ -185,3 +185,42 @@ fn a_root_is_a_chroot_or_needs_privilege() {
         "{failure:?}"
     );
 }
+
+fn verify(script: &str) -> Request {
+    Request::Verify(VerifySpec {
+        exec: sh(script, 20_000),
+        acknowledged: vec!["row 1".to_owned(), "row 2".to_owned()],
+        begun: vec!["row 3".to_owned()],
+        most_output: 1000,
+    })
+}
+
+#[test]
+fn a_judge_gets_what_was_acknowledged_and_what_was_begun() {
+    let mut agent = Agent::new();
+    let answer = agent.ask(verify(
+        "cat; cat $COLDCUT_ACKED; cat $COLDCUT_BEGUN; echo $COLDCUT_ACKED >&2; exit 1",
+    ));
+    assert_eq!(answer.result, Ok(Done::Exec { code: 1 }));
+    let expected = [
+        "acknowledged row 1",
+        "acknowledged row 2",
+        "begun row 3",
+        "row 1",
+        "row 2",
+        "row 3",
+    ];
+    assert_eq!(lines(&answer, Stream::Stdout), expected);
+    let file = lines(&answer, Stream::Stderr)[0].to_owned();
+    assert!(!std::path::Path::new(&file).exists(), "{file} is left behind");
+}
+
+#[test]
+fn a_judge_that_floods_is_killed() {
+    let mut agent = Agent::new();
+    let start = Instant::now();
+    let answer = agent.ask(verify("while :; do echo flood; done"));
+    let failure = answer.result.unwrap_err();
+    assert!(failure.what.contains("more than 1000 bytes"), "{failure:?}");
+    assert!(start.elapsed() < Duration::from_secs(15));
+}

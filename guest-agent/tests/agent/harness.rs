@@ -195,7 +195,7 @@ impl Agent {
     /// A walk with data; `contents` are the known ones.
     pub(crate) fn walk(&mut self, contents: &[PatternName]) -> Vec<TreeEntry> {
         let answer = self.ask(Request::Walk(WalkSpec {
-            contents: contents.to_vec(),
+            patterns: contents.to_vec(),
             data: true,
             max_entries: 10_000,
             max_bytes: 1 << 30,

@@ -122,7 +122,7 @@ fn a_read_says_what_came_back_and_when_it_changed() {
     std::thread::sleep(Duration::from_millis(150));
     let root = agent.root();
     let mut bytes = vec![0; 8192];
-    pattern::Content::new(&name("f", "1")).fill(0, &mut bytes);
+    pattern::Pattern::new(&name("f", "1")).fill(0, &mut bytes);
     std::fs::write(root.join("f"), &bytes).unwrap();
     let (seen, result) = seen(agent.answer(id));
     assert_eq!(result, Ok(4096));

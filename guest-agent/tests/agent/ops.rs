@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use coldcut_wire::pattern::Content;
+use coldcut_wire::pattern::Pattern;
 use coldcut_wire::*;
 
 use crate::harness::{Agent, name};
 
 pub(crate) fn bytes(name: &PatternName, at: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    Content::new(name).fill(at, &mut bytes);
+    Pattern::new(name).fill(at, &mut bytes);
     bytes
 }
 

@@ -9,7 +9,7 @@ use crate::harness::{Agent, content, entries, extent, name};
 
 fn spec(max_entries: u32, max_bytes: u64) -> Request {
     Request::Walk(WalkSpec {
-        contents: Vec::new(),
+        patterns: Vec::new(),
         data: true,
         max_entries,
         max_bytes,
@@ -94,7 +94,7 @@ fn provenance_of_what_was_written() {
     // Another file's sector, as stale data would be, and 100 bytes at the end.
     agent.write("g", 0, 612, &new);
     let mut sector = [0; 512];
-    pattern::Content::new(&other).fill(2048, &mut sector);
+    pattern::Pattern::new(&other).fill(2048, &mut sector);
     let file = std::fs::File::options()
         .write(true)
         .open(agent.root().join("g"))
@@ -143,7 +143,7 @@ fn unaligned_overwrites_and_mapped_stores() {
             "{found:?} should start near {border}"
         );
         let (low, high) = (found.offset.min(border), found.offset.max(border));
-        let (old, new) = (pattern::Content::new(&old), pattern::Content::new(&new));
+        let (old, new) = (pattern::Pattern::new(&old), pattern::Pattern::new(&new));
         assert!(
             old.agrees(&new, low, high - low),
             "the two differ between {low} and {high}"
@@ -201,7 +201,7 @@ fn metadata_alone_reads_no_data() {
     let mut agent = Agent::new();
     agent.write("f", 0, 4096, &name("f", "0"));
     let answer = agent.ask(Request::Walk(WalkSpec {
-        contents: Vec::new(),
+        patterns: Vec::new(),
         data: false,
         max_entries: 2,
         max_bytes: 0,

@@ -15,10 +15,11 @@ pub mod tree;
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
 pub use message::{
     DmesgFrom, DmesgLine, Done, Failure, Forget, FromAgent, Hello, LANES, Lane, MAX_LINES, MAX_VALUES,
-    Measured, MountSpec, Output, PROTOCOL, Request, RequestId, ResumeSpec, SERIES_PART, Stream, ToAgent,
-    WalkSpec, WalkSummary,
+    Measured, MountSpec, Output, PROTOCOL, ROOT_SERIAL, Request, RequestId, ResumeSpec, SERIES_PART, Stream,
+    ToAgent, WalkSpec, WalkSummary,
 };
 pub use op::{
-    ExecSpec, FallocateMode, MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, TransferCall, WriteFlags,
+    ExecSpec, FallocateMode, MsyncMode, Op, PatternName, RenameMode, SyncRangeFlags, TransferCall,
+    VerifySpec, WriteFlags,
 };
 pub use tree::{EntryKind, Extent, Placed, Source, TreeEntry};

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::op::{ExecSpec, Op, PatternName};
+use crate::op::{ExecSpec, Op, PatternName, VerifySpec};
 use crate::tree::{Extent, Placed, TreeEntry};
 
 /// Version of this protocol; a peer that says another one is refused.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
+
+/// The serial number of the disk with programs, by which the agent finds it.
+pub const ROOT_SERIAL: &str = "coldcut-programs";
 
 /// Number that pairs an answer with its request; chosen by the host, unique within a connection.
 pub type RequestId = u32;
@@ -81,6 +84,9 @@ pub enum Request {
     Op(Op),
     /// Run a program, streaming [`Output::Line`] as it prints.
     Exec(ExecSpec),
+    /// Run a program that judges what is mounted, streaming [`Output::Line`] as it prints, and end everything that it
+    /// left behind.
+    Verify(VerifySpec),
     /// Walk the mounted tree, streaming [`Output::Entries`].
     Walk(WalkSpec),
     /// The kernel's log, streaming [`Output::Dmesg`].
@@ -161,7 +167,7 @@ pub struct MountSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalkSpec {
     /// Every pattern that the scenario may have written, by which short, unaligned and mixed sectors are named.
-    pub contents: Vec<PatternName>,
+    pub patterns: Vec<PatternName>,
     /// Read file data and report [`crate::tree::Extent`]s; without it only metadata is reported.
     pub data: bool,
     /// At most so many entries; more is a [`Failure`].

@@ -16,8 +16,8 @@
 //!
 //! Two contents may agree in some bytes of a position: always in the magic and the offset, often in the label,
 //! once in 256 elsewhere. Where one was written over a part of the other, the border that a reader finds can
-//! therefore lie a few bytes beside the true one. Compare bytes, with [`Content::agrees`] and
-//! [`Content::agrees_with_zeros`], before calling such a border wrong.
+//! therefore lie a few bytes beside the true one. Compare bytes, with [`Pattern::agrees`] and
+//! [`Pattern::agrees_with_zeros`], before calling such a border wrong.
 
 use crate::op::PatternName;
 use crate::splitmix::{GAMMA, finalize};
@@ -56,16 +56,16 @@ pub fn label_text(label: &[u8; LABEL]) -> String {
     String::from_utf8_lossy(&label[..end]).into_owned()
 }
 
-/// A content ready to be written or compared.
+/// A pattern ready to be written or compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Content {
+pub struct Pattern {
     /// [`pattern_id`] of its name.
     pub id: u64,
     /// Its label as sectors carry it.
     pub label: [u8; LABEL],
 }
 
-impl Content {
+impl Pattern {
     /// The stream of this name.
     pub fn new(name: &PatternName) -> Self {
         let text = label(name);
@@ -177,7 +177,7 @@ pub fn identify_raw(sector: &[u8; SECTOR]) -> Option<RawHeader> {
 }
 
 /// What the header of a piece of a sector claims, proven by nothing but its magic; `None` when the piece is shorter
-/// than a header or the magic is not there. The claim is true when [`Content::sector`] of it has the same bytes.
+/// than a header or the magic is not there. The claim is true when [`Pattern::sector`] of it has the same bytes.
 pub fn claim(piece: &[u8]) -> Option<RawHeader> {
     let head: &[u8; HEADER] = piece.first_chunk()?;
     if head[8..16] != MAGIC {

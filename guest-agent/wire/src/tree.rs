@@ -19,7 +19,7 @@ pub enum EntryKind {
 ///
 /// A whole sector is named by its own checksum, everything else by comparison with the contents that the walk was
 /// told, at the same offset. Where two contents (or one and zeros) have the same bytes beside a border, the border is
-/// reported on either side of them: see [`crate::pattern::Content::agrees`].
+/// reported on either side of them: see [`crate::pattern::Pattern::agrees`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// All zero bytes.

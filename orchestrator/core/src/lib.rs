@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`scenario`] (what is asked), [`filesystem`] (all that is known of each), [`recording`] (what a
 //! workload sent to its disk), [`faults`] (what the disk is told to do), [`crash`] (which disks a power cut can leave),
-//! [`outcome`] (what was recovered and what is reported), [`oracle`] (what that means), [`search`] (which kernel changed
+//! [`model`] (what a workload's steps made and synced), [`outcome`] (what was recovered and what is reported), [`oracle`] (what that means), [`search`] (which kernel changed
 //! it).
 
 pub mod columns;
@@ -13,6 +13,7 @@ pub mod faults;
 pub mod filesystem;
 pub mod generate;
 pub mod import;
+pub mod model;
 pub mod oracle;
 pub mod outcome;
 pub mod recording;

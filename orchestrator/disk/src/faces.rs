@@ -263,13 +263,8 @@ impl Disk {
             Request::Read { offset, len } => self.read(cookie, offset, len, out),
             Request::Change { io, data } => {
                 let range = io.offset..io.offset + io.len;
-                if io.kind != IoKind::Flush {
-                    self.image
-                        .prepare(&range)
-                        .map_err(|error| self.image_failed(error))?;
-                }
-                // From here on nothing but the log can fail, and it comes first: never applied and not complete,
-                // never complete and not applied.
+                // Nothing but the log can fail, and it comes first: never applied and not complete, never complete
+                // and not applied.
                 if let Some(id) = id {
                     self.with_log(|log| log.complete(id))?;
                 }

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
 use coldcut_core::recording::block::ReadAt;
-use rustix::fs::SeekFrom;
+use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 /// A raw image in a file (or block device). Its size is what it is when opened.
@@ -18,12 +18,19 @@ pub struct FileImage {
 }
 
 impl FileImage {
-    /// Opens a raw image to read it.
+    /// Opens a raw image to read it, without waiting for anything.
     ///
     /// # Errors
-    /// What open(2) and lseek(2) say.
+    /// What open(2) and lseek(2) say; and when it is neither a regular file nor a block device.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::new(File::open(path)?)
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            let message = "it is neither a regular file nor a block device";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        Self::new(file)
     }
 
     /// Takes an open file.

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use coldcut_core::crash::reads::Place;
 use coldcut_core::recording::block::ReadAt;
 
 use super::overlay::{BLOCK, BlockState, Overlay};
@@ -61,12 +62,6 @@ impl Layered {
         read_layered(&*self.below, &self.overlay, offset, buffer)
     }
 
-    /// Readies a change of `range`: what can fail about it fails here, and the content stays the same.
-    pub(crate) fn prepare(&mut self, range: &Range<u64>) -> io::Result<()> {
-        let size = self.size();
-        self.overlay.prepare(range, &*self.below, size)
-    }
-
     pub(crate) fn write(&mut self, offset: u64, data: &[u8]) {
         self.overlay.write(offset, data);
     }
@@ -93,6 +88,21 @@ impl Layered {
     }
 }
 
+/// Whether these sectors of a block have the one at byte `at`.
+fn has(sectors: u8, at: u64) -> bool {
+    sectors >> (at % BLOCK / Place::SECTOR) & 1 == 1
+}
+
+/// Where the sectors of the block at `at` end that are among these as far as the one at `at` is.
+fn run_end(at: u64, sectors: u8) -> u64 {
+    let block_end = (at / BLOCK + 1) * BLOCK;
+    let mut end = (at / Place::SECTOR + 1) * Place::SECTOR;
+    while end < block_end && has(sectors, end) == has(sectors, at) {
+        end += Place::SECTOR;
+    }
+    end
+}
+
 fn read_layered(below: &dyn ReadAt, overlay: &Overlay, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
     let end = offset
         .checked_add(buffer.len() as u64)
@@ -106,13 +116,15 @@ fn read_layered(below: &dyn ReadAt, overlay: &Overlay, offset: u64, buffer: &mut
             BlockState::Absent => overlay
                 .next_present(block, end.div_ceil(BLOCK))
                 .map_or(end, |next| end.min(next * BLOCK)),
+            BlockState::Part(_, sectors) => end.min(run_end(at, sectors)),
             BlockState::Zero | BlockState::Data(_) => end.min((block + 1) * BLOCK),
         };
         let rest = &mut rest[..(stop - at) as usize];
         match overlay.block(block) {
             BlockState::Absent => below.read_at(at, rest)?,
             BlockState::Zero => rest.fill(0),
-            BlockState::Data(data) => {
+            BlockState::Part(_, sectors) if !has(sectors, at) => below.read_at(at, rest)?,
+            BlockState::Part(data, _) | BlockState::Data(data) => {
                 let within = (at % BLOCK) as usize;
                 rest.copy_from_slice(&data[within..within + rest.len()]);
             }
@@ -130,9 +142,15 @@ fn next_data_layered(below: &dyn ReadAt, overlay: &Overlay, offset: u64) -> io::
         let block_end = ((block + 1) * BLOCK).min(size);
         match overlay.block(block) {
             BlockState::Zero => at = block_end,
-            BlockState::Data(_) => {
+            BlockState::Part(..) | BlockState::Data(_) => {
                 let mut end = block_end;
-                while end < size && matches!(overlay.block(end / BLOCK), BlockState::Data(_)) {
+                let more = |at: u64| {
+                    matches!(
+                        overlay.block(at / BLOCK),
+                        BlockState::Part(..) | BlockState::Data(_)
+                    )
+                };
+                while end < size && more(end) {
                     end = (end + BLOCK).min(size);
                 }
                 return Ok(Some(at..end));

@@ -1,18 +1,17 @@
 //! An image that notes what is read of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use coldcut_core::crash::index::BLOCK;
-use coldcut_core::crash::reads::{BlockDigest, BlockRead, Reader, Reads};
+use coldcut_core::crash::index::{BLOCK, Digest};
+use coldcut_core::crash::reads::{BlockDigest, BlockRead, Place, Reader, Reads};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::Placed;
 
-/// An image below a device's overlay: the blocks of it that show through are exactly those that the guest has not
-/// written, so that what is read here was read before the guest overwrote it. A block that is overwritten in part is read
-/// first, since its other part stays.
+/// An image below a device's overlay: the sectors of it that show through are exactly those that the guest has not
+/// written, so that what is read here was read before the guest overwrote it.
 pub struct Noted {
     image: Arc<dyn ReadAt>,
     notes: Mutex<Notes>,
@@ -21,9 +20,10 @@ pub struct Noted {
 #[derive(Default)]
 struct Notes {
     reads: Reads,
-    known: HashSet<u64>,
-    /// Blocks that hold data of one file and nothing else, by its inode number.
-    data: HashMap<u64, u64>,
+    /// Sectors of blocks that were read, as [`Place::sectors`] says.
+    known: HashMap<u64, u8>,
+    /// The files that claim sectors of blocks for their data, by inode number.
+    data: HashMap<u64, Vec<(u64, u8)>>,
     by: Option<Reader>,
     ended: bool,
     taken: bool,
@@ -38,6 +38,23 @@ impl Noted {
         }
     }
 
+    /// What programs are asked about is read first.
+    pub fn ask(&self, question: Digest) {
+        self.lock().reads.insert(0, BlockRead::asked(question));
+    }
+
+    /// Reads a block, for the note of it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_block(&self, block: u64) -> io::Result<()> {
+        let start = block.saturating_mul(BLOCK);
+        let Some(left) = self.image.size().checked_sub(start).filter(|left| *left > 0) else {
+            return Ok(());
+        };
+        self.read_at(start, &mut vec![0; BLOCK.min(left) as usize])
+    }
+
     /// What is read from here on is read for this.
     pub fn by(&self, reader: Reader) {
         self.lock().by = Some(reader);
@@ -48,32 +65,27 @@ impl Noted {
         self.lock().ended = true;
     }
 
-    /// Where files have their data: whole blocks there are noted as read for the file. A block that several files claim,
-    /// which a damaged filesystem may have, is not data alone.
+    /// Where files have their data: what is read there alone is noted as read for the file. A sector that several files
+    /// claim, which a damaged filesystem may have, is not data alone.
     pub fn place(&self, placed: &[Placed]) {
-        let mut owners: HashMap<u64, Option<u64>> = HashMap::new();
+        let mut owners: HashMap<u64, Vec<(u64, u8)>> = HashMap::new();
         // Files that claim the disk several times over are not believed at all.
         let mut left = 2 * (self.image.size() / BLOCK);
         for file in placed {
             for (start, len) in &file.ranges {
                 let end = start.saturating_add(*len).min(self.image.size());
-                let blocks = (end / BLOCK).saturating_sub(start.div_ceil(BLOCK));
+                let blocks = end.div_ceil(BLOCK).saturating_sub(start / BLOCK);
                 let Some(rest) = left.checked_sub(1 + blocks) else {
                     return;
                 };
                 left = rest;
-                for block in start.div_ceil(BLOCK)..end / BLOCK {
-                    let owner = owners.entry(block).or_insert(Some(file.ino));
-                    if *owner != Some(file.ino) {
-                        *owner = None;
-                    }
+                for block in start / BLOCK..end.div_ceil(BLOCK) {
+                    let claim = (file.ino, Place::inside(block, *start, end));
+                    owners.entry(block).or_default().push(claim);
                 }
             }
         }
-        self.lock().data = owners
-            .into_iter()
-            .filter_map(|(block, file)| Some((block, file?)))
-            .collect();
+        self.lock().data = owners;
     }
 
     /// What was read so far, in the order of first reads; nothing is noted from here on. `None` when it was taken before.
@@ -86,7 +98,8 @@ impl Noted {
         }
         let mut reads = std::mem::take(&mut notes.reads);
         for read in &mut reads {
-            read.file = notes.data.get(&read.block).copied();
+            let claims = notes.data.get(&read.block);
+            read.file = claims.and_then(|claims| owner(claims, read.sectors));
         }
         Some(reads)
     }
@@ -103,22 +116,29 @@ impl Noted {
         }
         let end = offset + bytes.len() as u64;
         for block in offset / BLOCK..end.div_ceil(BLOCK) {
-            if !notes.known.insert(block) {
-                continue;
-            }
             let start = block * BLOCK;
             let len = BLOCK.min(self.image.size() - start);
+            let known = notes.known.entry(block).or_default();
+            let fresh = Place::touched(block, offset, end) & !*known;
+            if fresh == 0 {
+                continue;
+            }
+            *known |= fresh;
+            // Of the last block of a disk there may be less.
+            let whole = fresh == Place::touched(block, start, start + len);
+            let sectors = if whole { Place::ALL } else { fresh };
             let digest = if start >= offset && start + len <= end {
                 let from = (start - offset) as usize;
-                BlockDigest::of(&bytes[from..from + len as usize])
+                BlockDigest::of_sectors(&bytes[from..from + len as usize], sectors)
             } else {
-                let mut whole = vec![0; len as usize];
-                self.image.read_at(start, &mut whole)?;
-                BlockDigest::of(&whole)
+                let mut around = vec![0; len as usize];
+                self.image.read_at(start, &mut around)?;
+                BlockDigest::of_sectors(&around, sectors)
             };
             let by = notes.by;
             notes.reads.push(BlockRead {
                 block,
+                sectors,
                 digest,
                 file: None,
                 by,
@@ -126,6 +146,19 @@ impl Noted {
         }
         Ok(())
     }
+}
+
+/// The file whose data these sectors of a block are, and nobody else's.
+fn owner(claims: &[(u64, u8)], sectors: u8) -> Option<u64> {
+    let mut claimed = claims.iter().filter(|(_, theirs)| theirs & sectors != 0);
+    let (file, mut held) = *claimed.next()?;
+    for (other, theirs) in claimed {
+        if *other != file {
+            return None;
+        }
+        held |= theirs;
+    }
+    (sectors & !held == 0).then_some(file)
 }
 
 impl ReadAt for Noted {
@@ -147,23 +180,33 @@ impl ReadAt for Noted {
 mod tests {
     use super::*;
 
+    fn disk() -> Vec<u8> {
+        (0..3 * 4096 + 512_u32).map(|n| (n / 512) as u8).collect()
+    }
+
     #[test]
-    fn each_block_is_noted_once_and_whole_until_the_notes_are_taken() {
-        let bytes: Vec<u8> = (0..3 * 4096 + 512_u32).map(|n| (n / 512) as u8).collect();
+    fn each_sector_is_noted_once_until_the_notes_are_taken() {
+        let bytes = disk();
         let noted = Noted::new(Arc::new(bytes.clone()));
-        let mut buffer = [0; 1024];
-        noted.read_at(8192 - 512, &mut buffer).unwrap();
+        let mut buffer = [0; 4096];
+        noted.read_at(8192 - 512, &mut buffer[..1024]).unwrap();
         noted.read_at(8192, &mut buffer).unwrap();
+        noted.read_at(4096, &mut buffer).unwrap();
         noted.by(Reader::Walk);
         noted.read_at(3 * 4096, &mut buffer[..512]).unwrap();
+        noted.read_at(0, &mut buffer).unwrap();
         let digest = |range: Range<usize>| BlockDigest::of(&bytes[range]);
         let expected = [
-            (1, digest(4096..8192), None),
-            (2, digest(8192..12288), None),
-            (3, digest(12288..12800), Some(Reader::Walk)),
+            (1, 0x80, digest(7680..8192), None),
+            (2, 0x01, digest(8192..8704), None),
+            (2, 0xfe, digest(8704..12288), None),
+            (1, 0x7f, digest(4096..7680), None),
+            (3, 0xff, digest(12288..12800), Some(Reader::Walk)),
+            (0, 0xff, digest(0..4096), Some(Reader::Walk)),
         ];
-        let expected = expected.map(|(block, digest, by)| BlockRead {
+        let expected = expected.map(|(block, sectors, digest, by)| BlockRead {
             block,
+            sectors,
             digest,
             file: None,
             by,
@@ -174,22 +217,37 @@ mod tests {
     }
 
     #[test]
-    fn whole_blocks_of_one_file_are_noted_for_it() {
+    fn what_one_file_has_alone_is_noted_for_it() {
         let noted = Noted::new(Arc::new(vec![0; 8 * 4096]));
-        let mut buffer = vec![0; 8 * 4096];
+        let mut buffer = vec![0; 4 * 4096];
         noted.read_at(0, &mut buffer).unwrap();
+        noted.read_at(4 * 4096, &mut buffer[..1024]).unwrap();
+        noted.read_at(4 * 4096 + 1024, &mut buffer[..3072]).unwrap();
+        noted.read_at(5 * 4096, &mut buffer[..3 * 4096]).unwrap();
         let placed = |ino, ranges: &[(u64, u64)]| Placed {
             ino,
             ranges: ranges.to_vec(),
         };
         // The second file's first block is the first one's last; the range of a third goes past the disk's end.
         noted.place(&[
-            placed(12, &[(4096, 8192), (4 * 4096 + 512, 8192)]),
+            placed(12, &[(4096, 8192), (4 * 4096 + 1024, 8192)]),
             placed(13, &[(8192, 8192)]),
             placed(14, &[(7 * 4096, u64::MAX)]),
         ]);
         let files: Vec<Option<u64>> = noted.take().unwrap().iter().map(|read| read.file).collect();
-        let expected = [None, Some(12), None, Some(13), None, Some(12), None, Some(14)];
+        let expected = [
+            None,
+            Some(12),
+            None,
+            Some(13),
+            // The first two sectors of block 4, and its others.
+            None,
+            Some(12),
+            Some(12),
+            // The first two sectors of block 6 are its, the others are not.
+            None,
+            Some(14),
+        ];
         assert_eq!(files, expected);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use coldcut_core::recording::block::ReadAt;
+use coldcut_core::crash::reads::Place;
 
 /// Bytes of a block.
 pub(super) const BLOCK: u64 = 4096;
 const BLOCK_LEN: usize = BLOCK as usize;
+const ALL: u8 = Place::ALL;
 /// Blocks of a group: 2 MiB.
 const GROUP: usize = 512;
 
@@ -18,6 +19,8 @@ enum Slot {
     #[default]
     Absent,
     Zero,
+    /// These sectors, one bit each; elsewhere the image below shows through.
+    Part(Block, u8),
     Data(Block),
 }
 
@@ -36,11 +39,14 @@ pub(super) enum BlockState<'a> {
     Absent,
     /// It is all zeros.
     Zero,
+    /// These sectors of it, one bit each, hold these bytes; elsewhere the image below shows through.
+    Part(&'a [u8; BLOCK_LEN], u8),
     /// These bytes.
     Data(&'a [u8; BLOCK_LEN]),
 }
 
-/// Blocks that replace those of an image below. The caller makes sure that ranges lie inside the device.
+/// Sectors that replace those of an image below. The caller makes sure that ranges lie inside the device, and begin and end
+/// between two sectors.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     groups: Vec<Group>,
@@ -61,6 +67,7 @@ impl Overlay {
             Some(Group::Mixed(slots)) => match &slots[slot] {
                 Slot::Absent => BlockState::Absent,
                 Slot::Zero => BlockState::Zero,
+                Slot::Part(data, sectors) => BlockState::Part(data, *sectors),
                 Slot::Data(data) => BlockState::Data(data),
             },
         }
@@ -89,36 +96,8 @@ impl Overlay {
         None
     }
 
-    /// Copies the blocks that a change of `range` covers only in part from `below` (`size` bytes of it), so that the
-    /// change itself cannot fail. The content stays the same.
-    ///
-    /// # Errors
-    /// What `below` says.
-    pub(super) fn prepare(
-        &mut self,
-        range: &Range<u64>,
-        below: &dyn ReadAt,
-        size: u64,
-    ) -> std::io::Result<()> {
-        for edge in [range.start, range.end] {
-            if edge % BLOCK == 0 {
-                continue;
-            }
-            let block = edge / BLOCK;
-            let start = block * BLOCK;
-            let end = (start + BLOCK).min(size);
-            let whole = range.start <= start && end <= range.end;
-            if whole || self.block(block) != BlockState::Absent {
-                continue;
-            }
-            let mut data = zero_block();
-            below.read_at(start, &mut data[..(end - start) as usize])?;
-            *self.slot(block) = Slot::Data(data);
-        }
-        Ok(())
-    }
-
-    /// Stores `data` at byte `offset`, after [`Self::prepare`] for the same range.
+    /// Stores `data` at byte `offset`. Nothing is read of what lies beside it: who notes what is read ([`crate::Noted`])
+    /// would take that for what the guest wanted to know.
     pub(super) fn write(&mut self, offset: u64, data: &[u8]) {
         let mut data = data;
         let mut at = offset;
@@ -129,14 +108,15 @@ impl Overlay {
             if now.len() == BLOCK_LEN && is_zero(now) {
                 *slot = Slot::Zero;
             } else {
-                slot.bytes_mut()[within..within + now.len()].copy_from_slice(now);
+                let sectors = touched(within, now.len());
+                slot.put(within, sectors, |bytes| bytes[..now.len()].copy_from_slice(now));
             }
             at += now.len() as u64;
             data = rest;
         }
     }
 
-    /// Makes `range` read as zeros, after [`Self::prepare`] for the same range.
+    /// Makes `range` read as zeros.
     pub(super) fn zero(&mut self, range: Range<u64>) {
         let group_bytes = GROUP as u64 * BLOCK;
         let mut at = range.start;
@@ -150,8 +130,11 @@ impl Overlay {
             let len = (BLOCK_LEN - within).min((range.end - at) as usize);
             let slot = self.slot(at / BLOCK);
             match slot {
-                Slot::Data(data) if len < BLOCK_LEN => data[within..within + len].fill(0),
-                _ => *slot = Slot::Zero,
+                Slot::Zero => {}
+                Slot::Absent | Slot::Part(..) | Slot::Data(_) if len < BLOCK_LEN => {
+                    slot.put(within, touched(within, len), |bytes| bytes[..len].fill(0));
+                }
+                Slot::Absent | Slot::Part(..) | Slot::Data(_) => *slot = Slot::Zero,
             }
             at += len as u64;
         }
@@ -183,15 +166,25 @@ impl Overlay {
 }
 
 impl Slot {
-    fn bytes_mut(&mut self) -> &mut [u8; BLOCK_LEN] {
-        if !matches!(self, Self::Data(_)) {
-            *self = Self::Data(zero_block());
-        }
-        match self {
-            Self::Data(data) => data,
-            Self::Absent | Self::Zero => unreachable!("made data above"),
-        }
+    /// Changes the bytes from `within` on, after which these sectors are known.
+    fn put(&mut self, within: usize, sectors: u8, change: impl FnOnce(&mut [u8])) {
+        let (mut data, known) = match std::mem::take(self) {
+            Self::Absent => (zero_block(), 0),
+            Self::Zero => (zero_block(), ALL),
+            Self::Part(data, known) => (data, known),
+            Self::Data(data) => (data, ALL),
+        };
+        change(&mut data[within..]);
+        *self = match known | sectors {
+            ALL => Self::Data(data),
+            known => Self::Part(data, known),
+        };
     }
+}
+
+/// The sectors that these bytes of a block touch.
+fn touched(within: usize, len: usize) -> u8 {
+    Place::touched(0, within as u64, (within + len) as u64)
 }
 
 /// The group that a block lies in, and its slot there.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::event::{Event, Phase};
+use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::result::{
     CellRef, CellResult, KernelRef, Place, RunResult, StateCounts, Violation, format_of,
 };
@@ -130,7 +131,7 @@ fn keep(dir: &Path, cells: &[CellResult]) -> io::Result<std::path::PathBuf> {
     let info = info(run.id(), cells);
     run.begin(&info)?;
     events.send(Event::RunStarted {
-        run: info.run,
+        run: info.run.to_string(),
         cells: info.cells,
         jobs: 1,
         accel: info.accel,
@@ -174,6 +175,7 @@ fn cells(count: usize) -> Vec<CellResult> {
             kind: ViolationKind::Size,
             state: Place::CrashState(format!("b{number}-d")),
             expectation: Some(0),
+            rule: None,
             evidence: format!(
                 "cut {number} of 400: config has size 0, expected 4096 since `saved` was acknowledged"
             ),
@@ -189,8 +191,8 @@ fn cells(count: usize) -> Vec<CellResult> {
             kernel: kernel_ref(kernel),
             recovered_on: None,
             cell: CellRef {
-                id: format!("{scenario}.{variant}.{kernel}"),
-                scenario,
+                id: FileName::of(&format!("{scenario}.{variant}.{kernel}")),
+                scenario: FileName::of(&scenario),
                 variant,
                 kernel: kernel.to_owned(),
                 recovered_on: None,
@@ -225,7 +227,7 @@ fn info(run: &str, cells: &[CellResult]) -> RunInfo {
     let cells: Vec<CellRef> = cells.iter().map(|result| result.cell.clone()).collect();
     RunInfo {
         format: format_of(&cells),
-        run: run.to_owned(),
+        run: FileName::of(run),
         coldcut: env!("CARGO_PKG_VERSION").to_owned(),
         qemu: "not used".to_owned(),
         accel: "not used".to_owned(),

@@ -124,7 +124,7 @@ impl Probe {
                 Verdict::Inconclusive { cause } => Some(cause.clone()),
                 _ => None,
             },
-            run: Some((run, id.clone())),
+            run: Some((run, id.to_string())),
             violation: first.map(|v| (v.state.to_string(), format!("{}: {}", v.kind, v.evidence))),
             ..Self::untestable("")
         })

@@ -53,7 +53,7 @@ pub(super) struct StatesArgs {
     /// Kernel of the store
     #[arg(short, long, default_value = "6.12")]
     kernel: String,
-    /// Only recordings whose names contain this, such as ext4
+    /// Only recordings whose names contain this, such as ext4 or, with --modes, 1k-blocks
     #[arg(long, default_value = "")]
     only: String,
     /// Tear writes at the atomic unit too
@@ -68,6 +68,9 @@ pub(super) struct StatesArgs {
     /// States of each recording that are recovered although an earlier recovery answers for them
     #[arg(long, default_value_t = 100)]
     check: u64,
+    /// States of one cut that the sampled plan draws, at most
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    per_cut: u32,
     #[command(flatten)]
     machines: MachineArgs,
 }
@@ -87,6 +90,7 @@ async fn states(args: StatesArgs) -> anyhow::Result<ExitCode> {
         },
         modes: args.modes,
         most: args.most,
+        per_cut: args.per_cut,
         check: args.check,
     };
     crate::bench::states(&pool, &options, |report| println!("{report}")).await?;

@@ -27,6 +27,10 @@ pub(super) struct CellArgs {
     /// the kernel that recorded it
     #[arg(long, value_delimiter = ',', value_name = "KERNEL")]
     recover_on: Vec<String>,
+    /// Who judges besides the scenarios' own expectations: `auto` does, by what follows from the steps and what the
+    /// filesystem promises in its mode
+    #[arg(long, value_enum, value_name = "WHO")]
+    oracle: Option<Oracle>,
     /// Print the events as JSON lines instead of progress and table
     #[arg(long)]
     json: bool,
@@ -53,7 +57,25 @@ pub(super) struct CellArgs {
     results: ResultsArg,
 }
 
+/// Who judges besides the expectations.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Oracle {
+    /// The rules of docs/oracle.md.
+    Auto,
+}
+
 impl CellArgs {
+    /// These scenarios, judged by whom the command line says.
+    pub(super) fn judged(&self, files: Vec<Arc<ScenarioFile>>) -> anyhow::Result<Vec<Arc<ScenarioFile>>> {
+        match self.oracle {
+            None => Ok(files),
+            Some(Oracle::Auto) => {
+                let judged = files.iter().map(|file| Ok(Arc::new(file.with_oracle()?)));
+                judged.collect()
+            }
+        }
+    }
+
     /// Runs these scenarios (these of their variants; all where there are none) on these kernels, and prints a report
     /// that looks like `table`.
     pub(super) async fn run(

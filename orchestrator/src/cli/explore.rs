@@ -166,15 +166,8 @@ fn bounded(args: &ExploreArgs, changes: usize) -> anyhow::Result<Vec<ScenarioFil
 }
 
 fn explored(workload: &Workload, fstype: FsType) -> anyhow::Result<ScenarioFile> {
-    let document = workload.document(fstype, expected())?;
+    let document = workload.document(fstype)?;
     parsed(&format!("{}.yaml", document.name), &document.to_string())
-}
-
-/// What must hold of every workload.
-fn expected() -> Vec<String> {
-    ["no_foreign_data: all", "fsck: clean"]
-        .map(str::to_owned)
-        .to_vec()
 }
 
 fn random(args: &ExploreArgs) -> anyhow::Result<Vec<ScenarioFile>> {

@@ -73,7 +73,7 @@ pub(super) async fn run(args: MatrixArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(USAGE));
     };
     let mut expanded = Vec::new();
-    for file in files {
+    for file in args.cells.judged(files)? {
         let (scenario, left_out) = file.scenario.in_modes(fstype, wanted.iter().copied());
         for left in left_out.iter().filter(|left| !left.is_hazard()) {
             errln!(

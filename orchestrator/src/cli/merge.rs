@@ -33,7 +33,7 @@ pub(super) fn run(args: &MergeArgs) -> anyhow::Result<ExitCode> {
         .cells
         .iter()
         .filter(|(.., result)| result.is_none())
-        .map(|(cell, ..)| cell.id.clone())
+        .map(|(cell, ..)| cell.id.to_string())
         .collect();
     if !unfinished.is_empty() && !args.unfinished {
         anyhow::bail!(

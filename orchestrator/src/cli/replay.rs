@@ -7,12 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use coldcut_core::crash::state::{CrashState, StateId};
 use coldcut_core::oracle::cell::Strategy;
-use coldcut_core::oracle::{self, History};
+use coldcut_core::oracle::{self, Histories, History};
 use coldcut_core::outcome::recovery::{Recovery, Trust};
 use coldcut_core::outcome::result::{Place, Totals};
-use coldcut_core::recording::log::PlacedMark;
 
 use super::ResultsArg;
+use super::cells::Oracle;
 use super::machines::MachineArgs;
 use crate::job::cell::{ResolvedCell, ResolvedJob, run_cell};
 use crate::job::kept::{KeptCell, stored_kernel};
@@ -32,6 +32,9 @@ pub(super) struct ReplayArgs {
     /// Recover it on another kernel of the store
     #[arg(short, long, value_name = "KERNEL")]
     kernel: Option<String>,
+    /// Who judges besides the scenario's own expectations
+    #[arg(long, value_enum, value_name = "WHO")]
+    oracle: Option<Oracle>,
     /// Write the disk as it was after the cut, before recovery, to this file (raw, sparse)
     #[arg(long, value_name = "FILE")]
     raw: Option<std::path::PathBuf>,
@@ -45,7 +48,10 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let (run, cell_id, state_id) = state_path(&args.state)?;
     let dir = find_run(&args.results.results, run)?;
     let info = load_run(&dir)?;
-    let kept = KeptCell::find(&dir, &info, cell_id)?;
+    let mut kept = KeptCell::find(&dir, &info, cell_id)?;
+    if let Some(Oracle::Auto) = args.oracle {
+        kept = kept.with_oracle()?;
+    }
     let store = Store::open_default()?;
     let cell = &kept.cell;
     let kernel = match &args.kernel {
@@ -66,11 +72,11 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         errln!("note: {}: {warning}", cell_dir.log().display());
     }
     let state = state_id.parse::<StateId>()?.state();
-    let marks = recording.log.marks_until(state.cut);
     say_what(&info, &kept, &recording, &state, &kernel)?;
     if let Some(path) = &args.raw {
         export(&recording, &state, path).await?;
     }
+    let history = Histories::new(&recording.log).at(state.cut);
     let events = EventSink::new(vec![Box::new(LiveProgress::new())]);
     let pool = Pool::open(args.machines.settings(), events, &kernel).await?;
     let job = RecoverJob {
@@ -82,9 +88,11 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         patterns: Arc::new(kept.variant.patterns()),
         console: cell_dir.console(&format!("replay-{state_id}")),
         fsck: true,
+        programs: kept.programs(&info).await?,
+        asked: history.asked(&kept.variant),
     };
     let recovery = Machines.recover(&pool, &job, Trust::Cold).await?;
-    judge(&kept, marks, &recovery)
+    judge(&kept, &history, &recovery)
 }
 
 /// Says which state of which recording is recovered, by whom, and what had happened until the cut.
@@ -123,15 +131,17 @@ async fn export(recording: &LoadedRecording, state: &CrashState, path: &Path) ->
 }
 
 /// Shows a recovery and what it breaks.
-fn judge(kept: &KeptCell, marks: &[PlacedMark], recovery: &Recovery) -> anyhow::Result<ExitCode> {
+fn judge(kept: &KeptCell, history: &History, recovery: &Recovery) -> anyhow::Result<ExitCode> {
     out!("{}", render_recovery(recovery))?;
-    let history = History::from_marks(marks.iter().map(|placed| &placed.mark));
-    let judgement = oracle::judge(&kept.variant, &history, recovery);
+    let judgement = oracle::judge(&kept.variant, history, recovery);
     outln!("judged    {} expectations", judgement.judged.len())?;
     for finding in &judgement.findings {
         outln!("  {}: {}", finding.kind, finding.evidence)?;
     }
-    if judgement.findings.is_empty() {
+    for doubt in &judgement.doubts {
+        outln!("  not known: {doubt}")?;
+    }
+    if judgement.findings.is_empty() && judgement.doubts.is_empty() {
         outln!("  all held")?;
     }
     Ok(ExitCode::from(u8::from(!judgement.findings.is_empty())))

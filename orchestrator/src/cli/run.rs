@@ -61,6 +61,7 @@ async fn attempt(args: &RunArgs) -> anyhow::Result<Option<RunResult>> {
     let Some(files) = read_all(&args.files) else {
         return Ok(None);
     };
+    let files = args.cells.judged(files)?;
     let ran = args
         .cells
         .run(files, &args.variant, &args.kernel, render_run)

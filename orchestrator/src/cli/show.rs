@@ -40,7 +40,7 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         outln!("{}", serde_json::to_string_pretty(&result)?)?;
     } else if let Some(wanted) = &args.cell {
-        let cell = result.cells.iter().find(|c| c.cell.id == *wanted);
+        let cell = result.cells.iter().find(|c| c.cell.id == wanted.as_str());
         let Some(cell) = cell else {
             let cells: Vec<&str> = result.cells.iter().map(|c| c.cell.id.as_str()).collect();
             anyhow::bail!(

@@ -47,6 +47,7 @@ pub(super) async fn run(args: StoriesArgs) -> anyhow::Result<ExitCode> {
         args.kernel
     };
     let cells = &args.cells;
+    let files = cells.judged(files)?;
     let result = cells.run(files, &args.variant, &kernels, render_grid).await?;
     Ok(args.cells.exit_code(&result))
 }

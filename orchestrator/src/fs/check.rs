@@ -35,7 +35,7 @@ pub enum CheckError {
 
 /// What a repair did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repair {
+pub struct RepairOutcome {
     /// Its report: `clean` says that it changed nothing.
     pub report: Fsck,
     /// Errors are left, at which a boot would stop.
@@ -78,7 +78,7 @@ pub async fn check_on(paths: &[&Path], kind: &str) -> Result<Option<Fsck>, Check
 ///
 /// # Errors
 /// [`CheckError`]; also where no boot repairs `kind`.
-pub async fn repair(path: &Path, kind: &str) -> Result<Repair, CheckError> {
+pub async fn repair(path: &Path, kind: &str) -> Result<RepairOutcome, CheckError> {
     let fstype = FsType::named(kind);
     let Some(repair) = fstype.as_ref().and_then(|fstype| fstype.repair.as_ref()) else {
         return Err(CheckError::NoRepair(kind.to_owned()));
@@ -88,7 +88,7 @@ pub async fn repair(path: &Path, kind: &str) -> Result<Repair, CheckError> {
     if repaired == Repaired::Nothing {
         return Err(ran.operational());
     }
-    Ok(Repair {
+    Ok(RepairOutcome {
         report: ran.report(repaired == Repaired::Sound),
         errors_left: repaired == Repaired::ErrorsLeft,
     })

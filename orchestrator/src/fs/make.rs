@@ -38,6 +38,9 @@ pub enum MakeError {
     /// It has no use for another disk.
     #[error("a `{0}` filesystem is on one disk")]
     OneDisk(String),
+    /// An option that no scenario may give.
+    #[error(transparent)]
+    Option(#[from] coldcut_core::filesystem::RefusedOption),
     /// No mkfs is known.
     #[error(
         "coldcut does not know how to make a `{0}` filesystem; use {known}, or `image:`",
@@ -62,6 +65,7 @@ pub async fn make(path: &Path, kind: &str, size: u64, options: &[String]) -> Res
 pub async fn make_on(disks: &[(PathBuf, u64)], kind: &str, options: &[String]) -> Result<(), MakeError> {
     let fstype = FsType::named(kind).ok_or_else(|| MakeError::Unknown(kind.to_owned()))?;
     let mkfs = &fstype.mkfs;
+    mkfs.check(options)?;
     for (path, size) in disks {
         let at = |source| MakeError::File {
             path: path.display().to_string(),
@@ -175,6 +179,20 @@ mod tests {
             "{error}"
         );
         assert!(make(&dir.path().join("x"), "ntfs", SIZE, &[]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn no_option_reaches_another_file_of_the_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, other) = (dir.path().join("x"), dir.path().join("other"));
+        std::fs::write(&other, vec![7; SIZE as usize]).unwrap();
+        let name = other.display().to_string();
+        for options in [vec![name.clone(), "-M".to_owned()], vec!["-z".to_owned(), name]] {
+            let error = make(&image, "ext4", SIZE, &options).await.unwrap_err();
+            assert!(matches!(error, MakeError::Option(_)), "{error}");
+        }
+        assert!(std::fs::read(&other).unwrap().iter().all(|&byte| byte == 7));
+        assert!(!image.exists(), "nothing is begun");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ mod check;
 mod ext_journal;
 mod make;
 
-pub use check::{CheckError, Repair, check, check_on, repair};
+pub use check::{CheckError, RepairOutcome, check, check_on, repair};
 pub use make::{MakeError, make, make_on};
 
 /// How long a tool may take before it is killed.

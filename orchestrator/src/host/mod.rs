@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod capture;
+pub mod files;
 mod guard;
 pub mod logged;
 pub mod process;

@@ -4,6 +4,8 @@ use std::io;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use coldcut_core::outcome::unknown::TimedOut;
+
 use super::capture::{Captured, capture};
 
 /// Why a host tool gave no usable result.
@@ -32,6 +34,8 @@ pub enum ToolError {
         tool: String,
         /// The deadline.
         limit: Duration,
+        /// What kind of error it is.
+        source: TimedOut,
     },
     /// It failed.
     #[error("`{command}` failed with {status}: {message}")]
@@ -60,7 +64,11 @@ pub async fn run_tool(
     let tool = tool.to_owned();
     match capture(command, limit).await {
         Ok(Some(captured)) => Ok(captured),
-        Ok(None) => Err(ToolError::Timeout { tool, limit }),
+        Ok(None) => Err(ToolError::Timeout {
+            tool,
+            limit,
+            source: TimedOut,
+        }),
         Err(source) if source.kind() == io::ErrorKind::NotFound => Err(ToolError::Missing { tool, package }),
         Err(source) => Err(ToolError::Run { tool, source }),
     }

@@ -18,7 +18,7 @@ use coldcut_core::scenario::Variant;
 use crate::job::scenario_file::ScenarioFile;
 use crate::job::unrecorded::{Again, Unrecorded};
 use crate::kernel::Kernel;
-use crate::record::job::{RecordJob, mount_of};
+use crate::record::job::{RecordJob, mount_of, programs_of};
 use crate::record::loaded::LoadedRecording;
 use crate::record::recorder::{Recorded, record};
 use crate::record::timings::Timings;
@@ -26,6 +26,7 @@ use crate::record::witness;
 use crate::recover::again::CutAgain;
 use crate::recover::explore::explore;
 use crate::recover::images::{Covered, Planned, Recovering};
+use crate::recover::programs::Programs;
 use crate::recover::recoverer::{RecoverJob, Recoverer};
 use crate::recover::rounds::{recover_all, recover_round};
 use crate::results::{CellDir, share_recording};
@@ -181,6 +182,10 @@ fn standing(
     (declared.clone(), standing)
 }
 
+/// What to do about a time-out.
+const GIVEN_UP: &str = "a wait was given up at its deadline, which proves nothing: on a busy host, run fewer machines at once \
+                        (`-j 1`)";
+
 /// A cell's result, from what is known of it.
 fn conclude(
     job: &ResolvedJob,
@@ -208,6 +213,12 @@ fn conclude(
         digest: kernel.digest().to_owned(),
     };
     let other = cell.cell.recovered_on.as_deref();
+    let given_up = match ending {
+        Ending::NotApplicable(unknown) | Ending::Unknown(unknown) if unknown.is_time_out() => {
+            Some(GIVEN_UP.to_owned())
+        }
+        _ => None,
+    };
     CellResult {
         cell: cell.cell.clone(),
         kernel: kernel(&cell.cell.kernel, &job.kernel),
@@ -223,7 +234,12 @@ fn conclude(
         broken: tally.broken,
         measured: tally.measured,
         doubted: !tally.doubts.is_empty(),
-        notes: tally.notes.into_iter().chain(tally.doubts).collect(),
+        notes: tally
+            .notes
+            .into_iter()
+            .chain(given_up)
+            .chain(tally.doubts)
+            .collect(),
         millis: timings.millis(),
     }
 }
@@ -278,7 +294,7 @@ fn resume(pool: &Pool, job: &ResolvedJob, first: &ResolvedCell, earlier: &Path) 
         log.requests().filter(|request| kinds(request.io.kind)).count() as u64
     };
     pool.events.send(Event::Recorded {
-        cell: first.cell.id.clone(),
+        cell: first.cell.id.to_string(),
         writes: count(&|kind| kind != IoKind::Flush),
         flushes: count(&|kind| kind == IoKind::Flush),
         marks: log.marks().len() as u64,
@@ -339,12 +355,15 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             return Ok(verdict);
         };
         tally.states = planned.counts.clone();
+        let guest = programs_of(&self.job.variant, self.job.file.home()).await?;
         let recovering = Recovering {
             cell: &self.cell.cell.id,
             variant: &self.job.variant,
             kernel: &self.cell.kernel,
             dir: &self.cell.dir,
             timings: self.timings,
+            programs: Programs::of(&self.job.variant, guest),
+            asking: planned.asking.clone(),
         };
         let covered = self.covered(&recovering, recording, planned, tally).await?;
         self.recovered(&made.measured, recording, &recovering, covered, tally)
@@ -370,7 +389,7 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             .as_ref()
             .map_or(0, |exploration| exploration.cuts().0 as u64);
         pool.events.send(Event::Planned {
-            cell: self.cell.cell.id.clone(),
+            cell: self.cell.cell.id.to_string(),
             cuts: tally.states.cuts,
             states: tally.states.total.saturating_add(more),
             distinct: tally.states.distinct + cuts,
@@ -469,6 +488,8 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
             patterns: Arc::new(Vec::new()),
             console: self.cell.dir.console("before"),
             fsck: false,
+            programs: None,
+            asked: None,
         };
         let _room = self.pool.room(false).await?;
         let recovery = self.recoverer.recover(self.pool, &before, Trust::Cold).await?;

@@ -14,6 +14,7 @@ use coldcut_core::recording::log::Cut;
 
 use crate::job::recorded::RecordedCell;
 use crate::kernel::Kernel;
+use crate::recover::programs::Asking;
 use crate::recover::recoverer::{Machines, RecoverJob, Recoverer as _};
 use crate::vm::pool::Pool;
 
@@ -98,6 +99,8 @@ pub async fn compare_on(
             patterns: Arc::new(cell.kept.variant.patterns()),
             console: cell.dir.console(&format!("diff-{id}")),
             fsck: before.fsck.is_some(),
+            programs: None,
+            asked: None,
         };
         match Machines.recover(pool, &job, Trust::Fresh).await {
             Ok(after) => {
@@ -147,6 +150,7 @@ impl Compared {
 struct Recoveries<'c> {
     cell: &'c RecordedCell,
     cursor: DigestCursor,
+    asking: Option<Arc<Asking>>,
 }
 
 impl<'c> Recoveries<'c> {
@@ -155,6 +159,7 @@ impl<'c> Recoveries<'c> {
         Ok(Self {
             cell,
             cursor: DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())?,
+            asking: Asking::of(&cell.kept.variant, &recording.log),
         })
     }
 
@@ -163,6 +168,8 @@ impl<'c> Recoveries<'c> {
         let digest = self
             .cursor
             .digest(&CrashState::new(PlanKind::Barriers, cut, set))?;
+        let asking = self.asking.as_ref();
+        let digest = asking.map_or(digest, |asking| asking.with(digest, cut));
         read(&self.cell.dir.recovery(&digest.to_string()))
     }
 }
@@ -181,10 +188,14 @@ fn read(path: &Path) -> anyhow::Result<Option<Recovery>> {
 fn images(cell: &RecordedCell) -> anyhow::Result<Vec<(Digest, CrashState)>> {
     let recording = &cell.recording;
     let mut cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())?;
+    let asking = Asking::of(&cell.kept.variant, &recording.log);
     let mut seen = HashSet::new();
     let mut out = Vec::new();
     for state in cell.kept.variant.crash.states(&recording.log)? {
         let digest = cursor.digest(&state)?;
+        let digest = asking
+            .as_ref()
+            .map_or(digest, |asking| asking.with(digest, state.cut));
         if seen.insert(digest) {
             out.push((digest, state));
         }

@@ -8,7 +8,7 @@ use coldcut_core::scenario::Variant;
 
 use crate::job::kept::KeptCell;
 use crate::job::plan::PlannedRecording;
-use crate::results::{ResultsError, RunInfo, load_run, recorded_cells};
+use crate::results::{ResultsError, RunInfo, inspect_cell, load_run, recorded_cells};
 
 /// A run whose recordings are used again.
 #[derive(Clone, Debug)]
@@ -54,10 +54,13 @@ impl Earlier {
             .iter()
             .find(|kernel| kernel.name == cell.kernel)?;
         let kept = KeptCell::load(&self.run, cell).ok()?;
-        let fits = self.recorded.contains(&cell.id)
+        let fits = self.recorded.contains(cell.id.as_str())
             && kernel.digest == wanted.kernel.digest()
             && uncut(&kept.variant) == uncut(&wanted.variant);
-        fits.then(|| kept.path())
+        if !fits {
+            return None;
+        }
+        inspect_cell(&self.run, &cell.id).ok()
     }
 }
 

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use coldcut_core::outcome::result::CellRef;
+use coldcut_core::outcome::unknown::Unknown;
 use coldcut_core::scenario::Variant;
 
 use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
-use crate::results::{CellDir, RunInfo};
+use crate::record::job::programs_of;
+use crate::recover::programs::Programs;
+use crate::results::{CellDir, RunInfo, inspect_cell};
 
 /// A cell of a run.
 #[derive(Debug)]
@@ -53,9 +56,9 @@ impl KeptCell {
         match info.cells.iter().find(|cell| cell.id == id) {
             Some(cell) => Self::load(run, cell),
             None => Err(KeptCellError::NoCell {
-                run: info.run.clone(),
+                run: info.run.to_string(),
                 wanted: id.to_owned(),
-                known: info.cells.iter().map(|cell| cell.id.clone()).collect(),
+                known: info.cells.iter().map(|cell| cell.id.to_string()).collect(),
             }),
         }
     }
@@ -65,8 +68,7 @@ impl KeptCell {
     /// # Errors
     /// [`KeptCellError`].
     pub fn load(run: &Path, cell: &CellRef) -> Result<Self, KeptCellError> {
-        let name = format!("{}.yaml", cell.scenario);
-        let file = ScenarioFile::read(&run.join("scenarios").join(name))?;
+        let file = ScenarioFile::kept(run, &cell.scenario)?;
         let variant = file.scenario.find_variant(&cell.variant);
         Ok(Self {
             variant: variant.ok_or(KeptCellError::NoVariant)?,
@@ -76,17 +78,48 @@ impl KeptCell {
         })
     }
 
+    /// The programs that judge it, as they are now where its scenario came from.
+    ///
+    /// # Errors
+    /// [`Unknown`] when they cannot be had.
+    pub async fn programs(&self, info: &RunInfo) -> Result<Option<Arc<Programs>>, Unknown> {
+        let known = info
+            .scenarios
+            .iter()
+            .find(|known| known.name == self.cell.scenario);
+        let home = known.and_then(|known| Path::new(&known.file).parent());
+        let home = home.unwrap_or_else(|| self.file.home());
+        Ok(Programs::of(
+            &self.variant,
+            programs_of(&self.variant, home).await?,
+        ))
+    }
+
+    /// The same, judged by the automatic oracle besides.
+    ///
+    /// # Errors
+    /// [`KeptCellError`].
+    pub fn with_oracle(self) -> Result<Self, KeptCellError> {
+        let file = self.file.with_oracle()?;
+        let variant = file.scenario.find_variant(&self.cell.variant);
+        Ok(Self {
+            variant: variant.ok_or(KeptCellError::NoVariant)?,
+            file: Arc::new(file),
+            ..self
+        })
+    }
+
     /// Where its files are.
     pub fn path(&self) -> PathBuf {
         self.run.join("cells").join(&self.cell.id)
     }
 
-    /// Its directory.
+    /// Its directory, which may be written to: nothing in it leads elsewhere.
     ///
     /// # Errors
-    /// When its folders cannot be made.
+    /// When its folders cannot be made, or hold what coldcut does not make.
     pub fn dir(&self) -> std::io::Result<CellDir> {
-        CellDir::open(&self.path())
+        CellDir::open(&inspect_cell(&self.run, &self.cell.id)?)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Keeps runs that were put together as one run.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use coldcut_core::outcome::result::CellResult;
+use coldcut_core::outcome::name::FileName;
+use coldcut_core::outcome::result::{CellResult, RunResult};
 
+use crate::host::files::Directory;
 use crate::job::run::{Ran, RunError};
+use crate::job::scenario_file::LONGEST;
 use crate::report::{EventSink, JsonLines, Reporter};
 use crate::results::{Merged, Part, RunDir, RunInfo, copy_cell, events_of};
 
@@ -54,15 +56,25 @@ pub fn keep(
         })
     };
     let mut dir = RunDir::create(results).map_err(make)?;
-    let kept = JsonLines::new(dir.events().map_err(make)?);
-    let failure = kept.failure();
-    let all = std::iter::once(Box::new(kept) as Box<dyn Reporter>).chain(reporters);
-    let events = EventSink::new(all.collect());
-    let info = RunInfo {
-        run: dir.id().to_owned(),
-        command_line: std::env::args().collect(),
-        ..merged.info
-    };
+    match fill(&mut dir, merged, parts, reporters) {
+        Ok(result) => Ok(Ran {
+            dir: dir.path().to_owned(),
+            result,
+        }),
+        Err(error) => {
+            dir.discard();
+            Err(error)
+        }
+    }
+}
+
+/// Fills the new run's directory; `latest` leads there once everything is in it.
+fn fill(
+    dir: &mut RunDir,
+    merged: Merged,
+    parts: &[Part],
+    reporters: Vec<Box<dyn Reporter>>,
+) -> Result<RunResult, KeepError> {
     let path = dir.path().to_owned();
     let write = |source| {
         Box::new(RunError::Write {
@@ -70,35 +82,51 @@ pub fn keep(
             source,
         })
     };
+    let kept = JsonLines::new(dir.events().map_err(write)?);
+    let failure = kept.failure();
+    let all = std::iter::once(Box::new(kept) as Box<dyn Reporter>).chain(reporters);
+    let events = EventSink::new(all.collect());
+    let info = RunInfo {
+        run: dir.id().clone(),
+        command_line: std::env::args().collect(),
+        ..merged.info
+    };
     for scenario in &info.scenarios {
         let text = text_of(&scenario.name, parts)?;
         dir.keep_scenario(&scenario.name, &text).map_err(write)?;
     }
     for (cell, from, _) in &merged.cells {
-        let source = parts[*from].dir.join("cells").join(&cell.id);
-        let copied = copy_cell(&source, &path.join("cells").join(&cell.id));
+        let source = &parts[*from].dir;
+        let copied = copy_cell(source, &cell.id, &path.join("cells").join(&cell.id));
         copied.map_err(|error| KeepError::Copy {
-            path: source,
+            path: source.join("cells").join(&cell.id),
             source: error,
         })?;
     }
-    dir.begin(&info).map_err(write)?;
+    dir.describe(&info).map_err(write)?;
     let cells: Vec<CellResult> = merged.cells.into_iter().filter_map(|(.., cell)| cell).collect();
     let result = dir.finish_all(cells).map_err(write)?;
     events_of(&info, &result).for_each(|event| events.send(event));
     if let Some(error) = failure.get() {
         return Err(write(error).into());
     }
+    dir.publish().map_err(write)?;
     events.end();
-    Ok(Ran { dir: path, result })
+    Ok(result)
 }
 
 /// A scenario's text, which every part that ran it has.
-fn text_of(scenario: &str, parts: &[Part]) -> Result<String, KeepError> {
-    let name = format!("{scenario}.yaml");
-    let mut texts = parts.iter().map(|part| part.dir.join("scenarios").join(&name));
-    let path = texts
-        .find(|path| path.exists())
-        .ok_or_else(|| KeepError::NoText(scenario.to_owned()))?;
-    fs::read_to_string(&path).map_err(|source| KeepError::Text { path, source })
+fn text_of(scenario: &FileName, parts: &[Part]) -> Result<String, KeepError> {
+    let relative = Path::new("scenarios").join(format!("{scenario}.yaml"));
+    for part in parts {
+        let read = Directory::open(&part.dir).and_then(|run| run.read_text(&relative, LONGEST));
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            read => {
+                let path = part.dir.join(&relative);
+                return read.map_err(|source| KeepError::Text { path, source });
+            }
+        }
+    }
+    Err(KeepError::NoText(scenario.to_string()))
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::result::{CellRef, KernelRef};
 use coldcut_core::outcome::rounds::round_id;
 use coldcut_core::outcome::shard::Shard;
@@ -135,7 +136,7 @@ impl RunSelection {
         }
         let mut seen = HashSet::new();
         match cells.iter().find(|cell| !seen.insert(&cell.id)) {
-            Some(twice) => Err(RunPlanError::Twice(twice.id.clone())),
+            Some(twice) => Err(RunPlanError::Twice(twice.id.to_string())),
             None => Ok(()),
         }
     }
@@ -219,7 +220,7 @@ impl<'s> Planner<'s> {
         let name = format!("{}.{}", file.scenario.name, variant.name);
         let wanted = self.recover_on(&name, variant);
         for (kernel_name, kernel) in &selection.kernels {
-            let id = file_name(&format!("{name}.{kernel_name}"));
+            let id = FileName::of(&format!("{name}.{kernel_name}")).to_string();
             let recovering = self
                 .recovering(wanted, kernel)
                 .map_err(|source| RunPlanError::Recovering {
@@ -230,11 +231,11 @@ impl<'s> Planner<'s> {
                 let cell = |(other, kernel): &Recovering| {
                     let id = match other {
                         None => id.clone(),
-                        Some(other) => file_name(&format!("{id}.on-{other}")),
+                        Some(other) => FileName::of(&format!("{id}.on-{other}")).to_string(),
                     };
                     let cell = CellRef {
-                        id: round_id(&id, round),
-                        scenario: file.scenario.name.clone(),
+                        id: FileName::of(&round_id(&id, round)),
+                        scenario: FileName::of(&file.scenario.name),
                         variant: variant.name.clone(),
                         kernel: kernel_name.clone(),
                         recovered_on: other.clone(),
@@ -308,10 +309,4 @@ impl<'s> Planner<'s> {
         );
         (!self.live.is_empty()).then_some(note).into_iter().collect()
     }
-}
-
-/// A cell's id as a file name.
-fn file_name(id: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
-    id.chars().map(|c| if plain(c) { c } else { '_' }).collect()
 }

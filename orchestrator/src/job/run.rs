@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::event::Event;
+use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::result::{CellRef, RunResult, format_of};
 
 use crate::job::data::{CellsJob, ResolveError, Resolver};
@@ -107,11 +108,13 @@ pub async fn run(
     let info = info(plan, settings, &begun);
     begun.dir.begin(&info).map_err(write)?;
     for file in &plan.selection.files {
-        let kept = begun.dir.keep_scenario(&file.scenario.name, &file.text);
+        let kept = begun
+            .dir
+            .keep_scenario(&FileName::of(&file.scenario.name), &file.text);
         kept.map_err(write)?;
     }
     begun.events.send(Event::RunStarted {
-        run: info.run.clone(),
+        run: info.run.to_string(),
         cells: info.cells.clone(),
         jobs: settings.machines.jobs,
         accel: info.accel.clone(),
@@ -196,7 +199,7 @@ async fn begin(
 fn info(plan: &RunPlan, settings: &RunSettings<'_>, begun: &Begun) -> RunInfo {
     let of_pool = |text: fn(&Pool) -> String| begun.pool.as_deref().map_or("not used".to_owned(), text);
     let scenarios = plan.selection.files.iter().map(|file| ScenarioInfo {
-        name: file.scenario.name.clone(),
+        name: FileName::of(&file.scenario.name),
         file: file.path.display().to_string(),
         digest: file.scenario.digest().to_hex().to_string(),
     });
@@ -204,7 +207,7 @@ fn info(plan: &RunPlan, settings: &RunSettings<'_>, begun: &Begun) -> RunInfo {
     let cells: Vec<CellRef> = plan.cells().collect();
     RunInfo {
         format: format_of(&plan.whole),
-        run: begun.dir.id().to_owned(),
+        run: begun.dir.id().clone(),
         coldcut: env!("CARGO_PKG_VERSION").to_owned(),
         qemu: of_pool(|pool| pool.qemu.version.clone()),
         accel: of_pool(|pool| format!("{}: {}", pool.accel.accel, pool.accel.why)),

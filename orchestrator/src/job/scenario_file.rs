@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use coldcut_core::scenario::{Scenario, ScenarioErrors};
+use coldcut_core::outcome::name::FileName;
+use coldcut_core::scenario::{Scenario, ScenarioErrors, Variant};
+
+use crate::host::files;
 
 /// The largest scenario file, in bytes.
-const LONGEST: u64 = 4 << 20;
+pub(crate) const LONGEST: u64 = 4 << 20;
 
 /// A scenario and where it came from.
 #[derive(Debug)]
@@ -59,8 +62,23 @@ impl ScenarioFile {
                 size,
             });
         }
-        let text = std::fs::read_to_string(path).map_err(read)?;
+        let text = files::read_text(path, LONGEST).map_err(read)?;
         Self::parse(path, &text)
+    }
+
+    /// Reads and validates the text of a scenario that a run keeps; nothing outside of the run's directory is read.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn kept(run: &Path, name: &FileName) -> Result<Self, ScenarioFileError> {
+        let relative = Path::new("scenarios").join(format!("{name}.yaml"));
+        let path = run.join(&relative);
+        let text = files::Directory::open(run).and_then(|run| run.read_text(&relative, LONGEST));
+        let text = text.map_err(|source| ScenarioFileError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        Self::parse(&path, &text)
     }
 
     /// Validates a text that came from a file.
@@ -73,6 +91,19 @@ impl ScenarioFile {
             text: text.to_owned(),
             scenario: Scenario::parse(&path.display().to_string(), text)?,
         })
+    }
+
+    /// The same, judged by the automatic oracle besides. What is kept of it says so.
+    ///
+    /// # Errors
+    /// [`ScenarioFileError::Wrong`], where its text does not take another key at its end.
+    pub fn with_oracle(&self) -> Result<Self, ScenarioFileError> {
+        let judged = |variant: &Variant| !variant.has_crash() || variant.is_judged_automatically();
+        let text = self.text.trim_end();
+        if self.scenario.variants().iter().all(judged) {
+            return Self::parse(&self.path, text);
+        }
+        Self::parse(&self.path, &format!("{text}\noracle: auto\n"))
     }
 
     /// The directory that paths in it are relative to.

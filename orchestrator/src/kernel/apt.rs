@@ -175,6 +175,77 @@ impl Apt {
         }
     }
 
+    /// Reads the package lists from the archives.
+    ///
+    /// # Errors
+    /// [`StoreError`] when apt is missing. That some lists cannot be read shows in what is missing then.
+    pub fn refresh(&self, progress: &dyn Progress) -> Result<(), StoreError> {
+        progress.stage("reading the package lists");
+        self.run("apt-get", &["update"], None, &mut within(UPDATE_DEADLINE))
+            .map(drop)
+    }
+
+    /// These packages with all that they depend on, each as `NAME=VERSION`, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`] when there are no such packages, or they cannot be together.
+    pub fn needed(&self, packages: &[String]) -> Result<Vec<String>, StoreError> {
+        let args = ["install", "--simulate", "--no-install-recommends", "-y", "--"];
+        let args: Vec<&str> = args
+            .into_iter()
+            .chain(packages.iter().map(String::as_str))
+            .collect();
+        let run = self.run("apt-get", &args, None, &mut within(UPDATE_DEADLINE))?;
+        if !run.success {
+            return Err(StoreError::Apt(format!(
+                "{} cannot be had: {}",
+                packages.join(", "),
+                explain(&run.complaints, None)
+            )));
+        }
+        let mut needed: Vec<String> = run.output.lines().filter_map(installed).collect();
+        needed.sort();
+        needed.dedup();
+        Ok(needed)
+    }
+
+    /// Downloads packages, each as `NAME=VERSION`, into `to`, and returns the files by name. apt compares them with the
+    /// signed lists.
+    ///
+    /// # Errors
+    /// [`StoreError`] when apt fails, or a package is not there then.
+    pub fn download_all(&self, packages: &[String], to: &Path) -> Result<Vec<PathBuf>, StoreError> {
+        let partial = self.dir.join("cache/archives/partial");
+        let (mut last, mut since) = (0, Instant::now());
+        let mut watch = || {
+            let now = size_of_files(to).max(size_of_files(&partial));
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            since.elapsed() < STALL_DEADLINE
+        };
+        let args: Vec<&str> = ["download", "--"]
+            .into_iter()
+            .chain(packages.iter().map(String::as_str))
+            .collect();
+        let run = self.run("apt-get", &args, Some(to), &mut watch)?;
+        let files = fs::read_dir(to).map_err(StoreError::io("read", to))?.flatten();
+        let mut debs: Vec<PathBuf> = files
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "deb"))
+            .collect();
+        debs.sort();
+        if run.success && debs.len() == packages.len() {
+            return Ok(debs);
+        }
+        Err(StoreError::Apt(format!(
+            "{} of {} packages could not be downloaded: {}",
+            packages.len().saturating_sub(debs.len()),
+            packages.len(),
+            explain(&run.complaints, None)
+        )))
+    }
+
     /// Runs apt. `go_on` is asked now and then; when it returns `false`, apt is ended.
     fn run(
         &self,
@@ -223,6 +294,17 @@ impl Apt {
             complaints,
         })
     }
+}
+
+/// The package that a line of a simulated installation is about: `Inst NAME (VERSION …`.
+fn installed(line: &str) -> Option<String> {
+    let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
+    let (_, rest) = rest.split_once('(')?;
+    let version = rest
+        .split([' ', ')'])
+        .next()
+        .filter(|version| !version.is_empty())?;
+    Some(format!("{name}={version}"))
 }
 
 struct Run {
@@ -340,5 +422,25 @@ fn explain(complaints: &[String], keyring: Option<&Path>) -> String {
         meaning
     } else {
         format!("{meaning}. apt says:\n  {}", shown.join("\n  "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulated_installation_says_what_is_needed() {
+        let line = "Inst libc6 (2.41-12 Debian:13.1/stable [amd64])";
+        assert_eq!(installed(line).as_deref(), Some("libc6=2.41-12"));
+        let upgrade = "Inst dash [0.5.11] (0.5.12-12 Debian:13.1/stable [amd64]) []";
+        assert_eq!(installed(upgrade).as_deref(), Some("dash=0.5.12-12"));
+        for line in [
+            "Conf libc6 (2.41-12 Debian:13.1/stable [amd64])",
+            "Inst libc6",
+            "Inst libc6 ()",
+        ] {
+            assert_eq!(installed(line), None, "{line}");
+        }
     }
 }

@@ -7,14 +7,20 @@ use std::sync::Arc;
 
 use super::error::StoreError;
 use super::manifest::{BootKind, FORMAT, Flavour, FormatOnly, Manifest};
+use super::verified::Verified;
 use super::version::{KernelVersion, debian_cmp};
 use crate::host::cache::{Cache, Held};
+use crate::host::files;
+
+/// The largest manifest that is read, in bytes.
+const LARGEST: u64 = 16 << 20;
 
 /// A kernel of the store. While it lives, the entry is not removed.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     pub(super) dir: PathBuf,
     pub(super) manifest: Manifest,
+    pub(super) verified: Arc<Verified>,
     _held: Arc<Held>,
 }
 
@@ -36,7 +42,7 @@ impl Kernel {
         let Some(held) = Cache::at(kernels.to_owned()).hold(name)? else {
             return Ok(None);
         };
-        let text = match fs::read(&path) {
+        let text = match files::read(&path, LARGEST) {
             Ok(text) => text,
             Err(error) if gone(&error) => return Ok(None),
             Err(error) => return Err(StoreError::io("read", &path)(error)),
@@ -80,6 +86,7 @@ impl Kernel {
         Ok(Some(Self {
             dir: dir.to_owned(),
             manifest,
+            verified: Arc::default(),
             _held: Arc::new(held),
         }))
     }
@@ -94,7 +101,7 @@ impl Kernel {
             if file.derived && !path.exists() {
                 continue;
             }
-            let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+            let bytes = files::read(&path, file.size).map_err(StoreError::io("read", &path))?;
             if blake3::hash(&bytes).to_hex().as_str() != file.blake3 {
                 let what = format!("the contents of {} have changed", file.path);
                 return Err(StoreError::Damaged {
@@ -147,14 +154,18 @@ impl Kernel {
         self.manifest.files.iter().map(|f| of(&f.path)).sum()
     }
 
-    /// The file to give to QEMU's `-kernel`: `vmlinux` for a PVH boot, else `bzImage`.
+    /// The file to give to QEMU's `-kernel`: `vmlinux` for a PVH boot, else `bzImage`. Its contents are those that the entry
+    /// was stored with.
     ///
     /// # Errors
-    /// When the vmlinux has to be unpacked for it, and cannot.
+    /// When it has changed; when the vmlinux has to be unpacked for it, and cannot.
     pub fn boot_image(&self) -> Result<PathBuf, StoreError> {
         match self.manifest.boot {
             BootKind::Pvh => self.vmlinux(),
-            BootKind::BzImage => Ok(self.dir.join("bzImage")),
+            BootKind::BzImage => {
+                self.check_path("bzImage")?;
+                Ok(self.dir.join("bzImage"))
+            }
         }
     }
 
@@ -186,7 +197,7 @@ impl Kernel {
     /// A kernel that was added without modules answers with none for every set: all of it is built in.
     ///
     /// # Errors
-    /// [`StoreError::NoSet`] when the kernel has no such set.
+    /// [`StoreError::NoSet`] when the kernel has no such set; [`StoreError::Damaged`] when a file has changed.
     pub fn modules(&self, sets: &[&str]) -> Result<Vec<(String, PathBuf)>, StoreError> {
         let mut out: Vec<(String, PathBuf)> = Vec::new();
         if self.manifest.sets.is_empty() {
@@ -196,6 +207,7 @@ impl Kernel {
             let order = self.manifest.sets.get(*set).ok_or_else(|| self.no_set(set))?;
             for file in order {
                 if !out.iter().any(|(name, _)| name == file) {
+                    self.check_path(&format!("modules/{file}"))?;
                     out.push((file.clone(), self.dir.join("modules").join(file)));
                 }
             }

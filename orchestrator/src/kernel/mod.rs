@@ -15,6 +15,7 @@
 //! | `modules` | which modules are needed, in load order |
 //! | `manifest`, `staging`, `entry`, `store` | the directory on disk |
 //! | `unpacked` | the vmlinux of a bzImage, kept while it is used |
+//! | `verified` | that what is booted and loaded is what was stored |
 //! | `fragment`, `build` | configuring and building a kernel of one's own |
 //! | `ingest`, `pull` | from packages or files to an entry of the store |
 
@@ -44,6 +45,7 @@ pub mod store;
 #[cfg(test)]
 mod store_tests;
 pub mod unpacked;
+mod verified;
 pub mod version;
 
 pub use entry::Kernel;

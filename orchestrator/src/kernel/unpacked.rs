@@ -32,11 +32,14 @@ impl Kernel {
     pub(super) fn vmlinux(&self) -> Result<PathBuf, StoreError> {
         let path = self.dir.join(VMLINUX);
         let Some(record) = self.made_vmlinux() else {
+            self.check_path(VMLINUX)?;
             return Ok(path);
         };
-        let there = || fs::metadata(&path).is_ok_and(|meta| meta.len() == record.size);
+        // One that has changed is made again, as one that is absent.
+        let there = || path.exists() && self.check(record).is_ok();
         if there() {
             cache::note_use(&path);
+            self.touched(record);
             return Ok(path);
         }
         let kernels = self.dir.parent().unwrap_or(&self.dir);
@@ -45,6 +48,7 @@ impl Kernel {
         // Another coldcut may have made it while we waited.
         if !there() {
             self.unpack(record, &path)?;
+            self.check(record)?;
             prune(kernels, KEEP, Some(&self.dir));
         }
         Ok(path)

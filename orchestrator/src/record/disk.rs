@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coldcut_core::faults::Pace;
-use coldcut_core::outcome::unknown::Unknown;
+use coldcut_core::outcome::unknown::{Cause, Unknown};
 use coldcut_core::scenario::{DeviceAction, DeviceSpec};
 use coldcut_wire::PatternName;
 
@@ -20,7 +20,7 @@ pub(crate) async fn act(
     faults: &Faults,
     action: &DeviceAction,
     patterns: &[PatternName],
-) -> Result<(), String> {
+) -> Result<(), Unknown> {
     match action {
         DeviceAction::Arm { fault, within_ms } => {
             let ids = fault.filter.whose.as_ref().map(|whose| whose.ids(patterns));
@@ -38,7 +38,8 @@ pub(crate) async fn act(
             tokio::time::timeout(within, held).await.map_err(|_| {
                 let all = faults.in_force();
                 let now = all.iter().find(|(fault, ..)| fault == name).map_or(0, |f| f.2);
-                format!("`{name}` held {now} of {count} requests after {within_ms} ms")
+                let words = format!("`{name}` held {now} of {count} requests after {within_ms} ms");
+                Unknown::of(Cause::TimedOut, words)
             })
         }
         DeviceAction::Release { name, fail } => {
@@ -49,9 +50,9 @@ pub(crate) async fn act(
             };
             match faults.release(name, resume) {
                 // A protection or a hazard that was never there shows nothing.
-                Some((0, _)) => Err(format!("`{name}` had applied to no request")),
+                Some((0, _)) => Err(Unknown::new(format!("`{name}` had applied to no request"))),
                 Some(_) => Ok(()),
-                None => Err(format!("there is no `{name}` in force")),
+                None => Err(Unknown::new(format!("there is no `{name}` in force"))),
             }
         }
         DeviceAction::Set {

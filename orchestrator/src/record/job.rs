@@ -1,14 +1,17 @@
 //! What a recording is made of.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::disks::Disks;
-use coldcut_core::scenario::Variant;
+use coldcut_core::scenario::{Rootfs, Variant};
 
 use crate::kernel::Kernel;
 use crate::results::CellDir;
+use crate::rootfs;
 use crate::vm::client::Mount;
+use crate::vm::programs::GuestPrograms;
 
 /// Bytes that a device writes atomically, as told to the guest and assumed of crash states.
 pub const ATOMIC_UNIT: u32 = 4096;
@@ -60,4 +63,30 @@ pub fn mount_of(variant: &Variant) -> Mount {
         repair: fs.repair,
         clock: None,
     }
+}
+
+/// Where guests have the programs of a variant from, whose scenario is in this directory; a root file system of packages is
+/// made where it is not in the cache.
+///
+/// # Errors
+/// [`Unknown`] when it cannot be made.
+pub(crate) async fn programs_of(variant: &Variant, home: &Path) -> Result<Option<GuestPrograms>, Unknown> {
+    let programs = &variant.programs;
+    let dir = match (&programs.programs, &programs.rootfs) {
+        (_, Some(Rootfs::Debian { .. })) => {
+            let (programs, home) = (programs.clone(), home.to_owned());
+            let made = tokio::task::spawn_blocking(move || rootfs::find_or_make(&programs, &home));
+            let doing = "making the root file system";
+            let root = made.await.or_unknown(doing)?.or_unknown(doing)?;
+            return Ok(root.map(|root| GuestPrograms::Disk(Arc::new(root))));
+        }
+        (Some(_), Some(Rootfs::Directory(_))) => {
+            return Err(Unknown::new(
+                "`programs` and a directory as `rootfs` cannot be used together",
+            ));
+        }
+        (dir, Some(Rootfs::Directory(root))) => dir.as_ref().or(Some(root)),
+        (dir, None) => dir.as_ref(),
+    };
+    Ok(dir.map(|dir| GuestPrograms::Directory(home.join(dir))))
 }

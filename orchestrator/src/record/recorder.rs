@@ -1,6 +1,6 @@
 //! Making a recording: the filesystem, the machine, and the scenario's run in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,12 +12,13 @@ use coldcut_core::recording::disks::Disks;
 use coldcut_core::scenario::FsSource;
 
 use crate::disk::{Device, FileImage};
-use crate::record::job::{ATOMIC_UNIT, RecordJob, disks_of};
+use crate::record::job::{ATOMIC_UNIT, RecordJob, disks_of, programs_of};
 use crate::record::run::Run;
 use crate::record::timings::Timings;
 use crate::record::witness::{self, Witness};
 use crate::vm::machine::{DiskSpec, Machine};
 use crate::vm::pool::Pool;
+use crate::vm::programs::GuestPrograms;
 
 /// What a recording gave, besides the files in its directory.
 #[derive(Debug)]
@@ -54,9 +55,9 @@ pub(crate) async fn record(
     timings: &Timings,
 ) -> Result<Recorded, RecordFailure> {
     let fs = job.variant.filesystem.fstype.name();
-    let programs = programs_of(job)?;
+    let programs = programs_of(job.variant, job.home).await?;
     let initrd = pool
-        .initrd(job.kernel, fs, programs.as_deref())
+        .initrd(job.kernel, fs, programs.as_ref())
         .or_unknown("preparing the machine")?;
     let _room = pool
         .room_for(&pool.spec(job.kernel, initrd.clone(), None)?)
@@ -68,7 +69,7 @@ pub(crate) async fn record(
         physical_block_size: ATOMIC_UNIT,
         ..DiskSpec::nbd(socket, disk.size)
     });
-    let machine = machine_of(pool, job, initrd, specs.collect(), timings).await?;
+    let mut machine = machine_of(pool, job, (initrd, programs.as_ref()), specs.collect(), timings).await?;
 
     let witness = Witness::default();
     let run = Run {
@@ -121,13 +122,14 @@ async fn disks_under_test(
 async fn machine_of(
     pool: &Arc<Pool>,
     job: &RecordJob<'_>,
-    initrd: PathBuf,
+    (initrd, programs): (PathBuf, Option<&GuestPrograms>),
     disks: Vec<DiskSpec>,
     timings: &Timings,
 ) -> Result<Machine, Unknown> {
     pool.events.phase(job.cell, Phase::Boot);
     let start = Instant::now();
-    let spec = pool.spec(job.kernel, initrd, disks)?;
+    let mut spec = pool.spec(job.kernel, initrd, disks)?;
+    spec.root = programs.and_then(GuestPrograms::disk).map(Path::to_owned);
     let console = job.dir.console("record");
     let machine = if job.cold {
         pool.boot(&spec, &console).await.or_unknown("booting to record")?
@@ -139,14 +141,6 @@ async fn machine_of(
 }
 
 /// The host directory that goes into the guest for `exec` steps.
-fn programs_of(job: &RecordJob<'_>) -> Result<Option<PathBuf>, Unknown> {
-    let programs = &job.variant.programs;
-    match (&programs.programs, &programs.rootfs) {
-        (Some(_), Some(_)) => Err(Unknown::new("`programs` and `rootfs` cannot be used together")),
-        (dir, rootfs) => Ok(dir.as_ref().or(rootfs.as_ref()).map(|dir| job.home.join(dir))),
-    }
-}
-
 /// The filesystem before the setup, an image for each disk: made, or the user's. Nothing is ever written to it: the disk keeps what the guest
 /// writes to itself.
 async fn images_of(pool: &Pool, job: &RecordJob<'_>) -> Result<Vec<PathBuf>, Unknown> {

@@ -131,7 +131,7 @@ impl Steps<'_> {
                     .ok_or_else(|| Unknown::new(format!("{doing}: the setup's disk is not controlled")))?;
                 disk::act(faults, action, self.patterns)
                     .await
-                    .map_err(|why| Unknown::while_doing(&doing, why))?;
+                    .map_err(|why| why.in_words(|words| format!("{doing}: {words}")))?;
                 Ok(Ok(()))
             }
             // A scenario is refused that has these inside a task; elsewhere the line of steps runs them.

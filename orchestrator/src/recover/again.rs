@@ -129,6 +129,14 @@ impl<R: Recoverer<Job = RecoverJob>> CutAgain<'_, R> {
             .complete(&recording.log)
             .or_unknown("the crash plan")?;
         let exploration = Exploration::new(&recording.index, &recording.sources, &plans, budget);
+        let exploration = match &self.recovering.asking {
+            // What was acknowledged before the first cut is asked about.
+            Some(asking) => {
+                let asked = asking.digest(outer.1.cut);
+                exploration.asking(|_| asked)
+            }
+            None => exploration,
+        };
         let exploring = self.recovering.exploring(
             self.pool,
             self.recording,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use coldcut_core::crash::index::{Digest, DigestCursor};
+use coldcut_core::crash::index::{BLOCK, Digest, DigestCursor};
 use coldcut_core::crash::plan::{Complete, CrashSpec};
 use coldcut_core::crash::reads::{BlockDigest, Exploration};
 use coldcut_core::crash::state::CrashState;
@@ -23,6 +23,7 @@ use crate::record::job::mount_of;
 use crate::record::loaded::LoadedRecording;
 use crate::record::timings::Timings;
 use crate::recover::explore::{Explored, Exploring};
+use crate::recover::programs::{Asking, Programs};
 use crate::recover::recoverer::{RecoverJob, machine_key};
 use crate::recover::remembered::{Questions, Remembered};
 use crate::recover::rounds::{Purpose, Work};
@@ -43,6 +44,8 @@ pub(crate) struct Planned {
     pub(crate) images: Arc<Vec<Image>>,
     /// How many there are.
     pub(crate) counts: StateCounts,
+    /// What programs are asked about them.
+    pub(crate) asking: Option<Arc<Asking>>,
     complete: Vec<Complete>,
 }
 
@@ -86,12 +89,16 @@ impl Planned {
             .crash
             .states(&recording.log)
             .or_unknown("the crash plan")?;
+        let asking = Asking::of(variant, &recording.log);
         let left_out = planned.left_out();
         let mut indices = Indices::default();
         let (mut states, mut images) = (Vec::new(), Vec::new());
         let mut cuts = BTreeSet::new();
         for state in planned {
             let digest = cursor.digest(&state).or_unknown("reading the recording")?;
+            let digest = asking
+                .as_ref()
+                .map_or(digest, |asking| asking.with(digest, state.cut));
             cuts.insert(state.cut);
             let image = indices.of(&mut images, digest, &state);
             states.push((state, image));
@@ -108,6 +115,7 @@ impl Planned {
             states,
             images: Arc::new(images),
             counts,
+            asking,
             complete,
         })
     }
@@ -117,6 +125,10 @@ impl Planned {
         let budget = budget(spec);
         (!self.complete.is_empty())
             .then(|| Exploration::new(&recording.index, &recording.sources, &self.complete, budget))
+            .map(|exploration| match &self.asking {
+                Some(asking) => exploration.asking(|cut| asking.digest(cut)),
+                None => exploration,
+            })
     }
 
     /// The listed states alone.
@@ -133,6 +145,7 @@ impl Planned {
         let mut gathered = Gathered {
             states: self.states.clone(),
             images: self.images.to_vec(),
+            asking: self.asking.clone(),
             ..Gathered::default()
         };
         let numbered = gathered.images.iter().enumerate();
@@ -144,6 +157,7 @@ impl Planned {
 /// States as they become known, with the recoveries of those that were explored.
 #[derive(Default)]
 pub(crate) struct Gathered {
+    asking: Option<Arc<Asking>>,
     states: Vec<StateOf>,
     images: Vec<Image>,
     indices: Indices,
@@ -168,20 +182,33 @@ struct Digester<'a> {
     cursor: DigestCursor,
     /// The state whose recovery was cut off, and its image.
     outer: Option<&'a Image>,
+    /// What programs are asked about it is a part of what tells an image from others.
+    asking: Option<Arc<Asking>>,
 }
 
 impl<'a> Digester<'a> {
-    fn new(recording: &LoadedRecording, outer: Option<&'a Image>) -> Result<Self, Unknown> {
+    fn new(
+        recording: &LoadedRecording,
+        outer: Option<&'a Image>,
+        asking: Option<Arc<Asking>>,
+    ) -> Result<Self, Unknown> {
         let cursor = DigestCursor::new(Arc::clone(&recording.index), recording.sources.clone())
             .or_unknown("reading the recording")?;
-        Ok(Self { cursor, outer })
+        Ok(Self {
+            cursor,
+            outer,
+            asking,
+        })
     }
 
     /// The state as one of the cell's recording, and its image's digest.
     fn of(&mut self, state: CrashState) -> Result<Image, Unknown> {
         let inner = self.cursor.digest(&state).or_unknown("reading the recording")?;
         Ok(match self.outer {
-            None => (inner, state),
+            None => match &self.asking {
+                Some(asking) => (asking.with(inner, state.cut), state),
+                None => (inner, state),
+            },
             Some((digest, outer)) => {
                 let both = BlockDigest::of(&[digest.0, inner.0].concat());
                 (Digest(both.0), outer.cut_again(state))
@@ -201,7 +228,7 @@ impl Gathered {
         outer: Option<&Image>,
         explored: Explored,
     ) -> Result<(), Unknown> {
-        let mut digester = Digester::new(recording, outer)?;
+        let mut digester = Digester::new(recording, outer, self.asking.clone())?;
         let (mut own, mut earlier) = (Vec::new(), BTreeMap::new());
         for (number, (state, recovery)) in explored.recovered.into_iter().enumerate() {
             own.push(if let Some(state) = state {
@@ -296,6 +323,10 @@ pub(crate) struct Recovering<'a> {
     pub(crate) kernel: &'a Arc<Kernel>,
     pub(crate) dir: &'a CellDir,
     pub(crate) timings: &'a Arc<Timings>,
+    /// The programs that judge, if any do.
+    pub(crate) programs: Option<Arc<Programs>>,
+    /// What they are asked about.
+    pub(crate) asking: Option<Arc<Asking>>,
 }
 
 impl Recovering<'_> {
@@ -347,6 +378,8 @@ struct Jobs {
     patterns: Arc<Vec<PatternName>>,
     kernel: Arc<Kernel>,
     dir: CellDir,
+    programs: Option<Arc<Programs>>,
+    asking: Option<Arc<Asking>>,
 }
 
 impl Jobs {
@@ -362,6 +395,8 @@ impl Jobs {
             console: self.dir.console(&format!("{}.{purpose}", state.id())),
             // Screening looks at every image: there the checker runs only where it decides something.
             fsck: self.variant.wants_fsck() || !screening,
+            programs: self.programs.clone(),
+            asked: self.asking.as_ref().and_then(|asking| asking.at(state.cut)),
         })
     }
 }
@@ -374,6 +409,8 @@ impl Recovering<'_> {
             patterns: Arc::new(self.variant.patterns()),
             kernel: Arc::clone(self.kernel),
             dir: self.dir.clone(),
+            programs: self.programs.clone(),
+            asking: self.asking.clone(),
         }
     }
 
@@ -400,11 +437,18 @@ impl Recovering<'_> {
         let templates = pool
             .templates
             .as_ref()
-            .filter(|_| strategy.first() == Trust::Screened)?;
+            .filter(|_| strategy.first() == Trust::Screened)
+            .filter(|_| self.asking.as_ref().is_none_or(|asking| asking.deterministic()))?;
         let size = recording.sources.base.size();
         let (mount, patterns) = (mount_of(self.variant), self.variant.patterns());
         let disks = recording.log.disks();
-        let machine = machine_key(pool, self.kernel, &mount.fstype, disks).await?;
+        let dir = self.programs.as_ref().map(|programs| &programs.guest);
+        let machine = machine_key(pool, self.kernel, (&mount.fstype, dir), disks).await?;
+        let verifiers: Vec<_> = self
+            .variant
+            .verifiers()
+            .map(|(index, verifier)| (index, verifier.clone()))
+            .collect();
         let (root, fsck) = (templates.cache().to_owned(), self.variant.wants_fsck());
         let opened = tokio::task::spawn_blocking(move || {
             let questions = Questions {
@@ -413,6 +457,7 @@ impl Recovering<'_> {
                 mount: (&mount.fstype, &mount.data, &mount.flags, mount.repair),
                 patterns: &patterns,
                 fsck,
+                verifiers: &verifiers,
             };
             Remembered::open(&root, &questions)
         });
@@ -437,6 +482,27 @@ impl Recovering<'_> {
         }
     }
 
+    /// Where programs are no function of what they read: every block in which states may differ. A recovery that has read
+    /// them all answers for its own content only.
+    fn each_block(
+        &self,
+        recording: &LoadedRecording,
+        outer: Option<&CrashState>,
+    ) -> Result<Vec<u64>, Unknown> {
+        if self.asking.as_ref().is_none_or(|asking| asking.deterministic()) {
+            return Ok(Vec::new());
+        }
+        let log = match outer {
+            Some(outer) => recording.again(outer)?.log,
+            None => Arc::clone(&recording.log),
+        };
+        let blocks = log.requests().flat_map(|request| {
+            let end = request.io.offset.saturating_add(request.io.len);
+            request.io.offset / BLOCK..end.div_ceil(BLOCK)
+        });
+        Ok(blocks.collect::<BTreeSet<u64>>().into_iter().collect())
+    }
+
     /// How to explore the recording's states, or those of the log of what the recovery of `outer` wrote.
     pub(crate) fn exploring(
         &self,
@@ -448,6 +514,7 @@ impl Recovering<'_> {
     ) -> Exploring<RecoverJob> {
         let trust = strategy.first();
         let jobs = self.jobs(recording);
+        let each = self.each_block(recording, outer);
         // What is cut off again is the same cell's.
         let few = if outer.is_some() { 1 } else { 4 };
         let outer = outer.cloned();
@@ -459,6 +526,12 @@ impl Recovering<'_> {
         let make = move |state: &CrashState| {
             let mut job = jobs.make(&of(state), "explore", trust == Trust::Screened)?;
             let noted = Arc::new(Noted::new(Arc::clone(&job.image)));
+            if let Some(asked) = &job.asked {
+                noted.ask(asked.digest());
+            }
+            for block in &each.clone()? {
+                noted.read_block(*block).or_unknown("reading the recording")?;
+            }
             job.image = Arc::clone(&noted) as _;
             job.noted = Some(Arc::clone(&noted));
             Ok((job, noted))

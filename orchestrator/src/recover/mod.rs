@@ -8,6 +8,7 @@
 pub(crate) mod again;
 pub(crate) mod explore;
 pub(crate) mod images;
+pub mod programs;
 pub mod recoverer;
 pub(crate) mod remembered;
 pub(crate) mod rounds;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coldcut_core::filesystem::FsType;
+use coldcut_core::oracle::Asked;
 use coldcut_core::outcome::recovery::{CallError, Recovery, Trust};
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 use coldcut_core::recording::block::{ReadAt, Slice};
@@ -16,12 +17,14 @@ use coldcut_core::recording::mark::Mark;
 use coldcut_wire::{PatternName, WalkSpec};
 
 use crate::disk::{Device, DeviceHandle, FileImage, Noted, export_sparse};
-use crate::fs::{self, Repair};
+use crate::fs::{self, RepairOutcome};
 use crate::kernel::Kernel;
 use crate::record::job::ATOMIC_UNIT;
+use crate::recover::programs::Programs;
 use crate::vm::client::{Examined, GuestClient, Mount, walk_spec};
 use crate::vm::machine::{DiskSpec, Machine, MachineSpec};
 use crate::vm::pool::Pool;
+use crate::vm::programs::GuestPrograms;
 
 /// How long a disk may take to have nothing in flight when its guest is idle.
 const QUIET: Duration = Duration::from_secs(30);
@@ -45,6 +48,10 @@ pub struct RecoverJob {
     pub console: PathBuf,
     /// Whether the host's checker looks at what recovery left.
     pub fsck: bool,
+    /// The programs that judge it.
+    pub programs: Option<Arc<Programs>>,
+    /// What they are asked about.
+    pub asked: Option<Asked>,
 }
 
 /// Recovers images. Behind a trait so that rounds of recoveries are tested without machines.
@@ -129,7 +136,7 @@ pub(crate) async fn recover_cold_with(
 struct AtBoot {
     image: Arc<dyn ReadAt>,
     /// What the checker did to it.
-    repaired: Option<Repair>,
+    repaired: Option<RepairOutcome>,
 }
 
 impl AtBoot {
@@ -152,6 +159,7 @@ impl AtBoot {
             fsck: None,
             panic: None,
             repaired: Some(fsck.clone()),
+            verified: None,
         })
     }
 
@@ -184,7 +192,7 @@ async fn at_boot(pool: &Pool, job: &RecoverJob) -> Result<AtBoot, Unknown> {
     })
 }
 
-async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<Repair, Unknown> {
+async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<RepairOutcome, Unknown> {
     let target = path.to_owned();
     tokio::task::spawn_blocking(move || export_sparse(&*image, &target))
         .await
@@ -197,13 +205,13 @@ async fn repair_at(path: &Path, image: Arc<dyn ReadAt>, fstype: &str) -> Result<
 async fn in_machine(
     pool: &Pool,
     job: &RecoverJob,
-    machine: Machine,
+    mut machine: Machine,
     trust: Trust,
     device: Device,
 ) -> Result<Recovery, Unknown> {
     let handle = device.handle();
     let seen = examine(pool, job, &machine, &handle).await;
-    let oops = oops_of(&machine, &seen).await;
+    let oops = oops_of(&mut machine, &seen).await;
     if trust == Trust::Fresh {
         pool.budget.measure(machine.pid());
     }
@@ -293,7 +301,7 @@ impl Screener<RecoverJob> for Guest {
             .await
             .or_unknown("changing the disk")?;
         let seen = examine(pool, job, &self.machine, &handle).await;
-        if let Some(oops) = oops_of(&self.machine, &seen).await {
+        if let Some(oops) = oops_of(&mut self.machine, &seen).await {
             return Ok(at_boot.told(Recovery::panicked(Trust::Screened, oops)));
         }
         let seen = seen?;
@@ -325,10 +333,16 @@ fn alarming(seen: &Examined) -> bool {
 }
 
 /// What tells the machines apart that recover disks like these with this kernel; `None` where they cannot be told.
-pub(crate) async fn machine_key(pool: &Pool, kernel: &Kernel, fstype: &str, disks: &Disks) -> Option<String> {
-    let initrd = pool.initrd(kernel, fstype, None).ok()?;
+pub(crate) async fn machine_key(
+    pool: &Pool,
+    kernel: &Kernel,
+    (fstype, programs): (&str, Option<&GuestPrograms>),
+    disks: &Disks,
+) -> Option<String> {
+    let initrd = pool.initrd(kernel, fstype, programs).ok()?;
     let specs = disks.iter().map(|disk| disk_of(PathBuf::new(), disk.size));
-    let spec = pool.spec(kernel, initrd, specs).ok()?;
+    let mut spec = pool.spec(kernel, initrd, specs).ok()?;
+    spec.root = programs.and_then(GuestPrograms::disk).map(Path::to_owned);
     let key = pool.template_key(&spec).await?;
     if disks.count() == 1 {
         return Some(key);
@@ -353,19 +367,22 @@ pub(crate) fn prepare(
 ) -> Result<(MachineSpec, Device), Unknown> {
     let sockets: Vec<PathBuf> = job.disks.iter().map(|_| pool.fresh_path(".sock")).collect();
     let device = Device::bind_all(&sockets, &job.disks, Arc::clone(image)).or_unknown("starting the disk")?;
+    let programs = job.programs.as_ref().map(|programs| &programs.guest);
     let initrd = pool
-        .initrd(&job.kernel, &job.mount.fstype, None)
+        .initrd(&job.kernel, &job.mount.fstype, programs)
         .or_unknown("preparing the machine")?;
     let sizes = job.disks.iter().map(|disk| disk.size);
     let disks = sockets
         .into_iter()
         .zip(sizes)
         .map(|(socket, size)| disk_of(socket, size));
-    Ok((pool.spec(&job.kernel, initrd, disks)?, device))
+    let mut spec = pool.spec(&job.kernel, initrd, disks)?;
+    spec.root = programs.and_then(GuestPrograms::disk).map(Path::to_owned);
+    Ok((spec, device))
 }
 
 /// The oops by which the kernel panicked, where it gave no answer.
-async fn oops_of(machine: &Machine, seen: &Result<Examined, Unknown>) -> Option<String> {
+async fn oops_of(machine: &mut Machine, seen: &Result<Examined, Unknown>) -> Option<String> {
     match seen {
         Ok(_) => None,
         Err(_) => machine.oops().await,
@@ -382,24 +399,45 @@ async fn examine(
     let client = GuestClient::new(machine, pool.limits);
     let most = job.image.size().saturating_mul(4);
     let copies = FsType::named(&job.mount.fstype).is_some_and(|fs| fs.copies_data);
+    // What a program makes of data is more than a copy.
     let walk = WalkSpec {
-        placed: job.noted.is_some() && copies && !job.mount.repair,
+        placed: job.noted.is_some() && copies && !job.mount.repair && job.programs.is_none(),
+        data: job.programs.as_ref().is_none_or(|programs| programs.data),
         ..walk_spec(job.patterns.to_vec(), most)
     };
+    let asked = job.programs.as_ref().zip(job.asked.as_ref());
+    let requests = asked.map_or_else(Vec::new, |(programs, asked)| programs.requests(asked));
+    let judging = !requests.is_empty();
     let begins = |reader| {
         if let Some(noted) = &job.noted {
             noted.by(reader);
         }
     };
     tokio::select! {
-        seen = client.examine(&job.mount, walk, begins) => {
-            let seen = seen.or_unknown("recovering")?;
+        seen = client.examine(&job.mount, walk, requests, begins) => {
+            let seen = seen.or_unknown("recovering");
+            let seen = seen.and_then(|seen| if judging { left_alone(seen) } else { Ok(seen) });
+            if let (Err(_), true, Some(programs)) = (&seen, judging, &job.programs) {
+                programs.failed();
+            }
+            let seen = seen?;
             if let Some(noted) = &job.noted {
                 noted.place(&seen.placed);
             }
             Ok(seen)
         }
         error = handle.broken() => Err(Unknown::while_doing("the disk", error)),
+    }
+}
+
+/// A filesystem that is still busy once its programs were killed is theirs to answer for, not the kernel's.
+fn left_alone(seen: Examined) -> Result<Examined, Unknown> {
+    let busy = Some(rustix::io::Errno::BUSY.raw_os_error());
+    match &seen.unmount_error {
+        Some(error) if error.errno == busy => Err(Unknown::new(
+            "the filesystem was still in use after the programs that judged it were killed",
+        )),
+        _ => Ok(seen),
     }
 }
 
@@ -420,7 +458,11 @@ async fn finish(
         fsck: None,
         panic: None,
         repaired: None,
+        verified: None,
     };
+    if let (Some(programs), Some(asked), None) = (&job.programs, &job.asked, &recovery.mount_error) {
+        recovery.verified = Some(programs.verified(asked, seen.heard));
+    }
     if recovery.mount_error.is_some() || !job.fsck {
         return Ok(recovery);
     }

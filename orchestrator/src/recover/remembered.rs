@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use coldcut_core::crash::reads::Reads;
 use coldcut_core::outcome::recovery::Recovery;
+use coldcut_core::scenario::Verifier;
 use serde::{Deserialize, Serialize};
 
 use crate::host::cache::{self, Cache, CacheError, Held};
@@ -40,6 +41,9 @@ pub(crate) struct Questions<'a> {
     pub(crate) patterns: &'a [coldcut_wire::PatternName],
     /// Whether the checker was asked.
     pub(crate) fsck: bool,
+    /// The programs that judge, with their places in the list of expectations. What they are asked about is read.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) verifiers: &'a [(usize, Verifier)],
 }
 
 /// An entry in use.
@@ -198,7 +202,7 @@ fn prune(cache: &Cache) {
 
 #[cfg(test)]
 mod tests {
-    use coldcut_core::crash::reads::{BlockDigest, BlockRead, Reader};
+    use coldcut_core::crash::reads::{BlockDigest, BlockRead, Place, Reader};
     use coldcut_core::outcome::recovery::Trust;
 
     use super::*;
@@ -210,12 +214,14 @@ mod tests {
             mount: ("ext4", "", &[], false),
             patterns: &[],
             fsck: false,
+            verifiers: &[],
         }
     }
 
     fn known(number: u64) -> (Reads, Recovery) {
         let read = BlockRead {
             block: number,
+            sectors: if number == 1 { 0b11 } else { Place::ALL },
             digest: BlockDigest::of(&number.to_le_bytes()),
             file: (number % 2 == 1).then_some(12),
             by: (number == 2).then_some(Reader::Mount),

@@ -23,9 +23,13 @@ pub fn render_groups(run: &str, groups: &[Group]) -> String {
         let example = &group.example;
         let _ = writeln!(
             text,
-            "{}. {} on {} {}, after {}: {cells}{confirmed}\n   {}\n   coldcut replay {run}/{}/{}",
+            "{}. {}{} on {} {}, after {}: {cells}{confirmed}\n   {}\n   coldcut replay {run}/{}/{}",
             index + 1,
             signature.kind,
+            signature
+                .rule
+                .as_ref()
+                .map_or_else(String::new, |rule| format!(" ({rule})")),
             signature.filesystem,
             signature.kernel,
             if shape.is_empty() {

@@ -118,7 +118,7 @@ impl Reporter for LiveProgress {
                 bar.set_position(*done);
             }
             Event::CellFinished { result } => {
-                if let Some(bar) = self.cells.remove(&result.cell.id) {
+                if let Some(bar) = self.cells.remove(result.cell.id.as_str()) {
                     bar.finish_and_clear();
                     self.bars.remove(&bar);
                 }

@@ -46,6 +46,23 @@ pub fn render_recovery(recovery: &Recovery) -> String {
     }
     text.push_str("tree\n");
     recovery.tree.iter().for_each(|entry| add_entry(&mut text, entry));
+    for answer in recovery.verified.iter().flat_map(|verified| &verified.answers) {
+        let _ = match &answer.ended {
+            Ok(code) => writeln!(
+                text,
+                "program   of expectation {} exits {code}",
+                answer.expectation + 1
+            ),
+            Err(why) => writeln!(
+                text,
+                "program   of expectation {} gave no answer: {why}",
+                answer.expectation + 1
+            ),
+        };
+        for line in answer.lines.iter().chain(&answer.last) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
     if let Some(error) = &recovery.unmount_error {
         let _ = writeln!(text, "unmount   failed: {}", error.what);
     }

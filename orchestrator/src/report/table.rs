@@ -68,7 +68,7 @@ fn row(rounds: &Rounds<'_>) -> [String; HEAD.len()] {
     let none = s.cuts == 0 && !cell.measured.is_empty();
     let count = |n: u64| if none { "-".to_owned() } else { n.to_string() };
     [
-        cell.cell.scenario.clone(),
+        cell.cell.scenario.to_string(),
         cell.cell.variant.clone(),
         cell.cell.kernels(),
         outcome_text(&cell.declared),

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef, RunResult};
 use coldcut_core::outcome::rewrite::Rewrites;
 use coldcut_core::outcome::shard::Shard;
@@ -17,7 +18,7 @@ pub struct RunInfo {
     /// See [`format_of`](coldcut_core::outcome::result::format_of).
     pub format: u32,
     /// The run's id.
-    pub run: String,
+    pub run: FileName,
     /// coldcut's version.
     pub coldcut: String,
     /// QEMU's version.
@@ -54,7 +55,7 @@ pub struct ShardInfo {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScenarioInfo {
     /// Its name.
-    pub name: String,
+    pub name: FileName,
     /// Path of the file it came from.
     pub file: String,
     /// Digest of what it says.
@@ -72,7 +73,7 @@ const SYNC: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-    id: String,
+    id: FileName,
     /// The indices of the cells in `run.json`.
     indices: HashMap<String, usize>,
     cells: Vec<CellResult>,
@@ -114,7 +115,7 @@ impl RunDir {
             fs::create_dir(wanted.join("scenarios"))?;
             return Ok(Self {
                 path: wanted,
-                id: lower,
+                id: FileName::of(&lower),
                 indices: HashMap::new(),
                 cells: Vec::new(),
                 rewrites: Rewrites::default(),
@@ -125,8 +126,16 @@ impl RunDir {
         }
     }
 
+    /// Removes the directory and all that is in it: there is no such run.
+    pub fn discard(mut self) {
+        self.stale = false;
+        // What is left of it lacks `run.json`, and so is no run.
+        let _ = fs::remove_file(self.path.join("run.json"));
+        let _ = fs::remove_dir_all(&self.path);
+    }
+
     /// The run's id.
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &FileName {
         &self.id
     }
 
@@ -140,12 +149,30 @@ impl RunDir {
     /// # Errors
     /// When a file cannot be written.
     pub fn begin(&mut self, info: &RunInfo) -> io::Result<()> {
+        self.describe(info)?;
+        self.publish()
+    }
+
+    /// Writes `run.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn describe(&mut self, info: &RunInfo) -> io::Result<()> {
         let indices = info.cells.iter().enumerate();
-        self.indices = indices.map(|(index, cell)| (cell.id.clone(), index)).collect();
-        write_json(&self.path.join("run.json"), info)?;
+        self.indices = indices
+            .map(|(index, cell)| (cell.id.to_string(), index))
+            .collect();
+        write_json(&self.path.join("run.json"), info)
+    }
+
+    /// Points `latest` here.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn publish(&self) -> io::Result<()> {
         let latest = self.path.with_file_name("latest");
         let temporary = self.path.with_file_name(format!(".latest-{}", self.id));
-        std::os::unix::fs::symlink(&self.id, &temporary)?;
+        std::os::unix::fs::symlink(self.id.as_str(), &temporary)?;
         fs::rename(temporary, latest)
     }
 
@@ -153,7 +180,7 @@ impl RunDir {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn keep_scenario(&self, name: &str, text: &str) -> io::Result<()> {
+    pub fn keep_scenario(&self, name: &FileName, text: &str) -> io::Result<()> {
         fs::write(self.path.join("scenarios").join(format!("{name}.yaml")), text)
     }
 
@@ -174,7 +201,7 @@ impl RunDir {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn cell(&self, id: &str) -> io::Result<CellDir> {
+    pub fn cell(&self, id: &FileName) -> io::Result<CellDir> {
         CellDir::create(&self.path.join("cells").join(id))
     }
 
@@ -389,6 +416,6 @@ mod tests {
         let a = RunDir::create(base.path()).unwrap();
         let b = RunDir::create(base.path()).unwrap();
         assert_ne!(a.id(), b.id());
-        assert_eq!(a.id(), a.id().to_lowercase());
+        assert_eq!(a.id().as_str(), a.id().to_lowercase());
     }
 }

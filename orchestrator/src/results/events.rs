@@ -9,7 +9,7 @@ use super::RunInfo;
 /// its end. No time is told.
 pub fn events_of<'r>(info: &RunInfo, result: &'r RunResult) -> impl Iterator<Item = Event> + use<'r> {
     let started = Event::RunStarted {
-        run: info.run.clone(),
+        run: info.run.to_string(),
         cells: info.cells.clone(),
         jobs: 0,
         accel: info.accel.clone(),

@@ -145,8 +145,8 @@ impl Merger<'_> {
     fn contradiction(&self, index: usize, has: impl Fn(&RunInfo) -> bool, what: String) -> MergeError {
         let earlier = self.parts[..index].iter().position(|part| has(&part.info));
         MergeError::Contradiction {
-            one: self.parts[earlier.unwrap_or(0)].info.run.clone(),
-            other: self.parts[index].info.run.clone(),
+            one: self.parts[earlier.unwrap_or(0)].info.run.to_string(),
+            other: self.parts[index].info.run.to_string(),
             what,
         }
     }
@@ -189,7 +189,7 @@ impl Merger<'_> {
             return Err(self.contradiction(index, |_| true, "they have different seeds".to_owned()));
         }
         for cell in &info.cells {
-            if self.cells.insert(cell.id.clone(), index).is_some() {
+            if self.cells.insert(cell.id.to_string(), index).is_some() {
                 let what = format!(
                     "cell {} is in both (to run a cell several times, use --repeat)",
                     cell.id
@@ -208,7 +208,7 @@ impl Merger<'_> {
         let results: HashMap<&CellRef, &CellResult> = results.map(|result| (&result.cell, result)).collect();
         let cells: Vec<(CellRef, usize, Option<CellResult>)> = in_order
             .into_iter()
-            .filter_map(|cell| Some((self.cells.remove(&cell.id)?, cell)))
+            .filter_map(|cell| Some((self.cells.remove(cell.id.as_str())?, cell)))
             .map(|(index, cell)| {
                 let result = results.get(&cell).map(|result| (*result).clone());
                 (cell, index, result)
@@ -245,8 +245,8 @@ fn whole(parts: &[Part]) -> Result<Option<Vec<CellRef>>, MergeError> {
         };
     };
     Err(MergeError::Mixed {
-        part: part.info.run.clone(),
-        whole: whole.info.run.clone(),
+        part: part.info.run.to_string(),
+        whole: whole.info.run.to_string(),
     })
 }
 
@@ -305,7 +305,7 @@ fn every_cell(parts: &[Part], plan: &[CellRef]) -> Result<(), MergeError> {
     match plan.iter().find(|cell| !ran.contains(cell.id.as_str())) {
         None => Ok(()),
         Some(cell) => Err(MergeError::Plans {
-            one: parts[0].info.run.clone(),
+            one: parts[0].info.run.to_string(),
             other: "the others".to_owned(),
             what: format!("cell {} of their plan is in none", cell.id),
         }),

@@ -13,5 +13,5 @@ mod store;
 pub use dir::{CellDir, RunDir, RunInfo, ScenarioInfo, ShardInfo, stamp_now};
 pub use events::events_of;
 pub use merge::{MergeError, Merged, Part, merge};
-pub use share::{copy_cell, share_file, share_recording};
+pub use share::{copy_cell, inspect_cell, share_file, share_recording};
 pub use store::{ResultsError, find_run, load_result, load_run, recorded_cells, state_path};

@@ -2,10 +2,19 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use coldcut_core::outcome::name::FileName;
+use rustix::fs::FileType;
 
 use super::CellDir;
 use crate::disk::{FileImage, export_sparse};
+use crate::host::files::Directory;
+
+/// Files of so many bytes share their blocks with the copy.
+const LARGE: u64 = 1 << 16;
+/// How deep the directories of a cell go.
+const DEEPEST: usize = 4;
 
 /// Links a file that nobody writes to any more to a second path, or else copies it with its holes.
 ///
@@ -33,13 +42,57 @@ pub fn share_recording(from: &CellDir, to: &CellDir) -> io::Result<()> {
     Ok(())
 }
 
+/// The directory of a cell, in which there is nothing but regular files and directories: what is written there, and read
+/// from there, is nowhere else. It need not be there.
+///
+/// # Errors
+/// When it cannot be read, or somebody laid a symbolic link, a FIFO or a device there.
+pub fn inspect_cell(run: &Path, cell: &FileName) -> io::Result<PathBuf> {
+    let path = run.join("cells").join(cell);
+    let mut at = Directory::open(run)?;
+    for name in [Path::new("cells"), cell.as_ref()] {
+        match at.kind(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+            kind => plain(kind?, &at.path().join(name), FileType::Directory)?,
+        }
+        at = at.directory(name)?;
+    }
+    inspect(&at, 0)?;
+    Ok(path)
+}
+
+fn inspect(directory: &Directory, depth: usize) -> io::Result<()> {
+    for name in directory.names()? {
+        let kind = directory.kind(&name)?;
+        if kind == FileType::Directory && depth < DEEPEST {
+            inspect(&directory.directory(&name)?, depth + 1)?;
+        } else {
+            plain(kind, &directory.path().join(&name), FileType::RegularFile)?;
+        }
+    }
+    Ok(())
+}
+
+fn plain(kind: FileType, path: &Path, wanted: FileType) -> io::Result<()> {
+    if kind == wanted {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("{} is nothing that coldcut keeps there: {kind:?}", path.display()),
+    ))
+}
+
 /// Copies what is kept of a cell, as far as it is there: large files share their blocks where the filesystem can link
 /// them (nothing writes to them again), or are copied with their holes.
 ///
 /// # Errors
 /// When something that is there cannot be copied.
-pub fn copy_cell(from: &Path, to: &Path) -> io::Result<()> {
-    const LARGE: [&str; 3] = ["base.img", "write.log", "write.log.order"];
+pub fn copy_cell(run: &Path, cell: &FileName, to: &Path) -> io::Result<()> {
+    copy_tree(&inspect_cell(run, cell)?, to)
+}
+
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     if !from.is_dir() {
         return Ok(());
     }
@@ -49,10 +102,9 @@ pub fn copy_cell(from: &Path, to: &Path) -> io::Result<()> {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            copy_cell(&source, &target)?;
+            copy_tree(&source, &target)?;
         } else if kind.is_file() {
-            let large = LARGE.iter().any(|name| entry.file_name() == *name);
-            if large {
+            if entry.metadata()?.len() >= LARGE {
                 share_file(&source, &target)?;
             } else {
                 fs::copy(&source, &target)?;

@@ -1,15 +1,22 @@
 //! Reading runs back.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use coldcut_core::outcome::event::{Event, Stamped};
-use coldcut_core::outcome::result::{CellResult, RESULT_FORMAT, RunResult};
+use coldcut_core::outcome::result::{CellRef, CellResult, RESULT_FORMAT, RunResult};
+use coldcut_core::outcome::verdict::Standing;
 use serde::de::DeserializeOwned;
 
 use super::RunInfo;
+use crate::host::files::Directory;
+
+/// The largest `run.json` and `result.json` that are read, in bytes: some 10 KiB for each of 100,000 cells.
+const LARGEST: u64 = 1 << 30;
+/// The longest line of `events.jsonl` that is read, in bytes.
+const LONGEST_LINE: u64 = 64 << 20;
 
 /// Why a run cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +54,14 @@ pub enum ResultsError {
         path: PathBuf,
         /// Its format.
         found: u64,
+    },
+    /// Its parts do not fit together.
+    #[error("the run in {} is damaged: {what}", path.display())]
+    Strange {
+        /// Its directory.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
     },
     /// The run was interrupted before its first cell was done.
     #[error("no cell of the run in {} was finished", .0.display())]
@@ -104,7 +119,10 @@ pub fn find_run(results: &Path, wanted: &str) -> Result<PathBuf, ResultsError> {
 /// # Errors
 /// [`ResultsError`].
 pub fn load_run(dir: &Path) -> Result<RunInfo, ResultsError> {
-    load(&dir.join("run.json"))
+    load(dir, "run.json")?.ok_or_else(|| ResultsError::Read {
+        path: dir.join("run.json"),
+        source: std::io::ErrorKind::NotFound.into(),
+    })
 }
 
 /// What came of a run's cells: `result.json`, and the cells that a killed run finished after it wrote that, which its
@@ -114,13 +132,38 @@ pub fn load_run(dir: &Path) -> Result<RunInfo, ResultsError> {
 /// [`ResultsError`], of which [`ResultsError::NothingFinished`] when there is neither.
 pub fn load_result(dir: &Path) -> Result<RunResult, ResultsError> {
     let info = load_run(dir)?;
-    let path = dir.join("result.json");
-    let kept: Option<RunResult> = if path.exists() { Some(load(&path)?) } else { None };
+    let kept: Option<RunResult> = load(dir, "result.json")?;
     let wanted = info.cells.len();
-    match kept {
-        Some(whole) if whole.cells.len() >= wanted => Ok(whole),
-        kept => made_up(dir, &info, kept),
+    let result = match kept {
+        Some(whole) if whole.cells.len() >= wanted => whole,
+        kept => made_up(dir, &info, kept)?,
+    };
+    counted(dir, &info, result)
+}
+
+/// The result, with every sum counted anew, and every cell one of the run's.
+fn counted(dir: &Path, info: &RunInfo, result: RunResult) -> Result<RunResult, ResultsError> {
+    let strange = |what: String| ResultsError::Strange {
+        path: dir.to_owned(),
+        what,
+    };
+    let mut planned: HashSet<&CellRef> = info.cells.iter().collect();
+    for cell in &result.cells {
+        if !planned.remove(&cell.cell) {
+            return Err(strange(format!(
+                "cell {} is not one of the run's, or is there twice",
+                cell.cell.id
+            )));
+        }
+        let claimed = matches!(cell.standing, Standing::AsDeclared | Standing::Observed);
+        if claimed && cell.standing != cell.declared.standing(&cell.verdict) {
+            return Err(strange(format!(
+                "the standing of cell {} is not what follows from its verdict",
+                cell.cell.id
+            )));
+        }
     }
+    Ok(RunResult::new(&info.run, result.cells))
 }
 
 /// The result of a killed run: `kept` of `result.json`, and the cells that only the events tell of.
@@ -130,7 +173,7 @@ fn made_up(dir: &Path, info: &RunInfo, kept: Option<RunResult>) -> Result<RunRes
         .flat_map(|result| &result.cells)
         .map(|c| c.cell.id.as_str())
         .collect();
-    let mut missed = finished(&dir.join("events.jsonl"))?;
+    let mut missed = finished(dir)?;
     missed.retain(|result| !known.contains(result.cell.id.as_str()));
     if missed.is_empty() {
         return kept.ok_or_else(|| ResultsError::NothingFinished(dir.to_owned()));
@@ -143,9 +186,9 @@ fn made_up(dir: &Path, info: &RunInfo, kept: Option<RunResult>) -> Result<RunRes
 }
 
 /// The cells that a run's events tell of.
-fn finished(path: &Path) -> Result<Vec<CellResult>, ResultsError> {
+fn finished(dir: &Path) -> Result<Vec<CellResult>, ResultsError> {
     let mut cells = Vec::new();
-    each_event(path, "cell-finished", |event| {
+    each_event(dir, "cell-finished", |event| {
         if let Event::CellFinished { result } = event {
             cells.push(*result);
         }
@@ -159,7 +202,7 @@ fn finished(path: &Path) -> Result<Vec<CellResult>, ResultsError> {
 /// When the run's events cannot be read.
 pub fn recorded_cells(run: &Path) -> Result<HashSet<String>, ResultsError> {
     let mut cells = HashSet::new();
-    each_event(&run.join("events.jsonl"), "recorded", |event| {
+    each_event(run, "recorded", |event| {
         if let Event::Recorded { cell, .. } = event {
             cells.insert(cell);
         }
@@ -168,12 +211,14 @@ pub fn recorded_cells(run: &Path) -> Result<HashSet<String>, ResultsError> {
 }
 
 /// Reads those of a run's events whose lines have this word. A last line that a kill cut short is left out.
-fn each_event(path: &Path, word: &str, mut each: impl FnMut(Event)) -> Result<(), ResultsError> {
+fn each_event(dir: &Path, word: &str, mut each: impl FnMut(Event)) -> Result<(), ResultsError> {
+    let path = dir.join("events.jsonl");
     let read = |source| ResultsError::Read {
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     };
-    let mut file = match File::open(path) {
+    let opened = Directory::open(dir).and_then(|run| run.file(Path::new("events.jsonl")));
+    let mut file = match opened {
         Ok(file) => BufReader::new(file),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(read(error)),
@@ -181,7 +226,14 @@ fn each_event(path: &Path, word: &str, mut each: impl FnMut(Event)) -> Result<()
     let mut line = Vec::new();
     loop {
         line.clear();
-        if file.read_until(b'\n', &mut line).map_err(read)? == 0 || !line.ends_with(b"\n") {
+        let mut bounded = (&mut file).take(LONGEST_LINE);
+        if bounded.read_until(b'\n', &mut line).map_err(read)? == 0 {
+            return Ok(());
+        }
+        if !line.ends_with(b"\n") {
+            if line.len() as u64 == LONGEST_LINE {
+                return Err(read(std::io::ErrorKind::FileTooLarge.into()));
+            }
             return Ok(());
         }
         // Most lines are about other things, and need not be read.
@@ -189,20 +241,23 @@ fn each_event(path: &Path, word: &str, mut each: impl FnMut(Event)) -> Result<()
             continue;
         }
         let stamped: Stamped = serde_json::from_slice(&line).map_err(|source| ResultsError::Parse {
-            path: path.to_owned(),
+            path: path.clone(),
             source,
         })?;
         each(stamped.event);
     }
 }
 
-fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
-    let text = fs::read(path).map_err(|source| ResultsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+/// Reads a file of a run's directory; `None` where there is none.
+fn load<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Option<T>, ResultsError> {
+    let path = dir.join(name);
+    let text = match Directory::open(dir).and_then(|run| run.read(Path::new(name), LARGEST)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ResultsError::Read { path, source }),
+    };
     let parse = |source| ResultsError::Parse {
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     };
     let value: serde_json::Value = serde_json::from_slice(&text).map_err(parse)?;
@@ -211,12 +266,9 @@ fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ResultsError> {
         .and_then(serde_json::Value::as_u64)
         .unwrap_or(0);
     if found > u64::from(RESULT_FORMAT) {
-        return Err(ResultsError::Newer {
-            path: path.to_owned(),
-            found,
-        });
+        return Err(ResultsError::Newer { path, found });
     }
-    serde_json::from_value(value).map_err(parse)
+    serde_json::from_value(value).map(Some).map_err(parse)
 }
 
 /// Splits `RUN/CELL/STATE`; the run may itself be a path.

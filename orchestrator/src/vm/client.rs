@@ -7,9 +7,10 @@ use coldcut_core::filesystem::FsType;
 use coldcut_core::outcome::recovery::CallError;
 use coldcut_wire::{
     DmesgFrom, DmesgLine, Done, Lane, MountSpec, Op, Output, PatternName, Placed, Request, ResumeSpec,
-    TreeEntry, WalkSpec,
+    TreeEntry, VerifySpec, WalkSpec,
 };
 
+use crate::vm::heard::{Heard, hear};
 use crate::vm::limits::Limits;
 use crate::vm::machine::{GuestError, Machine, Next, Reply, disk_name};
 
@@ -166,7 +167,7 @@ impl<'a> GuestClient<'a> {
         .await
     }
 
-    /// Mounts, walks the whole tree with the provenance of every sector, unmounts, and reads what the kernel logged
+    /// Mounts, walks the whole tree with the provenance of every sector, runs the programs that judge it, unmounts, and reads what the kernel logged
     /// meanwhile. The requests are sent together and answered in order: one round trip. `begins` is told what the guest does
     /// now, as soon as the host knows.
     ///
@@ -177,15 +178,18 @@ impl<'a> GuestClient<'a> {
         &self,
         mount: &Mount,
         walk: WalkSpec,
+        programs: Vec<VerifySpec>,
         begins: impl Fn(Reader),
     ) -> Result<Examined, GuestError> {
-        self.alive(self.examine_inner(mount, walk, begins)).await
+        self.alive(self.examine_inner(mount, walk, programs, begins))
+            .await
     }
 
     async fn examine_inner(
         &self,
         mount: &Mount,
         walk: WalkSpec,
+        programs: Vec<VerifySpec>,
         begins: impl Fn(Reader),
     ) -> Result<Examined, GuestError> {
         let limits = &self.limits;
@@ -202,6 +206,11 @@ impl<'a> GuestClient<'a> {
             .await?;
         limit += limits.walk;
         let walking = guest.request("walk", Request::Walk(walk), limit).await?;
+        let mut judging = Vec::new();
+        for program in programs {
+            limit += limits.answer + Duration::from_millis(program.exec.timeout_ms);
+            judging.push(guest.request("verify", Request::Verify(program), limit).await?);
+        }
         limit += limits.unmount;
         let unmounting = guest.request("unmount", Request::Unmount, limit).await?;
         limit += limits.answer;
@@ -223,19 +232,20 @@ impl<'a> GuestClient<'a> {
         let mounted = refused(mounted)?;
         begins(Reader::Walk);
         let walked = collect(walking).await;
+        begins(Reader::Verify);
+        let mut heard = Vec::new();
+        for program in judging {
+            heard.push(hear(program).await?);
+        }
         begins(Reader::Unmount);
         let unmounted = refused(end("unmount", collect(unmounting).await))?;
         let dmesg = dmesg_lines(collect(last).await?)?;
         if let Err(error) = mounted {
-            // The walk and the unmount were refused for want of a mount.
+            // The rest was refused for want of a mount.
             return Ok(Examined {
-                mount_error: Some(error),
-                tree: Vec::new(),
-                placed: Vec::new(),
-                unmount_error: None,
                 dmesg,
                 mount_time,
-                walk_time: Duration::ZERO,
+                ..Examined::unmounted(error)
             });
         }
         let Walked {
@@ -247,6 +257,7 @@ impl<'a> GuestClient<'a> {
             mount_error: None,
             tree,
             placed,
+            heard,
             unmount_error: unmounted.err(),
             dmesg,
             mount_time,
@@ -343,6 +354,8 @@ pub struct Examined {
     pub tree: Vec<TreeEntry>,
     /// Where files have their data, where that was asked for.
     pub placed: Vec<Placed>,
+    /// What the programs said.
+    pub heard: Vec<Heard>,
     /// Why it did not unmount.
     pub unmount_error: Option<CallError>,
     /// The kernel's log from before the mount to after the unmount.
@@ -351,6 +364,22 @@ pub struct Examined {
     pub mount_time: Duration,
     /// The walk, likewise.
     pub walk_time: Duration,
+}
+
+impl Examined {
+    /// Of a filesystem that does not mount, for this reason.
+    fn unmounted(error: CallError) -> Self {
+        Self {
+            mount_error: Some(error),
+            tree: Vec::new(),
+            placed: Vec::new(),
+            heard: Vec::new(),
+            unmount_error: None,
+            dmesg: Vec::new(),
+            mount_time: Duration::ZERO,
+            walk_time: Duration::ZERO,
+        }
+    }
 }
 
 /// The device nodes of the disks beside the first.
@@ -378,7 +407,7 @@ fn spec_of(mount: &Mount) -> MountSpec {
 /// A walk of the whole tree that names these patterns, and reads at most so many bytes.
 pub(crate) fn walk_spec(patterns: Vec<PatternName>, max_bytes: u64) -> WalkSpec {
     WalkSpec {
-        contents: patterns,
+        patterns,
         data: true,
         max_entries: MAX_ENTRIES,
         max_bytes,

@@ -20,11 +20,14 @@ use crate::vm::client::GuestClient;
 use crate::vm::initramfs;
 use crate::vm::limits::Limits;
 use crate::vm::machine::{AccelDecision, BootImage, DiskSpec, Machine, MachineError, MachineSpec, Qemu, Ram};
+use crate::vm::programs::GuestPrograms;
 use crate::vm::snapshot::Template;
 use crate::vm::templates::{AtHand, Means, Templates};
 
 /// A guest's memory, enough for every kernel with a small ramdisk.
 const MEMORY_MIB: u32 = 256;
+/// The modules that mount a disk with programs.
+const ROOT_SET: &str = "fs:ext4";
 
 /// A file of the initial ramdisk could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +89,7 @@ impl Pool {
         self.scratch.path().join(format!("{number}{suffix}"))
     }
 
-    /// The initial ramdisk for a kernel, a filesystem and a directory of programs, made on first use.
+    /// The initial ramdisk for a kernel, a filesystem and programs, made on first use.
     ///
     /// # Errors
     /// When a module or a program cannot be read.
@@ -94,7 +97,7 @@ impl Pool {
         &self,
         kernel: &Kernel,
         filesystem: &str,
-        programs: Option<&Path>,
+        programs: Option<&GuestPrograms>,
     ) -> Result<PathBuf, InitrdError> {
         let key = format!("{}\0{filesystem}\0{programs:?}", kernel.digest());
         let mut known = self.initrds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -305,12 +308,17 @@ impl Pool {
 pub fn write_initrd(
     kernel: &Kernel,
     filesystem: &str,
-    programs: Option<&Path>,
+    programs: Option<&GuestPrograms>,
     path: &Path,
 ) -> Result<(), InitrdError> {
     // A filesystem that a workload only mounts besides may be none that can be under test.
     let set = FsType::named(filesystem).map_or_else(|| format!("fs:{filesystem}"), |fs| fs.driver.set());
-    let sets = ["base", set.as_str()];
+    let mut sets = vec!["base", set.as_str()];
+    let disk = programs.is_some_and(|programs| programs.disk().is_some());
+    let programs = programs.and_then(GuestPrograms::directory);
+    if disk && set != ROOT_SET {
+        sets.push(ROOT_SET);
+    }
     let modules = kernel.modules(&sets).map_err(|e| InitrdError(e.to_string()))?;
     let bytes = initramfs::build(AGENT, &modules, programs).map_err(|e| InitrdError(e.to_string()))?;
     std::fs::write(path, bytes).map_err(|e| InitrdError(format!("{}: {e}", path.display())))
@@ -338,6 +346,7 @@ pub fn machine_spec(
         cpus: 1,
         accel: accel.accel,
         disks: disks.into_iter().collect(),
+        root: None,
         trimmed: true,
         extra_cmdline: String::new(),
     })

@@ -60,3 +60,12 @@ pub fn run_text(dir: &Path, scenario: &str, args: &[&str]) -> (i32, RunResult) {
     all.extend(args);
     run(&dir.join("results"), &all)
 }
+
+/// Compiles `orchestrator/tests/scenarios/NAME.c` into a static program at `target`, whose directory is made.
+pub fn compile(name: &str, target: &Path) {
+    std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+    let source = root().join(format!("orchestrator/tests/scenarios/{name}.c"));
+    let mut command = Command::new("cc");
+    command.args(["-static", "-O1", "-o"]).arg(target).arg(source);
+    assert!(command.status().expect("cc is needed").success());
+}

@@ -74,6 +74,8 @@ fn job(dir: &Path, kernel: &Arc<Kernel>, image: &Arc<FileImage>) -> RecoverJob {
         patterns: Arc::new(Vec::new()),
         console: dir.join("console.log"),
         fsck: false,
+        programs: None,
+        asked: None,
     }
 }
 
@@ -185,6 +187,9 @@ async fn screening_leaves_nothing_behind_and_a_planted_leak_shows() {
     }
 }
 
+/// A time of day, in seconds since 1970.
+const SET: u64 = 1_700_000_000;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn clones_have_randomness_and_a_clock_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
@@ -192,7 +197,6 @@ async fn clones_have_randomness_and_a_clock_of_their_own() {
     let pool = pool(&dir.path().join("templates")).await;
     let image = disk(dir.path(), "any", 16).await;
     let mut generations = Vec::new();
-    const SET: u64 = 1_700_000_000;
     for clock in [None, None, Some(SET * 1_000_000_000)] {
         // A new file's inode generation is random, and its time is the guest's clock.
         let (machine, device) = clone_with(&pool, &kernel, &image, dir.path()).await;

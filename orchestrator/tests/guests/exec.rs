@@ -9,14 +9,7 @@ use coldcut_core::outcome::verdict::{Standing, Verdict, ViolationKind};
 
 /// Compiles the program into a new directory.
 fn compile(programs: &Path) {
-    fs::create_dir_all(programs).unwrap();
-    let source = common::root().join("orchestrator/tests/scenarios/program.c");
-    let status = Command::new("cc")
-        .args(["-static", "-O1", "-o"])
-        .arg(programs.join("recorder"))
-        .arg(source)
-        .status();
-    assert!(status.expect("cc is needed").success());
+    common::compile("program", &programs.join("recorder"));
 }
 
 fn make_image(path: &Path) {
@@ -133,4 +126,46 @@ variants:
         assert!(cell.obligations > 0, "{cell:#?}");
     }
     assert_eq!(code, 0);
+}
+
+/// A program that is root in the guest reaches neither the agent nor the port by which it answers, nor the console; it finds the
+/// filesystem under test, its own processes and the usual devices.
+#[test]
+fn a_program_cannot_speak_for_the_agent() {
+    let scenario = r#"
+format: 1
+name: attacker
+filesystem: {type: ext4, size: 16MiB}
+PLACE
+crash: {at: [end]}
+workload:
+  - exec: {argv: [/PATH/attacker], mark_prefix: "ack ", timeout: 60s}
+  - exec: {argv: [/PATH/attacker], mark_prefix: "again ", timeout: 60s}
+  - exec: {argv: [/PATH/recorder], mark_prefix: "ack ", timeout: 60s}
+expect:
+  - exists: {path: record-4}
+    after: {line: "4"}
+"#;
+    let every = ["5.10", "6.1", "6.12", "7"];
+    for (place, path, kernels) in [
+        ("programs", "programs", &every[..]),
+        ("rootfs", "opt/tools", &["6.12"]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let programs = dir.path().join(if place == "rootfs" {
+            "tree/opt/tools"
+        } else {
+            "tree"
+        });
+        compile(&programs);
+        common::compile("attacker", &programs.join("attacker"));
+        let text = scenario
+            .replace("PLACE", &format!("{place}: tree"))
+            .replace("PATH", path);
+        for &kernel in kernels {
+            let (_, run) = common::run_text(dir.path(), &text, &["-k", kernel]);
+            let cell = &run.cells[0];
+            assert_eq!(cell.standing, Standing::AsDeclared, "{place} {kernel}: {cell:#?}");
+        }
+    }
 }

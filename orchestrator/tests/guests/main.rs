@@ -30,3 +30,4 @@ mod stories;
 mod story_3;
 mod tasks;
 mod trust;
+mod verify;

@@ -7,6 +7,7 @@ mod dependencies;
 mod device;
 mod explore_cli;
 mod forgotten;
+mod hostile_runs;
 mod import_cli;
 mod kernel_store;
 mod killed;

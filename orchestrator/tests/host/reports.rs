@@ -14,6 +14,7 @@ use coldcut::results::{
     MergeError, Part, ResultsError, RunDir, RunInfo, ScenarioInfo, ShardInfo, load_result, load_run, merge,
 };
 use coldcut_core::outcome::event::{Event, Phase, Stamped};
+use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::result::{
     CellRef, CellResult, KernelRef, Place, RunResult, StateCounts, Violation, format_of,
 };
@@ -21,27 +22,27 @@ use coldcut_core::outcome::rounds::round_id;
 use coldcut_core::outcome::shard::Shard;
 use coldcut_core::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
-fn cell_ref(variant: &str, kernel: &str) -> CellRef {
+pub(super) fn cell_ref(variant: &str, kernel: &str) -> CellRef {
     CellRef {
-        id: format!("rename.{variant}.{kernel}"),
-        scenario: "rename".into(),
+        id: FileName::of(&format!("rename.{variant}.{kernel}")),
+        scenario: FileName::of("rename"),
         variant: variant.into(),
         kernel: kernel.into(),
         recovered_on: None,
     }
 }
 
-fn hazard() -> Declared {
+pub(super) fn hazard() -> Declared {
     Declared::Violates(vec![ViolationKind::Size])
 }
 
-fn violates() -> Verdict {
+pub(super) fn violates() -> Verdict {
     Verdict::Violation {
         kinds: vec![ViolationKind::Size],
     }
 }
 
-fn result(cell: CellRef, declared: &Declared, verdict: Verdict) -> CellResult {
+pub(super) fn result(cell: CellRef, declared: &Declared, verdict: Verdict) -> CellResult {
     let violated = matches!(verdict, Verdict::Violation { .. });
     CellResult {
         kernel: KernelRef {
@@ -67,6 +68,7 @@ fn result(cell: CellRef, declared: &Declared, verdict: Verdict) -> CellResult {
                 kind: ViolationKind::Size,
                 state: Place::CrashState("b28-d".into()),
                 expectation: Some(0),
+                rule: None,
                 // What a guest can make a path be.
                 evidence: "cut 28: a|b<c>`*_ \u{fffd} has size 0, expected 4096".into(),
                 confirmed: Some(true),
@@ -93,7 +95,7 @@ fn summary() -> Summary {
     ];
     for round in 1..=4 {
         let mut cell = cell_ref("race", "6.1");
-        cell.id = round_id(&cell.id, round);
+        cell.id = FileName::of(&round_id(&cell.id, round));
         let verdict = if round == 3 { violates() } else { Verdict::Pass };
         cells.push(result(cell, &Declared::Holds, verdict));
     }
@@ -121,7 +123,7 @@ fn markdown_is_the_grid() {
 #[test]
 fn what_another_kernel_recovered_is_a_cell_of_its_own() {
     let mut elsewhere = cell_ref("control", "6.12");
-    elsewhere.id.push_str(".on-6.1");
+    elsewhere.id = FileName::of(&format!("{}.on-6.1", elsewhere.id));
     elsewhere.recovered_on = Some("6.1".into());
     let here = cell_ref("control", "6.12");
     let planned = [here.clone(), elsewhere.clone()];
@@ -161,7 +163,7 @@ fn what_another_kernel_recovered_is_a_cell_of_its_own() {
 }
 
 /// A run's directory as `coldcut run` leaves it.
-fn write_run(results: &Path, info: &RunInfo, cells: Vec<CellResult>) -> PathBuf {
+pub(super) fn write_run(results: &Path, info: &RunInfo, cells: Vec<CellResult>) -> PathBuf {
     let dir = results.join(&info.run);
     fs::create_dir_all(dir.join("scenarios")).unwrap();
     fs::write(dir.join("scenarios/rename.yaml"), "text\n").unwrap();
@@ -180,7 +182,7 @@ fn write_run(results: &Path, info: &RunInfo, cells: Vec<CellResult>) -> PathBuf 
     dir
 }
 
-fn info(run: &str, cells: &[CellRef], shard: Option<ShardInfo>) -> RunInfo {
+pub(super) fn info(run: &str, cells: &[CellRef], shard: Option<ShardInfo>) -> RunInfo {
     let mut kernels: Vec<KernelRef> = Vec::new();
     for cell in cells {
         if !kernels.iter().any(|kernel| kernel.name == cell.kernel) {
@@ -189,7 +191,7 @@ fn info(run: &str, cells: &[CellRef], shard: Option<ShardInfo>) -> RunInfo {
     }
     RunInfo {
         format: format_of(cells),
-        run: run.into(),
+        run: FileName::of(run),
         coldcut: "0.1.0".into(),
         qemu: "10".into(),
         accel: "TCG".into(),
@@ -198,7 +200,7 @@ fn info(run: &str, cells: &[CellRef], shard: Option<ShardInfo>) -> RunInfo {
         started: 1,
         kernels,
         scenarios: vec![ScenarioInfo {
-            name: "rename".into(),
+            name: FileName::of("rename"),
             file: "rename.yaml".into(),
             digest: "d".into(),
         }],
@@ -299,7 +301,7 @@ fn what_does_not_fit_is_refused() {
     );
 }
 
-fn coldcut(results: &Path, args: &[&str]) -> Output {
+pub(super) fn coldcut(results: &Path, args: &[&str]) -> Output {
     common::coldcut(results).args(args).output().unwrap()
 }
 
@@ -465,7 +467,7 @@ fn an_interrupted_run_writes_what_it_has() {
     run.begin(&info).unwrap();
     let mut report = FileReport::new(&junit, render_junit).unwrap();
     let started = Event::RunStarted {
-        run: info.run.clone(),
+        run: info.run.to_string(),
         cells: info.cells.clone(),
         jobs: 1,
         accel: String::new(),

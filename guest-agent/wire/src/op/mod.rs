@@ -115,3 +115,19 @@ pub struct ExecSpec {
     /// Kill it after so long.
     pub timeout_ms: u64,
 }
+
+/// A program that judges a filesystem by what was acknowledged before the power cut.
+///
+/// Each list becomes a file of lines, named by `COLDCUT_ACKED` and `COLDCUT_BEGUN`; standard input has all lines, those of
+/// the first with `acknowledged ` before them and those of the second with `begun `.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifySpec {
+    /// What to run.
+    pub exec: ExecSpec,
+    /// Lines that programs acknowledged before the cut, in their order.
+    pub acknowledged: Vec<String>,
+    /// Lines that may have been begun before the cut, and were acknowledged later or never.
+    pub begun: Vec<String>,
+    /// The program is killed once it has printed more bytes than this.
+    pub most_output: u64,
+}

@@ -20,7 +20,7 @@ fn names() -> impl Strategy<Value = PatternName> {
 proptest! {
     #[test]
     fn every_sector_identifies_itself(name in names(), index in 0_u64..1 << 50) {
-        let content = Content::new(&name);
+        let content = Pattern::new(&name);
         let header = identify(&content.sector(index)).unwrap();
         prop_assert_eq!(header.id, pattern_id(&name));
         prop_assert_eq!(header.offset, index * SECTOR as u64);
@@ -36,7 +36,7 @@ proptest! {
     /// Whatever happens within one 8-byte word, the checksum or the magic sees it.
     #[test]
     fn a_changed_word_is_seen(name in names(), index in 0_u64..1000, word in 0_usize..64, change in 1_u64..) {
-        let mut sector = Content::new(&name).sector(index);
+        let mut sector = Pattern::new(&name).sector(index);
         let bytes = &mut sector[word * 8..][..8];
         let value = u64::from_le_bytes((&*bytes).try_into().unwrap()) ^ change;
         bytes.copy_from_slice(&value.to_le_bytes());
@@ -46,7 +46,7 @@ proptest! {
     /// A sector torn anywhere into two generations is neither.
     #[test]
     fn a_torn_sector_is_seen(index in 0_u64..1000, tear in 1_usize..511) {
-        let (old, new) = (Content::new(&name("f", "0")).sector(index), Content::new(&name("f", "1")).sector(index));
+        let (old, new) = (Pattern::new(&name("f", "0")).sector(index), Pattern::new(&name("f", "1")).sector(index));
         let mut torn = old;
         torn[..tear].copy_from_slice(&new[..tear]);
         prop_assert!(torn == old || torn == new || identify(&torn).is_none());
@@ -59,7 +59,7 @@ proptest! {
 
     #[test]
     fn filling_in_pieces_is_filling_at_once(offset in 0_u64..5000, cuts in proptest::collection::vec(0_usize..700, 1..6)) {
-        let content = Content::new(&name("f", "0"));
+        let content = Pattern::new(&name("f", "0"));
         let mut whole = vec![0; cuts.iter().sum()];
         content.fill(offset, &mut whole);
         let mut at = 0;
@@ -73,7 +73,7 @@ proptest! {
 
     #[test]
     fn agreement_is_equality_of_bytes(at in 0_u64..2000, len in 0_usize..20) {
-        let (a, b) = (Content::new(&name("f", "0")), Content::new(&name("f", "1")));
+        let (a, b) = (Pattern::new(&name("f", "0")), Pattern::new(&name("f", "1")));
         let (mut left, mut right) = (vec![0; len], vec![0; len]);
         a.fill(at, &mut left);
         b.fill(at, &mut right);
@@ -85,11 +85,11 @@ proptest! {
 
 #[test]
 fn the_end_of_the_stream_does_not_panic() {
-    let content = Content::new(&name("f", "0"));
+    let content = Pattern::new(&name("f", "0"));
     let mut buffer = [0; 1500];
     content.fill(u64::MAX - 700, &mut buffer);
     assert!(content.agrees(&content.clone(), u64::MAX - 700, u64::MAX));
-    assert!(!content.agrees(&Content::new(&name("f", "1")), u64::MAX - 700, u64::MAX));
+    assert!(!content.agrees(&Pattern::new(&name("f", "1")), u64::MAX - 700, u64::MAX));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn identities_and_sectors_differ() {
         for generation in 0..100 {
             let name = name(&format!("file{file}"), &generation.to_string());
             assert!(ids.insert(pattern_id(&name)));
-            let sector = Content::new(&name).sector(file * generation);
+            let sector = Pattern::new(&name).sector(file * generation);
             assert!(sums.insert(sector[24..32].to_vec()));
         }
     }
@@ -111,7 +111,7 @@ fn identities_and_sectors_differ() {
 /// The format is written down in the module's documentation; logs and images of older runs carry it.
 #[test]
 fn the_format_is_fixed() {
-    let sector = Content::new(&name("config", "1")).sector(3);
+    let sector = Pattern::new(&name("config", "1")).sector(3);
     let word = |at: usize| u64::from_be_bytes(sector[at..at + 8].try_into().unwrap());
     assert_eq!(&sector[8..16], b"COLDCUT\x01");
     assert_eq!(sector[16..24], 1536_u64.to_le_bytes());
@@ -126,7 +126,7 @@ fn the_format_is_fixed() {
 
 #[test]
 fn a_claim_needs_a_header_and_the_magic() {
-    let sector = Content::new(&name("f", "0")).sector(2);
+    let sector = Pattern::new(&name("f", "0")).sector(2);
     let header = claim(&sector[..HEADER]).unwrap();
     assert_eq!((header.id, header.offset), (pattern_id(&name("f", "0")), 1024));
     assert_eq!(label_text(&header.label), "f@0");

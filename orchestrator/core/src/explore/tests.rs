@@ -8,8 +8,7 @@ use crate::filesystem::FsType;
 use crate::scenario::Scenario;
 
 fn text(workload: &Workload) -> String {
-    let expect = vec!["no_foreign_data: all".to_owned()];
-    workload.document(FsType::first(), expect).unwrap().to_string()
+    workload.document(FsType::first()).unwrap().to_string()
 }
 
 fn names(names: &[&str]) -> Vec<String> {

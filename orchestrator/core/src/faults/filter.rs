@@ -95,7 +95,7 @@ pub fn identities(data: &[u8]) -> BTreeSet<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coldcut_wire::pattern::Content;
+    use coldcut_wire::pattern::Pattern;
 
     fn name(file: &str, generation: &str) -> PatternName {
         PatternName {
@@ -131,7 +131,7 @@ mod tests {
     fn data_says_whose_it_is() {
         let (old, new) = (name("a", "0"), name("a", "1"));
         let mut data = vec![0; 4096];
-        Content::new(&new).fill(1024, &mut data[1024..2048]);
+        Pattern::new(&new).fill(1024, &mut data[1024..2048]);
         data.extend([1; 100]); // an odd tail belongs to nobody
         let found = identities(&data);
         assert_eq!(found, BTreeSet::from([pattern::pattern_id(&new)]));

@@ -8,8 +8,9 @@ use coldcut_wire::Forget;
 use super::checker::{Checker, Reading};
 use super::mkfs::Mkfs;
 use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::options::{MkfsOption, flag, words};
 use super::several::{Made, Several};
-use super::{Driver, Filesystem, uuid};
+use super::{Driver, Filesystem, level, uuid};
 
 pub(super) static BTRFS: Filesystem = Filesystem {
     name: "btrfs",
@@ -31,6 +32,7 @@ pub(super) static BTRFS: Filesystem = Filesystem {
     mkfs: Mkfs {
         program: "mkfs.btrfs",
         package: "btrfs-progs",
+        options: OPTIONS,
         always: &["-f", "-q", "-K"],
         // What mkfs.btrfs of Debian 12 and 13 turns on (extref, skinny-metadata, no-holes, free-space-tree) is mounted by
         // kernels from 4.9 on (`mkfs.btrfs -O list-all`).
@@ -81,8 +83,26 @@ pub(super) static BTRFS: Filesystem = Filesystem {
     jbd2: false,
     copies_data: false,
     log_names: &["btrfs"],
+    level: level::btrfs,
     modes: &[DEFAULT],
 };
+
+/// mkfs.btrfs(8). Left out, as each names a file or depends on one: `-r`, `--rootdir`, `--subvol`, `--inode-flags`,
+/// `--shrink`, `--compress`, `--reflink`, and the operands.
+const OPTIONS: &[MkfsOption] = &[
+    words(&["-b", "--byte-count"]),
+    words(&["--csum", "--checksum"]),
+    words(&["-d", "--data"]),
+    words(&["--device-uuid"]),
+    words(&["-L", "--label"]),
+    words(&["-m", "--metadata"]),
+    flag(&["-M", "--mixed"]),
+    words(&["-n", "--nodesize"]),
+    words(&["-O", "--features"]),
+    words(&["-R", "--runtime-features"]),
+    words(&["-s", "--sectorsize"]),
+    words(&["-U", "--uuid"]),
+];
 
 const DEFAULT: Mode = Mode {
     name: "btrfs",

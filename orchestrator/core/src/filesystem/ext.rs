@@ -3,8 +3,9 @@
 use super::checker::{Checker, Reading, Repair, Repaired};
 use super::mkfs::{ConfigFile, Mkfs};
 use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::options::{MkfsOption, flag, keys, words};
 use super::several::{Made, Several};
-use super::{Driver, Filesystem, ext4_modes, uuid};
+use super::{Driver, Filesystem, ext4_modes, level, uuid};
 
 const DRIVER: Driver = Driver {
     name: "ext4",
@@ -21,6 +22,7 @@ const TIME: &str = "1767225600";
 const MKE2FS: Mkfs = Mkfs {
     program: "mke2fs",
     package: "e2fsprogs",
+    options: OPTIONS,
     always: &["-F", "-q", "-t", "ext4"],
     defaults: &[
         ("-U", uuid!()),
@@ -52,6 +54,57 @@ const MKE2FS: Mkfs = Mkfs {
         text: include_str!("mke2fs.conf"),
     }),
 };
+
+/// mke2fs(8). Left out, as each names a file: `-d`, `-l`, `-z`, the journal's `device`, and the operands; `-E offset` and
+/// `android_sparse`, which make another file than the disk's; `-c`, `-n`, `-S`, which make no filesystem.
+const OPTIONS: &[MkfsOption] = &[
+    words(&["-b"]),
+    words(&["-C"]),
+    words(&["-e"]),
+    keys(
+        &["-E"],
+        &[
+            "assume_storage_prezeroed",
+            "desc-size",
+            "discard",
+            "encoding",
+            "encoding_flags",
+            "hash_seed",
+            "lazy_itable_init",
+            "lazy_journal_init",
+            "mmp_update_interval",
+            "no_copy_xattrs",
+            "nodiscard",
+            "num_backup_sb",
+            "orphan_file_size",
+            "packed_meta_blocks",
+            "quotatype",
+            "resize",
+            "revision",
+            "root_owner",
+            "root_perms",
+            "root_selinux",
+            "stride",
+            "stripe-width",
+            "stripe_width",
+            "test_fs",
+        ],
+    ),
+    words(&["-g"]),
+    words(&["-G"]),
+    words(&["-i"]),
+    words(&["-I"]),
+    flag(&["-j"]),
+    keys(&["-J"], &["fast_commit_size", "location", "size"]),
+    words(&["-L"]),
+    words(&["-m"]),
+    words(&["-N"]),
+    words(&["-o"]),
+    words(&["-O"]),
+    words(&["-r"]),
+    words(&["-T"]),
+    words(&["-U"]),
+];
 
 const E2FSCK: Checker = Checker {
     program: "e2fsck",
@@ -134,6 +187,7 @@ pub(super) static EXT2: Filesystem = Filesystem {
     jbd2: false,
     copies_data: true,
     log_names: &["ext2", "ext4"],
+    level: |made| level::ext4(made, false),
     modes: &[Mode {
         name: "ext2",
         mkfs: &[],
@@ -163,5 +217,6 @@ const SHARED: Filesystem = Filesystem {
     jbd2: true,
     copies_data: true,
     log_names: &[],
+    level: |made| level::ext4(made, true),
     modes: &[],
 };

@@ -3,7 +3,8 @@
 use super::checker::{Checker, Reading};
 use super::mkfs::Mkfs;
 use super::mode::{Covers, Disk, Guarantee, Mode};
-use super::{Driver, Filesystem};
+use super::options::{MkfsOption, flag, words};
+use super::{Driver, Filesystem, level};
 
 pub(super) static F2FS: Filesystem = Filesystem {
     name: "f2fs",
@@ -20,6 +21,7 @@ pub(super) static F2FS: Filesystem = Filesystem {
         program: "mkfs.f2fs",
         package: "f2fs-tools",
         // Without discards. It takes no UUID in Debian 12.
+        options: OPTIONS,
         always: &["-f", "-q", "-t", "0"],
         defaults: &[],
         joined: None,
@@ -50,8 +52,30 @@ pub(super) static F2FS: Filesystem = Filesystem {
     jbd2: false,
     copies_data: false,
     log_names: &["f2fs"],
+    level: level::f2fs,
     modes: MODES,
 };
+
+/// mkfs.f2fs(8). Left out: `-c`, which names devices; `-S`, which makes another file than the disk's; and the operands.
+const OPTIONS: &[MkfsOption] = &[
+    words(&["-a"]),
+    words(&["-C"]),
+    words(&["-d"]),
+    words(&["-e"]),
+    words(&["-E"]),
+    words(&["-g"]),
+    flag(&["-i"]),
+    words(&["-l"]),
+    words(&["-o"]),
+    words(&["-O"]),
+    flag(&["-r"]),
+    words(&["-R"]),
+    words(&["-s"]),
+    words(&["-T"]),
+    words(&["-U"]),
+    words(&["-w"]),
+    words(&["-z"]),
+];
 
 const DEFAULT: Mode = Mode {
     name: "f2fs",

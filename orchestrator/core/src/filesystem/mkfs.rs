@@ -1,6 +1,7 @@
 //! How a filesystem is made.
 
 use super::mode::Mode;
+use super::options::MkfsOption;
 
 /// The program that makes a filesystem, and what it is given.
 #[derive(Debug)]
@@ -9,6 +10,8 @@ pub struct Mkfs {
     pub program: &'static str,
     /// The Debian package that has it.
     pub package: &'static str,
+    /// The options that a scenario may give.
+    pub options: &'static [MkfsOption],
     /// Arguments that it is always given.
     pub always: &'static [&'static str],
     /// Options with one `KEY=VALUE` or value each, given unless the scenario gives the same.

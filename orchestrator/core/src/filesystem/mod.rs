@@ -10,8 +10,11 @@ mod ext;
 mod ext4_modes;
 mod f2fs;
 mod fstype;
+mod level;
 mod mkfs;
 mod mode;
+mod options;
+mod rule;
 mod several;
 mod xfs;
 
@@ -19,8 +22,11 @@ use coldcut_wire::Forget;
 
 pub use checker::{Checker, Reading, Repair, Repaired};
 pub use fstype::FsType;
+pub use level::{Configuration, Kept, Level};
 pub use mkfs::{ConfigFile, Mkfs};
 pub use mode::{Covers, Disk, Guarantee, Mode};
+pub use options::{MkfsOption, RefusedOption, Takes};
+pub use rule::Rule;
 pub use several::{Made, Several};
 
 /// Every filesystem that can be under test; the first is the default.
@@ -58,6 +64,8 @@ pub struct Filesystem {
     pub copies_data: bool,
     /// Words by which the kernel's log names it, in lower case; any of them.
     pub log_names: &'static [&'static str],
+    /// What it promises after a power cut, as it is made and mounted.
+    pub level: fn(&Configuration<'_>) -> &'static Level,
     /// The ways to make and mount it, and what each promises; the first is how it comes.
     pub modes: &'static [Mode],
 }

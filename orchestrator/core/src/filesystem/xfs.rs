@@ -3,8 +3,9 @@
 use super::checker::{Checker, Reading};
 use super::mkfs::Mkfs;
 use super::mode::{Covers, Disk, Guarantee, Mode};
+use super::options::{MkfsOption, keys, words};
 use super::several::{Made, Several};
-use super::{Driver, Filesystem, uuid};
+use super::{Driver, Filesystem, level, uuid};
 
 pub(super) static XFS: Filesystem = Filesystem {
     name: "xfs",
@@ -21,6 +22,7 @@ pub(super) static XFS: Filesystem = Filesystem {
     mkfs: Mkfs {
         program: "mkfs.xfs",
         package: "xfsprogs",
+        options: OPTIONS,
         always: &["-f", "-q", "-K"],
         defaults: &[
             ("-m", concat!("uuid=", uuid!())),
@@ -71,8 +73,87 @@ pub(super) static XFS: Filesystem = Filesystem {
     jbd2: false,
     copies_data: true,
     log_names: &["xfs"],
+    level: level::xfs,
     modes: &[DEFAULT],
 };
+
+/// mkfs.xfs(8). Left out, as each names a file: `-c`, `-p`, the log's `logdev`, `-r` with its `rtdev`, `file` and `name`
+/// everywhere, and the operand.
+const OPTIONS: &[MkfsOption] = &[
+    keys(&["-b"], &["log", "size"]),
+    keys(
+        &["-d"],
+        &[
+            "agcount",
+            "agsize",
+            "concurrency",
+            "cowextsize",
+            "daxinherit",
+            "extszinherit",
+            "noalign",
+            "projinherit",
+            "rtinherit",
+            "sectlog",
+            "sectsize",
+            "size",
+            "su",
+            "sunit",
+            "sw",
+            "swidth",
+            "unwritten",
+        ],
+    ),
+    keys(
+        &["-i"],
+        &[
+            "align",
+            "attr",
+            "exchange",
+            "log",
+            "maxpct",
+            "nrext64",
+            "perblock",
+            "projid32bit",
+            "size",
+            "sparse",
+        ],
+    ),
+    keys(
+        &["-l"],
+        &[
+            "agnum",
+            "concurrency",
+            "internal",
+            "lazy-count",
+            "sectlog",
+            "sectsize",
+            "size",
+            "su",
+            "sunit",
+            "version",
+        ],
+    ),
+    words(&["-L"]),
+    keys(
+        &["-m"],
+        &[
+            "autofsck",
+            "bigtime",
+            "crc",
+            "finobt",
+            "gquota",
+            "inobtcount",
+            "metadir",
+            "pquota",
+            "reflink",
+            "rmapbt",
+            "uquota",
+            "uuid",
+        ],
+    ),
+    keys(&["-n"], &["ftype", "log", "parent", "size", "version"]),
+    keys(&["-s"], &["log", "size"]),
+];
 
 const DEFAULT: Mode = Mode {
     name: "xfs",

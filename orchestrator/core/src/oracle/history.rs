@@ -1,11 +1,12 @@
 //! What is known to have happened before a cut, from the marks in the log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::asked::Asked;
 use crate::recording::log::{Cut, PlacedMark, WriteLog};
 use crate::recording::mark::Mark;
-use crate::scenario::{Expectation, Moment};
+use crate::scenario::{Expectation, Moment, Variant};
 
 /// Which steps had begun, succeeded or failed, and what programs had acknowledged.
 ///
@@ -16,6 +17,23 @@ pub struct History {
     firsts: Arc<Firsts>,
     /// How many marks have happened.
     until: usize,
+}
+
+impl History {
+    /// How many marks have happened, as a time of [`crate::model::When`].
+    pub(super) fn marks_until(&self) -> u32 {
+        u32::try_from(self.until).map_or(u32::MAX - 1, |until| until.min(u32::MAX - 1))
+    }
+
+    /// Every mark of the recording, also of what comes after the cut.
+    pub(super) fn marks(&self) -> &[Mark] {
+        &self.firsts.marks
+    }
+
+    /// What is shared by the histories of one recording.
+    pub(super) fn firsts(&self) -> &Arc<Firsts> {
+        &self.firsts
+    }
 }
 
 /// The histories of one recording, one for every cut.
@@ -31,15 +49,37 @@ pub struct Histories {
 
 /// For each step and each line of a program, the index of the first mark that says so.
 #[derive(Debug, Default)]
-struct Firsts {
+pub(super) struct Firsts {
+    /// Every mark, in order.
+    marks: Vec<Mark>,
     begun: HashMap<String, usize>,
     done: HashMap<String, usize>,
     failed: HashMap<String, usize>,
     lines: HashMap<String, usize>,
+    /// Each line once, in the order in which they came, with the step whose program said it.
+    said: Vec<(usize, u32, String)>,
+    /// When each step began, by its index.
+    started: HashMap<u32, usize>,
+    /// Steps that began and did not end.
+    open: HashSet<u32>,
 }
 
 impl Firsts {
     fn add(&mut self, index: usize, mark: &Mark) {
+        match mark {
+            Mark::Begin(step) => {
+                self.started.entry(step.index).or_insert(index);
+                self.open.insert(step.index);
+            }
+            Mark::Done(step) | Mark::Failed(step, _) => {
+                self.open.remove(&step.index);
+            }
+            Mark::Line { index: step, text } if !self.lines.contains_key(text) => {
+                self.said.push((index, *step, text.clone()));
+            }
+            Mark::Line { .. } | Mark::End | Mark::Other(_) => {}
+        }
+        self.marks.push(mark.clone());
         let (firsts, text) = match mark {
             Mark::Begin(step) => (&mut self.begun, &step.name),
             Mark::Done(step) => (&mut self.done, &step.name),
@@ -107,6 +147,38 @@ impl History {
     /// Whether a program acknowledged something with this line.
     pub fn line(&self, text: &str) -> bool {
         self.has(&self.firsts.lines, text)
+    }
+
+    /// What the programs of a variant are to be asked about at this cut; `None` where it asks none.
+    pub fn asked(&self, variant: &Variant) -> Option<Asked> {
+        let applying = |(index, _): &(usize, _)| {
+            let expectation = variant.expect.get(*index);
+            expectation.is_some_and(|expectation| self.applies(expectation))
+        };
+        let verifiers: Vec<usize> = variant
+            .verifiers()
+            .filter(applying)
+            .map(|(index, _)| index)
+            .collect();
+        variant.verifiers().next()?;
+        let mut asked = Asked {
+            verifiers,
+            acknowledged: Vec::new(),
+            begun: Vec::new(),
+            open: !self.firsts.open.is_empty(),
+        };
+        if asked.verifiers.is_empty() {
+            return Some(asked);
+        }
+        for (first, step, text) in &self.firsts.said {
+            let began = self.firsts.started.get(step);
+            if *first < self.until {
+                asked.acknowledged.push(text.clone());
+            } else if began.is_none_or(|began| *began < self.until) {
+                asked.begun.push(text.clone());
+            }
+        }
+        Some(asked)
     }
 
     /// Whether an expectation is a promise at this cut.

@@ -15,6 +15,8 @@
 //! A cell's states are judged with one [`Judge`] of the variant and one [`Histories`] of the recording: both are built
 //! once, and [`Histories::at`] gives the history until a state's cut.
 
+mod asked;
+mod auto;
 mod bytes;
 pub mod cell;
 pub(crate) mod data;
@@ -22,9 +24,11 @@ mod history;
 pub mod measured;
 pub(crate) mod origin;
 mod paths;
+mod programs;
 mod tally;
 mod tree;
 
+pub use asked::Asked;
 pub use history::{Histories, History};
 pub use tally::{Tally, verdict};
 
@@ -33,6 +37,7 @@ use crate::outcome::recovery::{Recovery, complaints};
 use crate::outcome::verdict::{Finding, Judgement, ViolationKind};
 use crate::scenario::{Check, Expectation, Moment, Variant};
 
+use auto::Auto;
 use data::printable;
 use origin::Origins;
 use tree::Tree;
@@ -42,6 +47,8 @@ use tree::Tree;
 pub struct Judge<'a> {
     variant: &'a Variant,
     origins: Origins,
+    /// For each expectation, what is judged automatically.
+    auto: Vec<Option<Auto>>,
 }
 
 /// What one check gave.
@@ -67,32 +74,33 @@ impl<'a> Judge<'a> {
         Self {
             variant,
             origins: Origins::new(variant),
+            auto: variant
+                .expect
+                .iter()
+                .map(|e| Auto::of(variant, &e.check))
+                .collect(),
         }
     }
 
     /// Judges one (crash state, cut).
     pub fn judge(&self, history: &History, recovery: &Recovery) -> Judgement {
-        self.judge_all_but(history, recovery, |_| false)
+        self.judge_with(history, recovery, true)
     }
 
     /// Judges all but what the checker said.
     pub(crate) fn unchecked(&self, history: &History, recovery: &Recovery) -> Judgement {
-        self.judge_all_but(history, recovery, |check| matches!(check, Check::FsckClean))
+        self.judge_with(history, recovery, false)
     }
 
-    fn judge_all_but(
-        &self,
-        history: &History,
-        recovery: &Recovery,
-        skips: impl Fn(&Check) -> bool,
-    ) -> Judgement {
+    /// Judges, with what the checker said or without.
+    fn judge_with(&self, history: &History, recovery: &Recovery, checked: bool) -> Judgement {
         let mut judgement = Judgement::default();
         let applying: Vec<(usize, &Expectation)> = self
             .variant
             .expect
             .iter()
             .enumerate()
-            .filter(|(_, e)| history.applies(e) && !skips(&e.check))
+            .filter(|(_, e)| history.applies(e) && (checked || e.check != Check::FsckClean))
             .collect();
         let fstype = self.variant.filesystem.fstype.name();
         let mounted = mounts(&applying, recovery, fstype, &mut judgement);
@@ -112,6 +120,14 @@ impl<'a> Judge<'a> {
                 Check::Mounts { .. } | Check::Measured(_) => continue,
                 Check::FsckClean => fsck(recovery, &self.variant.filesystem.fstype.checker),
                 Check::DmesgFree { texts } => dmesg(texts, recovery),
+                Check::Verify(verifier) => {
+                    programs::check(self.variant, (index, verifier), history, recovery)
+                }
+                Check::Auto { .. } => {
+                    let checked = checked.then_some(recovery);
+                    self.judge_auto(index, history, checked, tree.as_ref(), &mut judgement);
+                    continue;
+                }
                 check => match &tree {
                     Some(tree) => paths::check(check, tree, &self.origins),
                     None => continue,
@@ -128,6 +144,7 @@ impl<'a> Judge<'a> {
                 CheckOutcome::Broken(kind, what) => judgement.findings.push(Finding {
                     kind,
                     expectation: Some(index),
+                    rule: None,
                     evidence: format!("{what}{}", when(expectation)),
                 }),
             }
@@ -135,6 +152,43 @@ impl<'a> Judge<'a> {
             judgement.obligations += u32::from(on_path);
         }
         judgement
+    }
+}
+
+impl Judge<'_> {
+    /// Judges by the rules of the filesystem's level. `recovery` is given where the checker's answer is of this image.
+    fn judge_auto(
+        &self,
+        index: usize,
+        history: &History,
+        recovery: Option<&Recovery>,
+        tree: Option<&Tree<'_>>,
+        judgement: &mut Judgement,
+    ) {
+        let (Some(auto), Some(tree)) = (&self.auto[index], tree) else {
+            return;
+        };
+        let mut judged = auto.judge(self.variant, history, tree, &self.origins);
+        let checker = &self.variant.filesystem.fstype.checker;
+        judged.check(auto.level(), recovery.map(|recovery| fsck(recovery, checker)));
+        for broken in judged.broken {
+            let rule = broken.rule.id().to_owned();
+            if broken.observed {
+                judgement.observed.push(broken.evidence);
+                continue;
+            }
+            judgement.findings.push(Finding {
+                kind: broken.kind,
+                expectation: Some(index),
+                rule: Some(rule),
+                evidence: broken.evidence,
+            });
+        }
+        judgement.doubts.extend(judged.doubts);
+        if judged.obligations > 0 {
+            judgement.judged.push(index);
+            judgement.obligations += judged.obligations;
+        }
     }
 }
 
@@ -149,6 +203,7 @@ fn mounts(
         judgement.findings.push(Finding {
             kind: ViolationKind::Panic,
             expectation: None,
+            rule: None,
             evidence: format!(
                 "the kernel panics when it recovers this: {}",
                 printable(oops.as_bytes())
@@ -177,6 +232,7 @@ fn mounts(
             judgement.findings.push(Finding {
                 kind: ViolationKind::Mount,
                 expectation: named.map(|(index, _)| index),
+                rule: None,
                 evidence: format!(
                     "{call} fails: {}{said}{}",
                     printable(error.what.as_bytes()),

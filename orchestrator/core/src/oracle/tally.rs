@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::outcome::verdict::{Judgement, Verdict, ViolationKind};
-use crate::scenario::{Expectation, Moment, Variant};
+use crate::scenario::{Check, Expectation, Moment, Variant};
 
 /// Counts a cell's judgements. A cell passes only when
 ///
@@ -70,7 +70,9 @@ impl<'a> Tally<'a> {
     /// Indices of the expectations on paths that no state put to the test.
     pub fn untested(&self) -> Vec<usize> {
         let all = self.variant.expect.iter().zip(&self.judged).enumerate();
-        all.filter(|(_, (e, judged))| e.check.on_path() && !**judged)
+        // What the command line added may have nothing to say of a scenario.
+        let added = |e: &Expectation| matches!(e.check, Check::Auto { .. }) && e.line == 0;
+        all.filter(|(_, (e, judged))| e.check.on_path() && !**judged && !added(e))
             .map(|(i, _)| i)
             .collect()
     }

@@ -89,7 +89,7 @@ pub(crate) fn shown(path: &[u8]) -> String {
     }
 }
 
-fn parent(path: &[u8]) -> &[u8] {
+pub(crate) fn parent(path: &[u8]) -> &[u8] {
     path.iter()
         .rposition(|b| *b == b'/')
         .map_or(&[], |at| &path[..at])

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::completeness::Completeness;
+use super::name::FileName;
 use super::phase::Phase;
 use super::place::Place;
 use super::verdict::{Declared, Standing, Verdict, ViolationKind};
@@ -14,9 +15,9 @@ use super::verdict::{Declared, Standing, Verdict, ViolationKind};
 pub struct CellRef {
     /// Unique in its run, usable as a file name: scenario, variant and kernel joined by dots, and the recovering kernel
     /// where it is another.
-    pub id: String,
+    pub id: FileName,
     /// Scenario's name.
-    pub scenario: String,
+    pub scenario: FileName,
     /// Variant's name.
     pub variant: String,
     /// The kernel that recorded, as the user asked for it, such as `6.12`.
@@ -62,6 +63,9 @@ pub struct Violation {
     pub state: Place,
     /// Which entry of the `expect` list, from 0; `None` for the implicit promise that the filesystem mounts.
     pub expectation: Option<usize>,
+    /// Which rule of the automatic oracle; `None` for what somebody wrote down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// One line.
     pub evidence: String,
     /// Whether a kernel booted for this crash state showed it too; `None` when none could be booted.

@@ -117,14 +117,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::outcome::name::FileName;
     use crate::outcome::result::{CellRef, KernelRef, StateCounts};
     use crate::outcome::verdict::{Declared, Standing, Verdict, ViolationKind};
 
     fn cell(variant: &str, kernel: &str, verdict: Verdict, declared: &Declared) -> CellResult {
         CellResult {
             cell: CellRef {
-                id: format!("s.{variant}.{kernel}"),
-                scenario: "s".into(),
+                id: FileName::of(&format!("s.{variant}.{kernel}")),
+                scenario: FileName::of("s"),
                 variant: variant.into(),
                 kernel: kernel.into(),
                 recovered_on: None,

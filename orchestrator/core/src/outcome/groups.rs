@@ -1,6 +1,6 @@
 //! Findings that are alike: a few groups in place of a line for each.
 //!
-//! A finding's signature is what was broken (the kind of violation), on which filesystem in which mode, on which kernel, and
+//! A finding's signature is what was broken (the kind of violation, and the rule), on which filesystem in which mode, on which kernel, and
 //! the shape of the history: which operations change something in it, whatever their names and numbers. Of two findings that
 //! differ in their shapes alone, where one's operations are all in the other's, the longer history most likely shows the same:
 //! it is counted with the shorter one.
@@ -17,6 +17,9 @@ use super::verdict::{Standing, ViolationKind};
 pub struct Signature {
     /// What was broken.
     pub kind: ViolationKind,
+    /// The rule of the automatic oracle that it breaks; `None` for what somebody wrote down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// The filesystem, with its mode where it was put in one: `ext4`, `ext4@journal`.
     pub filesystem: String,
     /// The kernel that recovered, by its release.
@@ -53,7 +56,7 @@ pub struct Group {
     pub cells: usize,
 }
 
-/// The findings of a cell, each kind once. `shape` are the operations of its history that change something; cells that came
+/// The findings of a cell, each kind and rule once. `shape` are the operations of its history that change something; cells that came
 /// out as declared have found nothing.
 pub fn found(cell: &CellResult, shape: &BTreeSet<String>, steps: usize) -> Vec<Found> {
     if cell.standing != Standing::NotAsDeclared {
@@ -72,15 +75,16 @@ pub fn found(cell: &CellResult, shape: &BTreeSet<String>, steps: usize) -> Vec<F
         .iter()
         .filter(|violation| violation.confirmed != Some(false))
     {
-        if seen.insert(violation.kind) {
+        if seen.insert((violation.kind, violation.rule.clone())) {
             all.push(Found {
                 signature: Signature {
                     kind: violation.kind,
+                    rule: violation.rule.clone(),
                     filesystem: filesystem.clone(),
                     kernel: kernel.release.clone(),
                     shape: shape.clone(),
                 },
-                cell: cell.cell.id.clone(),
+                cell: cell.cell.id.to_string(),
                 state: violation.state.to_string(),
                 evidence: violation.evidence.clone(),
                 steps,
@@ -104,8 +108,8 @@ pub fn groups(mut all: Vec<Found>) -> Vec<Group> {
     for found in all {
         let same = |group: &&mut Group| {
             let (a, b) = (&group.signature, &found.signature);
-            (a.kind, &a.filesystem, &a.kernel) == (b.kind, &b.filesystem, &b.kernel)
-                && a.shape.is_subset(&b.shape)
+            let key = |s: &Signature| (s.kind, s.rule.clone(), s.filesystem.clone(), s.kernel.clone());
+            key(a) == key(b) && a.shape.is_subset(&b.shape)
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.cells += 1,
@@ -128,6 +132,7 @@ mod tests {
         Found {
             signature: Signature {
                 kind,
+                rule: None,
                 filesystem: "ext4".into(),
                 kernel: "6.12.9".into(),
                 shape: shape.iter().map(|word| (*word).to_owned()).collect(),

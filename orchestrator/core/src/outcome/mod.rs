@@ -7,6 +7,7 @@ pub mod event;
 pub mod grid;
 pub mod groups;
 pub mod kernels;
+pub mod name;
 pub mod phase;
 pub mod place;
 pub mod recovery;

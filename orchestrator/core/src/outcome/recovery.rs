@@ -3,6 +3,7 @@
 use coldcut_wire::{DmesgLine, TreeEntry};
 use serde::{Deserialize, Serialize};
 
+use crate::crash::index::Digest;
 use crate::filesystem::is_about;
 
 /// How much a recovery can be trusted to be what a freshly started kernel does.
@@ -39,6 +40,33 @@ pub struct Recovery {
     /// What the checker repaired before the mount, where it was asked to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repaired: Option<Fsck>,
+    /// What programs said of it, where any were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+}
+
+/// What programs said of what was recovered, given what was acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// What they were asked: an answer is to this question only.
+    pub asked: Digest,
+    /// Their answers, in the order of the expectations.
+    pub answers: Vec<Answer>,
+}
+
+/// What a program said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which entry of the scenario's `expect` list asked it, from 0.
+    pub expectation: usize,
+    /// Its exit code, or 128 and the signal that ended it; or why there is none.
+    pub ended: Result<i32, String>,
+    /// All of its standard output, where that is judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+    /// The last lines that it printed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last: Vec<String>,
 }
 
 impl Recovery {
@@ -53,11 +81,12 @@ impl Recovery {
             fsck: None,
             panic: Some(oops),
             repaired: None,
+            verified: None,
         }
     }
 
     /// Digest of what the filesystem recovered to: whether the kernel survives it, whether it mounts and unmounts, the
-    /// tree and its data, and what the checker says. Times are left out, and the kernel's log, which has times in it.
+    /// tree and its data, and how the programs ended that were asked. Times are left out, and the kernel's log, which has times in it.
     pub fn fingerprint(&self) -> u128 {
         let mut tree = self.tree.clone();
         for entry in &mut tree {
@@ -67,7 +96,10 @@ impl Recovery {
         let calls = (errno(&self.mount_error), errno(&self.unmount_error));
         let all = (self.panic.is_some(), calls, tree);
         // Serialising these types cannot fail: no maps, no fallible impls.
-        let bytes = serde_json::to_vec(&all).unwrap_or_default();
+        let mut bytes = serde_json::to_vec(&all).unwrap_or_default();
+        for answer in self.answers() {
+            bytes.extend(format!(" {:?}", answer.ended.as_ref().ok()).into_bytes());
+        }
         let hash = blake3::hash(&bytes);
         u128::from_le_bytes(hash.as_bytes()[..16].try_into().unwrap_or_default())
     }
@@ -110,7 +142,19 @@ impl Recovery {
     pub fn same_as(&self, other: &Self) -> bool {
         let clean = |recovery: &Self| recovery.fsck.as_ref().map(|fsck| fsck.clean);
         let fsck = clean(self).is_none() || clean(other).is_none() || clean(self) == clean(other);
-        fsck && self.fingerprint() == other.fingerprint()
+        let said = |recovery: &Self| {
+            let lines = recovery.answers().iter().map(|answer| answer.lines.clone());
+            (
+                recovery.verified.as_ref().map(|v| v.asked),
+                lines.collect::<Vec<_>>(),
+            )
+        };
+        fsck && self.fingerprint() == other.fingerprint() && said(self) == said(other)
+    }
+
+    /// What programs said.
+    fn answers(&self) -> &[Answer] {
+        self.verified.as_ref().map_or(&[], |verified| &verified.answers)
     }
 }
 

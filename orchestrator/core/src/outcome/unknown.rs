@@ -20,10 +20,17 @@ pub enum Cause {
     RecoveringKernelRefuses,
     /// A step failed that should have succeeded: the kernel refused it, or its program failed.
     StepRefused(RefusedStep),
-    /// Anything else: a time-out, a tool's error, a machine that did not come up.
+    /// A wait was given up at its deadline.
+    TimedOut,
+    /// Anything else: a tool's error, a machine that did not come up.
     #[default]
     Other,
 }
+
+/// The source, near or far, of every error that is a time-out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("the deadline passed")]
+pub struct TimedOut;
 
 /// A step that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +55,15 @@ impl Unknown {
         Self { cause, words }
     }
 
-    /// Says that something failed while `doing`.
-    pub fn while_doing(doing: &str, error: impl std::fmt::Display) -> Self {
-        Self::new(format!("{doing}: {error}"))
+    /// Says that something failed while `doing`: by a time-out, where that is what the error comes from.
+    pub fn while_doing(doing: &str, error: impl std::error::Error + 'static) -> Self {
+        let words = format!("{doing}: {error}");
+        let first: &(dyn std::error::Error + 'static) = &error;
+        let mut sources = std::iter::successors(Some(first), |error| error.source());
+        let given_up = sources
+            .any(|error| error.is::<TimedOut>() || error.downcast_ref().is_some_and(Self::is_time_out));
+        let cause = if given_up { Cause::TimedOut } else { Cause::Other };
+        Self::of(cause, words)
     }
 
     /// mkfs refused, with this error.
@@ -89,6 +102,11 @@ impl Unknown {
         &self.words
     }
 
+    /// Whether a wait was given up.
+    pub fn is_time_out(&self) -> bool {
+        self.cause == Cause::TimedOut
+    }
+
     /// Whether there is no such filesystem here: mkfs does not make it, or the kernel does not mount it when it is new.
     pub fn is_refusal(&self) -> bool {
         matches!(self.cause, Cause::MkfsRefuses | Cause::KernelRefuses)
@@ -114,7 +132,7 @@ pub trait OrUnknown<T> {
     fn or_unknown(self, doing: &str) -> Result<T, Unknown>;
 }
 
-impl<T, E: std::fmt::Display> OrUnknown<T> for Result<T, E> {
+impl<T, E: std::error::Error + 'static> OrUnknown<T> for Result<T, E> {
     fn or_unknown(self, doing: &str) -> Result<T, Unknown> {
         self.map_err(|error| Unknown::while_doing(doing, error))
     }
@@ -134,6 +152,26 @@ mod tests {
             let unknown = Unknown::new(words);
             assert!(!unknown.is_refusal() && !unknown.is_incompatible() && !unknown.is_unsupported_step());
         }
+    }
+
+    #[test]
+    fn a_time_out_is_one_however_far_it_comes_from() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the agent did not answer")]
+        struct Silent {
+            source: TimedOut,
+        }
+        #[derive(Debug, thiserror::Error)]
+        #[error("walking: {source}")]
+        struct Walking {
+            source: Silent,
+        }
+        let source = Silent { source: TimedOut };
+        let unknown = Unknown::while_doing("recovering", Walking { source });
+        assert!(unknown.is_time_out());
+        assert_eq!(unknown.words(), "recovering: walking: the agent did not answer");
+        assert!(Unknown::while_doing("again", unknown).is_time_out());
+        assert!(!Unknown::while_doing("reading", std::io::Error::other("the deadline passed")).is_time_out());
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub enum ViolationKind {
     /// The kernel panicked, by an oops or a BUG of its own: while the workload ran, or while it recovered. A scenario does
     /// not have to forbid it.
     Panic,
+    /// A program that judges what was recovered says that a promise is broken, or something that it acknowledged is not
+    /// there.
+    Verify,
 }
 
 /// One broken promise in one crash state.
@@ -61,6 +64,9 @@ pub struct Finding {
     /// Which entry of the scenario's `expect` list, from 0; `None` for the mount that is expected without being
     /// written.
     pub expectation: Option<usize>,
+    /// By which rule of the automatic oracle; `None` for what somebody wrote down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// One line: what was found instead of what, and when that was promised. The caller adds where the power was cut.
     pub evidence: String,
 }
@@ -75,6 +81,9 @@ pub struct Judgement {
     pub judged: Vec<usize>,
     /// What was broken.
     pub findings: Vec<Finding>,
+    /// What was seen and is promised by nobody, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed: Vec<String>,
     /// Why this judgement may be incomplete. A cell with doubts and without findings is Inconclusive.
     pub doubts: Vec<String>,
 }
@@ -196,6 +205,7 @@ impl std::fmt::Display for ViolationKind {
             Self::StaleRead => "stale-read",
             Self::Measure => "measure",
             Self::Panic => "panic",
+            Self::Verify => "verify",
         })
     }
 }

@@ -107,6 +107,16 @@ fn source(doc: &FilesystemShape, fstype: Option<FsType>, at: &Span, sink: &Sink)
         return None;
     }
     let mkfs = doc.mkfs.as_ref().map_or_else(Vec::new, |m| m.value.clone());
+    if let (Some(given), Err(refused)) = (&doc.mkfs, fstype.mkfs.check(&mkfs)) {
+        let valid = refused.valid(&fstype.mkfs);
+        let problem = Problem::new(&given.span, refused.to_string());
+        sink.push(if valid.is_empty() {
+            problem
+        } else {
+            problem.help(format!("valid here: {}", valid.join(", ")))
+        });
+        return None;
+    }
     Some(FsSource::Make { size: bytes, mkfs })
 }
 

@@ -13,6 +13,7 @@ pub mod measured;
 pub mod model;
 pub mod modes;
 mod outcome;
+mod programs;
 mod resolve;
 #[cfg(feature = "schema")]
 mod schema;
@@ -23,8 +24,9 @@ mod yaml;
 
 pub use crate::filesystem::FsType;
 pub use model::{
-    Accept, Action, AppliedMode, Check, DeviceAction, DeviceSpec, End, Expectation, Filesystem, FsSource,
-    Moment, MountFlag, OtherDisk, Programs, Scenario, SizeRule, Step, Task, Variant, Wanted, flatten,
+    Accept, Action, AppliedMode, Captures, Check, DeviceAction, DeviceSpec, Dump, End, Expectation,
+    Filesystem, FsSource, LinePattern, Moment, MountFlag, OtherDisk, Programs, Rootfs, Scenario, SizeRule,
+    Step, Task, Variant, Verifier, Wanted, flatten,
 };
 #[cfg(feature = "schema")]
 pub use schema::schema;

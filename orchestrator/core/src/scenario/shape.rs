@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::device::DeviceShape;
 use super::expect::ExpectEntry;
+use super::programs::RootfsShape;
 use super::step::StepEntry;
 use super::yaml::at::{At, Later, Named, OneOrMany};
 use super::yaml::names::{KernelSpec, Label};
@@ -34,8 +35,15 @@ pub(crate) struct Document {
     pub(crate) device: Option<Later<DeviceShape>>,
     /// Host directory (relative to this file) whose files `exec` steps can run.
     pub(crate) programs: Option<String>,
-    /// Host directory (relative to this file) into which `exec` steps change their root.
-    pub(crate) rootfs: Option<String>,
+    /// A root file system for programs: a host directory (relative to this file) into which `exec` steps change their root, or
+    /// Debian's packages.
+    pub(crate) rootfs: Option<At<RootfsShape>>,
+    /// Files that are added to a root file system of packages: their text by their path. One that begins with `#!` can be run.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<Named<crate::scenario::yaml::schema::Scalar>>")
+    )]
+    pub(crate) files: Option<Named<String>>,
     /// Steps made durable (by unmounting) before the recording starts.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) setup: Option<Later<Vec<StepEntry>>>,
@@ -52,6 +60,9 @@ pub(crate) struct Document {
     /// What must hold after recovery.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<ExpectEntry>>"))]
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
+    /// Who judges besides the expectations: `auto` does, in every variant with crash states, what follows from what the
+    /// steps did and synced. Unlike the expectation `auto` it need not have anything to say.
+    pub(crate) oracle: Option<OracleShape>,
     /// What the verdict will be; `holds` when not given.
     pub(crate) outcome: Option<Later<OutcomeShape>>,
     /// Versions of this scenario, each overriding parts of it; without any there is one, named `default`.
@@ -70,6 +81,16 @@ pub(crate) struct VariantShape {
     pub(crate) filesystem: Option<Later<FilesystemShape>>,
     /// Keys of the disk to override.
     pub(crate) device: Option<Later<DeviceShape>>,
+    /// Replaces the directory whose files `exec` steps can run.
+    pub(crate) programs: Option<String>,
+    /// Replaces the root file system for programs.
+    pub(crate) rootfs: Option<At<RootfsShape>>,
+    /// Files to add to the root file system, or to replace.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<Named<crate::scenario::yaml::schema::Scalar>>")
+    )]
+    pub(crate) files: Option<Named<String>>,
     /// Replaces the setup.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<StepEntry>>"))]
     pub(crate) setup: Option<Later<Vec<StepEntry>>>,
@@ -88,6 +109,15 @@ pub(crate) struct VariantShape {
     pub(crate) expect: Option<Later<Vec<ExpectEntry>>>,
     /// Replaces what the verdict will be.
     pub(crate) outcome: Option<Later<OutcomeShape>>,
+}
+
+/// Who judges besides the expectations.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OracleShape {
+    /// The rules that the filesystem promises in its mode (docs/oracle.md).
+    Auto,
 }
 
 /// A filesystem to make, or an image of one.

@@ -82,7 +82,7 @@ fn nothing_is_left_out() {
     let schema: serde_json::Value = serde_json::from_str(&schema()).expect("JSON");
     let definitions = &schema["definitions"];
     let step = &definitions["Step"]["anyOf"][0]["properties"];
-    let expectation = &definitions["Expectation"]["properties"];
+    let expectation = &definitions["Expectation"]["anyOf"][0]["properties"];
     let mut seen = 0;
     for entry in [step, expectation] {
         for name in entry.as_object().expect("properties").keys() {

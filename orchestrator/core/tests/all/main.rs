@@ -7,6 +7,7 @@
     clippy::disallowed_macros
 )]
 
+mod auto;
 mod bad_input;
 mod bisect;
 mod cell;

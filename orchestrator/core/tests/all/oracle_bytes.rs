@@ -5,7 +5,7 @@ use coldcut_core::oracle::{History, judge};
 use coldcut_core::outcome::verdict::ViolationKind;
 use coldcut_core::recording::mark::Mark;
 use coldcut_core::scenario::{Scenario, Variant};
-use coldcut_wire::pattern::{Content, SECTOR, identify_raw};
+use coldcut_wire::pattern::{Pattern, SECTOR, identify_raw};
 use coldcut_wire::{Extent, PatternName, Source};
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn name(label: &str) -> PatternName {
 fn stream(label: Option<&str>, at: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     if let Some(label) = label {
-        Content::new(&name(label)).fill(at, &mut bytes);
+        Pattern::new(&name(label)).fill(at, &mut bytes);
     }
     bytes
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef, StateCounts, Totals};
 use coldcut_core::outcome::rounds::{round_id, rounds};
 use coldcut_core::outcome::shard::Shard;
@@ -11,8 +12,8 @@ use proptest::prelude::*;
 fn cell(variant: &str, round: u32, declared: &Declared, verdict: Verdict) -> CellResult {
     CellResult {
         cell: CellRef {
-            id: round_id(&format!("s.{variant}.6.12"), round),
-            scenario: "s".into(),
+            id: FileName::of(&round_id(&format!("s.{variant}.6.12"), round)),
+            scenario: FileName::of("s"),
             variant: variant.into(),
             kernel: "6.12".into(),
             recovered_on: None,

@@ -65,7 +65,7 @@ fn the_readme_is_right() {
     };
     let mut names = properties(&schema);
     names.extend(properties(&definitions["Step"]["anyOf"][0]));
-    names.extend(properties(&definitions["Expectation"]));
+    names.extend(properties(&definitions["Expectation"]["anyOf"][0]));
     let kinds = definitions["ViolationKind"]["oneOf"].as_array().expect("kinds");
     names.extend(
         kinds

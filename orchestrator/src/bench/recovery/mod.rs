@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::state::CrashState;
 use coldcut_core::oracle::cell::Strategy;
+use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::recovery::Trust;
 use coldcut_core::outcome::result::CellRef;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
@@ -284,6 +285,8 @@ impl Bench {
             patterns: Arc::new(variant.patterns()),
             console: self.dir.join("console.log"),
             fsck: false,
+            programs: None,
+            asked: None,
         })
     }
 
@@ -350,8 +353,8 @@ impl Bench {
             let file = workload::small()?;
             let cell = ResolvedCell {
                 cell: CellRef {
-                    id: "first".into(),
-                    scenario: "bench".into(),
+                    id: FileName::of("first"),
+                    scenario: FileName::of("bench"),
                     variant: "default".into(),
                     kernel: self.options.kernel.name().to_owned(),
                     recovered_on: None,

@@ -43,7 +43,12 @@ pub(super) async fn of(pool: &Pool, jobs: &[RecoverJob]) -> Result<Phases, Unkno
         lap(resume);
         let most = job.image.size() * 4;
         let seen = client
-            .examine(&job.mount, walk_spec(job.patterns.to_vec(), most), |_| {})
+            .examine(
+                &job.mount,
+                walk_spec(job.patterns.to_vec(), most),
+                Vec::new(),
+                |_| {},
+            )
             .await
             .or_unknown("recovering")?;
         lap(examine);

@@ -32,7 +32,7 @@ use crate::vm::pool::Pool;
 pub struct StatesOptions {
     /// The kernel.
     pub kernel: Arc<Kernel>,
-    /// Only recordings whose names contain this.
+    /// Only recordings whose names contain this; in another mode, the mode is part of the name.
     pub only: String,
     /// The plan: `all` or `all-torn`.
     pub plan: PlanKind,
@@ -40,6 +40,8 @@ pub struct StatesOptions {
     pub modes: bool,
     /// Recoveries for each recording, at most.
     pub most: u64,
+    /// States of one cut that the sampled plan draws, at most.
+    pub per_cut: u32,
     /// States of each recording that are recovered although an earlier recovery answers for them.
     pub check: u64,
 }
@@ -73,10 +75,10 @@ pub async fn states(
     mut each: impl FnMut(String),
 ) -> Result<(), Unknown> {
     for (number, workload) in WORKLOADS.iter().enumerate() {
-        if !workload.name.contains(&options.only) {
-            continue;
-        }
         for (mode, (name, variant)) in workload.variants(options.modes)?.into_iter().enumerate() {
+            if !name.contains(&options.only) {
+                continue;
+            }
             let dir = pool.scratch.path().join(format!("states-{number}-{mode}"));
             let measured = measure(pool, options, (&name, &variant), dir).await;
             each(match measured {
@@ -117,11 +119,19 @@ async fn measure(
             kernel: &options.kernel,
             dir: &cell,
             timings: &Arc::default(),
+            programs: None,
+            asking: None,
         },
         recording: &recording,
     };
-    let barriers = bench.listed(PlanKind::Barriers, usize::MAX).await?;
-    let sampled = bench.listed(PlanKind::Reorder, SAMPLED).await?;
+    let barriers = bench
+        .listed(CrashSpec::of(PlanKind::Barriers), usize::MAX)
+        .await?;
+    let reorder = CrashSpec {
+        per_cut: options.per_cut,
+        ..CrashSpec::of(PlanKind::Reorder)
+    };
+    let sampled = bench.listed(reorder, SAMPLED).await?;
     let all = bench.explored(options).await?;
     Ok(report(name, &barriers, &sampled, &all))
 }
@@ -135,15 +145,15 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     /// The variant with another plan.
-    fn with(&self, plan: PlanKind) -> Variant {
+    fn with(&self, crash: CrashSpec) -> Variant {
         Variant {
-            crash: CrashSpec::of(plan),
+            crash,
             ..self.recovering.variant.clone()
         }
     }
 
     /// Recovers the distinct images of a plan, at most so many.
-    async fn listed(&self, plan: PlanKind, most: usize) -> Result<Plan, Unknown> {
+    async fn listed(&self, plan: CrashSpec, most: usize) -> Result<Plan, Unknown> {
         let Self { recording, pool, .. } = self;
         let planned = Planned::new(recording, &self.with(plan))?;
         let images = &planned.images;
@@ -173,7 +183,7 @@ impl Bench<'_> {
     /// Covers every state of every cut.
     async fn explored(&self, options: &StatesOptions) -> Result<Explored, Unknown> {
         let Self { recording, pool, .. } = self;
-        let variant = self.with(options.plan);
+        let variant = self.with(CrashSpec::of(options.plan));
         let spec = CrashSpec {
             budget: Some(options.most),
             ..variant.crash.clone()
@@ -209,7 +219,7 @@ fn report(name: &str, barriers: &Plan, sampled: &Plan, all: &Explored) -> String
          barriers          {b_states} states, {b} recoveries, {b_time:.1} s\n  \
          reorder, sampled  {r_states} states, {r} recoveries, {r_time:.1} s{extrapolated}\n  \
          every state       {cuts} cuts, {states} states, {covered} covered, {classes} classes, {n} recoveries, \
-         {seconds:.1} s, blocks read each: {reads}\n  \
+         {seconds:.1} s, read by each: {reads}\n  \
          recoveries        {of_b:.2} of barriers', {of_r:.1} times fewer than the sampled plan's\n  \
          time              {t_b:.2} of barriers', {t_r:.1} times less than the sampled plan's; {rate:.1e} states/s\n  \
          checked           {checked} states recovered besides, {differs} otherwise than their class\n{differing}",

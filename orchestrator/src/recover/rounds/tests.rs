@@ -70,6 +70,7 @@ fn recovery(tree: usize, trust: Trust) -> Recovery {
         dmesg: Vec::new(),
         fsck: None,
         repaired: None,
+        verified: None,
     }
 }
 

@@ -1,8 +1,9 @@
 //! QEMU's command line, built without looking at the world.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use coldcut_wire::ROOT_SERIAL;
 use serde_json::json;
 
 use super::Accel;
@@ -85,6 +86,8 @@ pub struct MachineSpec {
     pub accel: Accel,
     /// The disks under test, if any: the guest's vda, vdb and so on.
     pub disks: Vec<DiskSpec>,
+    /// The image of a root file system for programs: a disk after those under test, which nobody writes to.
+    pub root: Option<PathBuf>,
     /// Whether the kernel's command line is trimmed for quick boots; a plain one is what a script would pass.
     pub trimmed: bool,
     /// Words added to the kernel's command line.
@@ -200,6 +203,11 @@ pub fn qemu_args(spec: &MachineSpec) -> Vec<OsString> {
         }
         push(&["-device", &device(number, disk).to_string()]);
     }
+    if let Some(root) = &spec.root {
+        for (option, value) in root_disk(root) {
+            args.extend([option.into(), value.to_string().into()]);
+        }
+    }
     args.extend(["-kernel".into(), spec.kernel.path.clone().into()]);
     args.extend(["-initrd".into(), spec.initrd.clone().into()]);
     args.extend(["-append".into(), kernel_command_line(spec).into()]);
@@ -296,6 +304,25 @@ fn device(number: usize, disk: &DiskSpec) -> serde_json::Value {
     })
 }
 
+/// The disk with programs: read-only, so that any number of machines share its file. The guest knows it by its serial.
+fn root_disk(path: &Path) -> [(&'static str, serde_json::Value); 2] {
+    let node = json!({
+        "driver": "file",
+        "node-name": "root",
+        "filename": path,
+        "read-only": true,
+        "locking": "off",
+    });
+    let device = json!({
+        "driver": "virtio-blk-pci",
+        "id": "root",
+        "drive": "root",
+        "serial": ROOT_SERIAL,
+        "num-queues": 1,
+    });
+    [("-blockdev", node), ("-device", device)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,6 +338,7 @@ mod tests {
             cpus: 1,
             accel,
             disks: vec![DiskSpec::nbd("/tmp/a,b.sock".into(), 1 << 20)],
+            root: None,
             trimmed: true,
             extra_cmdline: String::new(),
         }
@@ -325,6 +353,29 @@ mod tests {
                 .collect();
             insta::assert_snapshot!(name, args.join("\n"));
         }
+    }
+
+    #[test]
+    fn programs_have_a_disk_that_nobody_writes_to() {
+        let with = MachineSpec {
+            root: Some("/r,1/root.img".into()),
+            ..spec(Accel::Tcg)
+        };
+        let (with, without) = (qemu_args(&with), qemu_args(&spec(Accel::Tcg)));
+        let added: Vec<_> = with.iter().filter(|arg| !without.contains(arg)).collect();
+        let [node, device] = added.as_slice() else {
+            panic!("{added:?}")
+        };
+        let [node, device] = [node, device]
+            .map(|arg| -> serde_json::Value { serde_json::from_str(arg.to_str().unwrap()).unwrap() });
+        assert_eq!(
+            (&node["read-only"], &node["filename"]),
+            (&true.into(), &"/r,1/root.img".into())
+        );
+        assert_eq!(
+            (&device["drive"], &device["serial"]),
+            (&"root".into(), &ROOT_SERIAL.into())
+        );
     }
 
     #[test]

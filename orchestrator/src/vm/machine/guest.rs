@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use coldcut_core::outcome::unknown::TimedOut;
+
 use coldcut_wire::{
     Decoder, Done, Failure, FrameError, FromAgent, Hello, Lane, Output, PROTOCOL, Request, ToAgent,
 };
@@ -33,6 +35,8 @@ pub enum GuestError {
         what: String,
         /// The deadline.
         limit: Duration,
+        /// What kind of error it is.
+        source: TimedOut,
     },
     /// The connection ended.
     #[error("the guest closed its connection ({what})")]
@@ -121,6 +125,7 @@ impl Reply {
             Err(_) => Err(GuestError::Timeout {
                 what: self.what.clone(),
                 limit: self.limit,
+                source: TimedOut,
             }),
         }
     }
@@ -151,6 +156,7 @@ impl Guest {
                 return Err(GuestError::Timeout {
                     what: "boot".into(),
                     limit,
+                    source: TimedOut,
                 });
             }
             Ok(Err(_)) => {
@@ -240,6 +246,7 @@ impl Guest {
             Err(_) => Err(GuestError::Timeout {
                 what: what.to_owned(),
                 limit,
+                source: TimedOut,
             }),
         }
     }

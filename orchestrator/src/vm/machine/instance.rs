@@ -230,12 +230,17 @@ impl Machine {
     }
 
     /// The oops by which the guest's kernel panicked, if it did; asked when the guest has failed to answer. Waits a
-    /// moment for QEMU to end, which a panic makes it do (`panic=-1`, `-no-reboot`).
-    pub async fn oops(&self) -> Option<String> {
+    /// moment for QEMU to end, which a panic makes it do (`panic=-1`, `-no-reboot`). Words on the console are not enough:
+    /// QEMU must have seen the guest reset itself, or panic.
+    pub async fn oops(&mut self) -> Option<String> {
         tokio::time::timeout(Duration::from_secs(1), self.ended())
             .await
             .ok()?;
-        self.console.oops()
+        let oops = self.console.oops()?;
+        let reason = self.qmp.shutdown_reason(Duration::from_secs(1)).await?;
+        ["guest-reset", "guest-panic"]
+            .contains(&reason.as_str())
+            .then_some(oops)
     }
 
     /// QEMU's process id, for measurements.

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use coldcut_core::outcome::unknown::TimedOut;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
@@ -40,6 +42,8 @@ pub enum QmpError {
         command: &'static str,
         /// The deadline.
         limit: Duration,
+        /// What kind of error it is.
+        source: TimedOut,
     },
 }
 
@@ -49,7 +53,7 @@ pub struct Qmp {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
     /// Names of events that arrived while an answer was awaited.
-    events: Vec<String>,
+    events: Vec<(String, Value)>,
     next_id: u64,
 }
 
@@ -72,6 +76,7 @@ impl Qmp {
                 .map_err(|_| QmpError::Timeout {
                     command: "greeting",
                     limit,
+                    source: TimedOut,
                 })??;
         if greeting.get("QMP").is_none() {
             return Err(QmpError::Refused {
@@ -98,6 +103,7 @@ impl Qmp {
             .unwrap_or(Err(QmpError::Timeout {
                 command: C::NAME,
                 limit,
+                source: TimedOut,
             }))
     }
 
@@ -109,8 +115,8 @@ impl Qmp {
         self.writer.write_all(&line).await?;
         loop {
             let mut answer = self.read_line().await?;
-            if let Some(event) = answer.get("event").and_then(Value::as_str) {
-                self.events.push(event.to_owned());
+            if let Some(event) = event_of(&answer) {
+                self.events.push(event);
             } else if answer.get("id").and_then(Value::as_u64) != Some(id) {
                 // An answer to a command that timed out.
             } else if let Some(error) = answer.get("error") {
@@ -147,21 +153,40 @@ impl Qmp {
     /// # Errors
     /// [`QmpError`].
     pub async fn wait_event(&mut self, name: &'static str, limit: Duration) -> Result<(), QmpError> {
-        if let Some(at) = self.events.iter().position(|e| e == name) {
+        if let Some(at) = self.events.iter().position(|(event, _)| event == name) {
             self.events.drain(..=at);
             return Ok(());
         }
         let wait = async {
             loop {
                 let line = self.read_line().await?;
-                if line.get("event").and_then(Value::as_str) == Some(name) {
-                    return Ok(());
+                match event_of(&line) {
+                    Some((event, _)) if event == name => return Ok(()),
+                    other => self.events.extend(other),
                 }
             }
         };
         tokio::time::timeout(limit, wait)
             .await
-            .unwrap_or(Err(QmpError::Timeout { command: name, limit }))
+            .unwrap_or(Err(QmpError::Timeout {
+                command: name,
+                limit,
+                source: TimedOut,
+            }))
+    }
+
+    /// How the guest ended, as QEMU saw it (`ShutdownCause` of qapi/run-state.json), once it has; `None` where QEMU ended
+    /// without saying so.
+    pub async fn shutdown_reason(&mut self, limit: Duration) -> Option<String> {
+        let read = async {
+            while let Ok(line) = self.read_line().await {
+                self.events.extend(event_of(&line));
+            }
+        };
+        // What came until then counts.
+        let _ = tokio::time::timeout(limit, read).await;
+        let (_, data) = self.events.iter().find(|(event, _)| event == "SHUTDOWN")?;
+        Some(data.get("reason")?.as_str()?.to_owned())
     }
 
     async fn read_line(&mut self) -> Result<Value, QmpError> {
@@ -175,6 +200,12 @@ impl Qmp {
         }
         Ok(serde_json::from_slice(&line)?)
     }
+}
+
+/// The name and the data of an event.
+fn event_of(line: &Value) -> Option<(String, Value)> {
+    let name = line.get("event").and_then(Value::as_str)?;
+    Some((name.to_owned(), line.get("data").cloned().unwrap_or_default()))
 }
 
 /// `query-migrate`, read leniently.
@@ -228,6 +259,27 @@ mod tests {
             served("{\"error\": {\"class\": \"GenericError\", \"desc\": \"no such thing\"}, \"id\": 2}\n")
                 .await;
         assert!(error.unwrap_err().to_string().contains("no such thing"));
+    }
+
+    #[tokio::test]
+    async fn how_the_guest_ended_is_remembered() {
+        for (line, reason) in [
+            (
+                "{\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": \"guest-reset\"}}\n",
+                Some("guest-reset"),
+            ),
+            ("{\"event\": \"STOP\"}\n", None),
+        ] {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let greeting = "{\"QMP\": {}}\n{\"return\": {}, \"id\": 1}\n";
+            theirs
+                .write_all(format!("{greeting}{line}").as_bytes())
+                .await
+                .unwrap();
+            theirs.shutdown().await.unwrap();
+            let mut qmp = Qmp::connect(ours, LIMIT).await.unwrap();
+            assert_eq!(qmp.shutdown_reason(LIMIT).await.as_deref(), reason);
+        }
     }
 
     #[tokio::test]

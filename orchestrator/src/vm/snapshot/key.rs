@@ -107,6 +107,7 @@ mod tests {
             cpus: 1,
             accel: Accel::Tcg,
             disks: vec![DiskSpec::nbd("/s".into(), 1 << 20)],
+            root: None,
             trimmed: true,
             extra_cmdline: String::new(),
         }

@@ -280,6 +280,7 @@ mod tests {
             cpus: 1,
             accel: Accel::Tcg,
             disks: Vec::new(),
+            root: None,
             trimmed: true,
             extra_cmdline: words.into(),
         };

@@ -9,7 +9,7 @@ use coldcut::disk::{Faults, Overdue, Resume};
 use coldcut_core::faults::{Effect, Fault, Filter, Kind, Pace, Whose};
 use coldcut_core::recording::block::Zeros;
 use coldcut_wire::PatternName;
-use coldcut_wire::pattern::{Content, pattern_id};
+use coldcut_wire::pattern::{Pattern, pattern_id};
 
 use super::rig::{Event, Rig, SILENCE, WAIT};
 
@@ -24,7 +24,7 @@ fn name(file: &str, generation: &str) -> PatternName {
 
 fn data(name: &PatternName, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    Content::new(name).fill(0, &mut bytes);
+    Pattern::new(name).fill(0, &mut bytes);
     bytes
 }
 

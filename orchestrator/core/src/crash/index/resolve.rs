@@ -14,6 +14,19 @@ pub(crate) const SECTORS: usize = (BLOCK / SECTOR) as usize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origins([Origin; SECTORS]);
 
+impl Origins {
+    /// Those of these sectors, one bit each; the others are all alike.
+    #[must_use]
+    pub fn only(mut self, sectors: u8) -> Self {
+        for (sector, origin) in self.0.iter_mut().enumerate() {
+            if sectors >> sector & 1 == 0 {
+                *origin = Origin::Base;
+            }
+        }
+        self
+    }
+}
+
 /// Where a sector's content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::BlockDigest;
+use super::{BlockDigest, Place};
 use crate::crash::index::{BLOCK, Origins, Sources, StateView};
 
 /// Digests of the blocks of one recording's states. A block holds few things in all the states of a recording: where its
 /// bytes come from says which, and for that nothing is read.
 #[derive(Clone, Debug)]
 pub struct Digests {
-    known: HashMap<(u64, Origins), BlockDigest>,
+    known: HashMap<(Place, Origins), BlockDigest>,
     most: usize,
 }
 
@@ -23,19 +23,25 @@ impl Digests {
         }
     }
 
-    /// The digest of a block of a state. A last block that the device cuts off is as long as the device has it.
+    /// The digest of a place of a state. A last block that the device cuts off is as long as the device has it.
     ///
     /// # Errors
     /// As the sources say.
-    pub fn digest(&mut self, view: &StateView<'_>, sources: &Sources, block: u64) -> io::Result<BlockDigest> {
-        let key = (block, view.origins(block));
+    pub fn digest(
+        &mut self,
+        view: &StateView<'_>,
+        sources: &Sources,
+        place: Place,
+    ) -> io::Result<BlockDigest> {
+        let block = place.block;
+        let key = (place, view.origins(block).only(place.sectors));
         if let Some(known) = self.known.get(&key) {
             return Ok(*known);
         }
         let mut bytes = [0; BLOCK as usize];
         let len = BLOCK.min(sources.base.size().saturating_sub(block * BLOCK)) as usize;
         view.read_at(sources, block * BLOCK, &mut bytes[..len])?;
-        let digest = BlockDigest::of(&bytes[..len]);
+        let digest = BlockDigest::of_sectors(&bytes[..len], place.sectors);
         if self.known.len() < self.most {
             self.known.insert(key, digest);
         }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::explore::{Coverage, Explorer, Task};
 use super::sample::Reservoir;
-use super::{BlockDigest, Digests, LogSpace, ReadIndex, Reads, Region, SpaceError};
-use crate::crash::index::{BlockIndex, Sources};
+use super::{ASKED, BlockDigest, BlockRead, Digests, LogSpace, Place, ReadIndex, Reads, Region, SpaceError};
+use crate::crash::index::{BlockIndex, Digest, Sources};
 use crate::crash::plan::Complete;
 use crate::crash::state::{CrashState, PlanKind};
+use crate::recording::log::Cut;
 
 /// Nodes of the index of reads, at most.
 const MOST_NODES: usize = 4 << 20;
@@ -66,6 +67,8 @@ struct At {
     plan: PlanKind,
     space: LogSpace,
     explorer: Explorer,
+    /// What programs are asked about here.
+    asked: BlockDigest,
     /// Tasks that are being done.
     out: usize,
 }
@@ -109,6 +112,7 @@ impl Exploration {
                         plan: plan.plan,
                         explorer: Explorer::new(&space),
                         space,
+                        asked: BlockDigest([0; 16]),
                         out: 0,
                     }),
                     Err(error) => refused.push(error),
@@ -131,6 +135,16 @@ impl Exploration {
             mixed: 0,
             refused,
         }
+    }
+
+    /// The same, where recoveries have programs in them: what these are asked about depends on the cut, and each recovery's
+    /// reads begin with it ([`BlockRead::asked`]).
+    #[must_use]
+    pub fn asking(mut self, question: impl Fn(Cut) -> Digest) -> Self {
+        for at in &mut self.cuts {
+            at.asked = BlockDigest(question(at.space.cut()).0);
+        }
+        self
     }
 
     /// Adds a recovery that is known from elsewhere; gives its number.
@@ -199,15 +213,19 @@ impl Exploration {
 
     /// A recovery that read the same.
     fn twin(&self, reads: &Reads) -> Option<RecoveryNumber> {
-        let held: HashMap<u64, BlockDigest> = reads.iter().map(|read| (read.block, read.digest)).collect();
-        let found = self.known.find(|block| held.get(&block).copied().ok_or(()));
+        let held: HashMap<Place, BlockDigest> =
+            reads.iter().map(|read| (read.place(), read.digest)).collect();
+        let found = self.known.find(|place| held.get(&place).copied().ok_or(()));
         found.ok().flatten()
     }
 
     fn find(&mut self, at: usize, task: &Task) -> io::Result<Option<RecoveryNumber>> {
         let view = self.index.selected(self.cuts[at].space.selection(task.region()));
-        let (digests, sources) = (&mut self.digests, &self.sources);
-        self.known.find(|block| digests.digest(&view, sources, block))
+        let (digests, sources, asked) = (&mut self.digests, &self.sources, self.cuts[at].asked);
+        self.known.find(|place| match place.block {
+            ASKED => Ok(asked),
+            _ => digests.digest(&view, sources, place),
+        })
     }
 
     /// A recovery answers for a task.
@@ -217,9 +235,10 @@ impl Exploration {
             let state = here.space.state(task.region(), here.plan);
             self.answers.push(Answer { state, recovery });
         }
-        let answered = here
-            .explorer
-            .cover(task, &here.space, &self.reads[recovery as usize], recovery);
+        let reads = &self.reads[recovery as usize];
+        let on_disk = reads.iter().position(|read| read.block != ASKED);
+        let reads: &[BlockRead] = on_disk.map_or(&[], |first| &reads[first..]);
+        let answered = here.explorer.cover(task, &here.space, reads, recovery);
         self.mixed += u64::from(answered.mixed);
         self.classes.offer(|| Class {
             at,

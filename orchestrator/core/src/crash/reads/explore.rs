@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use num_bigint::BigUint;
 
 use super::region::{Decision, Region, Tracer};
-use super::{BlockRead, Space};
+use super::{BlockRead, Place, Space};
 
 /// How many assignments are covered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,11 +143,11 @@ impl Explorer {
         let same = task.region.with(
             &task
                 .region
-                .undecided(tracer.trace(reads.iter().map(|read| read.block))),
+                .undecided(tracer.trace(reads.iter().map(BlockRead::place))),
         );
         let whole = matches!(task.of, Of::Region { whole: true });
         let metadata = reads.iter().filter(|read| whole || read.file.is_none());
-        let metadata = tracer.trace(metadata.map(|read| read.block));
+        let metadata = tracer.trace(metadata.map(BlockRead::place));
         let mut answered = Answered {
             same,
             class: None,
@@ -270,12 +270,12 @@ impl OpenClass {
 
 /// What each file's data depends on.
 fn file_traces(tracer: &Tracer<'_, impl Space>, reads: &[BlockRead]) -> BTreeMap<u64, Vec<Decision>> {
-    let mut blocks: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut places: BTreeMap<u64, Vec<Place>> = BTreeMap::new();
     for read in reads {
         if let Some(file) = read.file {
-            blocks.entry(file).or_default().push(read.block);
+            places.entry(file).or_default().push(read.place());
         }
     }
-    let trace = |(file, blocks): (u64, Vec<u64>)| (file, tracer.trace(blocks));
-    blocks.into_iter().map(trace).collect()
+    let trace = |(file, places): (u64, Vec<Place>)| (file, tracer.trace(places));
+    places.into_iter().map(trace).collect()
 }

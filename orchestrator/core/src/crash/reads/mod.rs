@@ -14,6 +14,7 @@
 mod digests;
 mod exploration;
 mod explore;
+mod place;
 mod read_index;
 mod region;
 mod sample;
@@ -22,6 +23,7 @@ mod space;
 pub use digests::Digests;
 pub use exploration::{Answer, Ask, Exploration, Next, RecoveryNumber, Sample};
 pub use explore::{Answered, Coverage, Explorer, Task};
+pub use place::Place;
 pub use read_index::ReadIndex;
 pub use region::Region;
 pub use space::{LogSpace, SpaceError};
@@ -50,18 +52,39 @@ impl<'de> Deserialize<'de> for BlockDigest {
 impl BlockDigest {
     /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
+        Self::first(blake3::hash(bytes))
+    }
+
+    /// The digest of some sectors of a block, given the block's bytes: of all that are meant, one after the other.
+    pub fn of_sectors(block: &[u8], sectors: u8) -> Self {
+        if sectors == Place::ALL {
+            return Self::of(block);
+        }
+        let mut hasher = blake3::Hasher::new();
+        for (number, sector) in block.chunks(Place::SECTOR as usize).enumerate() {
+            if sectors >> number & 1 == 1 {
+                hasher.update(sector);
+            }
+        }
+        Self::first(hasher.finalize())
+    }
+
+    fn first(hash: blake3::Hash) -> Self {
         let mut first = [0; 16];
-        first.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
+        first.copy_from_slice(&hash.as_bytes()[..16]);
         Self(first)
     }
 }
 
-/// A block that was read before the guest wrote it.
+/// A block, or a part of one, that was read before the guest wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockRead {
     /// Its number, in blocks of [`super::index::BLOCK`] bytes.
     pub block: u64,
-    /// What it held.
+    /// Which of its sectors, as [`Place::sectors`] says.
+    #[serde(default = "all", skip_serializing_if = "is_all")]
+    pub sectors: u8,
+    /// What they held.
     pub digest: BlockDigest,
     /// The file of which it is data and nothing else, data that the kernel only copies; `None` for all that may decide
     /// what a recovery does. A number that is the same in all recoveries that found the same metadata.
@@ -73,10 +96,44 @@ pub struct BlockRead {
     pub by: Option<Reader>,
 }
 
+fn all() -> u8 {
+    Place::ALL
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde passes it
+fn is_all(sectors: &u8) -> bool {
+    *sectors == Place::ALL
+}
+
 impl BlockRead {
+    /// Where it was read.
+    pub fn place(&self) -> Place {
+        Place {
+            block: self.block,
+            sectors: self.sectors,
+        }
+    }
+
     /// Whether the same was read, whoever read it.
     pub fn same_as(&self, other: &Self) -> bool {
-        (self.block, self.digest) == (other.block, other.digest)
+        (self.place(), self.digest) == (other.place(), other.digest)
+    }
+}
+
+/// The number of a block that is on no disk. What it holds is what the programs of a recovery are asked about: a recovery
+/// with programs in it reads it first, so that it answers only for states at which the same is asked.
+pub const ASKED: u64 = u64::MAX;
+
+impl BlockRead {
+    /// Has read what programs are asked about.
+    pub fn asked(question: Digest) -> Self {
+        Self {
+            block: ASKED,
+            sectors: Place::ALL,
+            digest: BlockDigest(question.0),
+            file: None,
+            by: None,
+        }
     }
 }
 
@@ -89,19 +146,22 @@ pub enum Reader {
     Mount,
     /// Looking at every name and every byte.
     Walk,
+    /// Running the programs that judge what was recovered.
+    Verify,
     /// Unmounting.
     Unmount,
 }
 
 impl Reader {
     /// All of them, in the order in which they read.
-    pub const ALL: [Self; 3] = [Self::Mount, Self::Walk, Self::Unmount];
+    pub const ALL: [Self; 4] = [Self::Mount, Self::Walk, Self::Verify, Self::Unmount];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mount => "mount",
             Self::Walk => "walk",
+            Self::Verify => "verify",
             Self::Unmount => "unmount",
         }
     }
@@ -116,7 +176,7 @@ pub trait Space {
     /// How many alternatives each choice has, at least 1.
     fn alternatives(&self) -> &[u32];
 
-    /// Asks for every choice on which the content of a block depends, given what was answered before: choices that other
+    /// Asks for every choice on which the content of a place depends, given what was answered before: choices that other
     /// answers have made irrelevant are not asked for. The same answers lead to the same questions.
-    fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32);
+    fn depends(&self, place: Place, ask: &mut dyn FnMut(usize) -> u32);
 }

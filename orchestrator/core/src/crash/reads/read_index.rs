@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::{BlockDigest, BlockRead};
+use super::{BlockDigest, BlockRead, Place};
 
 /// Where a walk from the root may be: what was read until here is the same, and what comes next is one of these.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// The blocks that are read next, with what follows each of their contents. A recovery that is a function of what it
+    /// The places that are read next, with what follows each of their contents. A recovery that is a function of what it
     /// reads has one; two appear where the order of reads is not always the same.
-    next: Vec<(u64, HashMap<BlockDigest, u32>)>,
+    next: Vec<(Place, HashMap<BlockDigest, u32>)>,
     /// The recovery that reads nothing more.
     recovery: Option<u32>,
 }
@@ -44,9 +44,9 @@ impl ReadIndex {
         for read in reads {
             let fresh = self.nodes.len() as u32;
             let node = &mut self.nodes[at as usize];
-            let known = node.next.iter().position(|(block, _)| *block == read.block);
+            let known = node.next.iter().position(|(place, _)| *place == read.place());
             let index = known.unwrap_or_else(|| {
-                node.next.push((read.block, HashMap::new()));
+                node.next.push((read.place(), HashMap::new()));
                 node.next.len() - 1
             });
             at = *node.next[index].1.entry(read.digest).or_insert(fresh);
@@ -64,15 +64,15 @@ impl ReadIndex {
     ///
     /// # Errors
     /// The first of `digest`.
-    pub fn find<E>(&self, mut digest: impl FnMut(u64) -> Result<BlockDigest, E>) -> Result<Option<u32>, E> {
+    pub fn find<E>(&self, mut digest: impl FnMut(Place) -> Result<BlockDigest, E>) -> Result<Option<u32>, E> {
         let mut left = vec![0];
         while let Some(at) = left.pop() {
             let node = &self.nodes[at as usize];
             if node.recovery.is_some() {
                 return Ok(node.recovery);
             }
-            for (block, contents) in &node.next {
-                left.extend(contents.get(&digest(*block)?).copied());
+            for (place, contents) in &node.next {
+                left.extend(contents.get(&digest(*place)?).copied());
             }
         }
         Ok(None)

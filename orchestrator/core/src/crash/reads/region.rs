@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Space;
+use super::{Place, Space};
 
 /// A choice and its alternative.
 pub(super) type Decision = (usize, u32);
@@ -79,12 +79,12 @@ impl<'a, S: Space> Tracer<'a, S> {
         }
     }
 
-    /// The choices on which these blocks depend, in the order in which they are asked for.
-    pub(super) fn trace(&self, blocks: impl IntoIterator<Item = u64>) -> Vec<Decision> {
+    /// The choices on which these places depend, in the order in which they are asked for.
+    pub(super) fn trace(&self, places: impl IntoIterator<Item = Place>) -> Vec<Decision> {
         let mut asked = HashMap::new();
         let mut trace = Vec::new();
-        for block in blocks {
-            self.space.depends(block, &mut |choice| {
+        for place in places {
+            self.space.depends(place, &mut |choice| {
                 *asked.entry(choice).or_insert_with(|| {
                     let alternative = self.decided.get(&choice).copied().unwrap_or(0);
                     trace.push((choice, alternative));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use num_bigint::BigUint;
 
-use super::{Region, Space};
+use super::{Place, Region, Space};
 use crate::crash::index::{BlockIndex, coverage};
 use crate::crash::plan::parts_of;
 use crate::crash::state::{
@@ -234,12 +234,13 @@ impl LogSpace {
         order
     }
 
-    /// Takes from `open` what the writes in flight cover of a block, as far as they are there.
+    /// Takes from `open`, sectors of a block, what the writes in flight cover of them, as far as they are there.
     fn in_flight_covers(&self, block: u64, open: &mut u8, ask: &mut dyn FnMut(usize) -> u32) {
         let mut kept = Vec::new();
+        let wanted = *open;
         for choice in (self.completed..self.volatile.len()).rev() {
-            if self.covers(choice, 1, block) != 0 {
-                kept.push((choice, self.covers(choice, ask(choice), block)));
+            if self.covers(choice, 1, block) & wanted != 0 {
+                kept.push((choice, self.covers(choice, ask(choice), block) & wanted));
             }
         }
         for (number, group) in self.groups.iter().enumerate() {
@@ -265,8 +266,11 @@ impl Space for LogSpace {
         &self.alternatives
     }
 
-    fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32) {
-        let mut open = 0xff_u8;
+    fn depends(&self, place: Place, ask: &mut dyn FnMut(usize) -> u32) {
+        let Place {
+            block,
+            sectors: mut open,
+        } = place;
         self.in_flight_covers(block, &mut open, ask);
         let range = self.moment.flushed.least()..self.moment.completed;
         let mut requests: Vec<u32> = self

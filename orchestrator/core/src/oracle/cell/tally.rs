@@ -27,6 +27,8 @@ pub struct CellTally {
     /// Why what was found may be incomplete or wrong.
     pub doubts: Vec<String>,
     found: Vec<Found>,
+    /// What was seen and nobody promises, of each rule the first.
+    observed: Vec<String>,
     /// Images for which a kernel was to be booted.
     asked: BTreeSet<usize>,
     /// What no booted kernel showed, though another state took its place.
@@ -87,6 +89,7 @@ impl CellTally {
         self.add_without_crash(Finding {
             kind: ViolationKind::Panic,
             expectation: None,
+            rule: None,
             evidence: evidence.to_owned(),
         });
         Verdict::Violation {
@@ -100,6 +103,7 @@ impl CellTally {
             kind: finding.kind,
             state: Place::WithoutCrash,
             expectation: finding.expectation,
+            rule: finding.rule,
             evidence: finding.evidence,
             confirmed: Some(true),
         };
@@ -112,6 +116,17 @@ impl CellTally {
 
     /// Adds what judging a crash state gave: counts all findings, and keeps the first of each kind and expectation.
     pub(super) fn add(&mut self, state: &CrashState, image: usize, judgement: Judgement) {
+        for seen in judgement.observed {
+            let rule = |text: &str| text.split(':').next().map(str::to_owned);
+            if !self.observed.iter().any(|known| rule(known) == rule(&seen)) {
+                self.notes.push(format!(
+                    "observed in state {}: cut {}: {seen}",
+                    state.id(),
+                    state.cut
+                ));
+                self.observed.push(seen);
+            }
+        }
         for finding in judgement.findings {
             self.broken += 1;
             let at = (state.cut, image);
@@ -119,6 +134,7 @@ impl CellTally {
                 kind: finding.kind,
                 state: Place::CrashState(state.id().to_string()),
                 expectation: finding.expectation,
+                rule: finding.rule.clone(),
                 evidence: format!("cut {}: {}", state.cut, finding.evidence),
                 confirmed: None,
             };
@@ -212,5 +228,6 @@ impl CellTally {
 
 /// Whether a finding is a violation of the same promise, in the same way.
 fn same(finding: &Finding, violation: &Violation) -> bool {
-    (finding.kind, finding.expectation) == (violation.kind, violation.expectation)
+    (finding.kind, finding.expectation, &finding.rule)
+        == (violation.kind, violation.expectation, &violation.rule)
 }

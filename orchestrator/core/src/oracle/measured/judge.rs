@@ -64,6 +64,7 @@ pub fn judge(variant: &Variant, measurements: &Measurements) -> Judged {
                 judgement.findings.push(Finding {
                     kind,
                     expectation: Some(index),
+                    rule: None,
                     evidence: seen,
                 });
             }

@@ -6,6 +6,7 @@ use super::contents::Contents;
 use super::entry::ExpectEntry;
 use super::problem::{Lowered, needs};
 use super::shape::{ExpectShape, ListingShape, MomentShape, SizeShape, TypeShape, XattrShape};
+use crate::filesystem::Level;
 use crate::scenario::model::{Action, Check, Expectation, Moment, SizeRule, Step, Variant};
 use crate::scenario::yaml::at::At;
 use crate::scenario::yaml::error::{Problem, Sink, line_of};
@@ -163,6 +164,9 @@ impl Lowering<'_> {
                 path: d.path.value.0.clone(),
                 than: self.contents.known(&d.than)?,
             },
+            ExpectShape::Auto(d) => Check::Auto {
+                level: d.as_ref().and_then(|d| d.level.as_ref()).map(level).transpose()?,
+            },
             ExpectShape::Mounts(required) => Check::Mounts { required: *required },
             ExpectShape::Fsck(_) => Check::FsckClean,
             ExpectShape::DmesgFree(texts) => {
@@ -174,6 +178,8 @@ impl Lowering<'_> {
                     texts: texts.value.clone(),
                 }
             }
+            ExpectShape::Verify(d) => d.lower(self.variant)?,
+            ExpectShape::Acknowledged(d) => d.lower(self.variant)?,
             ExpectShape::Measure(_)
             | ExpectShape::Assume(_)
             | ExpectShape::Contrast(_)
@@ -182,6 +188,16 @@ impl Lowering<'_> {
             | ExpectShape::Logged(_) => return Err(needs(entry, "no crash")),
         })
     }
+}
+
+fn level(name: &At<String>) -> Lowered<String> {
+    if Level::named(&name.value).is_some() {
+        return Ok(name.value.clone());
+    }
+    let problem = Problem::new(&name.span, format!("there is no level `{}`", name.value));
+    Err(problem
+        .nearest(&name.value, Level::ALL.iter().map(|level| level.name))
+        .into())
 }
 
 fn size(doc: &SizeShape, entry: &ExpectEntry) -> Lowered<Check> {

@@ -10,6 +10,7 @@ mod measured;
 mod measured_shape;
 mod problem;
 mod shape;
+mod verify;
 mod wanted;
 
 pub(crate) use entry::ExpectEntry;

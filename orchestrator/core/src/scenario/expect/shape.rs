@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::measured_shape::{
     AssumeShape, ContrastShape, LoggedShape, MeasureShape, ReturnedShape, ShowsShape,
 };
+use super::verify::{AcknowledgedShape, VerifyShape};
 use super::wanted::WantedShape;
 use crate::scenario::yaml::at::At;
 use crate::scenario::yaml::names::{Content, Label, Path};
@@ -36,6 +37,9 @@ pub(crate) enum ExpectShape {
     NoForeignData(ForeignShape),
     /// A file holds nothing of its own generations that are older than this one.
     NoOldData(OldDataShape),
+    /// Everything that follows from what the steps did and synced, by the rules that the filesystem promises in its mode
+    /// (docs/oracle.md).
+    Auto(Option<AutoShape>),
     /// The filesystem mounts and unmounts. This is expected without being written; `false` waives it, for what is
     /// documented not to survive: then a state that does not mount is not judged any further.
     Mounts(bool),
@@ -43,6 +47,10 @@ pub(crate) enum ExpectShape {
     Fsck(FsckShape),
     /// The kernel's log of the recovery holds none of these texts.
     DmesgFree(At<Vec<String>>),
+    /// A program, run on what was recovered with what was acknowledged before the cut, finds that all promises hold.
+    Verify(VerifyShape),
+    /// A program's list of what is there has every acknowledged line, and nothing that was never begun.
+    Acknowledged(AcknowledgedShape),
     /// Live: a measured number lies within bounds.
     Measure(MeasureShape),
     /// Live: what the rest is about came to pass at all, as a measured number shows. Where it did not, the cell is
@@ -56,6 +64,15 @@ pub(crate) enum ExpectShape {
     Shows(ShowsShape),
     /// Live: words in the kernel's log from the mount to the last step.
     Logged(LoggedShape),
+}
+
+/// Options of `auto`.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AutoShape {
+    /// The level by which it is judged, such as `posix`; that of the filesystem in its mode when not given.
+    pub(crate) level: Option<At<String>>,
 }
 
 /// Options of `content`: one of `is`, `one_of` and `mix_of`.

@@ -3,6 +3,7 @@
 use coldcut_wire::{EntryKind, PatternName};
 use serde::Serialize;
 
+use super::verifier::Verifier;
 use crate::scenario::measured::MeasuredCheck;
 
 /// What must hold. Paths are relative to the root, without a leading slash; the root is empty.
@@ -55,6 +56,11 @@ pub enum Check {
         path: String,
         than: PatternName,
     },
+    /// What the steps did and synced, by the rules of the filesystem's level or of one that is named.
+    Auto {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        level: Option<String>,
+    },
     Mounts {
         required: bool,
     },
@@ -62,6 +68,8 @@ pub enum Check {
     DmesgFree {
         texts: Vec<String>,
     },
+    /// What a program says of what was recovered.
+    Verify(Verifier),
     /// About what happened while the workload ran, whatever was found after a crash.
     // The name in a scenario's digest.
     #[serde(rename = "live")]
@@ -79,6 +87,35 @@ impl Check {
                 | Self::DmesgFree { .. }
                 | Self::Measured(MeasuredCheck::Assume { .. })
         )
+    }
+
+    /// The program that it asks, if it asks one.
+    pub fn verifier(&self) -> Option<&Verifier> {
+        match self {
+            Self::Verify(verifier) => Some(verifier),
+            _ => None,
+        }
+    }
+
+    /// Whether it looks at the data of files, beside their names and attributes.
+    pub fn on_data(&self) -> bool {
+        match self {
+            Self::Auto { .. }
+            | Self::Content { .. }
+            | Self::NoForeignData { .. }
+            | Self::NoOldData { .. } => true,
+            Self::Exists { .. }
+            | Self::Absent { .. }
+            | Self::Size { .. }
+            | Self::Listing { .. }
+            | Self::Attributes { .. }
+            | Self::Xattr { .. }
+            | Self::Mounts { .. }
+            | Self::FsckClean
+            | Self::DmesgFree { .. }
+            | Self::Verify(_)
+            | Self::Measured(_) => false,
+        }
     }
 
     /// Whether it is judged once, from what was measured while the workload ran.

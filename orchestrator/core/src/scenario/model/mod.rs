@@ -1,5 +1,7 @@
 //! What a valid scenario means: everything resolved, checked and ready to run.
 
+use std::collections::BTreeMap;
+
 use coldcut_wire::{ExecSpec, Op, PatternName};
 #[cfg(feature = "schema")]
 use schemars::JsonSchema;
@@ -7,13 +9,17 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 mod device;
+mod pattern;
+mod verifier;
 
 use super::facts;
-use crate::filesystem::FsType;
+use crate::filesystem::{Configuration, FsType, Level, Rule};
 use crate::outcome::verdict::Declared;
 use crate::recording::mark::StepName;
 pub use check::{Accept, Check, SizeRule, Wanted};
 pub use device::{DeviceAction, DeviceSpec};
+pub use pattern::{Captures, LinePattern};
+pub use verifier::{Dump, Verifier};
 
 /// A scenario whose every variant can be run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -90,6 +96,14 @@ pub struct Filesystem {
     /// journal needs that to be consistent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
+}
+
+impl Filesystem {
+    /// Whether its checker cannot look at it, for it is on several disks.
+    pub fn checker_is_blind(&self) -> bool {
+        let several = self.fstype.several.as_ref();
+        !self.disks.is_empty() && several.is_some_and(|several| several.checker.is_none())
+    }
 }
 
 /// A disk beside the first. What it is for, its filesystem says.
@@ -169,13 +183,32 @@ impl MountFlag {
     }
 }
 
-/// Host directories for `exec` steps, relative to the scenario's file.
+/// Where programs come from. Directories of the host are relative to the scenario's file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Programs {
-    /// Files that can be run.
+    /// A directory of files that can be run.
     pub programs: Option<String>,
     /// A root directory for them; the runner then sets [`ExecSpec::root`].
-    pub rootfs: Option<String>,
+    pub rootfs: Option<Rootfs>,
+    /// Files that are added to the root file system: their text by their path in it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+}
+
+/// A root file system for programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Rootfs {
+    /// A directory of the host.
+    Directory(String),
+    /// Debian's packages, with all that they depend on.
+    Debian {
+        /// Of this suite, such as `trixie`.
+        #[serde(rename = "debian")]
+        suite: String,
+        /// Their names, perhaps with `=VERSION`.
+        packages: Vec<String>,
+    },
 }
 
 /// One step.
@@ -369,8 +402,70 @@ impl Variant {
         ops.any(facts::waits_for_commit)
     }
 
+    /// The programs that judge what was recovered, each with its expectation's place in the list.
+    pub fn verifiers(&self) -> impl Iterator<Item = (usize, &Verifier)> {
+        let all = self.expect.iter().enumerate();
+        all.filter_map(|(index, expectation)| Some((index, expectation.check.verifier()?)))
+    }
+
+    /// Whether any expectation is about the data that files hold.
+    pub fn wants_data(&self) -> bool {
+        self.expect.iter().any(|expectation| expectation.check.on_data())
+    }
+
+    /// Whether any step's program acknowledges anything by lines.
+    pub fn acknowledges_lines(&self) -> bool {
+        let marks = |step: &Step| {
+            matches!(
+                step.action,
+                Action::Exec {
+                    mark_prefix: Some(_),
+                    ..
+                }
+            )
+        };
+        self.steps().any(marks)
+    }
+
     /// Whether any expectation asks for the filesystem checker.
     pub fn wants_fsck(&self) -> bool {
-        self.expect.iter().any(|e| e.check == Check::FsckClean)
+        let judged = |check: &Check| match check {
+            Check::FsckClean => true,
+            Check::Auto { level } => {
+                let named = level.as_deref().and_then(Level::named);
+                named
+                    .unwrap_or_else(|| self.level())
+                    .keeps(Rule::CheckerClean)
+                    .is_some()
+            }
+            _ => false,
+        };
+        let can = !self.filesystem.checker_is_blind();
+        self.expect
+            .iter()
+            .any(|e| e.check == Check::FsckClean || can && judged(&e.check))
+    }
+
+    /// Whether the automatic oracle judges it.
+    pub fn is_judged_automatically(&self) -> bool {
+        self.expect.iter().any(|e| matches!(e.check, Check::Auto { .. }))
+    }
+
+    /// What its filesystem promises after a power cut.
+    pub fn level(&self) -> &'static Level {
+        let mkfs = match &self.filesystem.source {
+            FsSource::Make { mkfs, .. } => mkfs.as_slice(),
+            FsSource::Image(_) => &[],
+        };
+        let configuration = Configuration {
+            mkfs,
+            mount: &self.filesystem.mount,
+            write_cache: self.device.write_cache,
+        };
+        let lies = self.filesystem.disks.iter().any(|disk| disk.ignores_flushes);
+        if lies {
+            return Level::nothing();
+        }
+        (self.filesystem.fstype.level)(&configuration)
     }
 }

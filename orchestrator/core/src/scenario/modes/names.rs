@@ -51,9 +51,11 @@ fn path_of(check: &Check) -> Option<&str> {
         | Check::Xattr { path, .. }
         | Check::NoOldData { path, .. } => Some(path),
         Check::NoForeignData { .. }
+        | Check::Auto { .. }
         | Check::Mounts { .. }
         | Check::FsckClean
         | Check::DmesgFree { .. }
+        | Check::Verify(_)
         | Check::Measured(_) => None,
     }
 }

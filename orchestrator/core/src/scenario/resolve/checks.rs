@@ -107,3 +107,15 @@ pub(super) fn crash_marks(variant: &Variant, part: &Part<CrashSpec>, sink: &Sink
         }
     }
 }
+
+/// Has the automatic oracle judge besides the expectations, where that is asked for and there is anything to judge.
+pub(super) fn judge_automatically(variant: &mut Variant, asked: bool) {
+    if asked && variant.has_crash() && !variant.is_judged_automatically() {
+        variant.expect.push(model::Expectation {
+            check: model::Check::Auto { level: None },
+            after: None,
+            before: None,
+            line: 0,
+        });
+    }
+}

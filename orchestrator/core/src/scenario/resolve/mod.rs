@@ -3,13 +3,14 @@
 mod checks;
 mod parts;
 
-use checks::{check_commits, check_judged, crash_marks, name_contents, recovering};
+use checks::{check_commits, check_judged, crash_marks, judge_automatically, name_contents, recovering};
 use parts::{Parts, Reader, parts};
 
 use super::expect;
 use super::filesystem;
 use super::model::{self, End, Programs, Scenario, Variant};
-use super::shape::{Document, VariantShape};
+use super::programs::{self, Said};
+use super::shape::{Document, OracleShape, VariantShape};
 use super::step::{self, Faults, Lowering, StepEntry};
 use super::yaml::at::{At, Later};
 use super::yaml::entry::read;
@@ -18,6 +19,17 @@ use super::yaml::names::Label;
 use super::yaml::node::{Node, Value};
 use crate::outcome::verdict::Declared;
 use crate::scenario::device;
+
+/// What the document or a variant says of programs.
+macro_rules! said {
+    ($doc:expr) => {
+        Said {
+            programs: $doc.programs.as_ref(),
+            rootfs: $doc.rootfs.as_ref(),
+            files: $doc.files.as_ref(),
+        }
+    };
+}
 
 /// The most variants that a scenario may have.
 const MAX_VARIANTS: usize = 1000;
@@ -47,10 +59,8 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
     let whole = Whole {
         text,
         base: &parts!(reader, document),
-        programs: &Programs {
-            programs: document.programs.clone(),
-            rootfs: document.rootfs.clone(),
-        },
+        programs: &said!(document),
+        auto: matches!(document.oracle, Some(OracleShape::Auto)),
         at: &document.name.span,
         given: &given,
         exact,
@@ -69,7 +79,9 @@ pub(crate) fn resolve(text: &str, root: &Node, sink: &Sink) -> Option<Scenario> 
 struct Whole<'a> {
     text: &'a str,
     base: &'a Parts,
-    programs: &'a Programs,
+    programs: &'a Said<'a>,
+    /// Whether the automatic oracle judges too.
+    auto: bool,
     at: &'a Span,
     /// Whether the document has a key, even one that could not be read.
     given: &'a dyn Fn(&str) -> bool,
@@ -100,7 +112,13 @@ impl Whole<'_> {
             if document.variants.is_some() {
                 sink.push(Problem::new(self.at, "`variants` is empty").help("leave it out, or give one"));
             }
-            variants.extend(self.variant("default", String::new(), &Parts::default(), &|_| false, sink));
+            variants.extend(self.variant(
+                ("default", String::new()),
+                &Parts::default(),
+                &said!(VariantShape::default()),
+                &|_| false,
+                sink,
+            ));
         }
         for (name, doc) in named {
             if let Err(message) = Label::check(&name.value) {
@@ -116,7 +134,7 @@ impl Whole<'_> {
             };
             let problems = Sink::default();
             let summary = doc.summary.clone().unwrap_or_default();
-            variants.extend(self.variant(&name.value, summary, &own, &overridden, &problems));
+            variants.extend(self.variant((&name.value, summary), &own, &said!(doc), &overridden, &problems));
             sink.absorb(problems, Some(&name.value));
         }
         Some(variants)
@@ -125,9 +143,9 @@ impl Whole<'_> {
     /// Puts one variant together. `None` when it could not be: the sink says why.
     fn variant(
         &self,
-        name: &str,
-        summary: String,
+        (name, summary): (&str, String),
         own: &Parts,
+        said: &Said<'_>,
         overridden: &dyn Fn(&str) -> bool,
         sink: &Sink,
     ) -> Option<Variant> {
@@ -139,7 +157,8 @@ impl Whole<'_> {
             }
         };
         let filesystem = self.filesystem(own, overridden("filesystem"), &absent, sink);
-        let steps = self.steps(own, &absent, sink);
+        let programs = programs::lower(self.programs, said, sink);
+        let steps = self.steps(own, &programs, &absent, sink);
         let expect = own.expect.as_ref().or(self.base.expect.as_ref());
         if expect.is_none() {
             absent("expect", "a list of what must hold after recovery");
@@ -159,7 +178,7 @@ impl Whole<'_> {
                 own.device.as_ref().map(|p| &p.value),
                 sink,
             ),
-            programs: self.programs.clone(),
+            programs,
             setup: steps.setup,
             workload: steps.workload,
             crash: crash.map(|part| part.value.clone()).unwrap_or_default(),
@@ -185,13 +204,14 @@ impl Whole<'_> {
             if let Some(part) = expect {
                 variant.expect = expect::lower(self.text, sink, &variant, &part.value);
                 check_judged(&variant, part, sink);
+                judge_automatically(&mut variant, self.auto);
             }
         }
         complete.then_some(variant)
     }
 
     /// Lowers a variant's setup and workload.
-    fn steps(&self, own: &Parts, absent: &dyn Fn(&str, &str), sink: &Sink) -> Steps {
+    fn steps(&self, own: &Parts, programs: &Programs, absent: &dyn Fn(&str, &str), sink: &Sink) -> Steps {
         let setup = own.setup.as_ref().or(self.base.setup.as_ref());
         let workload = own.workload.as_ref().or(self.base.workload.as_ref());
         let given = [setup, workload].into_iter().flatten();
@@ -201,13 +221,13 @@ impl Whole<'_> {
         let span = workload.map(|part| part.span.clone());
         let empty = Vec::new();
         let setup = setup.map_or(&empty, |p| &p.value);
-        let setup = step::lower(setup, &mut Lowering::new(self.text, sink, self.programs, false));
+        let setup = step::lower(setup, &mut Lowering::new(self.text, sink, programs, false));
         let mut faults = Faults::default();
         let workload = if let Some(part) = workload {
             if part.value.is_empty() && part.whole {
                 sink.push(Problem::new(&part.span, "an empty workload has nothing to lose"));
             }
-            let mut lowering = Lowering::new(self.text, sink, self.programs, true);
+            let mut lowering = Lowering::new(self.text, sink, programs, true);
             let steps = step::lower(&part.value, &mut lowering);
             faults = lowering.faults;
             steps

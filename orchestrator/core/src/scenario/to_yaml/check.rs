@@ -10,7 +10,7 @@ use crate::scenario::model::{Accept, Check, Expectation, Moment, SizeRule, Wante
 /// An expectation as the entry of a list, its modifiers on lines of their own, without indentation.
 ///
 /// # Errors
-/// [`NotWritten`] for what is measured while the workload runs.
+/// [`NotWritten`] for what is measured while the workload runs, and for what programs judge.
 pub fn expectation(expectation: &Expectation) -> Result<String, NotWritten> {
     let mut lines = vec![check(&expectation.check)?];
     lines.extend(expectation.after.as_ref().map(|after| match after {
@@ -78,12 +78,15 @@ fn check(check: &Check) -> Result<String, NotWritten> {
             format!("no_foreign_data: {}", quoted(&format!("/{path}")))
         }
         Check::NoOldData { path, than } => Fields::of(path).text("than", &content(than)).under("no_old_data"),
+        Check::Auto { level: None } => "auto".to_owned(),
+        Check::Auto { level: Some(level) } => format!("auto: {{level: {}}}", quoted(level)),
         Check::Mounts { required } => format!("mounts: {required}"),
         Check::FsckClean => "fsck: clean".to_owned(),
         Check::DmesgFree { texts } => {
             let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
             format!("dmesg_free: [{}]", texts.join(", "))
         }
+        Check::Verify(_) => return Err(NotWritten("verify".to_owned())),
         Check::Measured(_) => return Err(NotWritten("measured".to_owned())),
     })
 }

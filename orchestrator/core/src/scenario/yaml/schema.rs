@@ -40,6 +40,11 @@ pub(crate) fn exactly_one<const N: usize>(
             for (name, value) in entries {
                 required.push(json!({ "required": [name] }));
                 properties.insert(name.clone(), described(value.clone(), about.as_ref()));
+                let null = |schema: &Value| schema.get("type") == Some(&json!("null"));
+                let either = value.get("anyOf").and_then(Value::as_array);
+                if either.is_some_and(|schemas| schemas.iter().any(null)) {
+                    bare.push(json!({ "const": name, "description": about }));
+                }
             }
         } else {
             let names: Vec<Value> = match (variant.get("const"), variant.get("enum")) {
@@ -96,6 +101,14 @@ fn or_scalar(schema: &mut Schema, what: &Value) {
     if let Some(about) = about {
         schema.insert("description".to_owned(), about);
     }
+}
+
+/// The mapping, or the directory alone.
+pub(crate) fn or_directory(schema: &mut Schema) {
+    or_scalar(
+        schema,
+        &json!({ "type": "string", "description": "The directory alone" }),
+    );
 }
 
 /// The mapping, or its path alone.

@@ -54,6 +54,11 @@ where
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DeError> {
         let span = self.span;
+        if self.value.is_none() {
+            // Options that may be left out as a whole.
+            let needed = self.content().err().unwrap_or_else(|| DeError::new("no options"));
+            return seed.deserialize(NoOptions(needed));
+        }
         seed.deserialize(self.content()?).map_err(|e| e.at(span))
     }
 
@@ -83,6 +88,26 @@ where
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// Options that are not there: nothing for an `Option`, an error for everything else.
+struct NoOptions(DeError);
+
+impl<'de> Deserializer<'de> for NoOptions {
+    type Error = DeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, DeError> {
+        Err(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_none()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

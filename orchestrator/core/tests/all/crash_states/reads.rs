@@ -8,7 +8,7 @@ use super::naive::{Script, scripts};
 use coldcut_core::crash::index::{BLOCK, BlockIndex, Sources};
 use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::reads::{
-    BlockDigest, BlockRead, Explorer, LogSpace, ReadIndex, Reads, Region, Space,
+    BlockDigest, BlockRead, Explorer, LogSpace, Place, ReadIndex, Reads, Region, Space,
 };
 use coldcut_core::crash::state::{CrashState, CutModel, DiscardAs, PlanKind};
 use coldcut_core::recording::block::ReadAt as _;
@@ -48,21 +48,29 @@ fn block(content: &[u8], number: u64) -> &[u8] {
     &content[start..content.len().min(start + BLOCK as usize)]
 }
 
-/// A recovery that looks where what it has read sends it, rewrites a block now and then, and ends when it has seen
-/// enough. What it says at the end depends on every byte that it read.
+/// A recovery that looks where what it has read sends it, at a block or at some sectors of one, rewrites a sector now and
+/// then, and ends when it has seen enough. What it says at the end depends on every byte that it read.
 fn recover(content: &[u8]) -> (Reads, u64) {
     let blocks = (content.len() as u64).div_ceil(BLOCK);
     let mut disk = content.to_vec();
     let mut reads = Reads::new();
-    let mut written = HashSet::new();
+    // Sectors that were read or written, by block.
+    let mut known: HashMap<u64, u8> = HashMap::new();
     let (mut at, mut seen) = (0, 7_u64);
     for _ in 0..6 {
-        let here = block(&disk, at);
-        let digest = BlockDigest::of(here);
-        if !written.contains(&at) && reads.iter().all(|read| read.block != at) {
+        let wanted = if seen.is_multiple_of(2) {
+            Place::ALL
+        } else {
+            1 << (seen % 7) | 1 << (seen % 5)
+        };
+        let digest = BlockDigest::of_sectors(block(&disk, at), wanted);
+        let fresh = wanted & !*known.get(&at).unwrap_or(&0);
+        if fresh != 0 {
+            *known.entry(at).or_default() |= fresh;
             reads.push(BlockRead {
                 block: at,
-                digest,
+                sectors: fresh,
+                digest: BlockDigest::of_sectors(block(content, at), fresh),
                 file: None,
                 by: None,
             });
@@ -75,16 +83,10 @@ fn recover(content: &[u8]) -> (Reads, u64) {
         if seen.is_multiple_of(3) {
             let rewritten = seen % blocks;
             let start = (rewritten * BLOCK) as usize;
-            disk[start] = seen as u8;
-            // The rest of it stands as it was, so that rewriting a part of a block reads it first.
-            if reads.iter().all(|read| read.block != rewritten) && written.insert(rewritten) {
-                reads.push(BlockRead {
-                    block: rewritten,
-                    digest: BlockDigest::of(block(content, rewritten)),
-                    file: None,
-                    by: None,
-                });
-            }
+            // The rest of the block stands as it was, and was not read for this.
+            let end = disk.len().min(start + Place::SECTOR as usize);
+            disk[start..end].fill(seen as u8);
+            *known.entry(rewritten).or_default() |= 1;
         }
         at = word % blocks;
     }
@@ -153,7 +155,10 @@ fn explore(recorded: &Recorded, space: &LogSpace) -> (Vec<(Region, u64)>, u32) {
     while let Some(task) = explorer.next_task() {
         let content = recorded.content(space, task.region());
         let found = index
-            .find(|number| Ok::<_, Infallible>(BlockDigest::of(block(&content, number))))
+            .find(|place| {
+                let bytes = block(&content, place.block);
+                Ok::<_, Infallible>(BlockDigest::of_sectors(bytes, place.sectors))
+            })
             .unwrap();
         let recovery = found.unwrap_or_else(|| {
             let number = known.len() as u32;
@@ -184,6 +189,7 @@ fn recover_files(content: &[u8]) -> (Reads, BlockDigest, [Vec<BlockDigest>; 2]) 
         if reads.iter().all(|read: &BlockRead| read.block != number) {
             reads.push(BlockRead {
                 block: number,
+                sectors: Place::ALL,
                 digest,
                 file,
                 by: None,
@@ -284,23 +290,25 @@ proptest! {
         }
     }
 
-    /// What is asked for a block decides its bytes.
+    /// What is asked for a place decides its bytes.
     #[test]
-    fn a_block_depends_on_nothing_but_what_is_asked(script in scripts(40)) {
+    fn a_place_depends_on_nothing_but_what_is_asked(script in scripts(40), sectors in 1u8..) {
         let recorded = recorded(&script);
         let blocks = (script.device as u64).div_ceil(BLOCK);
         for (_, space) in small_spaces(&recorded).take(3) {
-            for number in 0..blocks {
+            for place in (0..blocks).flat_map(|block| [Place::whole(block), Place { block, sectors }]) {
                 let mut by_answers: HashMap<Vec<(usize, u32)>, Vec<u8>> = HashMap::new();
                 for assignment in assignments(&space) {
                     let mut asked = Vec::new();
-                    space.depends(number, &mut |choice| {
+                    space.depends(place, &mut |choice| {
                         let alternative = assignment.alternative(choice);
                         asked.push((choice, alternative));
                         alternative
                     });
                     let content = recorded.content(&space, &assignment);
-                    let bytes = block(&content, number).to_vec();
+                    let bytes = block(&content, place.block).chunks(512).enumerate();
+                    let bytes = bytes.filter(|(sector, _)| place.sectors >> sector & 1 == 1);
+                    let bytes: Vec<u8> = bytes.flat_map(|(_, bytes)| bytes.to_vec()).collect();
                     let known = by_answers.entry(asked).or_insert_with(|| bytes.clone());
                     prop_assert_eq!(&*known, &bytes);
                 }
@@ -348,6 +356,7 @@ fn reads(blocks: &[u64], file: Option<u64>) -> Reads {
         .iter()
         .map(|block| BlockRead {
             block: *block,
+            sectors: Place::ALL,
             digest,
             file,
             by: None,
@@ -363,8 +372,8 @@ fn what_is_not_read_is_not_recovered_again() {
         fn alternatives(&self) -> &[u32] {
             &self.0
         }
-        fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32) {
-            ask(block as usize);
+        fn depends(&self, place: Place, ask: &mut dyn FnMut(usize) -> u32) {
+            ask(place.block as usize);
         }
     }
     let space = Sixteen([2; 16]);
@@ -395,8 +404,8 @@ fn the_parts_are_whole_whatever_is_read() {
         fn alternatives(&self) -> &[u32] {
             &self.0
         }
-        fn depends(&self, block: u64, ask: &mut dyn FnMut(usize) -> u32) {
-            ask(block as usize);
+        fn depends(&self, place: Place, ask: &mut dyn FnMut(usize) -> u32) {
+            ask(place.block as usize);
         }
     }
     let space = Four([2, 3, 2, 6]);

@@ -88,5 +88,6 @@ pub(crate) fn recovery(entries: Vec<TreeEntry>) -> Recovery {
         dmesg: Vec::new(),
         fsck: None,
         repaired: None,
+        verified: None,
     }
 }
