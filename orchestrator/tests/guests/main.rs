@@ -17,6 +17,7 @@ mod every_step;
 mod exec;
 mod explore;
 mod filesystems;
+mod full_disk;
 mod job;
 mod kernel_build;
 mod kernel_log;
