@@ -6,6 +6,8 @@ mod cells;
 mod check;
 mod diff;
 mod doctor;
+mod explore;
+mod findings;
 mod generate;
 mod import;
 pub mod kernel;
@@ -57,6 +59,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Make scenarios up: random histories, and what their syncs promise
     Generate(generate::GenerateArgs),
+    Explore(Box<explore::ExploreArgs>),
+    /// Show what a run found, in groups of what is alike
+    Findings(findings::FindingsArgs),
     /// Make scenarios of workloads that other tools use
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -101,6 +106,8 @@ async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => check::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Explore(args) => Box::pin(explore::run(*args)).await,
+        Command::Findings(args) => findings::run(&args),
         Command::Import(command) => import::run(&command),
         Command::Show(args) => show::run(&args),
         Command::Matrix(args) => matrix::run(*args).await,
