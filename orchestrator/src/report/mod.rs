@@ -5,7 +5,9 @@
 
 mod cell;
 mod elsewhere;
+mod exploring;
 mod file;
+mod findings;
 pub mod formats;
 mod grid;
 mod html;
@@ -23,7 +25,9 @@ mod table;
 mod xml;
 
 pub use cell::render_cell;
+pub use exploring::ExploreProgress;
 pub use file::{FileFormat, FileReport};
+pub use findings::render_groups;
 pub use grid::render_grid;
 pub use html::render_html;
 pub use json::{Failure, JsonLines};
