@@ -44,6 +44,9 @@ pub enum DeviceError {
     /// The log could not be written: the recording is unusable and the device acknowledges nothing more.
     #[error("the write log failed, so the device stopped: {0}")]
     Log(Arc<io::Error>),
+    /// The guest wrote more than it may.
+    #[error("the guest wrote more than {0} bytes, so the device stopped (--max-recording allows more)")]
+    TooMuch(u64),
     /// The image below could not be read: the device acknowledges nothing more.
     #[error("the image below the device cannot be read, so the device stopped: {0}")]
     Image(Arc<io::Error>),

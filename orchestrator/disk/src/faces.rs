@@ -81,6 +81,8 @@ pub(crate) struct Disk {
     face: Face,
     /// Where the disks start that acknowledge flushes without heeding them.
     deaf: Vec<u64>,
+    /// Bytes that are held in memory at most.
+    most_held: u64,
     era: u64,
     injector: Option<Box<dyn Injector>>,
     broken: Option<DeviceError>,
@@ -93,6 +95,7 @@ impl Disk {
             image: Layered::new(base),
             face: Face::Open,
             deaf: Vec::new(),
+            most_held: u64::MAX,
             era: 0,
             injector: None,
             broken: None,
@@ -114,6 +117,11 @@ impl Disk {
 
     pub(crate) fn set_injector(&mut self, injector: Option<Box<dyn Injector>>) {
         self.injector = injector;
+    }
+
+    /// Holds no more than so many bytes of what is written.
+    pub(crate) fn hold_at_most(&mut self, bytes: u64) {
+        self.most_held = bytes;
     }
 
     /// The disks that start here acknowledge flushes from now on without heeding them.
@@ -271,6 +279,9 @@ impl Disk {
                 match io.kind {
                     IoKind::Write => {
                         self.image.write(io.offset, &data);
+                        if self.image.held() > self.most_held {
+                            return Err(self.break_with(DeviceError::TooMuch(self.most_held)));
+                        }
                         self.counters.writes += 1;
                         self.counters.written_bytes += io.len;
                     }

@@ -157,6 +157,11 @@ impl DeviceHandle {
         self.shared.with(|disk| disk.set_injector(injector));
     }
 
+    /// From now on, a guest that writes more than so many bytes of the disk breaks it: what is written is held in memory.
+    pub fn hold_at_most(&self, bytes: u64) {
+        self.shared.with(|disk| disk.hold_at_most(bytes));
+    }
+
     /// From now on the disks that start at these bytes acknowledge flushes without heeding them: what was written to them
     /// stays volatile, and the log knows of no flush.
     pub fn ignore_flushes(&self, starts: Vec<u64>) {

@@ -66,6 +66,11 @@ impl Layered {
         self.overlay.write(offset, data);
     }
 
+    /// Bytes of memory that what was written takes, at most.
+    pub(crate) fn held(&self) -> u64 {
+        self.overlay.held()
+    }
+
     pub(crate) fn zero(&mut self, range: Range<u64>) {
         self.overlay.zero(range);
     }

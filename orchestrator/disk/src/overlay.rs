@@ -50,12 +50,19 @@ pub(super) enum BlockState<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     groups: Vec<Group>,
+    /// Bytes for which memory was taken.
+    held: u64,
 }
 
 impl Overlay {
     /// Whether nothing was ever written.
     pub(super) fn is_empty(&self) -> bool {
         self.groups.is_empty()
+    }
+
+    /// Bytes for which memory was taken, at most.
+    pub(super) fn held(&self) -> u64 {
+        self.held
     }
 
     /// What is known of block number `block`.
@@ -109,7 +116,9 @@ impl Overlay {
                 *slot = Slot::Zero;
             } else {
                 let sectors = touched(within, now.len());
+                let fresh = matches!(slot, Slot::Absent | Slot::Zero);
                 slot.put(within, sectors, |bytes| bytes[..now.len()].copy_from_slice(now));
+                self.held += if fresh { BLOCK } else { 0 };
             }
             at += now.len() as u64;
             data = rest;

@@ -1,7 +1,9 @@
 //! Options about machines, and about who recovers crash states.
 
 use coldcut_core::oracle::cell::Strategy;
+use coldcut_core::scenario::parse_size;
 
+use crate::host::quota::QuotaSettings;
 use crate::vm::machine::AccelChoice;
 use crate::vm::open::MachineSettings;
 
@@ -14,6 +16,12 @@ pub(super) struct MachineArgs {
     /// How many machines run at once [default: as many as processors]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     jobs: Option<u16>,
+    /// What a recording may have at most, and what a machine may write; more is inconclusive
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", value_parser = parse_size)]
+    max_recording: u64,
+    /// What the recordings of a run may have at most, in all
+    #[arg(long, value_name = "SIZE", default_value = "64GiB", value_parser = parse_size)]
+    max_run: u64,
 }
 
 /// Who recovers crash states.
@@ -55,6 +63,10 @@ impl MachineArgs {
         MachineSettings {
             accel: self.accel,
             jobs: jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
+            quota: QuotaSettings {
+                recording: self.max_recording,
+                run: self.max_run,
+            },
         }
     }
 }

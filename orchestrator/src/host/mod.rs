@@ -6,5 +6,6 @@ pub mod files;
 mod guard;
 pub mod logged;
 pub mod process;
+pub mod quota;
 pub mod scratch;
 pub mod tool;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::event::Event;
@@ -32,6 +33,8 @@ pub struct RunSettings<'a> {
     pub results: &'a Path,
     /// The run with whose recordings this one goes on.
     pub resume: Option<&'a Earlier>,
+    /// From when on no recording is begun any more; what was begun is finished, and the rest left out.
+    pub until: Option<Instant>,
 }
 
 /// A finished run.
@@ -136,7 +139,7 @@ pub async fn run(
             }
             jobs.push(resolver.resolve(&job)?);
         }
-        let mut cells = in_order(jobs, pool);
+        let mut cells = in_order(jobs, pool, settings.until);
         while let Some(cell) = cells.recv().await {
             begun.dir.finish_cell(cell).map_err(write)?;
             if let Some(error) = begun.failure.get() {
@@ -145,7 +148,8 @@ pub async fn run(
         }
     }
     let result = begun.dir.finish().map_err(write)?;
-    if result.cells.len() < info.cells.len() {
+    let over = settings.until.is_some_and(|until| Instant::now() >= until);
+    if result.cells.len() < info.cells.len() && !over {
         return Err(RunError::Died(info.cells.len() - result.cells.len()));
     }
     begun.events.send(Event::RunFinished {

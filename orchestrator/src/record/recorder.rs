@@ -64,6 +64,7 @@ pub(crate) async fn record(
         .await?;
     let (device, disks, sockets) = disks_under_test(pool, job, timings).await?;
     let handle = device.handle();
+    handle.hold_at_most(pool.quota.settings().recording);
     let specs = disks.iter().zip(sockets).map(|(disk, socket)| DiskSpec {
         write_cache: job.variant.device.write_cache,
         physical_block_size: ATOMIC_UNIT,

@@ -1,7 +1,5 @@
 //! A scenario's run in a machine that has come up: the setup, and the workload on a disk that logs every request.
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use coldcut_core::outcome::event::{Event, Phase};
@@ -14,6 +12,7 @@ use coldcut_core::scenario::End;
 use coldcut_wire::{DmesgFrom, Op};
 
 use crate::disk::{ActiveRecording, DeviceHandle, Faults, export_sparse};
+use crate::host::quota::Bounded;
 use crate::record::disk;
 use crate::record::job::{ATOMIC_UNIT, RecordJob, mount_of};
 use crate::record::line::Line;
@@ -28,7 +27,7 @@ use crate::vm::pool::Pool;
 /// How long the device may take to have nothing in flight after the setup was unmounted.
 const QUIET: Duration = Duration::from_secs(30);
 
-type FileRecorder = Recorder<File, File>;
+type FileRecorder = Recorder<Bounded, Bounded>;
 
 /// A run of a recording's variant.
 pub(super) struct Run<'a> {
@@ -137,9 +136,9 @@ impl Run<'_> {
 
     /// Starts the log.
     async fn begin(&self) -> Result<ActiveRecording<FileRecorder>, Unknown> {
-        let create = |path: PathBuf| File::create(&path).or_unknown(&format!("creating {}", path.display()));
         let dir = self.job.dir;
-        let (log, sidecar) = (create(dir.log())?, create(dir.sidecar())?);
+        let files = self.pool.quota.create([dir.log(), dir.sidecar()]);
+        let [log, sidecar] = files.or_unknown("creating the log")?;
         self.handle.ignore_flushes(self.deaf());
         let recorder =
             FileRecorder::of(log, sidecar, self.disks.clone(), ATOMIC_UNIT).or_unknown("starting the log")?;

@@ -1,6 +1,5 @@
 //! Recovering one image: where it needs that, the host's checker first; then mount, walk, unmount, on a kernel that knows nothing of it, then the host's checker.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -210,6 +209,7 @@ async fn in_machine(
     device: Device,
 ) -> Result<Recovery, Unknown> {
     let handle = device.handle();
+    handle.hold_at_most(pool.quota.settings().recording);
     let seen = examine(pool, job, &machine, &handle).await;
     let oops = oops_of(&mut machine, &seen).await;
     if trust == Trust::Fresh {
@@ -246,11 +246,13 @@ impl Recoverer for Machines {
     async fn record(&self, pool: &Pool, job: &RecoverJob, files: (&Path, &Path)) -> Result<(), Unknown> {
         let (spec, device) = prepare(pool, job, &job.image)?;
         let handle = device.handle();
+        handle.hold_at_most(pool.quota.settings().recording);
         let (machine, _) = pool.fresh(&spec, &job.console).await?;
-        let create = |path: &Path| File::create(path).or_unknown(&format!("creating {}", path.display()));
+        let files = pool.quota.create([files.0.to_owned(), files.1.to_owned()]);
+        let [log, sidecar] = files.or_unknown("creating the log of a recovery")?;
         let disks = job.disks.clone();
-        let recorder = Recorder::of(create(files.0)?, create(files.1)?, disks, ATOMIC_UNIT)
-            .or_unknown("starting the log of a recovery")?;
+        let recorder =
+            Recorder::of(log, sidecar, disks, ATOMIC_UNIT).or_unknown("starting the log of a recovery")?;
         let recording = handle
             .begin_recording(recorder, QUIET)
             .await
@@ -296,6 +298,7 @@ impl Screener<RecoverJob> for Guest {
         // Until the end of this, anything may have gone wrong.
         self.spoiled = true;
         let handle = self.device.handle();
+        handle.hold_at_most(pool.quota.settings().recording);
         handle
             .serve(Arc::clone(&at_boot.image), QUIET)
             .await

@@ -5,7 +5,9 @@
 
 mod cell;
 mod elsewhere;
+mod exploring;
 mod file;
+mod findings;
 pub mod formats;
 mod grid;
 mod json;
@@ -22,7 +24,9 @@ mod table;
 mod xml;
 
 pub use cell::render_cell;
+pub use exploring::ExploreProgress;
 pub use file::{FileFormat, FileReport};
+pub use findings::render_groups;
 pub use grid::render_grid;
 pub use json::{Failure, JsonLines};
 pub use junit::render_junit;

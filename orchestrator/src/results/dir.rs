@@ -10,7 +10,10 @@ use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::result::{CellRef, CellResult, KernelRef, RunResult};
 use coldcut_core::outcome::rewrite::Rewrites;
 use coldcut_core::outcome::shard::Shard;
+use rustix::fs::FallocateFlags;
 use serde::{Deserialize, Serialize};
+
+use crate::host::quota::explained;
 
 /// `run.json`: what was asked for, and with what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +64,11 @@ pub struct ScenarioInfo {
     /// Digest of what it says.
     pub digest: String,
 }
+
+/// Room that is kept for `result.json`: its file, the least, and what a cell may take of it, in bytes.
+const SET_ASIDE: &str = ".set-aside";
+const ASIDE: u64 = 4 << 20;
+const ASIDE_FOR_A_CELL: u64 = 32 << 10;
 
 /// How long finished cells may be in `events.jsonl` without being made durable.
 const SYNC: Duration = Duration::from_secs(1);
@@ -162,7 +170,18 @@ impl RunDir {
         self.indices = indices
             .map(|(index, cell)| (cell.id.to_string(), index))
             .collect();
+        self.set_aside();
         write_json(&self.path.join("run.json"), info)
+    }
+
+    /// Takes room on the disk that is given back when `result.json` finds none; without it, nothing is promised.
+    fn set_aside(&self) {
+        let most = ASIDE.max(ASIDE_FOR_A_CELL * self.indices.len() as u64);
+        let taken = File::create(self.path.join(SET_ASIDE))
+            .and_then(|file| Ok(rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, most)?));
+        if taken.is_err() {
+            let _ = fs::remove_file(self.path.join(SET_ASIDE));
+        }
     }
 
     /// Points `latest` here.
@@ -228,6 +247,7 @@ impl RunDir {
     pub fn finish(&mut self) -> io::Result<RunResult> {
         self.sync()?;
         self.write()?;
+        let _ = fs::remove_file(self.path.join(SET_ASIDE));
         Ok(RunResult::new(&self.id, self.cells.clone()))
     }
 
@@ -249,7 +269,16 @@ impl RunDir {
         let index = |id: &str| self.indices.get(id).copied().unwrap_or(usize::MAX);
         self.cells.sort_by_key(|result| index(&result.cell.id));
         let result = RunResult::new(&self.id, std::mem::take(&mut self.cells));
-        let written = write_json(&self.path.join("result.json"), &result);
+        let path = self.path.join("result.json");
+        let mut written = write_json(&path, &result);
+        if written
+            .as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
+            && fs::remove_file(self.path.join(SET_ASIDE)).is_ok()
+        {
+            written = write_json(&path, &result);
+        }
+        let written = written.map_err(|error| explained(&path, 0, error));
         self.cells = result.cells;
         self.stale = written.is_err();
         written
@@ -263,6 +292,7 @@ impl Drop for RunDir {
             // Whoever is told of an error here can do nothing about it, and `events.jsonl` has the cells.
             let _ = self.write();
         }
+        let _ = fs::remove_file(self.path.join(SET_ASIDE));
     }
 }
 

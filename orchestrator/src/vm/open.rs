@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::host::quota::{Quota, QuotaSettings};
 use crate::host::scratch::Scratch;
 use crate::kernel::{Kernel, Store, StoreError};
 use crate::report::EventSink;
@@ -17,6 +18,8 @@ pub struct MachineSettings {
     pub accel: AccelChoice,
     /// How many machines run at once.
     pub jobs: usize,
+    /// How much they may write.
+    pub quota: QuotaSettings,
 }
 
 /// Why there is no pool.
@@ -71,7 +74,9 @@ impl Pool {
         };
         let probe = machine_spec(kernel, initrd, None, &undecided)?;
         let decided = decide_accel(settings.accel, &qemu, &probe, &cache, scratch.path()).await;
-        Ok(Self::new(qemu, decided, scratch, events, settings.jobs))
+        let mut pool = Self::new(qemu, decided, scratch, events, settings.jobs);
+        pool.quota = Quota::new(settings.quota);
+        Ok(pool)
     }
 
     /// The same pool, with the templates of the cache.

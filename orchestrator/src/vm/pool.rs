@@ -10,6 +10,7 @@ use coldcut_core::outcome::recovery::Trust;
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
 
 use crate::fs::{self, MakeError};
+use crate::host::quota::Quota;
 use crate::host::scratch::Scratch;
 use crate::host::tool::ToolError;
 use crate::kernel::{Kernel, StoreError};
@@ -47,6 +48,8 @@ pub struct Pool {
     pub events: EventSink,
     /// Deadlines.
     pub limits: Limits,
+    /// How much recordings may have.
+    pub quota: Quota,
     /// How many machines may run at once.
     pub budget: Budget,
     /// How many machines the user allows at once.
@@ -67,6 +70,7 @@ impl Pool {
             scratch,
             events,
             limits: Limits::default(),
+            quota: Quota::default(),
             budget: Budget::new(jobs),
             jobs: jobs.max(1),
             templates: None,

@@ -130,6 +130,7 @@ async fn judged<R: Recoverer<Job = RecoverJob>>(dir: &Path, recoverer: R) -> Cel
     let settings = MachineSettings {
         accel: AccelChoice::Auto,
         jobs: 1,
+        quota: coldcut::host::quota::QuotaSettings::default(),
     };
     let pool = Pool::open(settings, EventSink::new(Vec::new()), &work.kernel)
         .await

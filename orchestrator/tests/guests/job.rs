@@ -49,6 +49,7 @@ async fn run_written(text: &str) -> Vec<CellResult> {
         let settings = MachineSettings {
             accel: AccelChoice::Auto,
             jobs: 1,
+            quota: coldcut::host::quota::QuotaSettings::default(),
         };
         let pool = Pool::open(settings, EventSink::new(Vec::new()), &work.kernel)
             .await

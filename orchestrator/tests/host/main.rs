@@ -5,6 +5,7 @@ mod common;
 
 mod dependencies;
 mod device;
+mod explore_cli;
 mod forgotten;
 mod hostile_runs;
 mod import_cli;
