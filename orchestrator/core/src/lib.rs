@@ -8,6 +8,7 @@
 pub mod columns;
 pub mod covered;
 pub mod crash;
+pub mod explore;
 pub mod faults;
 pub mod filesystem;
 pub mod generate;

@@ -144,6 +144,7 @@ impl SearchRequest {
             machines: self.machines,
             results,
             resume: None,
+            until: None,
         };
         let plan = selection.plan(store)?;
         let ran = run(&plan, &settings, store, listener.reporters()).await?;

@@ -1,7 +1,9 @@
 //! What `coldcut run`, `coldcut stories` and `coldcut matrix` share: how cells are run, what is shown of them, and how it ends.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use coldcut_core::outcome::result::RunResult;
 use coldcut_core::outcome::shard::Shard;
@@ -11,7 +13,7 @@ use super::machines::{MachineArgs, TrustArgs};
 use super::reports::ReportArgs;
 use crate::job::earlier::Earlier;
 use crate::job::plan::RunSelection;
-use crate::job::run::{RunSettings, run};
+use crate::job::run::{PAGE, RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::report::stdout::{errln, outln};
@@ -34,7 +36,7 @@ pub(super) struct CellArgs {
     json: bool,
     /// Seed of everything that is sampled
     #[arg(long, default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Only part I of N of the cells, for machines that share the work; `coldcut merge` puts the parts together
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -83,18 +85,32 @@ impl CellArgs {
         kernels: &[String],
         table: Render,
     ) -> anyhow::Result<RunResult> {
+        let screen: Vec<Box<dyn Reporter>> = vec![
+            Box::new(LiveProgress::new()),
+            Box::new(ScreenReport::new("\n", table)),
+        ];
+        self.run_shown(files, variants, kernels, screen, None).await
+    }
+
+    /// [`Self::run`] with reporters of its own on the screen, where no JSON is asked for. No recording is begun after
+    /// `until`.
+    pub(super) async fn run_shown(
+        &self,
+        files: Vec<Arc<ScenarioFile>>,
+        variants: &[String],
+        kernels: &[String],
+        screen: Vec<Box<dyn Reporter>>,
+        until: Option<Instant>,
+    ) -> anyhow::Result<RunResult> {
         let store = Store::open_default()?;
         let kernels = kernels
             .iter()
             .map(|spec| Ok((spec.clone(), Arc::new(store.find(spec)?))))
             .collect::<anyhow::Result<_>>()?;
-        let mut screen: Vec<Box<dyn Reporter>> = if self.json {
-            vec![Box::new(JsonLines::new(std::io::stdout()))]
+        let mut screen = if self.json {
+            vec![Box::new(JsonLines::new(std::io::stdout())) as Box<dyn Reporter>]
         } else {
-            vec![
-                Box::new(LiveProgress::new()),
-                Box::new(ScreenReport::new("\n", table)),
-            ]
+            screen
         };
         screen.extend(self.reports.reporters()?);
         let selection = RunSelection {
@@ -115,6 +131,7 @@ impl CellArgs {
         };
         let settings = RunSettings {
             resume: earlier.as_ref(),
+            until,
             seed: self.seed,
             strategy: self.trust.strategy(),
             machines: self.machines.settings(),
@@ -124,8 +141,19 @@ impl CellArgs {
         if !self.json {
             // The results are there, whoever reads of it.
             let _ = outln!("results: {}", ran.dir.display());
+            let _ = outln!("page:    {}", ran.dir.join(PAGE).display());
         }
         Ok(ran.result)
+    }
+
+    /// Whether events are printed in place of progress and reports.
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// The directory of a run.
+    pub(super) fn results_of(&self, run: &RunResult) -> PathBuf {
+        self.results.results.join(&run.run)
     }
 
     /// How the command ends.

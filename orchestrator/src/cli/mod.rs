@@ -6,6 +6,8 @@ mod cells;
 mod check;
 mod diff;
 mod doctor;
+mod explore;
+mod findings;
 mod generate;
 mod import;
 pub mod kernel;
@@ -14,6 +16,7 @@ mod log;
 mod machines;
 mod matrix;
 mod merge;
+mod programs;
 mod replay;
 mod reports;
 mod run;
@@ -48,12 +51,17 @@ pub struct Cli {
 enum Command {
     /// Run scenarios: record, cut, recover, judge
     Run(run::RunArgs),
+    /// Show whether programs keep what they acknowledge, on every kernel, as a grid
+    Programs(programs::ProgramsArgs),
     /// Reproduce the war stories on every kernel, and show what happened as a grid
     Stories(stories::StoriesArgs),
     /// Validate scenario files without running them
     Check(check::CheckArgs),
     /// Make scenarios up: random histories, and what their syncs promise
     Generate(generate::GenerateArgs),
+    Explore(Box<explore::ExploreArgs>),
+    /// Show what a run found, in groups of what is alike
+    Findings(findings::FindingsArgs),
     /// Make scenarios of workloads that other tools use
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -94,9 +102,12 @@ pub struct ResultsArg {
 async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
+        Command::Programs(args) => programs::run(args).await,
         Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => check::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Explore(args) => Box::pin(explore::run(*args)).await,
+        Command::Findings(args) => findings::run(&args),
         Command::Import(command) => import::run(&command),
         Command::Show(args) => show::run(&args),
         Command::Matrix(args) => matrix::run(*args).await,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use coldcut_core::oracle::cell::Strategy;
 use coldcut_core::outcome::event::Event;
@@ -14,10 +15,13 @@ use crate::job::earlier::Earlier;
 use crate::job::plan::{RunPlan, RunPlanError};
 use crate::job::schedule::in_order;
 use crate::kernel::Store;
-use crate::report::{EventSink, Failure, JsonLines, Reporter};
+use crate::report::{EventSink, Failure, FileReport, JsonLines, Reporter, render_html};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
 use crate::vm::open::{MachineSettings, OpenPoolError};
 use crate::vm::pool::Pool;
+
+/// The page about a run, in its directory.
+pub(crate) const PAGE: &str = "report.html";
 
 /// How a plan is run.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ pub struct RunSettings<'a> {
     pub results: &'a Path,
     /// The run with whose recordings this one goes on.
     pub resume: Option<&'a Earlier>,
+    /// From when on no recording is begun any more; what was begun is finished, and the rest left out.
+    pub until: Option<Instant>,
 }
 
 /// A finished run.
@@ -115,6 +121,7 @@ pub async fn run(
         cells: info.cells.clone(),
         jobs: settings.machines.jobs,
         accel: info.accel.clone(),
+        dir: Some(dir.clone()),
     });
     if let Some(pool) = &begun.pool {
         let mut resolver = Resolver::new(store);
@@ -136,7 +143,7 @@ pub async fn run(
             }
             jobs.push(resolver.resolve(&job)?);
         }
-        let mut cells = in_order(jobs, pool);
+        let mut cells = in_order(jobs, pool, settings.until);
         while let Some(cell) = cells.recv().await {
             begun.dir.finish_cell(cell).map_err(write)?;
             if let Some(error) = begun.failure.get() {
@@ -145,7 +152,8 @@ pub async fn run(
         }
     }
     let result = begun.dir.finish().map_err(write)?;
-    if result.cells.len() < info.cells.len() {
+    let over = settings.until.is_some_and(|until| Instant::now() >= until);
+    if result.cells.len() < info.cells.len() && !over {
         return Err(RunError::Died(info.cells.len() - result.cells.len()));
     }
     begun.events.send(Event::RunFinished {
@@ -170,7 +178,8 @@ async fn begin(
     let mut dir = RunDir::create(settings.results).map_err(make)?;
     let kept = JsonLines::new(dir.events().map_err(make)?);
     let failure = kept.failure();
-    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(kept)];
+    let page = FileReport::at_end(&dir.path().join(PAGE), render_html);
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(kept), Box::new(page)];
     reporters.extend(screen);
     let events = EventSink::new(reporters);
     // A part may have no cells; then nothing is started.

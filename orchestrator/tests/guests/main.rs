@@ -15,6 +15,7 @@ mod diff_cli;
 mod disks;
 mod every_step;
 mod exec;
+mod explore;
 mod filesystems;
 mod full_disk;
 mod job;

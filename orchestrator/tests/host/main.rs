@@ -5,8 +5,10 @@ mod common;
 
 mod dependencies;
 mod device;
+mod explore_cli;
 mod forgotten;
 mod hostile_runs;
+mod html;
 mod import_cli;
 mod kernel_store;
 mod killed;

@@ -5,6 +5,7 @@ pub mod completeness;
 pub mod diff;
 pub mod event;
 pub mod grid;
+pub mod groups;
 pub mod kernels;
 pub mod name;
 pub mod phase;

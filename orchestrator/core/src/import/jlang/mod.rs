@@ -74,7 +74,7 @@ pub fn import(name: &str, text: &str, fstype: FsType) -> Result<Document, JlangE
         workload,
         crash: "all".to_owned(),
         end: "cut".to_owned(),
-        expect: vec!["no_foreign_data: all".to_owned(), "fsck: clean".to_owned()],
+        expect: vec!["auto".to_owned()],
         outcome: "holds".to_owned(),
     })
 }
