@@ -84,6 +84,7 @@ impl Reporter for LiveProgress {
                 cells,
                 jobs,
                 accel,
+                ..
             } => {
                 self.line(&format!(
                     "run {run}: {} cells, {jobs} machines at once, {accel}",
