@@ -8,4 +8,5 @@ pub mod logged;
 pub mod process;
 pub mod quota;
 pub mod scratch;
+pub mod sparse;
 pub mod tool;

@@ -29,7 +29,7 @@ use crate::recover::images::{Covered, Planned, Recovering};
 use crate::recover::programs::Programs;
 use crate::recover::recoverer::{RecoverJob, Recoverer};
 use crate::recover::rounds::{recover_all, recover_round};
-use crate::results::{CellDir, share_recording};
+use crate::results::{CellDir, check_seal, share_recording};
 use crate::vm::pool::Pool;
 use crate::vm::programs::GuestPrograms;
 
@@ -288,6 +288,7 @@ async fn make(
 fn resume(pool: &Pool, job: &ResolvedJob, first: &ResolvedCell, earlier: &Path) -> Result<Recorded, Unknown> {
     let taking = format!("taking the recording of {}", earlier.display());
     let from = CellDir::open(earlier).or_unknown(&taking)?;
+    check_seal(&from).or_unknown(&taking)?;
     share_recording(&from, &first.dir).or_unknown(&taking)?;
     let found = witness::kept(&job.variant, &from)?;
     let log = LoadedRecording::load(&first.dir)?.log;

@@ -11,7 +11,7 @@ use crate::job::scenario_file::{ScenarioFile, ScenarioFileError};
 use crate::kernel::{Kernel, Store, StoreError};
 use crate::record::job::programs_of;
 use crate::recover::programs::Programs;
-use crate::results::{CellDir, RunInfo, inspect_cell};
+use crate::results::{CellDir, RunInfo, check_seal, inspect_cell};
 
 /// A cell of a run.
 #[derive(Debug)]
@@ -119,7 +119,9 @@ impl KeptCell {
     /// # Errors
     /// When its folders cannot be made, or hold what coldcut does not make.
     pub fn dir(&self) -> std::io::Result<CellDir> {
-        CellDir::open(&inspect_cell(&self.run, &self.cell.id)?)
+        let dir = CellDir::open(&inspect_cell(&self.run, &self.cell.id)?)?;
+        check_seal(&dir)?;
+        Ok(dir)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::record::line::Line;
 use crate::record::steps::Steps;
 use crate::record::timings::Timings;
 use crate::record::witness::{self, Witness};
-use crate::results::CellDir;
+use crate::results::{CellDir, seal};
 use crate::vm::client::{GuestClient, Mount};
 use crate::vm::machine::Machine;
 use crate::vm::pool::Pool;
@@ -119,6 +119,7 @@ impl Run<'_> {
         let counters = self.handle.counters();
         let (mut recorder, _) = recording.end().or_unknown("ending the recording")?;
         recorder.finish().or_unknown("finishing the log")?;
+        seal(self.job.dir).or_unknown("keeping the recording's digests")?;
         self.handle.health().or_unknown("the disk")?;
         let mut notes = outcome?;
         notes.extend(disk::at_the_end(&faults)?);

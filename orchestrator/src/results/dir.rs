@@ -340,6 +340,11 @@ impl CellDir {
         (dir.join("write.log"), dir.join("write.log.order"))
     }
 
+    /// The digests of the recording's files.
+    pub fn seal(&self) -> PathBuf {
+        self.path.join("recording.json")
+    }
+
     /// What the workload's steps measured.
     pub fn measurements(&self) -> PathBuf {
         self.path.join("measurements.json")
@@ -369,7 +374,7 @@ fn file_name(name: &str) -> String {
 }
 
 /// Writes a file whole or not at all.
-fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     let mut writer = io::BufWriter::with_capacity(1 << 16, &mut file);

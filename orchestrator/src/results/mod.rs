@@ -7,11 +7,13 @@
 mod dir;
 mod events;
 mod merge;
+mod seal;
 mod share;
 mod store;
 
 pub use dir::{CellDir, RunDir, RunInfo, ScenarioInfo, ShardInfo, stamp_now};
 pub use events::events_of;
 pub use merge::{MergeError, Merged, Part, merge};
+pub use seal::{check_seal, seal};
 pub use share::{copy_cell, inspect_cell, share_file, share_recording};
 pub use store::{ResultsError, find_run, load_result, load_run, recorded_cells, state_path};

@@ -35,9 +35,10 @@ pub fn share_recording(from: &CellDir, to: &CellDir) -> io::Result<()> {
     share_file(&from.base(), &to.base())?;
     share_file(&from.log(), &to.log())?;
     share_file(&from.sidecar(), &to.sidecar())?;
-    let (source, target) = (from.measurements(), to.measurements());
-    if source.is_file() {
-        share_file(&source, &target)?;
+    for (source, target) in [(from.measurements(), to.measurements()), (from.seal(), to.seal())] {
+        if source.is_file() {
+            share_file(&source, &target)?;
+        }
     }
     Ok(())
 }

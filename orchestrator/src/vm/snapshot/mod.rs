@@ -1,9 +1,8 @@
 //! Saved guests: a kernel booted once to the point where its agent answers, from which clones go on.
 //!
-//! [`key`] says which machines can share one, [`store`] keeps them in the cache, [`digest`] tells whether one is
-//! still what was saved. Who makes and uses them is [`crate::vm::pool`]. What clones share is in `docs/templates.md`.
+//! [`key`] says which machines can share one, [`store`] keeps them in the cache, and a digest tells whether one
+//! is still what was saved. Who makes and uses them is [`crate::vm::pool`]. What clones share is in `docs/templates.md`.
 
-mod digest;
 mod key;
 mod store;
 

@@ -12,9 +12,9 @@ use coldcut_wire::Hello;
 use serde::{Deserialize, Serialize};
 
 use super::TemplateKey;
-use super::digest::digest;
 use super::key::unknowing;
 use crate::host::cache::{Cache, CacheError, Held, Staged, Usage, note_use, prune};
+use crate::host::sparse::digest;
 use crate::vm::machine::{MachineSpec, Ram, Saved};
 
 const FORMAT: u32 = 1;

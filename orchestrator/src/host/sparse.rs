@@ -10,7 +10,10 @@ const PART: u64 = 64 << 10;
 
 /// blake3 over the length and every part that is not all zeros, with its offset: the same for a sparse file and a
 /// copy of it without holes.
-pub(super) fn digest(path: &Path) -> io::Result<String> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest(path: &Path) -> io::Result<String> {
     let file = File::open(path)?;
     let len = file.metadata()?.len();
     let mut hasher = blake3::Hasher::new_derive_key("coldcut sparse file 1");
