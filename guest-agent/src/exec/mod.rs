@@ -3,8 +3,10 @@
 mod command;
 mod init;
 mod output;
+mod terminal;
 mod verify;
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -23,7 +25,20 @@ pub(crate) use verify::verify;
 pub(crate) fn exec(state: &State, id: RequestId, spec: &ExecSpec, sender: &Sender) -> Result<Done, Failure> {
     let name = name_of(spec)?;
     let command = command::prepare(state, spec, name)?;
-    run(state, id, spec, command, u64::MAX, sender)
+    run(state, id, spec, (command, None), u64::MAX, sender)
+}
+
+/// The same, with a terminal as the program's standard output.
+pub(crate) fn exec_on_terminal(
+    state: &State,
+    id: RequestId,
+    spec: &ExecSpec,
+    sender: &Sender,
+) -> Result<Done, Failure> {
+    let name = name_of(spec)?;
+    let mut command = command::prepare(state, spec, name)?;
+    let terminal = terminal::as_output(&mut command)?;
+    run(state, id, spec, (command, Some(terminal)), u64::MAX, sender)
 }
 
 /// The program of `spec`, by the name that it gives it.
@@ -37,7 +52,7 @@ fn run(
     state: &State,
     id: RequestId,
     spec: &ExecSpec,
-    mut command: Command,
+    (mut command, terminal): (Command, Option<OwnedFd>),
     most_output: u64,
     sender: &Sender,
 ) -> Result<Done, Failure> {
@@ -46,8 +61,10 @@ fn run(
     let deadline = start.checked_add(Duration::from_millis(spec.timeout_ms));
     let _child = state.with_child();
     let mut child = command::spawn(state, &mut command)?.tried(|| format!("exec {name}"))?;
+    // Its end of a terminal must be open nowhere else.
+    drop(command);
     let group = Pid::from_child(&child);
-    let result = output::follow(&mut child, id, deadline, most_output, sender);
+    let result = output::follow(&mut child, terminal, id, (deadline, most_output), sender);
     if state.role == Role::Init && !matches!(result, Ok(Some(_))) {
         // What is left of the killed group; other orphans are collected when no lane has a child.
         while let Ok(Some(_)) = rustix::process::waitpgid(group, WaitOptions::NOHANG) {}

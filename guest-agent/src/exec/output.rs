@@ -20,20 +20,24 @@ const SILENCE: Duration = Duration::from_millis(200);
 /// How often a wait looks around.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Streams the output until the program has ended (`Some`) or time is up (`None`, and its group is killed). More output than
+/// Streams the output until the program has ended (`Some`) or time is up (`None`, and its group is killed). With
+/// `terminal`, that is where its standard output arrives. More output than
 /// `most` bytes is a failure, and its group is killed.
 pub(super) fn follow(
     child: &mut Child,
+    terminal: Option<OwnedFd>,
     id: RequestId,
-    deadline: Option<Instant>,
-    most: u64,
+    (deadline, most): (Option<Instant>, u64),
     sender: &Sender,
 ) -> Result<Option<ExitStatus>, Failure> {
     let group = Pid::from_child(child);
     // Wakes the wait when the program ends; without it the wait looks at every tick.
     let pidfd = pidfd_open(group, PidfdFlags::empty()).ok();
     let mut pipes = [
-        Pipe::new(child.stdout.take().map(OwnedFd::from), Stream::Stdout),
+        Pipe::new(
+            terminal.or(child.stdout.take().map(OwnedFd::from)),
+            Stream::Stdout,
+        ),
         Pipe::new(child.stderr.take().map(OwnedFd::from), Stream::Stderr),
     ];
     let mut status = None;
@@ -117,7 +121,8 @@ impl Pipe {
     fn read(&mut self, buffer: &mut [u8], id: RequestId, sender: &Sender) -> Result<u64, Failure> {
         let Some(fd) = &self.fd else { return Ok(0) };
         match rustix::io::read(fd, &mut *buffer) {
-            Ok(0) => {
+            // A terminal whose other end is closed everywhere.
+            Ok(0) | Err(Errno::IO) => {
                 self.fd = None;
                 Ok(0)
             }

@@ -38,7 +38,7 @@ pub(crate) fn verify(
         .env("COLDCUT_ACKED", files.path("acknowledged"))
         .env("COLDCUT_BEGUN", files.path("begun"))
         .stdin(Stdio::from(files.open("stdin")?));
-    let result = run(state, id, &spec.exec, command, spec.most_output, sender);
+    let result = run(state, id, &spec.exec, (command, None), spec.most_output, sender);
     if state.role == Role::Init {
         end_everything(state);
         empty(Path::new("/tmp"));

@@ -19,6 +19,7 @@ pub(super) fn run(state: &State, id: RequestId, request: Request, sender: &Sende
         Request::Unmount => mount::unmount(state),
         Request::Op(op) => operation(state, id, &op, sender),
         Request::Exec(spec) => changing(state, || exec::exec(state, id, &spec, sender)),
+        Request::ExecOnTerminal(spec) => changing(state, || exec::exec_on_terminal(state, id, &spec, sender)),
         Request::Verify(spec) => exec::verify(state, id, &spec, sender),
         Request::Walk(spec) => walk::walk(state, id, &spec, sender),
         Request::Dmesg(from) => state.kernel_log().send(id, from, sender),

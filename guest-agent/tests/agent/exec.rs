@@ -224,3 +224,19 @@ fn a_judge_that_floods_is_killed() {
     assert!(failure.what.contains("more than 1000 bytes"), "{failure:?}");
     assert!(start.elapsed() < Duration::from_secs(15));
 }
+
+/// Prints whether its standard output is a terminal, and then what a pipe would hold back.
+#[test]
+fn a_terminal_is_what_programs_print_lines_on() {
+    let mut agent = Agent::new();
+    let script = "test -t 1 && echo terminal || echo pipe; printf 'a\\tb\\n'; echo error >&2; exit 4";
+    for (request, expected) in [
+        (Request::ExecOnTerminal(sh(script, 20_000)), "terminal"),
+        (Request::Exec(sh(script, 20_000)), "pipe"),
+    ] {
+        let answer = agent.ask(request);
+        assert_eq!(answer.result, Ok(Done::Exec { code: 4 }));
+        assert_eq!(lines(&answer, Stream::Stdout), [expected, "a\tb"]);
+        assert_eq!(lines(&answer, Stream::Stderr), ["error"]);
+    }
+}

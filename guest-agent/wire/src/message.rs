@@ -84,6 +84,8 @@ pub enum Request {
     Op(Op),
     /// Run a program, streaming [`Output::Line`] as it prints.
     Exec(ExecSpec),
+    /// The same, with a terminal as its standard output: most programs then print each line when it is complete.
+    ExecOnTerminal(ExecSpec),
     /// Run a program that judges what is mounted, streaming [`Output::Line`] as it prints, and end everything that it
     /// left behind.
     Verify(VerifySpec),

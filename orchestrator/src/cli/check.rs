@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::USAGE;
+use crate::job::runnable;
 use crate::job::scenario_file::ScenarioFile;
 use crate::report::stdout::{errln, outln};
 
@@ -20,6 +21,14 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         match ScenarioFile::read(path) {
             Ok(file) => {
                 let variants = file.scenario.variants();
+                let problems = runnable::problems(variants, file.home());
+                if !problems.is_empty() {
+                    bad += 1;
+                    for problem in problems {
+                        errln!("{}: {problem}", path.display());
+                    }
+                    continue;
+                }
                 let steps: usize = variants.iter().map(|v| v.steps().count()).sum();
                 outln!(
                     "{}: ok, {} ({} variants, {steps} steps)",

@@ -17,6 +17,7 @@ mod machines;
 mod matrix;
 mod merge;
 mod minimize;
+mod programs;
 mod replay;
 mod reports;
 mod run;
@@ -51,6 +52,8 @@ pub struct Cli {
 enum Command {
     /// Run scenarios: record, cut, recover, judge
     Run(run::RunArgs),
+    /// Show whether programs keep what they acknowledge, on every kernel, as a grid
+    Programs(programs::ProgramsArgs),
     /// Reproduce the war stories on every kernel, and show what happened as a grid
     Stories(stories::StoriesArgs),
     /// Validate scenario files without running them
@@ -101,6 +104,7 @@ pub struct ResultsArg {
 async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(args).await,
+        Command::Programs(args) => programs::run(args).await,
         Command::Stories(args) => stories::run(args).await,
         Command::Check(args) => check::run(&args),
         Command::Generate(args) => generate::run(&args),

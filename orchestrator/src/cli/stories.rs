@@ -83,7 +83,7 @@ fn read_stories(dir: &Path) -> anyhow::Result<Option<Vec<Arc<ScenarioFile>>>> {
 }
 
 /// The names of what the store has, the oldest version first.
-fn every_kernel(store: &Store) -> anyhow::Result<Vec<String>> {
+pub(super) fn every_kernel(store: &Store) -> anyhow::Result<Vec<String>> {
     let mut all = store.list()?;
     if all.is_empty() {
         bail!("the store has no kernels: `coldcut kernel pull lts` gets some");

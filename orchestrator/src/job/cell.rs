@@ -31,6 +31,7 @@ use crate::recover::recoverer::{RecoverJob, Recoverer};
 use crate::recover::rounds::{recover_all, recover_round};
 use crate::results::{CellDir, share_recording};
 use crate::vm::pool::Pool;
+use crate::vm::programs::GuestPrograms;
 
 /// A recording to make, and the cells that are made of it: a [`CellsJob`](crate::job::data::CellsJob) with all that it
 /// names at hand.
@@ -356,6 +357,12 @@ impl<R: Recoverer<Job = RecoverJob>> Way<'_, R> {
         };
         tally.states = planned.counts.clone();
         let guest = programs_of(&self.job.variant, self.job.file.home()).await?;
+        if let Some(GuestPrograms::Disk(root)) = &guest {
+            let versions = root.versions.join(" ");
+            tally
+                .notes
+                .push(format!("programs are of these packages: {versions}"));
+        }
         let recovering = Recovering {
             cell: &self.cell.cell.id,
             variant: &self.job.variant,

@@ -12,6 +12,7 @@ pub mod merge;
 pub mod plan;
 pub mod recorded;
 pub mod run;
+pub(crate) mod runnable;
 pub mod scenario_file;
 pub mod schedule;
 mod unrecorded;

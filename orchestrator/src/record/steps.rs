@@ -113,7 +113,11 @@ impl Steps<'_> {
                 self.witness.keep(step, &measured)?;
                 Ok(measured.result.map(drop))
             }
-            Action::Exec { spec, mark_prefix } => {
+            Action::Exec {
+                spec,
+                mark_prefix,
+                pty,
+            } => {
                 let on_line = |text: &str| {
                     self.mark(&Mark::Line {
                         index: step.name.index,
@@ -122,7 +126,15 @@ impl Steps<'_> {
                 };
                 let root = self.rootfs.then(|| initramfs::PROGRAMS.to_owned());
                 let spec = ExecSpec { root, ..spec.clone() };
-                self.exec(&doing, &spec, mark_prefix.as_deref(), on_line).await
+                let timeout_ms = spec.timeout_ms;
+                let request = if *pty {
+                    Request::ExecOnTerminal(spec)
+                } else {
+                    Request::Exec(spec)
+                };
+                let limit = Duration::from_millis(timeout_ms) + self.pool.limits.answer;
+                self.exec(&doing, (request, limit), mark_prefix.as_deref(), on_line)
+                    .await
             }
             Action::Mark => Ok(Ok(())),
             Action::Device(action) => {
@@ -145,15 +157,14 @@ impl Steps<'_> {
     async fn exec(
         &self,
         doing: &str,
-        spec: &ExecSpec,
+        (request, limit): (Request, Duration),
         prefix: Option<&str>,
         mut on_line: impl FnMut(&str) -> Result<(), Unknown>,
     ) -> Result<Result<(), CallError>, Unknown> {
-        let limit = Duration::from_millis(spec.timeout_ms) + self.pool.limits.answer;
         let mut reply = self
             .machine
             .guest
-            .request_in(self.client.lane(), doing, Request::Exec(spec.clone()), limit)
+            .request_in(self.client.lane(), doing, request, limit)
             .await
             .or_unknown(doing)?;
         let mut last = Vec::new();

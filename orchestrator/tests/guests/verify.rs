@@ -117,3 +117,56 @@ fn a_program_without_acknowledgements_is_no_obligation() {
             .any(|violation| violation.kind == ViolationKind::Verify)
     );
 }
+
+/// The page that leads from nothing to a verdict does what it says.
+#[test]
+fn the_page_about_ones_own_program_is_right() {
+    let page = fs::read_to_string(common::root().join("docs/own-program.md")).unwrap();
+    let blocks = |kind: &str| -> Vec<String> {
+        let start = format!("```{kind}\n");
+        let parts = page.split(start.as_str()).skip(1);
+        parts
+            .map(|part| part.split("```").next().unwrap().to_owned())
+            .collect()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let sources = blocks("c");
+    assert_eq!(sources.len(), 2);
+    for (name, source) in ["counter.c", "judge.c"].into_iter().zip(sources) {
+        fs::write(dir.path().join(name), source).unwrap();
+    }
+    let scenario = dir.path().join("counter.yaml");
+    fs::write(&scenario, &blocks("yaml")[0]).unwrap();
+    let commands: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .collect();
+    let compiles = |line: &&&str| line.starts_with("mkdir ") || line.starts_with("cc ");
+    for command in commands.iter().filter(compiles) {
+        let status = Command::new("sh")
+            .args(["-c", command])
+            .current_dir(dir.path())
+            .status();
+        assert!(status.unwrap().success(), "{command}");
+    }
+    let results = dir.path().join("results");
+    for line in [
+        "coldcut check counter.yaml",
+        "coldcut run counter.yaml --kernel 6.12",
+    ] {
+        assert!(commands.contains(&line), "{line}: {commands:?}");
+        let mut coldcut = common::coldcut(&results);
+        let output = coldcut
+            .args(line.split(' ').skip(1))
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {}", common::text(&output));
+    }
+    let result = fs::read(results.join("latest/result.json")).unwrap();
+    let result: RunResult = serde_json::from_slice(&result).unwrap();
+    assert_eq!(cell(&result, "careful").standing, Standing::AsDeclared);
+    let careless = cell(&result, "careless");
+    let evidence = &careless.violations[0].evidence;
+    assert!(evidence.contains("1 was promised, 0 is there"), "{evidence}");
+}

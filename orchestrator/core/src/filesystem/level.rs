@@ -44,7 +44,7 @@ impl Configuration<'_> {
     pub fn mounted(&self, option: &str) -> bool {
         let key = option.split('=').next().unwrap_or(option);
         let of_key = |given: &&str| given.split('=').next() == Some(key);
-        self.mount.split(',').filter(of_key).next_back() == Some(option)
+        self.mount.split(',').rfind(of_key) == Some(option)
     }
 
     /// Whether a feature (`-O`) is turned on (`true`), off (`^`), or left as it comes.
@@ -326,6 +326,8 @@ pub(super) fn f2fs(made: &Configuration<'_>) -> &'static Level {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::super::{ALL, FsType, mode};
     use super::*;
 
@@ -341,7 +343,7 @@ mod tests {
                     write_cache: mode.disk == super::super::Disk::Any,
                 };
                 let level = (fs.level)(&made);
-                table.push_str(&format!("{}: {}\n", mode.name, level.name));
+                writeln!(table, "{}: {}", mode.name, level.name).expect("to a string");
             }
         }
         insta::assert_snapshot!("levels", table);

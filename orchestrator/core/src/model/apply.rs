@@ -32,15 +32,7 @@ impl Model {
             Op::Unlink(op) => self.remove(&op.path, by),
             Op::Rmdir(op) => self.remove(&op.path, by),
             Op::Write(op) => self.write(&written(op), by).map(drop),
-            Op::Burst(op) => {
-                let file = self.write(&burst(op), by)?;
-                if let (Some(file), true) = (file, op.fsync_every > 0) {
-                    // Its own last call is followed by the fsync.
-                    self.fsync(file, by);
-                    self.sync_range(file, 0..self.size(file).unwrap_or(0), by);
-                }
-                Ok(())
-            }
+            Op::Burst(op) => self.burst(op, by),
             Op::MmapStore(op) => self.store(op, by),
             Op::Truncate(op) => self.truncate(op, by),
             Op::Fallocate(op) => self.fallocate(op, by),
@@ -51,13 +43,12 @@ impl Model {
                 self.with(&op.path, true, by, |inode| inode.mode.push(mode, by, None))
             }
             Op::Chown(op) => self.chown(op, by),
-            Op::Fsync(op) => match self.target(&op.path, true, &by)? {
-                Some(id) => {
+            Op::Fsync(op) => {
+                if let Some(id) = self.target(&op.path, true, &by)? {
                     self.fsync(id, by);
-                    Ok(())
                 }
-                None => Ok(()),
-            },
+                Ok(())
+            }
             Op::Fdatasync(op) => {
                 if let Some(id) = self.target(&op.path, true, &by)? {
                     self.fdatasync(id, by);
@@ -68,15 +59,7 @@ impl Model {
                 self.sync_all(by);
                 Ok(())
             }
-            Op::Transfer(op) => {
-                let to = if op.to.starts_with(HANDLE) {
-                    self.target(&op.to, true, &by)?
-                } else {
-                    Some(self.file(&op.to, true, NEW_FILE, by)?)
-                };
-                self.lose(to, by);
-                Ok(())
-            }
+            Op::Transfer(op) => self.transfer(op, by),
             Op::Vmsplice(op) => self.take(&op.to, by),
             Op::Pump(op) => self.take(&op.to, by),
             // Times are not followed.
@@ -97,6 +80,26 @@ impl Model {
             | Op::WatchJournal
             | Op::Commit(_) => Ok(()),
         }
+    }
+
+    fn burst(&mut self, op: &op::Burst, by: When) -> Result<(), Unclear> {
+        let file = self.write(&burst(op), by)?;
+        if let (Some(file), true) = (file, op.fsync_every > 0) {
+            self.fsync(file, by);
+            // Its own last call is followed by the fsync.
+            self.sync_range(file, 0..self.size(file).unwrap_or(0), by);
+        }
+        Ok(())
+    }
+
+    fn transfer(&mut self, op: &op::Transfer, by: When) -> Result<(), Unclear> {
+        let to = if op.to.starts_with(HANDLE) {
+            self.target(&op.to, true, &by)?
+        } else {
+            Some(self.file(&op.to, true, NEW_FILE, by)?)
+        };
+        self.lose(to, by);
+        Ok(())
     }
 
     fn with(

@@ -39,16 +39,13 @@ impl Model {
 
     /// Writes; gives the file, or `None` for a pipe or a socket.
     pub(super) fn write(&mut self, op: &Written<'_>, by: When) -> Result<Option<InodeId>, Unclear> {
-        let (inode, append, synced) = match op.path.strip_prefix(HANDLE) {
-            Some(handle) => match self.handles.get(handle) {
-                Some(handle) => (handle.inode, handle.append, handle.synced),
-                None => return Ok(None),
-            },
-            None => {
-                let inode = self.file(op.path, op.flags.create, NEW_FILE, by)?;
-                let synced = op.flags.sync || op.flags.dsync;
-                (inode, op.flags.append, synced)
-            }
+        let Some(Handle {
+            inode,
+            append,
+            synced,
+        }) = self.open_to_write(op, by)?
+        else {
+            return Ok(None);
         };
         if op.flags.truncate {
             self.inode_mut(inode).change(by, |runs| runs.resize(0));
@@ -69,6 +66,18 @@ impl Model {
             self.sync_range(inode, range, by);
         }
         Ok(Some(inode))
+    }
+
+    /// The handle that a write names, or that it opens for itself; `None` for a pipe or a socket.
+    fn open_to_write(&mut self, op: &Written<'_>, by: When) -> Result<Option<Handle>, Unclear> {
+        if let Some(handle) = op.path.strip_prefix(HANDLE) {
+            return Ok(self.handles.get(handle).copied());
+        }
+        Ok(Some(Handle {
+            inode: self.file(op.path, op.flags.create, NEW_FILE, by)?,
+            append: op.flags.append,
+            synced: op.flags.sync || op.flags.dsync,
+        }))
     }
 
     pub(super) fn store(&mut self, op: &op::MmapStore, by: When) -> Result<(), Unclear> {

@@ -17,7 +17,8 @@ fn model(setup: &str, workload: &str) -> Model {
 fn with_marks(setup: &str, workload: &str, marks: impl Fn(&Scenario) -> Vec<Mark>) -> Model {
     let list = |steps: &str| {
         let lines = steps.split(';').map(str::trim).filter(|line| !line.is_empty());
-        lines.map(|line| format!("  - {line}\n")).collect::<String>()
+        let entries: Vec<String> = lines.map(|line| format!("  - {line}\n")).collect();
+        entries.concat()
     };
     let setup = if setup.is_empty() {
         String::new()

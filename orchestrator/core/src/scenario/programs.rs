@@ -100,3 +100,60 @@ fn lower_rootfs(shape: &At<RootfsShape>, sink: &Sink) -> Option<Rootfs> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    fn read(rest: &str) -> Result<Vec<Programs>, String> {
+        let text = format!(
+            "format: 1\nname: x\nfilesystem: {{type: ext4, size: 16MiB}}\nworkload: [{{mark: a}}]\n\
+             expect: [{{absent: /a}}]\n{rest}"
+        );
+        let scenario = Scenario::parse("x.yaml", &text).map_err(|errors| errors.to_string())?;
+        Ok(scenario.variants().iter().map(|v| v.programs.clone()).collect())
+    }
+
+    #[test]
+    fn a_variant_has_programs_of_its_own() {
+        let found = read(
+            "rootfs: tree\nvariants:\n  a: {}\n  b:\n    rootfs: {debian: trixie, packages: [sqlite3]}\n    \
+             files: {/etc/x: one, y: two}\n",
+        )
+        .unwrap();
+        assert_eq!(found[0].rootfs, Some(Rootfs::Directory("tree".to_owned())));
+        let packages = Rootfs::Debian {
+            suite: "trixie".to_owned(),
+            packages: vec!["sqlite3".to_owned()],
+        };
+        assert_eq!(found[1].rootfs, Some(packages));
+        let files: Vec<&str> = found[1].files.keys().map(String::as_str).collect();
+        assert_eq!(files, ["etc/x", "y"]);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for (rest, why) in [
+            ("rootfs: {debian: trixie}", "expected a directory, or"),
+            (
+                "rootfs: {debian: trixie, packages: []}",
+                "expected a directory, or",
+            ),
+            (
+                "rootfs: {debian: trixie, packages: [-o]}",
+                "no name of a Debian package",
+            ),
+            (
+                "rootfs: {debian: ../x, packages: [a]}",
+                "no name of a Debian suite",
+            ),
+            ("rootfs: tree\nfiles: {a: b}", "a directory can have them itself"),
+            ("files: {a: b}", "here is none"),
+            ("rootfs: {debian: trixie, packages: [a]}\nfiles: {../a: b}", "a"),
+        ] {
+            let error = read(rest).unwrap_err();
+            assert!(error.contains(why), "{rest}: {error}");
+        }
+    }
+}

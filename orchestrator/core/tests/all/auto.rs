@@ -245,7 +245,7 @@ const PLANTED: [Planted; 24] = [
         r.tree.push(twin);
     }),
     ("a symlink points elsewhere", |r| {
-        at_path(r, "s").target = Some(b"d/c".to_vec())
+        at_path(r, "s").target = Some(b"d/c".to_vec());
     }),
     ("a file cannot be read", |r| {
         at_path(r, "d/new").extents = vec![unreadable(0, 4096), content("new@1", 4096, 904)];

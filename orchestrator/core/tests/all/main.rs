@@ -8,6 +8,7 @@
 )]
 
 mod auto;
+mod auto_model;
 mod bad_input;
 mod bisect;
 mod cell;

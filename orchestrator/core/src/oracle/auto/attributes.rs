@@ -18,10 +18,10 @@ impl Look<'_> {
         // A symlink's mode is not used, and f2fs and xfs keep it otherwise.
         if inode.kind != EntryKind::Symlink {
             let mode = |mode: &u32| format!("mode {mode:04o}");
-            broken.extend(self.attribute(found, &inode.mode, found.mode, mode));
+            broken.extend(self.attribute(found, &inode.mode, &found.mode, mode));
         }
         let owner = |(uid, gid): &(u32, u32)| format!("owner {uid}:{gid}");
-        broken.extend(self.attribute(found, &inode.owner, (found.uid, found.gid), owner));
+        broken.extend(self.attribute(found, &inode.owner, &(found.uid, found.gid), owner));
         broken.extend(self.xattrs(found, inode));
         broken
     }
@@ -30,12 +30,12 @@ impl Look<'_> {
         &self,
         found: &TreeEntry,
         versions: &Versions<Option<T>>,
-        value: T,
+        value: &T,
         words: impl Fn(&T) -> String,
     ) -> Option<Broken> {
         let window = versions.window(self.until, |rule| self.holds(rule))?;
         let mut may = window.may.iter().map(|version| version.value.as_ref());
-        if may.any(|may| may.is_none_or(|may| *may == value)) {
+        if may.any(|may| may.is_none_or(|may| may == value)) {
             return None;
         }
         let wanted = window.may.iter().filter_map(|version| version.value.as_ref());
@@ -43,23 +43,23 @@ impl Look<'_> {
         let what = format!(
             "{} has {}, expected {}",
             shown(&found.path),
-            words(&value),
+            words(value),
             wanted.join(" or ")
         );
         let older = versions.all()[..window.older].iter();
         let was = older
             .filter_map(|version| version.value.as_ref())
-            .any(|older| *older == value);
+            .any(|older| older == value);
         let rule = if was {
             Rule::SyncedAttributes
         } else {
             Rule::NothingMadeUp
         };
-        Some(self.of_attribute(rule, window.floor, what))
+        Some(self.of_attribute(rule, window.floor, &what))
     }
 
     /// A value that was synced away is lost by the rule of the sync; one that nobody set is made up.
-    fn of_attribute(&self, rule: Rule, floor: Option<crate::model::Floor>, what: String) -> Broken {
+    fn of_attribute(&self, rule: Rule, floor: Option<crate::model::Floor>, what: &str) -> Broken {
         let kind = ViolationKind::Attributes;
         match floor {
             Some(floor) if rule != Rule::NothingMadeUp || !self.holds(rule) => {
@@ -84,7 +84,7 @@ impl Look<'_> {
         broken.extend(surplus.map(|(name, _)| {
             let name = printable(name.as_bytes());
             let what = format!("{} has {name}, which no step set", shown(&found.path));
-            self.broken(Rule::NothingMadeUp, ViolationKind::Attributes, what, None)
+            self.broken(Rule::NothingMadeUp, ViolationKind::Attributes, &what, None)
         }));
         broken
     }
@@ -118,7 +118,7 @@ impl Look<'_> {
         } else {
             Rule::NothingMadeUp
         };
-        Some(self.of_attribute(rule, window.and_then(|window| window.floor), what))
+        Some(self.of_attribute(rule, window.and_then(|window| window.floor), &what))
     }
 }
 

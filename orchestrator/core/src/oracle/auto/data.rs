@@ -10,7 +10,7 @@ use super::super::data::{covered, describe};
 use super::super::tree::shown;
 use super::{Broken, Look};
 use crate::filesystem::Rule;
-use crate::model::{Data, Inode, Piece, RangeFloor, Runs, Version, When, Window};
+use crate::model::{Data, Inode, InodeId, Piece, RangeFloor, Runs, Version, When, Window};
 use crate::outcome::verdict::ViolationKind;
 
 /// The contents that a file may have at a cut, all known.
@@ -37,7 +37,8 @@ struct Allowed {
 }
 
 impl Look<'_> {
-    pub(super) fn data(&self, found: &TreeEntry, inode: &Inode) -> Vec<Broken> {
+    pub(super) fn data(&self, found: &TreeEntry, id: InodeId) -> Vec<Broken> {
+        let inode = self.model.inode(id);
         let Some(window) = inode.data.window(self.until, |rule| self.holds(rule)) else {
             return Vec::new();
         };
@@ -45,7 +46,9 @@ impl Look<'_> {
             return Vec::new();
         };
         let mut broken: Vec<Broken> = self.size(found, &may).into_iter().collect();
-        if covered(found) {
+        // Where new blocks may show anything, freed ones are given to other files at once.
+        let freed = !self.holds(Rule::NoForeignData) && self.may_be_freed(id);
+        if covered(found) && !freed {
             broken.extend(self.bytes(found, &may));
         }
         broken
@@ -100,7 +103,7 @@ impl Look<'_> {
         } else {
             Rule::NothingMadeUp
         };
-        Some(self.broken(rule, ViolationKind::Size, what, by))
+        Some(self.broken(rule, ViolationKind::Size, &what, by))
     }
 
     fn bytes(&self, found: &TreeEntry, may: &May<'_>) -> Vec<Broken> {
@@ -148,6 +151,12 @@ impl Look<'_> {
             let before = may.older.iter().chain(&may.runs[..from]);
             pieces.extend(before.filter_map(|runs| runs.at(at)));
         }
+        let mut seen = Vec::new();
+        pieces.retain(|piece| {
+            let new = !seen.contains(piece);
+            seen.push(*piece);
+            new
+        });
         // A hole, or space that was only allocated, gets its block when it is written.
         let fresh = past_end || pieces.contains(&Piece::Zeros);
         Allowed {
@@ -194,7 +203,7 @@ impl Look<'_> {
             range.start,
             range.end
         );
-        Some(self.broken(rule, kind, what, allowed.by))
+        Some(self.broken(rule, kind, &what, allowed.by))
     }
 
     fn accepted(&self, piece: Piece) -> Accepted<'_> {

@@ -26,19 +26,21 @@ impl<'a> Look<'a> {
         if found.kind != inode.kind {
             let what = format!("{} is {:?}, not {:?}", shown(&found.path), found.kind, inode.kind);
             return self
-                .broken(Rule::NothingMadeUp, ViolationKind::Type, what, None)
+                .broken(Rule::NothingMadeUp, ViolationKind::Type, &what, None)
                 .into();
         }
         if let Some(problem) = found.problems.first() {
             let what = format!("{}: {}", shown(&found.path), printable(problem.as_bytes()));
             return self
-                .broken(Rule::Readable, ViolationKind::Unreadable, what, None)
+                .broken(Rule::Readable, ViolationKind::Unreadable, &what, None)
                 .into();
         }
-        let mut seen = Seen::default();
-        seen.broken = self.attributes(found, inode);
+        let mut seen = Seen {
+            broken: self.attributes(found, inode),
+            ..Seen::default()
+        };
         match inode.kind {
-            EntryKind::File => seen.broken.extend(self.data(found, inode)),
+            EntryKind::File => seen.broken.extend(self.data(found, id)),
             EntryKind::Directory => seen.add(self.directory(found, id)),
             EntryKind::Symlink => {
                 let target = found.target.as_deref().unwrap_or_default();
@@ -53,7 +55,7 @@ impl<'a> Look<'a> {
                         printable(target)
                     );
                     seen.broken
-                        .push(self.broken(Rule::NothingMadeUp, ViolationKind::Content, what, None));
+                        .push(self.broken(Rule::NothingMadeUp, ViolationKind::Content, &what, None));
                 }
             }
             EntryKind::Fifo | EntryKind::Socket | EntryKind::CharDevice | EntryKind::BlockDevice => {}
@@ -64,7 +66,7 @@ impl<'a> Look<'a> {
 
     fn directory(&self, found: &'a TreeEntry, id: InodeId) -> Seen<'a> {
         let inode = self.model.inode(id);
-        let known = inode.entries.keys().map(|name| name.as_bytes());
+        let known = inode.entries.keys().map(String::as_bytes);
         let names: BTreeSet<&[u8]> = known.chain(self.tree.names(&found.path)).collect();
         let lost =
             |name: &[u8]| id == Model::ROOT && name == LOST && !inode.entries.contains_key("lost+found");
@@ -92,7 +94,7 @@ impl<'a> Look<'a> {
             };
             let what = format!("{} exists, and no step made it", shown(&entry.path));
             return self
-                .broken(Rule::NothingMadeUp, ViolationKind::Unexpected, what, None)
+                .broken(Rule::NothingMadeUp, ViolationKind::Unexpected, &what, None)
                 .into();
         };
         let settled = window.may.len() == 1;
@@ -115,7 +117,7 @@ impl<'a> Look<'a> {
         }
         let what = format!("{} does not exist, expected {}", shown(path), self.wanted(window));
         let kind = ViolationKind::Missing;
-        self.promised(window.floor, Rule::NothingMadeUp, kind, what)
+        self.promised(window.floor, Rule::NothingMadeUp, kind, &what)
             .into()
     }
 
@@ -136,7 +138,7 @@ impl<'a> Look<'a> {
             let what = format!("{} exists, expected nothing", shown(&entry.path));
             let kind = ViolationKind::Unexpected;
             return self
-                .promised(window.floor, Rule::NothingMadeUp, kind, what)
+                .promised(window.floor, Rule::NothingMadeUp, kind, &what)
                 .into();
         }
         let mut may_be = Vec::new();

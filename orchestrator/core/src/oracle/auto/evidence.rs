@@ -7,7 +7,7 @@ use crate::outcome::verdict::ViolationKind;
 
 impl Look<'_> {
     /// A broken rule, with the step that promised.
-    pub(super) fn broken(&self, rule: Rule, kind: ViolationKind, what: String, by: Option<When>) -> Broken {
+    pub(super) fn broken(&self, rule: Rule, kind: ViolationKind, what: &str, by: Option<When>) -> Broken {
         let by = by.map_or_else(String::new, |by| format!("; promised by {}", self.step(by)));
         Broken {
             rule,
@@ -23,7 +23,7 @@ impl Look<'_> {
         floor: Option<Floor>,
         other: Rule,
         kind: ViolationKind,
-        what: String,
+        what: &str,
     ) -> Broken {
         let rule = floor.map_or(other, |floor| floor.rule);
         self.broken(rule, kind, what, floor.map(|floor| floor.by))

@@ -71,7 +71,7 @@ impl Look<'_> {
                 shown(&entry.path),
                 entry.nlink
             );
-            self.broken(Rule::LinkCount, ViolationKind::Attributes, what, None)
+            self.broken(Rule::LinkCount, ViolationKind::Attributes, &what, None)
         });
         wrong.collect()
     }
@@ -83,7 +83,7 @@ impl Look<'_> {
         let mut by_id: BTreeMap<InodeId, &TreeEntry> = BTreeMap::new();
         let mut apart = |one: &TreeEntry, other: &TreeEntry, words: &str| {
             let what = format!("{} and {} {words}", shown(&one.path), shown(&other.path));
-            broken.push(self.broken(Rule::NothingMadeUp, ViolationKind::Content, what, None));
+            broken.push(self.broken(Rule::NothingMadeUp, ViolationKind::Content, &what, None));
         };
         for Found { entry, may_be, sure } in found.iter().filter(|found| !found.may_be.is_empty()) {
             let may: BTreeSet<InodeId> = may_be.iter().copied().collect();
@@ -108,7 +108,7 @@ impl Look<'_> {
 
     /// A file that had a name at all times since one was durable has one, and not more than it ever had.
     fn renamed(&self, id: InodeId, found: &[Found<'_>]) -> Option<Broken> {
-        let names = self.names(id)?;
+        let names = self.names(id).filter(|names| names.counts.len() > 1)?;
         let its: Vec<&TreeEntry> = found
             .iter()
             .filter(|found| found.may_be.contains(&id))
@@ -127,7 +127,7 @@ impl Look<'_> {
                 paths.join(" and "),
                 self.name_of(id)
             );
-            return Some(self.broken(Rule::RenameAtomic, ViolationKind::Unexpected, what, None));
+            return Some(self.broken(Rule::RenameAtomic, ViolationKind::Unexpected, &what, None));
         }
         let durable = names.durable?;
         let since = names.counts.iter().skip_while(|(step, _)| *step != durable);
@@ -139,11 +139,16 @@ impl Look<'_> {
             "{} is found under none of the names that it had since one was durable",
             self.name_of(id)
         );
-        Some(self.broken(Rule::RenameAtomic, ViolationKind::Missing, what, None))
+        Some(self.broken(Rule::RenameAtomic, ViolationKind::Missing, &what, None))
     }
 
-    /// How many names an inode had, by the steps that may have had an effect; `None` where that is not known, or where only
-    /// one step ever named it.
+    /// Whether the last name of an inode may have been removed, or nobody knows: then its blocks may belong to others.
+    pub(super) fn may_be_freed(&self, id: InodeId) -> bool {
+        let names = self.names(id);
+        names.is_none_or(|names| names.counts.iter().any(|(_, count)| *count <= 0))
+    }
+
+    /// How many names an inode had, by the steps that may have had an effect; `None` where that is not known.
     fn names(&self, id: InodeId) -> Option<Names> {
         let its = Named::Inode(id);
         let mut changes: Vec<(u32, usize, i64)> = Vec::new();
@@ -160,11 +165,10 @@ impl Look<'_> {
                     return None;
                 }
                 let now = version.value == its;
-                changes.push((
-                    version.made.done,
-                    version.made.step,
-                    i64::from(now) - i64::from(before),
-                ));
+                let change = i64::from(now) - i64::from(before);
+                if change != 0 {
+                    changes.push((version.made.done, version.made.step, change));
+                }
                 before = now;
             }
             let window = entry.window(self.until, |rule| self.holds(rule))?;
@@ -183,7 +187,7 @@ impl Look<'_> {
                 _ => counts.push((step, count)),
             }
         }
-        (counts.len() > 1).then_some(Names { counts, durable })
+        Some(Names { counts, durable })
     }
 }
 

@@ -162,7 +162,7 @@ impl From<Broken> for Seen<'_> {
     }
 }
 
-impl<'a> Look<'a> {
+impl Look<'_> {
     fn judge(&self) -> Judged {
         let mut judged = Judged::default();
         let Some(root) = self.tree.get(b"") else {

@@ -5,7 +5,7 @@ use coldcut_wire::EntryKind;
 use super::contents::Contents;
 use super::entry::ExpectEntry;
 use super::problem::{Lowered, needs};
-use super::shape::{ExpectShape, ListingShape, MomentShape, SizeShape, TypeShape, XattrShape};
+use super::shape::{ExistsShape, ExpectShape, ListingShape, MomentShape, SizeShape, TypeShape, XattrShape};
 use crate::filesystem::Level;
 use crate::scenario::model::{Action, Check, Expectation, Moment, SizeRule, Step, Variant};
 use crate::scenario::yaml::at::At;
@@ -116,20 +116,7 @@ impl Lowering<'_> {
     fn check(&self, entry: &ExpectEntry) -> Lowered<Check> {
         Ok(match &entry.shape {
             ExpectShape::Content(doc) => self.contents.check(doc, entry)?,
-            ExpectShape::Exists(d) => {
-                let kind = match (d.r#type.map(kind), &d.target) {
-                    (Some(k), Some(t)) if k != EntryKind::Symlink => {
-                        return Err(Problem::new(&t.span, "only a symlink has a target").into());
-                    }
-                    (None, Some(_)) => Some(EntryKind::Symlink),
-                    (k, _) => k,
-                };
-                Check::Exists {
-                    path: d.path.value.0.clone(),
-                    kind,
-                    target: d.target.as_ref().map(|t| t.value.clone()),
-                }
-            }
+            ExpectShape::Exists(d) => exists(d)?,
             ExpectShape::Absent(d) => {
                 if d.path.value.0.is_empty() {
                     return Err(Problem::new(&d.path.span, "the root is never absent").into());
@@ -169,15 +156,7 @@ impl Lowering<'_> {
             },
             ExpectShape::Mounts(required) => Check::Mounts { required: *required },
             ExpectShape::Fsck(_) => Check::FsckClean,
-            ExpectShape::DmesgFree(texts) => {
-                if texts.value.is_empty() || texts.value.iter().any(String::is_empty) {
-                    let message = "expected texts that must not be in the kernel's log, none of them empty";
-                    return Err(Problem::new(&texts.span, message).into());
-                }
-                Check::DmesgFree {
-                    texts: texts.value.clone(),
-                }
-            }
+            ExpectShape::DmesgFree(texts) => dmesg_free(texts)?,
             ExpectShape::Verify(d) => d.lower(self.variant)?,
             ExpectShape::Acknowledged(d) => d.lower(self.variant)?,
             ExpectShape::Measure(_)
@@ -198,6 +177,31 @@ fn level(name: &At<String>) -> Lowered<String> {
     Err(problem
         .nearest(&name.value, Level::ALL.iter().map(|level| level.name))
         .into())
+}
+
+fn dmesg_free(texts: &At<Vec<String>>) -> Lowered<Check> {
+    if texts.value.is_empty() || texts.value.iter().any(String::is_empty) {
+        let message = "expected texts that must not be in the kernel's log, none of them empty";
+        return Err(Problem::new(&texts.span, message).into());
+    }
+    Ok(Check::DmesgFree {
+        texts: texts.value.clone(),
+    })
+}
+
+fn exists(doc: &ExistsShape) -> Lowered<Check> {
+    let kind = match (doc.r#type.map(kind), &doc.target) {
+        (Some(k), Some(t)) if k != EntryKind::Symlink => {
+            return Err(Problem::new(&t.span, "only a symlink has a target").into());
+        }
+        (None, Some(_)) => Some(EntryKind::Symlink),
+        (k, _) => k,
+    };
+    Ok(Check::Exists {
+        path: doc.path.value.0.clone(),
+        kind,
+        target: doc.target.as_ref().map(|t| t.value.clone()),
+    })
 }
 
 fn size(doc: &SizeShape, entry: &ExpectEntry) -> Lowered<Check> {

@@ -262,6 +262,9 @@ pub enum Action {
         spec: ExecSpec,
         /// Lines of its standard output that begin so become [`crate::recording::mark::Mark::Line`], without the prefix.
         mark_prefix: Option<String>,
+        /// Whether its standard output is a terminal.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        pty: bool,
     },
     /// Nothing but its marks in the log.
     Mark,

@@ -36,6 +36,10 @@ pub(super) struct ExecShape {
     /// Lines of its standard output that begin so are acknowledgements: the rest of the line is a mark's text, for
     /// `after: {line: TEXT}`.
     mark_prefix: Option<At<String>>,
+    /// Give it a terminal as standard output: most programs then print each line when it is complete, and not all of them at
+    /// their end.
+    #[serde(default)]
+    pty: bool,
     /// It is killed after so long, which makes the cell inconclusive; 60s when not given.
     timeout: Option<At<Millis>>,
 }
@@ -73,6 +77,7 @@ impl ExecShape {
         Ok(Action::Exec {
             spec,
             mark_prefix: self.mark_prefix.as_ref().map(|p| p.value.clone()),
+            pty: self.pty,
         })
     }
 }

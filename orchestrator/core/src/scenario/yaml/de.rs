@@ -11,7 +11,7 @@ use super::node::{Key, Node, Value};
 use super::tagged::Tagged;
 
 /// First fields that a bare scalar can stand for.
-const SHORT: &[&str] = &["path", "plan", "label", "task", "name", "limit"];
+const SHORT: &[&str] = &["path", "plan", "label", "task", "name", "limit", "directory"];
 
 /// A node being read. Unknown and repeated keys go to the sink; whatever else is wrong ends the reading.
 #[derive(Clone, Copy)]
