@@ -4,6 +4,7 @@
 //! into a [`Summary`], and differs only in how that is rendered; the kinds of files are listed in [`formats`].
 
 mod cell;
+mod clean;
 mod elsewhere;
 mod exploring;
 mod file;
@@ -25,6 +26,7 @@ mod table;
 mod xml;
 
 pub use cell::render_cell;
+pub use clean::clean;
 pub use exploring::ExploreProgress;
 pub use file::{FileFormat, FileReport};
 pub use findings::render_groups;
