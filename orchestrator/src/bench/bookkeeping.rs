@@ -135,6 +135,7 @@ fn keep(dir: &Path, cells: &[CellResult]) -> io::Result<std::path::PathBuf> {
         cells: info.cells,
         jobs: 1,
         accel: info.accel,
+        dir: None,
     });
     for cell in cells {
         events.send(Event::CellFinished {

@@ -13,7 +13,7 @@ use super::machines::{MachineArgs, TrustArgs};
 use super::reports::ReportArgs;
 use crate::job::earlier::Earlier;
 use crate::job::plan::RunSelection;
-use crate::job::run::{RunSettings, run};
+use crate::job::run::{PAGE, RunSettings, run};
 use crate::job::scenario_file::ScenarioFile;
 use crate::kernel::Store;
 use crate::report::stdout::{errln, outln};
@@ -141,6 +141,7 @@ impl CellArgs {
         if !self.json {
             // The results are there, whoever reads of it.
             let _ = outln!("results: {}", ran.dir.display());
+            let _ = outln!("page:    {}", ran.dir.join(PAGE).display());
         }
         Ok(ran.result)
     }

@@ -54,7 +54,7 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<ExitCode> {
         reporters.push(Box::new(ScreenReport::new("", render_run)));
     }
     let events = EventSink::new(reporters);
-    events_of(&info, &result).for_each(|event| events.send(event));
+    events_of(&dir, &info, &result).for_each(|event| events.send(event));
     events.end();
     Ok(ExitCode::from(if result.cells.len() < info.cells.len() {
         3

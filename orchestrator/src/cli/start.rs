@@ -66,10 +66,12 @@ async fn until_interrupted(cli: Cli) -> ExitCode {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        let mut quit = signal(SignalKind::quit())?;
         tokio::select! {
             _ = interrupt.recv() => std::io::Result::Ok(130),
             _ = terminate.recv() => Ok(143),
             _ = hangup.recv() => Ok(129),
+            _ = quit.recv() => Ok(131),
         }
     };
     tokio::select! {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::kernel::Progress;
+use crate::report::clean;
 use crate::report::stdout::errln;
 
 /// Progress on standard error: a bar on a terminal, lines elsewhere.
@@ -79,7 +80,7 @@ impl Progress for Terminal {
 
     fn note(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(format!("note: {text}")),
+            Some(bar) => bar.println(clean(format_args!("note: {text}"))),
             None => errln!("note: {text}"),
         }
     }

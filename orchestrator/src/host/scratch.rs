@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::guard;
 use super::process::spawn_on_thread;
+use crate::report::stdout::errln;
 
 const PREFIX: &str = "coldcut-";
 const OWNER: &str = "owner";
@@ -69,9 +70,36 @@ impl Drop for Scratch {
 }
 
 fn base_dir() -> PathBuf {
-    let wanted = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let usable = wanted.is_dir() && wanted.as_os_str().len() <= LONGEST_BASE && has_room(&wanted);
-    if usable { wanted } else { PathBuf::from("/tmp") }
+    let set = ["XDG_RUNTIME_DIR", "TMPDIR"];
+    let named = set
+        .iter()
+        .find_map(|name| Some((*name, PathBuf::from(std::env::var_os(name)?))));
+    let Some((name, wanted)) = named else {
+        return PathBuf::from("/tmp");
+    };
+    match unusable(&wanted) {
+        None => wanted,
+        Some(why) => {
+            // A small XDG_RUNTIME_DIR is nothing that anybody chose.
+            if name == "TMPDIR" {
+                errln!("note: {name} is {}, which {why}: /tmp is used", wanted.display());
+            }
+            PathBuf::from("/tmp")
+        }
+    }
+}
+
+/// Why a directory cannot have the private one.
+fn unusable(path: &Path) -> Option<&'static str> {
+    if !path.is_dir() {
+        Some("is no directory")
+    } else if path.as_os_str().len() > LONGEST_BASE {
+        Some("is too long for the names of sockets")
+    } else if !has_room(path) {
+        Some("has less than 1 GiB of room")
+    } else {
+        None
+    }
 }
 
 /// `XDG_RUNTIME_DIR` may be a small tmpfs; images want space.
@@ -117,6 +145,15 @@ fn sweep(base: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_used_has_a_reason() {
+        let base = tempfile::tempdir().unwrap();
+        assert_eq!(unusable(&base.path().join("none")), Some("is no directory"));
+        let long = base.path().join("n".repeat(LONGEST_BASE));
+        fs::create_dir(&long).unwrap();
+        assert_eq!(unusable(&long), Some("is too long for the names of sockets"));
+    }
 
     #[test]
     fn is_private_and_goes_away() {

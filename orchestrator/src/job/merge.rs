@@ -7,9 +7,9 @@ use coldcut_core::outcome::name::FileName;
 use coldcut_core::outcome::result::{CellResult, RunResult};
 
 use crate::host::files::Directory;
-use crate::job::run::{Ran, RunError};
+use crate::job::run::{PAGE, Ran, RunError};
 use crate::job::scenario_file::LONGEST;
-use crate::report::{EventSink, JsonLines, Reporter};
+use crate::report::{EventSink, FileReport, JsonLines, Reporter, render_html};
 use crate::results::{Merged, Part, RunDir, RunInfo, copy_cell, events_of};
 
 /// Why merged runs cannot be kept.
@@ -84,8 +84,10 @@ fn fill(
     };
     let kept = JsonLines::new(dir.events().map_err(write)?);
     let failure = kept.failure();
-    let all = std::iter::once(Box::new(kept) as Box<dyn Reporter>).chain(reporters);
-    let events = EventSink::new(all.collect());
+    let page = FileReport::at_end(&path.join(PAGE), render_html);
+    let mut all: Vec<Box<dyn Reporter>> = vec![Box::new(kept), Box::new(page)];
+    all.extend(reporters);
+    let events = EventSink::new(all);
     let info = RunInfo {
         run: dir.id().clone(),
         command_line: std::env::args().collect(),
@@ -106,7 +108,7 @@ fn fill(
     dir.describe(&info).map_err(write)?;
     let cells: Vec<CellResult> = merged.cells.into_iter().filter_map(|(.., cell)| cell).collect();
     let result = dir.finish_all(cells).map_err(write)?;
-    events_of(&info, &result).for_each(|event| events.send(event));
+    events_of(&path, &info, &result).for_each(|event| events.send(event));
     if let Some(error) = failure.get() {
         return Err(write(error).into());
     }

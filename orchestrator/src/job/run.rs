@@ -15,10 +15,13 @@ use crate::job::earlier::Earlier;
 use crate::job::plan::{RunPlan, RunPlanError};
 use crate::job::schedule::in_order;
 use crate::kernel::Store;
-use crate::report::{EventSink, Failure, JsonLines, Reporter};
+use crate::report::{EventSink, Failure, FileReport, JsonLines, Reporter, render_html};
 use crate::results::{RunDir, RunInfo, ScenarioInfo, ShardInfo};
 use crate::vm::open::{MachineSettings, OpenPoolError};
 use crate::vm::pool::Pool;
+
+/// The page about a run, in its directory.
+pub(crate) const PAGE: &str = "report.html";
 
 /// How a plan is run.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +121,7 @@ pub async fn run(
         cells: info.cells.clone(),
         jobs: settings.machines.jobs,
         accel: info.accel.clone(),
+        dir: Some(dir.clone()),
     });
     if let Some(pool) = &begun.pool {
         let mut resolver = Resolver::new(store);
@@ -174,7 +178,8 @@ async fn begin(
     let mut dir = RunDir::create(settings.results).map_err(make)?;
     let kept = JsonLines::new(dir.events().map_err(make)?);
     let failure = kept.failure();
-    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(kept)];
+    let page = FileReport::at_end(&dir.path().join(PAGE), render_html);
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(kept), Box::new(page)];
     reporters.extend(screen);
     let events = EventSink::new(reporters);
     // A part may have no cells; then nothing is started.

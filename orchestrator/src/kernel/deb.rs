@@ -4,12 +4,16 @@
 //! split `linux-binary`, `linux-base` and `linux-modules` packages (6.19 and later), all under `/usr/lib`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
+
+use tar::EntryType;
 
 use super::ar::{self, ArError};
 use super::decompress::{DecompressError, Format, Limited};
+use crate::host::files;
 
 /// Largest unpacked package; the full flavour has about 500 MiB with uncompressed modules.
 const MAX_UNPACKED: u64 = 4 << 30;
@@ -17,6 +21,9 @@ const MAX_UNPACKED: u64 = 4 << 30;
 const MAX_FILE: u64 = 256 << 20;
 /// Most that is kept in memory from the packages of one kernel.
 const MAX_KEPT: u64 = 1 << 30;
+/// Longest path, as Linux has it (`PATH_MAX`), and longest header of pax.
+const LONGEST_NAME: u64 = 4096;
+const LONGEST_PAX: u64 = 64 << 10;
 /// Most files in the packages of one kernel; the full flavour has about 5,000.
 const MAX_ENTRIES: usize = 100_000;
 
@@ -38,6 +45,9 @@ pub enum DebError {
     /// The tar archive is damaged, or too large.
     #[error("damaged package: {0}")]
     Tar(io::Error),
+    /// A name is longer than any.
+    #[error("damaged package: a name has more than {0} bytes")]
+    LongName(u64),
     /// A file of the package is too large.
     #[error("its file {path} has {size} bytes, more than any kernel file ({MAX_FILE})")]
     FileTooLarge {
@@ -146,7 +156,7 @@ impl Contents {
     /// # Errors
     /// [`DebError`].
     pub fn add_deb(&mut self, path: &Path) -> Result<(), DebError> {
-        let mut file = File::open(path).map_err(|e| DebError::Ar(e.into()))?;
+        let mut file = files::open_regular(path).map_err(|e| DebError::Ar(e.into()))?;
         let members = ar::members(&mut file)?;
         let Some(data) = members
             .iter()
@@ -173,16 +183,31 @@ impl Contents {
     /// Reads one tar stream and adds what it holds.
     fn add_tar(&mut self, stream: impl Read) -> Result<(), DebError> {
         let mut archive = tar::Archive::new(Limited::new(stream, MAX_UNPACKED));
-        for entry in archive.entries().map_err(DebError::Tar)? {
+        // The entries as they are: else long names are read whole, however long.
+        let mut long = None;
+        for entry in archive.entries().map_err(DebError::Tar)?.raw(true) {
             let mut entry = entry.map_err(DebError::Tar)?;
             self.entries += 1;
             if self.entries > MAX_ENTRIES {
                 return Err(DebError::TooMuch);
             }
-            if !entry.header().entry_type().is_file() {
+            let kind = entry.header().entry_type();
+            if kind == EntryType::GNULongName {
+                long = Some(long_name(&mut entry)?);
                 continue;
             }
-            let Some(path) = entry.path().ok().and_then(|p| plain(&p)) else {
+            if kind.is_pax_local_extensions() {
+                long = pax_path(&mut entry)?.or(long);
+                continue;
+            }
+            if kind.is_gnu_longlink() || kind.is_pax_global_extensions() {
+                continue;
+            }
+            let name = long.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+            if !kind.is_file() {
+                continue;
+            }
+            let Some(path) = plain(Path::new(OsStr::from_bytes(&name))) else {
                 continue;
             };
             if classify(&path) == Use::Nothing {
@@ -192,7 +217,8 @@ impl Contents {
             if size > MAX_FILE {
                 return Err(DebError::FileTooLarge { path, size });
             }
-            let mut bytes = Vec::with_capacity(size as usize);
+            // The size is the archive's word; memory is taken as bytes come.
+            let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).map_err(DebError::Tar)?;
             self.take(&path, bytes)?;
         }
@@ -243,6 +269,35 @@ impl Contents {
             }
         }
     }
+}
+
+/// The name that a GNU long-name entry has for the next one (tar(5)): its bytes up to a NUL.
+fn long_name(entry: &mut impl Read) -> Result<Vec<u8>, DebError> {
+    let mut name = bounded(entry, LONGEST_NAME)?;
+    name.truncate(name.iter().position(|&byte| byte == 0).unwrap_or(name.len()));
+    Ok(name)
+}
+
+/// The path that a pax header has for the next entry, if any: one of its records `LENGTH KEY=VALUE` (pax(1)).
+fn pax_path(entry: &mut impl Read) -> Result<Option<Vec<u8>>, DebError> {
+    let records = bounded(entry, LONGEST_PAX)?;
+    let of = records.split(|&byte| byte == b'\n').find_map(|record| {
+        let at = record.iter().position(|&byte| byte == b' ')?;
+        record[at + 1..].strip_prefix(b"path=")
+    });
+    Ok(of.map(<[u8]>::to_vec))
+}
+
+fn bounded(entry: &mut impl Read, most: u64) -> Result<Vec<u8>, DebError> {
+    let mut bytes = Vec::new();
+    entry
+        .take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(DebError::Tar)?;
+    if bytes.len() as u64 > most {
+        return Err(DebError::LongName(most));
+    }
+    Ok(bytes)
 }
 
 /// The path without `./`, when it is plain UTF-8 and does not climb.
@@ -360,6 +415,44 @@ pub(crate) mod tests {
         assert!(says(&archive(&[("data.tar.xz", cut)])).contains("damaged package"));
         let two = deb_of(&[("boot/vmlinuz-a", b"1"), ("boot/vmlinuz-b", b"2")]);
         assert!(says(&two).contains("two kernels: boot/vmlinuz-a and boot/vmlinuz-b"));
+    }
+
+    /// A tar stream with one entry of this type in front of `FILES`.
+    fn tar_with(kind: EntryType, data: &mut dyn Read, size: u64) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_path("x").unwrap();
+        header.set_size(size);
+        header.set_cksum();
+        builder.append(&header, data).unwrap();
+        let mut all = builder.into_inner().unwrap();
+        all.truncate(512 + size.next_multiple_of(512) as usize);
+        all.extend(tar_of(&FILES));
+        all
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        for kind in [EntryType::GNULongName, EntryType::XHeader] {
+            let size = 64 << 20;
+            let tar = tar_with(kind, &mut io::repeat(b'n').take(size), size);
+            let deb = archive(&[("debian-binary", b"2.0\n"), ("data.tar.zst", &zstd(&tar))]);
+            let error = read(&deb).map(|_| ()).unwrap_err();
+            assert!(matches!(error, DebError::LongName(_)), "{error}");
+        }
+        // One that is long and no longer than paths are names the file that follows it.
+        let name = format!(
+            "lib/modules/6.1.0-9-cloud-amd64/kernel/{}/long.ko",
+            "d".repeat(200)
+        );
+        let tar = tar_of(&[(&name, b"module")]);
+        let contents = read(&archive(&[("debian-binary", b"2.0\n"), ("data.tar", &tar)])).unwrap();
+        assert!(contents.modules.keys().next().unwrap().ends_with("/long.ko"));
+        let record = b"40 path=boot/vmlinuz-of-pax-12345678901\n";
+        let tar = tar_with(EntryType::XHeader, &mut &record[..], record.len() as u64);
+        let contents = read(&archive(&[("debian-binary", b"2.0\n"), ("data.tar", &tar)])).unwrap();
+        assert_eq!(contents.boot.unwrap().0, "boot/vmlinuz-of-pax-12345678901");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::bzimage::{self, ImageKind};
 use super::deb::Contents;
+use super::decompress::DecompressError;
 use super::elf;
 use super::entry::Kernel;
 use super::error::StoreError;
@@ -204,7 +205,9 @@ impl Store {
         progress.stage("extracting the kernel");
         let kind = bzimage::kind(image).map_err(image_error)?;
         let release = bzimage::release(image).map_err(image_error)?;
-        let (boot, boot_note) = store_image(&mut staging, kind, image, &release, progress)?;
+        let stored = store_image(&mut staging, kind, image).map_err(image_error)??;
+        say_what_it_lacks(&stored, contents, &release, progress);
+        let (boot, boot_note) = (stored.boot, stored.slower);
         if let Some(config) = &contents.config {
             staging.write("config", config)?;
         }
@@ -359,32 +362,86 @@ fn add_tree(contents: &mut Contents, dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Stages a kernel image as what QEMU boots fastest: how that boots, and why it is no faster.
+/// A staged kernel image.
+struct Stored {
+    boot: BootKind,
+    /// Why it does not boot through PVH, which is faster.
+    slower: Option<String>,
+    /// Drivers that every guest needs and that the image does not have, as far as can be seen.
+    lacks: Vec<&'static str>,
+}
+
+/// The names of drivers that every guest needs, as a kernel has them that has them built in.
+const DRIVERS: [&str; 3] = ["virtio_blk", "virtio_console", "virtio-pci"];
+
+/// Stages a kernel image as what QEMU boots fastest. One that is damaged is refused; the result within is of the staging.
 fn store_image(
     staging: &mut Staging,
     kind: ImageKind,
     image: &[u8],
-    release: &str,
-    progress: &dyn Progress,
-) -> Result<(BootKind, Option<String>), StoreError> {
-    match kind {
+) -> Result<Result<Stored, StoreError>, bzimage::ImageError> {
+    let stored = |boot, slower, lacks| Stored { boot, slower, lacks };
+    let (slower, unpacked) = match kind {
         ImageKind::Vmlinux => {
-            staging.write(VMLINUX, image)?;
-            Ok((BootKind::Pvh, None))
+            let written = staging.write(VMLINUX, image);
+            return Ok(written.map(|()| stored(BootKind::Pvh, None, lacks(image))));
         }
-        ImageKind::BzImage => {
-            staging.write("bzImage", image)?;
-            let unpacked = bzimage::extract_vmlinux(image).map_err(|e| e.to_string());
-            match unpacked.and_then(|vmlinux| elf::pvh_entry(&vmlinux).map(|_| vmlinux)) {
-                Ok(vmlinux) => {
-                    staging.write_derived(VMLINUX, &vmlinux)?;
-                    Ok((BootKind::Pvh, None))
-                }
-                Err(why) => {
-                    progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
-                    Ok((BootKind::BzImage, Some(why)))
-                }
+        ImageKind::BzImage => match bzimage::extract_vmlinux(image) {
+            Ok(vmlinux) => (elf::pvh_entry(&vmlinux).err(), Some(vmlinux)),
+            // QEMU and the kernel itself may read what coldcut does not.
+            Err(bzimage::ImageError::Payload(DecompressError::Unsupported(how))) => {
+                (Some(DecompressError::Unsupported(how).to_string()), None)
             }
+            Err(damaged) => return Err(damaged),
+        },
+    };
+    let mut write = || {
+        staging.write("bzImage", image)?;
+        match (&slower, &unpacked) {
+            (None, Some(vmlinux)) => staging.write_derived(VMLINUX, vmlinux),
+            _ => Ok(()),
         }
+    };
+    let written = write();
+    let lacks = unpacked.as_deref().map_or_else(Vec::new, lacks);
+    let boot = if slower.is_none() {
+        BootKind::Pvh
+    } else {
+        BootKind::BzImage
+    };
+    Ok(written.map(|()| stored(boot, slower, lacks)))
+}
+
+/// Says why a kernel boots more slowly, and what guests will miss.
+fn say_what_it_lacks(stored: &Stored, contents: &Contents, release: &str, progress: &dyn Progress) {
+    if let Some(why) = &stored.slower {
+        progress.note(&format!("{release} boots as a bzImage, which is slower: {why}"));
     }
+    let alone = contents.modules.is_empty() && contents.builtin.is_none();
+    if alone && !stored.lacks.is_empty() {
+        progress.note(&format!(
+            "{release} has no {} built in, and came without modules: guests need them (--modules DIR)",
+            stored.lacks.join(", ")
+        ));
+    }
+}
+
+fn lacks(vmlinux: &[u8]) -> Vec<&'static str> {
+    let has = |name: &str| {
+        let wanted = [b"\0", name.as_bytes(), b"\0"].concat();
+        let first = wanted[1];
+        let mut at = 1;
+        while let Some(next) = vmlinux
+            .get(at..)
+            .and_then(|rest| rest.iter().position(|&b| b == first))
+        {
+            let start = at + next - 1;
+            if vmlinux[start..].starts_with(&wanted) {
+                return true;
+            }
+            at = start + 2;
+        }
+        false
+    };
+    DRIVERS.into_iter().filter(|name| !has(name)).collect()
 }

@@ -488,6 +488,60 @@ fn packages_of_ones_own_are_taken() {
     assert!(text.contains("hold no vmlinuz"), "{text}");
 }
 
+/// Keeps the notes.
+#[derive(Debug, Default)]
+struct Notes(std::sync::Mutex<Vec<String>>);
+
+impl super::Progress for Notes {
+    fn stage(&self, _: &str) {}
+
+    fn bytes(&self, _: u64, _: u64) {}
+
+    fn note(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+#[test]
+fn a_damaged_image_is_refused_and_one_that_needs_modules_says_so() {
+    let bench = Bench::new();
+    let sound = image("6.1.0", true);
+    for (what, bytes) in [
+        ("cut", sound[..sound.len() - 100].to_vec()),
+        ("changed", {
+            let mut bytes = sound.clone();
+            let middle = bytes.len() - 120;
+            bytes[middle] ^= 0xff;
+            bytes
+        }),
+    ] {
+        let path = bench.file(what, &bytes);
+        let added = bench.store.add(&path, None, "mine", &Silent);
+        assert!(
+            matches!(added, Err(StoreError::Image { .. })),
+            "{what}: {added:?}"
+        );
+    }
+    assert!(bench.store.list().unwrap().is_empty());
+    for (drivers, said) in [
+        ("text", true),
+        ("\0virtio_blk\0\0virtio_console\0virtio-pci\0", false),
+    ] {
+        let notes = Notes::default();
+        let inner = vmlinux(drivers.as_bytes(), Some(0x1000));
+        let image = bzimage("6.1.0", &xz(&inner), Some(inner.len() as u32));
+        let name = if said { "bare" } else { "whole" };
+        let path = bench.file(name, &image);
+        bench.store.add(&path, None, name, &notes).unwrap();
+        let notes = notes.0.into_inner().unwrap();
+        assert_eq!(
+            notes.iter().any(|note| note.contains("virtio_blk")),
+            said,
+            "{notes:?}"
+        );
+    }
+}
+
 fn names_of(kernel: &Kernel, set: &str) -> Vec<String> {
     kernel
         .modules(&[set])

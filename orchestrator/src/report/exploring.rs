@@ -126,6 +126,7 @@ impl Reporter for ExploreProgress {
                 cells,
                 jobs,
                 accel,
+                ..
             } => {
                 self.counts.all = cells.len();
                 self.line(&format!(

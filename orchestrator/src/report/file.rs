@@ -26,7 +26,8 @@ pub struct FileReport {
     path: PathBuf,
     render: Render,
     gathered: Gathered,
-    rewrites: Rewrites,
+    /// When it is due meanwhile; `None` where it is not written before the end.
+    rewrites: Option<Rewrites>,
     /// Whether the file lacks something.
     stale: bool,
     failed: bool,
@@ -42,12 +43,24 @@ impl FileReport {
             path: path.to_owned(),
             render,
             gathered: Gathered::default(),
-            rewrites: Rewrites::default(),
+            rewrites: Some(Rewrites::default()),
             stale: false,
             failed: false,
         };
         report.try_write()?;
         Ok(report)
+    }
+
+    /// A report to this file that is written when the stream ends, or this is dropped, and not before.
+    pub fn at_end(path: &Path, render: Render) -> Self {
+        Self {
+            path: path.to_owned(),
+            render,
+            gathered: Gathered::default(),
+            rewrites: None,
+            stale: false,
+            failed: false,
+        }
     }
 
     fn try_write(&mut self) -> std::io::Result<()> {
@@ -84,7 +97,8 @@ impl Reporter for FileReport {
             return;
         }
         self.stale = true;
-        if self.rewrites.due(self.gathered.done()) {
+        let done = self.gathered.done();
+        if self.rewrites.as_mut().is_some_and(|rewrites| rewrites.due(done)) {
             self.write();
         }
     }

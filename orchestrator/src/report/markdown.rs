@@ -8,6 +8,7 @@ use coldcut_core::outcome::result::CellRef;
 use coldcut_core::outcome::rounds::{Rounds, rounds};
 use coldcut_core::outcome::verdict::Standing;
 
+use super::clean::clean;
 use super::file::FileFormat;
 use super::phrases::{evidence, outcome_text, rate, totals_text, verdict_text};
 use super::summary::Summary;
@@ -136,9 +137,9 @@ fn details(text: &mut String, run: &str, all: &[Rounds<'_>]) {
 /// Text that has no meaning to Markdown or HTML, on one line.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in clean(text.replace('\r', " ")).chars() {
         match c {
-            '\n' | '\r' => plain.push(' '),
+            '\n' => plain.push(' '),
             '&' => plain.push_str("&amp;"),
             '<' => plain.push_str("&lt;"),
             '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' => {
@@ -153,5 +154,5 @@ fn plain(text: &str) -> String {
 
 /// Text as inline code; ids have no backticks.
 fn code(text: &str) -> String {
-    format!("`{}`", text.replace('`', "'"))
+    format!("`{}`", clean(text).replace('`', "'").replace('\n', " "))
 }

@@ -4,12 +4,14 @@
 //! into a [`Summary`], and differs only in how that is rendered; the kinds of files are listed in [`formats`].
 
 mod cell;
+mod clean;
 mod elsewhere;
 mod exploring;
 mod file;
 mod findings;
 pub mod formats;
 mod grid;
+mod html;
 mod json;
 mod junit;
 mod markdown;
@@ -24,10 +26,12 @@ mod table;
 mod xml;
 
 pub use cell::render_cell;
+pub use clean::clean;
 pub use exploring::ExploreProgress;
 pub use file::{FileFormat, FileReport};
 pub use findings::render_groups;
 pub use grid::render_grid;
+pub use html::render_html;
 pub use json::{Failure, JsonLines};
 pub use junit::render_junit;
 pub use markdown::render_markdown;

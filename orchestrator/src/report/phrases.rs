@@ -88,7 +88,7 @@ pub(super) fn rate(rounds: &Rounds<'_>) -> String {
 }
 
 /// Whether a booted kernel showed it too.
-fn confirmation(violation: &Violation) -> &'static str {
+pub(super) fn confirmation(violation: &Violation) -> &'static str {
     match violation.confirmed {
         _ if violation.state == Place::WithoutCrash => "seen while it ran",
         Some(true) => "confirmed by a cold boot",

@@ -9,6 +9,7 @@ use coldcut_core::outcome::verdict::Standing;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::Reporter;
+use super::clean::clean;
 use super::phrases::verdict_text;
 use crate::report::stdout::errln;
 
@@ -37,7 +38,7 @@ impl LiveProgress {
 
     fn line(&self, text: &str) {
         if self.terminal {
-            let _ = self.bars.println(text);
+            let _ = self.bars.println(clean(text));
         } else {
             errln!("{text}");
         }
@@ -48,7 +49,7 @@ impl LiveProgress {
         self.cells.entry(cell.to_owned()).or_insert_with(|| {
             let bar = bars.add(ProgressBar::no_length());
             bar.set_style(plain());
-            bar.set_prefix(cell.to_owned());
+            bar.set_prefix(clean(cell));
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         })
@@ -84,6 +85,7 @@ impl Reporter for LiveProgress {
                 cells,
                 jobs,
                 accel,
+                ..
             } => {
                 self.line(&format!(
                     "run {run}: {} cells, {jobs} machines at once, {accel}",
@@ -103,8 +105,10 @@ impl Reporter for LiveProgress {
                 of,
                 name,
             } if self.terminal => {
-                self.bar(cell)
-                    .set_message(format!("recording: step {} of {of}, {name}", index + 1));
+                self.bar(cell).set_message(clean(format_args!(
+                    "recording: step {} of {of}, {name}",
+                    index + 1
+                )));
             }
             Event::Planned { cell, distinct, .. } if self.terminal => {
                 let bar = self.bar(cell);

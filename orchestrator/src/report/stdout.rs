@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Write as _};
 
+use super::clean::clean;
+
 /// Why something was not printed.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
@@ -29,14 +31,14 @@ impl From<io::Error> for OutputError {
 /// [`OutputError`].
 pub fn print(text: fmt::Arguments<'_>) -> Result<(), OutputError> {
     let mut out = io::stdout().lock();
-    out.write_fmt(text)?;
+    out.write_all(clean(text).as_bytes())?;
     out.flush()?;
     Ok(())
 }
 
 /// Prints to standard error, if possible.
 pub fn print_error(text: fmt::Arguments<'_>) {
-    let _ = io::stderr().lock().write_fmt(text);
+    let _ = io::stderr().lock().write_all(clean(text).as_bytes());
 }
 
 /// Prints a line to standard output; gives `Result<(), OutputError>`.

@@ -1,6 +1,7 @@
 //! A run as a whole, gathered from its events.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use coldcut_core::outcome::event::Event;
 use coldcut_core::outcome::result::{CellRef, CellResult, RunResult};
@@ -14,6 +15,8 @@ pub struct Summary {
     pub planned: Vec<CellRef>,
     /// What came of those that are done, in the same order.
     pub result: RunResult,
+    /// The run's directory, where it is at hand.
+    pub dir: Option<PathBuf>,
 }
 
 /// Renders a report.
@@ -22,10 +25,10 @@ pub type Render = fn(&Summary) -> String;
 impl Summary {
     /// The summary of a run with these cells.
     pub fn new(run: &str, planned: &[CellRef], cells: Vec<CellResult>) -> Self {
-        Self::of(run.to_owned(), planned.to_vec(), cells)
+        Self::of(run.to_owned(), planned.to_vec(), cells, None)
     }
 
-    fn of(run: String, planned: Vec<CellRef>, mut cells: Vec<CellResult>) -> Self {
+    fn of(run: String, planned: Vec<CellRef>, mut cells: Vec<CellResult>, dir: Option<PathBuf>) -> Self {
         let indices: HashMap<&str, usize> = planned.iter().map(|cell| cell.id.as_str()).zip(0..).collect();
         let index = |result: &CellResult| indices.get(result.cell.id.as_str()).copied();
         cells.sort_by_key(|result| index(result).unwrap_or(usize::MAX));
@@ -33,6 +36,7 @@ impl Summary {
             result: RunResult::new(&run, cells),
             run,
             planned,
+            dir,
         }
     }
 
@@ -56,14 +60,16 @@ pub struct Gathered {
     run: String,
     planned: Vec<CellRef>,
     cells: Vec<CellResult>,
+    dir: Option<PathBuf>,
 }
 
 impl Gathered {
     /// Takes the next event; says whether the summary is another now.
     pub fn take(&mut self, event: &Event) -> bool {
         match event {
-            Event::RunStarted { run, cells, .. } => {
+            Event::RunStarted { run, cells, dir, .. } => {
                 self.run.clone_from(run);
+                self.dir.clone_from(dir);
                 self.planned.clone_from(cells);
             }
             Event::CellFinished { result } => self.cells.push((**result).clone()),
@@ -79,13 +85,19 @@ impl Gathered {
 
     /// Renders the summary so far.
     pub fn render(&mut self, render: Render) -> String {
-        let Self { run, planned, cells } = std::mem::take(self);
-        let summary = Summary::of(run, planned, cells);
+        let Self {
+            run,
+            planned,
+            cells,
+            dir,
+        } = std::mem::take(self);
+        let summary = Summary::of(run, planned, cells, dir);
         let text = render(&summary);
         *self = Self {
             run: summary.run,
             planned: summary.planned,
             cells: summary.result.cells,
+            dir: summary.dir,
         };
         text
     }

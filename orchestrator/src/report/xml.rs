@@ -81,6 +81,13 @@ impl Xml {
     }
 }
 
+/// Text as XML and HTML take it: see [`escape`].
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    escape(&mut out, text);
+    out
+}
+
 /// Adds text as XML takes it: markup is escaped; a terminal's escape sequences and all that XML does not allow are left
 /// out.
 fn escape(out: &mut String, text: &str) {

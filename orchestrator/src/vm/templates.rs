@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coldcut_core::outcome::unknown::{OrUnknown as _, Unknown};
+use coldcut_core::scenario::show_size;
 use coldcut_wire::{Op, op::Sleep};
 use tokio::sync::OnceCell;
 
+use crate::host::quota;
 use crate::report::EventSink;
 use crate::vm::client::GuestClient;
 use crate::vm::clock::wrong_clock;
@@ -20,6 +22,8 @@ use crate::vm::snapshot::{Template, TemplateError, TemplateKey, TemplateStore};
 /// Bytes of templates that the cache keeps; what was used last stays.
 const KEEP: u64 = 4 << 30;
 
+/// What a template takes beside its memory, in bytes, generously.
+const STATE: u64 = 16 << 20;
 /// How often a guest is booted for a template.
 const BOOTS: u32 = 3;
 /// How long its clock is watched.
@@ -194,6 +198,7 @@ impl Templates {
         }
         let store = self.store.clone();
         blocking(move || store.prune(KEEP)).await?;
+        room_for(&self.cache, spec)?;
         let machine = boot(means, &building.spec(spec), &building.console()).await?;
         let client = GuestClient::new(&machine, means.limits);
         client
@@ -213,6 +218,21 @@ impl Templates {
     async fn load(&self, key: &TemplateKey) -> Result<Option<Template>, Unknown> {
         let (store, key) = (self.store.clone(), key.clone());
         blocking(move || store.load(&key)).await
+    }
+}
+
+/// Makes sure that the cache has room for a guest's memory: its file is sparse, and a guest that touches more of it than there is
+/// room for ends by SIGBUS.
+fn room_for(cache: &Path, spec: &MachineSpec) -> Result<(), Unknown> {
+    let wanted = (u64::from(spec.memory_mib) << 20) + STATE;
+    match quota::free(cache).filter(|free| *free < wanted) {
+        None => Ok(()),
+        Some(free) => Err(Unknown::new(format!(
+            "the filesystem of {} has {} left, and {} are wanted",
+            cache.display(),
+            show_size(free),
+            show_size(wanted)
+        ))),
     }
 }
 

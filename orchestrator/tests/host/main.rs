@@ -8,6 +8,7 @@ mod device;
 mod explore_cli;
 mod forgotten;
 mod hostile_runs;
+mod html;
 mod import_cli;
 mod kernel_store;
 mod killed;

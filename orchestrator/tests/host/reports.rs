@@ -471,6 +471,7 @@ fn an_interrupted_run_writes_what_it_has() {
         cells: info.cells.clone(),
         jobs: 1,
         accel: String::new(),
+        dir: None,
     };
     report.event(&Stamped {
         at: 0.0,

@@ -1,5 +1,7 @@
 //! The one stream of events that every reporter reads: terminal, JSON lines and files cannot disagree.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::cell::{CellRef, CellResult};
@@ -22,6 +24,9 @@ pub enum Event {
         jobs: usize,
         /// `KVM` or `TCG`, and why.
         accel: String,
+        /// Its directory, for reports that show what is kept there; not part of what is kept.
+        #[serde(skip)]
+        dir: Option<PathBuf>,
     },
     /// Something the user should know that is no verdict.
     Notice {

@@ -30,7 +30,7 @@ pub enum MachineError {
         source: std::io::Error,
     },
     /// QEMU ended at once.
-    #[error("QEMU ended ({}): {message}", status.map_or("unknown status".to_owned(), |s| s.to_string()))]
+    #[error("QEMU ended ({}): {message}", status_text(*status))]
     Ended {
         /// Its status.
         status: Option<ExitStatus>,
@@ -61,6 +61,19 @@ fn tail(lines: &[String]) -> String {
         return "; its console is empty".to_owned();
     }
     format!("; its console ends with:\n    {}", lines.join("\n    "))
+}
+
+/// How QEMU ended, in words.
+fn status_text(status: Option<ExitStatus>) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match status {
+        None => "unknown status".to_owned(),
+        // Its memory may be a file's, and the first use of a page may find no room for it.
+        Some(status) if status.signal() == Some(libc::SIGBUS) => {
+            format!("{status}: the filesystem that has its memory is full, or its file was cut")
+        }
+        Some(status) => status.to_string(),
+    }
 }
 
 /// A guest that was saved.
@@ -221,7 +234,7 @@ impl Machine {
             return format!("the guest's kernel panicked: {panic}");
         }
         let words = stderr_end(&self.qemu_log);
-        let status = status.map_or("unknown status".to_owned(), |s| s.to_string());
+        let status = status_text(status);
         if words.is_empty() {
             format!("QEMU ended ({status})")
         } else {

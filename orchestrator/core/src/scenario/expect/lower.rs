@@ -156,15 +156,7 @@ impl Lowering<'_> {
             },
             ExpectShape::Mounts(required) => Check::Mounts { required: *required },
             ExpectShape::Fsck(_) => Check::FsckClean,
-            ExpectShape::DmesgFree(texts) => {
-                if texts.value.is_empty() || texts.value.iter().any(String::is_empty) {
-                    let message = "expected texts that must not be in the kernel's log, none of them empty";
-                    return Err(Problem::new(&texts.span, message).into());
-                }
-                Check::DmesgFree {
-                    texts: texts.value.clone(),
-                }
-            }
+            ExpectShape::DmesgFree(texts) => dmesg_free(texts)?,
             ExpectShape::Verify(d) => d.lower(self.variant)?,
             ExpectShape::Acknowledged(d) => d.lower(self.variant)?,
             ExpectShape::Measure(_)
@@ -185,6 +177,16 @@ fn level(name: &At<String>) -> Lowered<String> {
     Err(problem
         .nearest(&name.value, Level::ALL.iter().map(|level| level.name))
         .into())
+}
+
+fn dmesg_free(texts: &At<Vec<String>>) -> Lowered<Check> {
+    if texts.value.is_empty() || texts.value.iter().any(String::is_empty) {
+        let message = "expected texts that must not be in the kernel's log, none of them empty";
+        return Err(Problem::new(&texts.span, message).into());
+    }
+    Ok(Check::DmesgFree {
+        texts: texts.value.clone(),
+    })
 }
 
 fn exists(doc: &ExistsShape) -> Lowered<Check> {
