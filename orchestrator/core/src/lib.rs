@@ -13,6 +13,7 @@ pub mod faults;
 pub mod filesystem;
 pub mod generate;
 pub mod import;
+pub mod minimize;
 pub mod model;
 pub mod oracle;
 pub mod outcome;

@@ -1,5 +1,6 @@
 //! The user's checker: a shell command that is asked about one crash state.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,10 +10,42 @@ use std::time::Duration;
 use anyhow::Context;
 use coldcut_core::crash::export::export_qcow2;
 use coldcut_core::crash::index::StateImage;
+use coldcut_core::recording::mark::Mark;
 use serde::Serialize;
 
 use crate::disk::{Device, export_sparse};
 use crate::host::process::Process;
+
+/// Files in a checker's directory: the state, the marks until its cut, and what of these programs acknowledged.
+const STATE: &str = "state";
+const MARKS: &str = "marks";
+const ACKNOWLEDGED: &str = "acknowledged";
+
+/// What had happened until a cut, as marks of the log say.
+#[derive(Clone, Debug, Default)]
+pub struct Happened {
+    marks: String,
+    acknowledged: String,
+}
+
+impl Happened {
+    /// What these marks say.
+    pub fn of<'a>(marks: impl IntoIterator<Item = &'a Mark>) -> Self {
+        let mut happened = Self::default();
+        for mark in marks {
+            let _ = writeln!(happened.marks, "{mark}");
+            if let Mark::Line { text, .. } = mark {
+                let _ = writeln!(happened.acknowledged, "{text}");
+            }
+        }
+        happened
+    }
+
+    fn write(&self, dir: &Path) -> std::io::Result<()> {
+        fs::write(dir.join(MARKS), &self.marks)?;
+        fs::write(dir.join(ACKNOWLEDGED), &self.acknowledged)
+    }
+}
 
 /// How a checker gets a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -68,8 +101,15 @@ impl CheckCommand {
     ///
     /// # Errors
     /// When the state cannot be handed over, or no shell can be started.
-    pub async fn ask(&self, dir: &Path, image: StateImage, id: &str) -> anyhow::Result<Said> {
-        let path = dir.join("state");
+    pub async fn ask(
+        &self,
+        dir: &Path,
+        image: StateImage,
+        id: &str,
+        happened: &Happened,
+    ) -> anyhow::Result<Said> {
+        happened.write(dir).context("cannot write the marks to a file")?;
+        let path = dir.join(STATE);
         let output = dir.join("output");
         let _ = fs::remove_file(&path);
         let device = if let Via::Nbd = self.via {
@@ -82,7 +122,7 @@ impl CheckCommand {
                 .context("cannot write the state to a file")?;
             None
         };
-        let answer = self.run(&path, &output, id).await?;
+        let answer = self.run(dir, &output, id).await?;
         if let Some(device) = device {
             device.shutdown()?;
         }
@@ -92,7 +132,8 @@ impl CheckCommand {
         })
     }
 
-    async fn run(&self, path: &Path, output: &Path, id: &str) -> anyhow::Result<CheckAnswer> {
+    async fn run(&self, dir: &Path, output: &Path, id: &str) -> anyhow::Result<CheckAnswer> {
+        let path = dir.join(STATE);
         let shown = path.to_string_lossy();
         let text = self.exec.replace("{state}", id).replace("{}", &shown);
         let out = File::create(output)?;
@@ -100,6 +141,8 @@ impl CheckCommand {
         command
             .args(["-c", &text])
             .env("COLDCUT_STATE", id)
+            .env("COLDCUT_MARKS", dir.join(MARKS))
+            .env("COLDCUT_ACKED", dir.join(ACKNOWLEDGED))
             .stdin(Stdio::null())
             .stderr(out.try_clone()?)
             .stdout(out);

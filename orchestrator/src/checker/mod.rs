@@ -3,5 +3,5 @@
 mod command;
 mod queue;
 
-pub use command::{CheckAnswer, CheckCommand, Said, Via};
+pub use command::{CheckAnswer, CheckCommand, Happened, Said, Via};
 pub use queue::{Checked, Checks, Failed};

@@ -1,7 +1,7 @@
 //! Checkers at work on the states of a plan.
 //!
 //! Several checkers run at once, but their answers come as if they had run one after the other: in the plan's order,
-//! with each content checked once.
+//! with each content checked once for each history that it may have.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use coldcut_core::crash::plan::States;
 use coldcut_core::crash::state::{CrashState, StateId};
 use tokio::task::JoinSet;
 
-use super::command::{CheckCommand, Said};
+use super::command::{CheckCommand, Happened, Said};
 use crate::host::scratch::Scratch;
 
 /// How many states may wait for their answers: those that follow a slow one are checked meanwhile.
@@ -26,9 +26,9 @@ pub struct Checked {
     pub id: StateId,
     /// The digest of its content.
     pub digest: Digest,
-    /// Whether an earlier state has the same content, and so the same answer.
+    /// Whether an earlier state has the same content and the same marks before its cut, and so the same answer.
     pub again: bool,
-    /// What the checker said of the content.
+    /// What the checker said of it.
     pub said: Said,
 }
 
@@ -38,9 +38,12 @@ pub struct Checked {
 pub struct Failed(String);
 
 /// A state in the order of the plan.
+/// What an answer is to: a content, and how many marks are before the cut; without that where answers are to contents alone.
+type Asked = (Digest, Option<usize>);
+
 struct Next {
     id: StateId,
-    digest: Digest,
+    asked: Asked,
     again: bool,
 }
 
@@ -58,10 +61,12 @@ pub struct Checks<'a> {
     /// States whose answers are awaited, in order.
     waiting: VecDeque<Next>,
     /// By content: `None` while it is checked.
-    answers: HashMap<Digest, Option<Result<Said, Failed>>>,
+    answers: HashMap<Asked, Option<Result<Said, Failed>>>,
+    /// Whether a content is asked about once, whatever was acknowledged.
+    per_content: bool,
     /// Directories in which no checker works at the moment.
     idle: Vec<PathBuf>,
-    running: JoinSet<(PathBuf, Digest, anyhow::Result<Said>)>,
+    running: JoinSet<(PathBuf, Asked, anyhow::Result<Said>)>,
 }
 
 impl<'a> Checks<'a> {
@@ -93,9 +98,17 @@ impl<'a> Checks<'a> {
             ready: None,
             waiting: VecDeque::new(),
             answers: HashMap::new(),
+            per_content: false,
             idle,
             running: JoinSet::new(),
         })
+    }
+
+    /// Asks about each content once, with the marks of its first state.
+    #[must_use]
+    pub fn per_content(mut self, per_content: bool) -> Self {
+        self.per_content = per_content;
+        self
     }
 
     /// Waits for the next state of the plan to be checked; `None` after the last one.
@@ -134,11 +147,13 @@ impl<'a> Checks<'a> {
                     return Ok(());
                 };
                 let image = self.index.image(&state, &self.sources)?;
-                let (checker, digest, id) = (Arc::clone(&self.checker), next.digest, next.id.to_string());
-                self.answers.insert(digest, None);
+                let (checker, asked, id) = (Arc::clone(&self.checker), next.asked, next.id.to_string());
+                let marks = self.index.log().marks_until(state.cut);
+                let happened = Happened::of(marks.iter().map(|placed| &placed.mark));
+                self.answers.insert(asked, None);
                 self.running.spawn(async move {
-                    let said = checker.ask(&dir, image, &id).await;
-                    (dir, digest, said)
+                    let said = checker.ask(&dir, image, &id, &happened).await;
+                    (dir, asked, said)
                 });
             }
             self.waiting.push_back(next);
@@ -156,22 +171,24 @@ impl<'a> Checks<'a> {
             return Ok(None);
         };
         let digest = self.cursor.digest(&state)?;
-        let again = self.answers.contains_key(&digest);
+        let marks = self.index.log().marks_until(state.cut).len();
+        let asked = (digest, (!self.per_content).then_some(marks));
+        let again = self.answers.contains_key(&asked);
         let id = state.id();
-        Ok(Some((state, Next { id, digest, again })))
+        Ok(Some((state, Next { id, asked, again })))
     }
 
     /// Takes the first state that waits, once its answer is there.
     fn answered(&mut self) -> Result<Option<Checked>, Failed> {
         let first = self.waiting.front();
-        let answer = first.and_then(|first| self.answers.get(&first.digest)?.clone());
+        let answer = first.and_then(|first| self.answers.get(&first.asked)?.clone());
         let Some(said) = answer.transpose()? else {
             return Ok(None);
         };
         let first = self.waiting.pop_front();
-        Ok(first.map(|Next { id, digest, again }| Checked {
+        Ok(first.map(|Next { id, asked, again }| Checked {
             id,
-            digest,
+            digest: asked.0,
             again,
             said,
         }))
@@ -183,10 +200,10 @@ impl<'a> Checks<'a> {
             return Ok(false);
         }
         if let Some(joined) = self.running.join_next().await {
-            let (dir, digest, said) = joined.context("a checker's task died; this is a defect of coldcut")?;
+            let (dir, asked, said) = joined.context("a checker's task died; this is a defect of coldcut")?;
             self.idle.push(dir);
             let said = said.map_err(|error| Failed(format!("{error:#}")));
-            self.answers.insert(digest, Some(said));
+            self.answers.insert(asked, Some(said));
         }
         Ok(true)
     }

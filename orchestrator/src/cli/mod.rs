@@ -16,6 +16,7 @@ mod log;
 mod machines;
 mod matrix;
 mod merge;
+mod minimize;
 mod programs;
 mod replay;
 mod reports;
@@ -60,6 +61,7 @@ enum Command {
     /// Make scenarios up: random histories, and what their syncs promise
     Generate(generate::GenerateArgs),
     Explore(Box<explore::ExploreArgs>),
+    Minimize(minimize::MinimizeArgs),
     /// Show what a run found, in groups of what is alike
     Findings(findings::FindingsArgs),
     /// Make scenarios of workloads that other tools use
@@ -107,6 +109,7 @@ async fn main(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Explore(args) => Box::pin(explore::run(*args)).await,
+        Command::Minimize(args) => Box::pin(minimize::run(args)).await,
         Command::Findings(args) => findings::run(&args),
         Command::Import(command) => import::run(&command),
         Command::Show(args) => show::run(&args),

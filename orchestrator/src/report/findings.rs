@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use coldcut_core::outcome::groups::Group;
 
-/// Renders groups: what each has in common, how many cells show it, and the shortest example with the command that shows it
-/// again.
+/// Renders groups: what each has in common, how many cells show it, and the shortest example with the commands that show it
+/// again and make it smaller.
 pub fn render_groups(run: &str, groups: &[Group]) -> String {
     let mut text = String::new();
     for (index, group) in groups.iter().enumerate() {
@@ -23,7 +23,7 @@ pub fn render_groups(run: &str, groups: &[Group]) -> String {
         let example = &group.example;
         let _ = writeln!(
             text,
-            "{}. {}{} on {} {}, after {}: {cells}{confirmed}\n   {}\n   coldcut replay {run}/{}/{}",
+            "{}. {}{} on {} {}, after {}: {cells}{confirmed}\n   {}\n   coldcut replay {run}/{}/{}\n   coldcut minimize {run}/{}/{}",
             index + 1,
             signature.kind,
             signature
@@ -38,6 +38,8 @@ pub fn render_groups(run: &str, groups: &[Group]) -> String {
                 shape.join(", ")
             },
             example.evidence,
+            example.cell,
+            example.state,
             example.cell,
             example.state
         );

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod automatic;
 mod bad_input;
 mod bisect;
 mod bisect_git;

@@ -170,3 +170,22 @@ fn the_page_about_ones_own_program_is_right() {
     let evidence = &careless.violations[0].evidence;
     assert!(evidence.contains("1 was promised, 0 is there"), "{evidence}");
 }
+
+/// The shipped scenario with a root of packages: a hazard, and its control.
+#[test]
+fn sqlite_keeps_what_its_journal_mode_promises() {
+    let results = tempfile::tempdir().unwrap();
+    let variants = "delete-full,delete-extra";
+    let args = ["programs", "sqlite", "--kernel", "6.12", "--variant", variants];
+    let output = common::coldcut(results.path()).args(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", common::text(&output));
+    let result = fs::read(results.path().join("latest/result.json")).unwrap();
+    let result: RunResult = serde_json::from_slice(&result).unwrap();
+    let control = cell(&result, "delete-extra");
+    assert!(
+        control.obligations > 20 && control.states.inferred > 0,
+        "{control:#?}"
+    );
+    let packages = |note: &String| note.contains("libsqlite3-0=");
+    assert!(control.notes.iter().any(packages), "{:?}", control.notes);
+}

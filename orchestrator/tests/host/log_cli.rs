@@ -246,6 +246,21 @@ fn a_checker_of_ones_own_judges_every_state() {
     );
 }
 
+/// What is lost after an acknowledgement may be what was good before it: the checker is told which.
+#[test]
+fn a_checker_knows_what_was_done_before_the_cut() {
+    let recorded = recorded();
+    let exec = "test -f \"$COLDCUT_ACKED\" && { ! grep -q '^done 2 ' \"$COLDCUT_MARKS\" || \
+                dd if={} bs=4096 skip=2 count=1 status=none | grep -q bbbb; }";
+    let check = |more: &[&str]| {
+        let args = ["check", "log", "--base", "base", "--exec", exec];
+        recorded.log(&[&args[..], more].concat()).status.code()
+    };
+    assert_eq!(check(&[]), Some(1), "the block is lost after its step was done");
+    // The same content was there before.
+    assert_eq!(check(&["--per-content"]), Some(0));
+}
+
 /// How many checkers run at once changes nothing in what is reported, whichever ends first.
 #[test]
 fn the_number_of_jobs_changes_no_answer() {

@@ -111,7 +111,11 @@ fn compare(dump: &Dump, asked: &Asked, lines: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::LinePattern;
+    use crate::crash::index::Digest;
+    use crate::outcome::recovery::{Trust, Verified};
+    use crate::outcome::verdict::Judgement;
+    use crate::recording::mark::Mark;
+    use crate::scenario::{LinePattern, Scenario};
 
     fn lines(numbers: &[u32]) -> Vec<String> {
         numbers.iter().map(|n| format!("row {n}")).collect()
@@ -168,5 +172,61 @@ mod tests {
             None,
             "where no order is promised"
         );
+    }
+
+    /// The judgement of an answer, given the question that it is to; by default that of the cut.
+    fn judged(ended: Result<i32, String>, asked: Option<Digest>) -> Judgement {
+        let text = "format: 1\nname: x\nfilesystem: {type: ext4, size: 16MiB}\nprograms: bin\n\
+                    workload: [{exec: {argv: [p], mark_prefix: \"ack \"}}]\nexpect: [{verify: {argv: [judge]}}]\n";
+        let scenario = Scenario::parse("x.yaml", text).unwrap();
+        let variant = &scenario.variants()[0];
+        let marks = ["begin 0 exec#0", "line 0 row 1", "done 0 exec#0"].map(Mark::from);
+        let history = History::from_marks(&marks);
+        let own = history.asked(variant).unwrap();
+        assert_eq!((own.acknowledged.len(), own.open), (1, false));
+        let answer = Answer {
+            expectation: 0,
+            ended,
+            lines: Vec::new(),
+            last: vec!["words".to_owned()],
+        };
+        let recovery = Recovery {
+            panic: None,
+            verified: Some(Verified {
+                asked: asked.unwrap_or_else(|| own.digest()),
+                answers: vec![answer],
+            }),
+            ..Recovery::panicked(Trust::Cold, String::new())
+        };
+        crate::oracle::judge(variant, &history, &recovery)
+    }
+
+    #[test]
+    fn only_an_answer_to_this_question_counts() {
+        let right = judged(Ok(0), None);
+        assert_eq!(
+            (right.obligations, right.doubts.len()),
+            (1, 1),
+            "{right:?}: the tree is empty"
+        );
+        let other = judged(Ok(0), Some(Digest([7; 16])));
+        assert_eq!(other.obligations, 0);
+        assert!(other.doubts[1].contains("other acknowledgements"), "{other:?}");
+        let broken = judged(Ok(1), Some(Digest([7; 16])));
+        assert!(broken.findings.is_empty(), "{broken:?}");
+    }
+
+    #[test]
+    fn exit_codes_mean_what_the_page_says() {
+        let kinds = |ended| {
+            let judged = judged(ended, None);
+            let kinds: Vec<_> = judged.findings.iter().map(|finding| finding.kind).collect();
+            (kinds, judged.doubts.len() - 1)
+        };
+        assert_eq!(kinds(Ok(0)), (vec![], 0));
+        assert_eq!(kinds(Ok(1)), (vec![ViolationKind::Verify], 0));
+        for unknown in [Ok(2), Ok(137), Err("killed after 5 ms".to_owned())] {
+            assert_eq!(kinds(unknown.clone()), (vec![], 1), "{unknown:?}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! `coldcut log check`: a checker of the user's over every crash state.
 
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::process::ExitCode;
 
+use coldcut_core::crash::index::Digest;
 use coldcut_core::crash::plan::States;
 use serde_json::json;
 
@@ -22,7 +24,8 @@ pub(in crate::cli) struct CheckArgs {
     #[command(flatten)]
     spec: SpecArgs,
     /// The checker, a shell command: {} is the state's file or socket, {state} its name. It must exit with 0 exactly
-    /// when the state is good
+    /// when the state is good. The files $COLDCUT_ACKED and $COLDCUT_MARKS have the lines that programs acknowledged
+    /// before the cut, and all marks
     #[arg(long, value_name = "COMMAND")]
     exec: String,
     /// How the checker gets the state
@@ -34,6 +37,10 @@ pub(in crate::cli) struct CheckArgs {
     /// How many checkers run at once; as many as there are processors unless given
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
+    /// Ask about each content once, with the marks of the first state that has it: what a later cut would show to be lost goes
+    /// unseen
+    #[arg(long)]
+    per_content: bool,
     /// Stop at the first bad state
     #[arg(long)]
     first: bool,
@@ -48,7 +55,7 @@ struct Tally {
     good: u64,
     bad: u64,
     unknown: u64,
-    distinct: u64,
+    distinct: HashSet<Digest>,
 }
 
 pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
@@ -72,7 +79,7 @@ pub(super) async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
             tally.good,
             tally.bad,
             tally.unknown,
-            tally.distinct
+            tally.distinct.len()
         )?;
     }
     Ok(ExitCode::from(tally.exit_code()))
@@ -94,14 +101,15 @@ impl CheckArgs {
             || std::thread::available_parallelism().map_or(1, NonZero::get),
             usize::from,
         );
-        Checks::new(
+        let checks = Checks::new(
             checker,
             opened.index(),
             opened.sources().clone(),
             states,
             jobs,
             scratch,
-        )
+        )?;
+        Ok(checks.per_content(self.per_content))
     }
 }
 
@@ -112,7 +120,7 @@ impl Tally {
             CheckAnswer::Bad { .. } => self.bad += 1,
             CheckAnswer::Inconclusive { .. } => self.unknown += 1,
         }
-        self.distinct += u64::from(!checked.again);
+        self.distinct.insert(checked.digest);
     }
 
     fn exit_code(&self) -> u8 {

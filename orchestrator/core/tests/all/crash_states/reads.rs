@@ -5,10 +5,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::naive::{Script, scripts};
-use coldcut_core::crash::index::{BLOCK, BlockIndex, Sources};
+use coldcut_core::crash::index::{BLOCK, BlockIndex, Digest, Sources};
 use coldcut_core::crash::plan::CrashSpec;
 use coldcut_core::crash::reads::{
-    BlockDigest, BlockRead, Explorer, LogSpace, Place, ReadIndex, Reads, Region, Space,
+    BlockDigest, BlockRead, Exploration, Explorer, LogSpace, Next, Place, ReadIndex, Reads, Region, Space,
 };
 use coldcut_core::crash::state::{CrashState, CutModel, DiscardAs, PlanKind};
 use coldcut_core::recording::block::ReadAt as _;
@@ -423,5 +423,32 @@ fn the_parts_are_whole_whatever_is_read() {
             explorer.cover(task, &space, &read, 0);
         }
         assert_eq!(explorer.coverage().covered, BigUint::from(72_u32));
+    }
+}
+
+proptest! {
+    /// What a program said about other acknowledgements answers for no state, whatever else it read.
+    #[test]
+    fn answers_are_to_the_question_that_was_asked(script in scripts(6), every in 1_u32..4) {
+        let recorded = recorded(&script);
+        let plans = CrashSpec::of(PlanKind::All).complete(recorded.index.log()).unwrap();
+        let question = |cut: Cut| Digest([(cut.0 / every) as u8; 16]);
+        let explored = Exploration::new(&recorded.index, &recorded.sources, &plans, 10_000);
+        let mut explored = explored.asking(question);
+        let mut asked = Vec::new();
+        while let Next::Recover(ask) = explored.advance().unwrap() {
+            let image = recorded.index.image(&ask.state, &recorded.sources).unwrap();
+            let mut content = vec![0; image.size() as usize];
+            image.read_at(0, &mut content).unwrap();
+            let (mut reads, _) = recover(&content);
+            reads.insert(0, BlockRead::asked(question(ask.state.cut)));
+            asked.push(question(ask.state.cut));
+            explored.learn(*ask, reads);
+        }
+        for answer in explored.answers() {
+            prop_assert_eq!(asked[answer.recovery as usize], question(answer.state.cut));
+        }
+        let coverage = explored.coverage();
+        prop_assert_eq!(coverage.covered, coverage.states);
     }
 }
