@@ -63,4 +63,5 @@ fn what_a_guest_says_is_text() {
     assert_eq!(page.matches("<script>").count(), 1);
     assert_eq!(page.matches("</template>").count(), 4);
     assert!(page.matches("alert(1)").count() >= 4, "it is shown");
+    assert!(!page.contains('\u{1b}') && page.contains("\\u{1b}[31m"), "{page}");
 }

@@ -8,6 +8,7 @@ use coldcut_core::outcome::grid::{Grid, Row, Square};
 use coldcut_core::outcome::verdict::Standing;
 
 use super::cell::CellView;
+use crate::report::clean;
 use crate::report::grid::shown;
 use crate::report::phrases::outcome_text;
 use crate::report::summary::Summary;
@@ -104,7 +105,7 @@ pub(super) fn render(summary: &Summary) -> String {
         cells: cells(summary, &squares),
     };
     // Writing to a string fails only where a template asks for it, and this one does not.
-    page.render().unwrap_or_else(|error| error.to_string())
+    clean(page.render().unwrap_or_else(|error| error.to_string()))
 }
 
 fn totals(summary: &Summary) -> Vec<Total> {
