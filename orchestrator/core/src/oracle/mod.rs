@@ -172,15 +172,15 @@ impl Judge<'_> {
         let checker = &self.variant.filesystem.fstype.checker;
         judged.check(auto.level(), recovery.map(|recovery| fsck(recovery, checker)));
         for broken in judged.broken {
-            let rule = broken.rule.id().to_owned();
-            if broken.observed {
-                judgement.observed.push(broken.evidence);
-                continue;
-            }
-            judgement.findings.push(Finding {
+            let list = if broken.observed {
+                &mut judgement.observed
+            } else {
+                &mut judgement.findings
+            };
+            list.push(Finding {
                 kind: broken.kind,
                 expectation: Some(index),
-                rule: Some(rule),
+                rule: Some(broken.rule.id().to_owned()),
                 evidence: broken.evidence,
             });
         }

@@ -81,9 +81,9 @@ pub struct Judgement {
     pub judged: Vec<usize>,
     /// What was broken.
     pub findings: Vec<Finding>,
-    /// What was seen and is promised by nobody, one line each.
+    /// What was seen and is promised by nobody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub observed: Vec<String>,
+    pub observed: Vec<Finding>,
     /// Why this judgement may be incomplete. A cell with doubts and without findings is Inconclusive.
     pub doubts: Vec<String>,
 }

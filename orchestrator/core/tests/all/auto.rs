@@ -272,10 +272,8 @@ fn what_is_planted_is_caught() {
             let caught: Vec<String> = findings
                 .map(|f| format!("{} ({})", f.rule.as_deref().unwrap_or("-"), f.kind))
                 .collect();
-            let observed = judgement.observed.iter().map(|seen| {
-                let rule = seen.split(':').next().unwrap_or_default();
-                format!("{rule} (observed)")
-            });
+            let observed = judgement.observed.iter();
+            let observed = observed.map(|f| format!("{} (observed)", f.rule.as_deref().unwrap_or("-")));
             let all: Vec<String> = caught.iter().cloned().chain(observed).collect();
             let all = if all.is_empty() {
                 "-".to_owned()

@@ -27,8 +27,8 @@ pub struct CellTally {
     /// Why what was found may be incomplete or wrong.
     pub doubts: Vec<String>,
     found: Vec<Found>,
-    /// What was seen and nobody promises, of each rule the first.
-    observed: Vec<String>,
+    /// The rules that were seen broken where nobody promises them: the first time is told.
+    observed: BTreeSet<Option<String>>,
     /// Images for which a kernel was to be booted.
     asked: BTreeSet<usize>,
     /// What no booted kernel showed, though another state took its place.
@@ -117,14 +117,13 @@ impl CellTally {
     /// Adds what judging a crash state gave: counts all findings, and keeps the first of each kind and expectation.
     pub(super) fn add(&mut self, state: &CrashState, image: usize, judgement: Judgement) {
         for seen in judgement.observed {
-            let rule = |text: &str| text.split(':').next().map(str::to_owned);
-            if !self.observed.iter().any(|known| rule(known) == rule(&seen)) {
+            if self.observed.insert(seen.rule) {
                 self.notes.push(format!(
-                    "observed in state {}: cut {}: {seen}",
+                    "observed in state {}: cut {}: {}",
                     state.id(),
-                    state.cut
+                    state.cut,
+                    seen.evidence
                 ));
-                self.observed.push(seen);
             }
         }
         for finding in judgement.findings {
