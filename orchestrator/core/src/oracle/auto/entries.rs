@@ -6,7 +6,7 @@ use coldcut_wire::{EntryKind, TreeEntry};
 
 use super::super::data::printable;
 use super::super::tree::shown;
-use super::links::Found;
+use super::links::{Found, inode_of};
 use super::{Look, MOST, Seen};
 use crate::filesystem::Rule;
 use crate::model::{InodeId, Model, Named, Window};
@@ -163,8 +163,5 @@ impl<'a> Look<'a> {
 
 /// The inodes that a name may lead to.
 pub(super) fn inodes<'w>(window: &Window<'w, Named>) -> impl Iterator<Item = InodeId> + 'w {
-    window.may.iter().filter_map(|version| match version.value {
-        Named::Inode(id) => Some(id),
-        Named::Nothing | Named::Unknown => None,
-    })
+    window.may.iter().filter_map(|version| inode_of(version.value))
 }

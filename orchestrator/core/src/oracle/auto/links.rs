@@ -21,7 +21,7 @@ pub(super) struct Found<'a> {
 }
 
 /// How many names an inode had over time.
-struct Names {
+pub(super) struct Names {
     /// The number after each step that changed it, in the order in which they ended.
     counts: Vec<(usize, i64)>,
     /// The step after whose effect one name is durable.
@@ -148,13 +148,35 @@ impl Look<'_> {
         names.is_none_or(|names| names.counts.iter().any(|(_, count)| *count <= 0))
     }
 
-    /// How many names an inode had, by the steps that may have had an effect; `None` where that is not known.
-    fn names(&self, id: InodeId) -> Option<Names> {
+    /// How many names an inode had; `None` where that is not known.
+    fn names(&self, id: InodeId) -> Option<&Names> {
+        self.names.get_or_init(|| self.all_names())[id.0].as_ref()
+    }
+
+    /// How many names each inode had, by the steps that may have had an effect.
+    fn all_names(&self) -> Vec<Option<Names>> {
+        let inodes = self.model.inodes().count();
+        let mut leading: Vec<Vec<&Versions<Named>>> = vec![Vec::new(); inodes];
+        for entry in self.model.inodes().flat_map(|(_, inode)| inode.entries.values()) {
+            let ids: BTreeSet<InodeId> = entry
+                .all()
+                .iter()
+                .filter_map(|version| inode_of(version.value))
+                .collect();
+            ids.into_iter().for_each(|id| leading[id.0].push(entry));
+        }
+        let names = leading.into_iter().enumerate();
+        names
+            .map(|(id, entries)| self.names_by(InodeId(id), &entries))
+            .collect()
+    }
+
+    /// From the names that ever led to an inode.
+    fn names_by(&self, id: InodeId, entries: &[&Versions<Named>]) -> Option<Names> {
         let its = Named::Inode(id);
         let mut changes: Vec<(u32, usize, i64)> = Vec::new();
         let mut durable = None;
-        let directories = self.model.inodes().flat_map(|(_, inode)| inode.entries.values());
-        for entry in directories.filter(|entry| leads(entry, its)) {
+        for entry in entries {
             let issued = entry
                 .all()
                 .iter()
@@ -191,6 +213,10 @@ impl Look<'_> {
     }
 }
 
-fn leads(entry: &Versions<Named>, to: Named) -> bool {
-    entry.all().iter().any(|version| version.value == to)
+/// The inode that a name leads to, if it is known to lead to one.
+pub(super) fn inode_of(named: Named) -> Option<InodeId> {
+    match named {
+        Named::Inode(id) => Some(id),
+        Named::Nothing | Named::Unknown => None,
+    }
 }

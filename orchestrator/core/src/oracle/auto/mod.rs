@@ -13,7 +13,7 @@ mod entries;
 mod evidence;
 mod links;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::{Arc, OnceLock};
 
 use super::CheckOutcome;
@@ -25,7 +25,7 @@ use crate::model::{InodeId, Model};
 use crate::outcome::verdict::ViolationKind;
 use crate::scenario::{Check, Variant};
 
-use links::Found;
+use links::{Found, Names};
 
 /// Inodes that one judgement compares with what was found, at most: names that may lead to many directories multiply.
 const MOST: u32 = 200_000;
@@ -101,6 +101,7 @@ impl Auto {
             tree,
             origins,
             compared: Cell::new(0),
+            names: OnceCell::new(),
         };
         look.judge()
     }
@@ -134,6 +135,8 @@ pub(super) struct Look<'a> {
     tree: &'a Tree<'a>,
     origins: &'a Origins,
     compared: Cell<u32>,
+    /// How many names each inode had, once that was asked.
+    names: OnceCell<Vec<Option<Names>>>,
 }
 
 /// What is seen of one thing and of what is below it.
