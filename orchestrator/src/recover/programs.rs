@@ -1,7 +1,8 @@
 //! The programs that judge what a guest recovered.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use coldcut_core::crash::index::Digest;
 use coldcut_core::oracle::{Asked, Histories};
@@ -125,6 +126,8 @@ impl Programs {
 pub(crate) struct Asking {
     variant: Variant,
     histories: Histories,
+    /// Those of the cuts that were looked at: a cut has many states.
+    digests: Mutex<HashMap<Cut, Digest>>,
 }
 
 impl Asking {
@@ -134,6 +137,7 @@ impl Asking {
         Some(Arc::new(Self {
             variant: variant.clone(),
             histories: Histories::new(log),
+            digests: Mutex::default(),
         }))
     }
 
@@ -144,7 +148,10 @@ impl Asking {
 
     /// What tells what is asked there from what is asked elsewhere.
     pub(crate) fn digest(&self, cut: Cut) -> Digest {
-        self.at(cut).map_or(Digest([0; 16]), |asked| asked.digest())
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        *digests
+            .entry(cut)
+            .or_insert_with(|| self.at(cut).map_or(Digest([0; 16]), |asked| asked.digest()))
     }
 
     /// The digest of a state's content and of what is asked about it.
