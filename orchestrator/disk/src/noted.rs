@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use coldcut_core::crash::index::{BLOCK, Digest};
-use coldcut_core::crash::reads::{BlockDigest, BlockRead, Place, Reader, Reads};
+use coldcut_core::crash::reads::{BlockDigester, BlockRead, Place, Reader, Reads};
 use coldcut_core::recording::block::ReadAt;
 use coldcut_wire::Placed;
 
@@ -108,16 +108,15 @@ impl Noted {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the blocks of a range, of which `bytes` were read.
-    fn note(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    /// Notes the sectors of a range, of which these bytes were read: whole ones, but for one that the disk's end cuts off.
+    fn note(&self, offset: u64, bytes: &[u8]) {
         let mut notes = self.lock();
         if notes.ended {
-            return Ok(());
+            return;
         }
         let end = offset + bytes.len() as u64;
         for block in offset / BLOCK..end.div_ceil(BLOCK) {
             let start = block * BLOCK;
-            let len = BLOCK.min(self.image.size() - start);
             let known = notes.known.entry(block).or_default();
             let fresh = Place::touched(block, offset, end) & !*known;
             if fresh == 0 {
@@ -125,26 +124,22 @@ impl Noted {
             }
             *known |= fresh;
             // Of the last block of a disk there may be less.
-            let whole = fresh == Place::touched(block, start, start + len);
+            let whole = fresh == Place::touched(block, start, self.image.size());
             let sectors = if whole { Place::ALL } else { fresh };
-            let digest = if start >= offset && start + len <= end {
-                let from = (start - offset) as usize;
-                BlockDigest::of_sectors(&bytes[from..from + len as usize], sectors)
-            } else {
-                let mut around = vec![0; len as usize];
-                self.image.read_at(start, &mut around)?;
-                BlockDigest::of_sectors(&around, sectors)
-            };
+            let mut digest = BlockDigester::default();
+            for sectors in Place::runs(fresh) {
+                let of = |sector: u64| (start + sector * Place::SECTOR - offset) as usize;
+                digest.add(&bytes[of(sectors.start)..of(sectors.end).min(bytes.len())]);
+            }
             let by = notes.by;
             notes.reads.push(BlockRead {
                 block,
                 sectors,
-                digest,
+                digest: digest.finish(),
                 file: None,
                 by,
             });
         }
-        Ok(())
     }
 }
 
@@ -167,8 +162,22 @@ impl ReadAt for Noted {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.image.read_at(offset, buffer)?;
-        self.note(offset, buffer)
+        let end = offset + buffer.len() as u64;
+        let whole = offset.is_multiple_of(Place::SECTOR) && end.is_multiple_of(Place::SECTOR);
+        if whole || end > self.image.size() {
+            self.image.read_at(offset, buffer)?;
+            self.note(offset, buffer);
+            return Ok(());
+        }
+        // Requests of a device have whole sectors; who else reads a part of one depends on all of it.
+        let start = offset / Place::SECTOR * Place::SECTOR;
+        let end = end.next_multiple_of(Place::SECTOR).min(self.image.size());
+        let mut around = vec![0; (end - start) as usize];
+        self.image.read_at(start, &mut around)?;
+        self.note(start, &around);
+        let from = (offset - start) as usize;
+        buffer.copy_from_slice(&around[from..from + buffer.len()]);
+        Ok(())
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<Range<u64>>> {
@@ -178,6 +187,8 @@ impl ReadAt for Noted {
 
 #[cfg(test)]
 mod tests {
+    use coldcut_core::crash::reads::BlockDigest;
+
     use super::*;
 
     fn disk() -> Vec<u8> {
@@ -194,15 +205,20 @@ mod tests {
         noted.read_at(4096, &mut buffer).unwrap();
         noted.by(Reader::Walk);
         noted.read_at(3 * 4096, &mut buffer[..512]).unwrap();
+        // A part of a sector, and then all of its block.
+        noted.read_at(700, &mut buffer[..9]).unwrap();
+        assert_eq!(buffer[..9], bytes[700..709]);
         noted.read_at(0, &mut buffer).unwrap();
         let digest = |range: Range<usize>| BlockDigest::of(&bytes[range]);
+        let without_second = BlockDigest::of(&[&bytes[..512], &bytes[1024..4096]].concat());
         let expected = [
             (1, 0x80, digest(7680..8192), None),
             (2, 0x01, digest(8192..8704), None),
             (2, 0xfe, digest(8704..12288), None),
             (1, 0x7f, digest(4096..7680), None),
             (3, 0xff, digest(12288..12800), Some(Reader::Walk)),
-            (0, 0xff, digest(0..4096), Some(Reader::Walk)),
+            (0, 0x02, digest(512..1024), Some(Reader::Walk)),
+            (0, 0xfd, without_second, Some(Reader::Walk)),
         ];
         let expected = expected.map(|(block, sectors, digest, by)| BlockRead {
             block,

@@ -57,22 +57,34 @@ impl BlockDigest {
 
     /// The digest of some sectors of a block, given the block's bytes: of all that are meant, one after the other.
     pub fn of_sectors(block: &[u8], sectors: u8) -> Self {
-        if sectors == Place::ALL {
-            return Self::of(block);
+        let mut digest = BlockDigester::default();
+        for run in Place::runs(sectors) {
+            let of = |sector: u64| block.len().min((sector * Place::SECTOR) as usize);
+            digest.add(&block[of(run.start)..of(run.end)]);
         }
-        let mut hasher = blake3::Hasher::new();
-        for (number, sector) in block.chunks(Place::SECTOR as usize).enumerate() {
-            if sectors >> number & 1 == 1 {
-                hasher.update(sector);
-            }
-        }
-        Self::first(hasher.finalize())
+        digest.finish()
     }
 
     fn first(hash: blake3::Hash) -> Self {
         let mut first = [0; 16];
         first.copy_from_slice(&hash.as_bytes()[..16]);
         Self(first)
+    }
+}
+
+/// Makes a [`BlockDigest`] of sectors that are given one after the other, in runs.
+#[derive(Clone, Debug, Default)]
+pub struct BlockDigester(blake3::Hasher);
+
+impl BlockDigester {
+    /// Adds the bytes of some sectors.
+    pub fn add(&mut self, sectors: &[u8]) {
+        self.0.update(sectors);
+    }
+
+    /// The digest of all that was added.
+    pub fn finish(&self) -> BlockDigest {
+        BlockDigest::first(self.0.finalize())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where a recovery reads: blocks, and sectors of them.
 
+use std::ops::Range;
+
 use crate::crash::index::BLOCK;
 
 /// Sectors of a block. Filesystems read and write pieces smaller than a page: what lies beside one in the same block is not
@@ -43,6 +45,17 @@ impl Place {
         Self::between(from.div_ceil(Self::SECTOR), to / Self::SECTOR)
     }
 
+    /// Sectors as runs of those that follow each other, by their numbers in the block.
+    pub fn runs(mut sectors: u8) -> impl Iterator<Item = Range<u64>> {
+        std::iter::from_fn(move || {
+            let first = sectors.trailing_zeros();
+            let count = sectors.checked_shr(first)?.trailing_ones();
+            let end = first + count;
+            sectors &= 0xff_u8.checked_shl(end).unwrap_or(0);
+            Some(first.into()..end.into())
+        })
+    }
+
     fn between(first: u64, end: u64) -> u8 {
         (first..end.min(BLOCK / Self::SECTOR)).fold(0, |sectors, sector| sectors | 1 << sector)
     }
@@ -51,6 +64,14 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sectors_are_runs() {
+        let runs = |sectors| Place::runs(sectors).collect::<Vec<_>>();
+        assert_eq!(runs(0), []);
+        assert_eq!(runs(0xff), [0..8]);
+        assert_eq!(runs(0b1001_1010), [1..2, 3..5, 7..8]);
+    }
 
     #[test]
     fn a_range_touches_sectors_and_has_others_whole() {
