@@ -69,7 +69,8 @@ mod tests {
     fn sectors_are_runs() {
         let runs = |sectors| Place::runs(sectors).collect::<Vec<_>>();
         assert_eq!(runs(0), []);
-        assert_eq!(runs(0xff), [0..8]);
+        assert_eq!(runs(0xff).first(), Some(&(0..8)));
+        assert_eq!(runs(0xff).len(), 1);
         assert_eq!(runs(0b1001_1010), [1..2, 3..5, 7..8]);
     }
 

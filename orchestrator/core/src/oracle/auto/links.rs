@@ -163,7 +163,9 @@ impl Look<'_> {
                 .iter()
                 .filter_map(|version| inode_of(version.value))
                 .collect();
-            ids.into_iter().for_each(|id| leading[id.0].push(entry));
+            for id in ids {
+                leading[id.0].push(entry);
+            }
         }
         let names = leading.into_iter().enumerate();
         names
