@@ -4,26 +4,17 @@
 //! split `linux-binary`, `linux-base` and `linux-modules` packages (6.19 and later), all under `/usr/lib`.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::ffi::OsStrExt as _;
+use std::io;
 use std::path::{Component, Path};
 
-use tar::EntryType;
+use super::ar::ArError;
+use super::decompress::DecompressError;
+use super::package::{Entry, entries_of_package};
 
-use super::ar::{self, ArError};
-use super::decompress::{DecompressError, Format, Limited};
-use crate::host::files;
-
-/// Largest unpacked package; the full flavour has about 500 MiB with uncompressed modules.
-const MAX_UNPACKED: u64 = 4 << 30;
 /// Largest file that is taken from a package.
 const MAX_FILE: u64 = 256 << 20;
 /// Most that is kept in memory from the packages of one kernel.
 const MAX_KEPT: u64 = 1 << 30;
-/// Longest path, as Linux has it (`PATH_MAX`), and longest header of pax.
-const LONGEST_NAME: u64 = 4096;
-const LONGEST_PAX: u64 = 64 << 10;
 /// Most files in the packages of one kernel; the full flavour has about 5,000.
 const MAX_ENTRIES: usize = 100_000;
 
@@ -156,73 +147,27 @@ impl Contents {
     /// # Errors
     /// [`DebError`].
     pub fn add_deb(&mut self, path: &Path) -> Result<(), DebError> {
-        let mut file = files::open_regular(path).map_err(|e| DebError::Ar(e.into()))?;
-        let members = ar::members(&mut file)?;
-        let Some(data) = members
-            .iter()
-            .find(|m| m.name == "data.tar" || m.name.starts_with("data.tar."))
-        else {
-            let names: Vec<_> = members.iter().map(|m| m.name.as_str()).collect();
-            return Err(DebError::NoData(if names.is_empty() {
-                "nothing".into()
-            } else {
-                names.join(", ")
-            }));
-        };
-        file.seek(SeekFrom::Start(data.offset))
-            .map_err(|e| DebError::Ar(e.into()))?;
-        let mut packed = BufReader::with_capacity(1 << 16, file.take(data.size));
-        if data.name == "data.tar" {
-            return self.add_tar(packed);
-        }
-        let head = io::BufRead::fill_buf(&mut packed).map_err(|e| DebError::Ar(e.into()))?;
-        let format = Format::of(head).ok_or_else(|| DebError::UnknownCompression(data.name.clone()))?;
-        self.add_tar(format.reader(packed)?)
+        entries_of_package(path, &mut |entry| self.add(entry))
     }
 
-    /// Reads one tar stream and adds what it holds.
-    fn add_tar(&mut self, stream: impl Read) -> Result<(), DebError> {
-        let mut archive = tar::Archive::new(Limited::new(stream, MAX_UNPACKED));
-        // The entries as they are: else long names are read whole, however long.
-        let mut long = None;
-        for entry in archive.entries().map_err(DebError::Tar)?.raw(true) {
-            let mut entry = entry.map_err(DebError::Tar)?;
-            self.entries += 1;
-            if self.entries > MAX_ENTRIES {
-                return Err(DebError::TooMuch);
-            }
-            let kind = entry.header().entry_type();
-            if kind == EntryType::GNULongName {
-                long = Some(long_name(&mut entry)?);
-                continue;
-            }
-            if kind.is_pax_local_extensions() {
-                long = pax_path(&mut entry)?.or(long);
-                continue;
-            }
-            if kind.is_gnu_longlink() || kind.is_pax_global_extensions() {
-                continue;
-            }
-            let name = long.take().unwrap_or_else(|| entry.path_bytes().into_owned());
-            if !kind.is_file() {
-                continue;
-            }
-            let Some(path) = plain(Path::new(OsStr::from_bytes(&name))) else {
-                continue;
-            };
-            if classify(&path) == Use::Nothing {
-                continue;
-            }
-            let size = entry.size();
-            if size > MAX_FILE {
-                return Err(DebError::FileTooLarge { path, size });
-            }
-            // The size is the archive's word; memory is taken as bytes come.
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(DebError::Tar)?;
-            self.take(&path, bytes)?;
+    /// Adds an entry, if it is of use.
+    fn add(&mut self, entry: &mut Entry<'_>) -> Result<(), DebError> {
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            return Err(DebError::TooMuch);
         }
-        Ok(())
+        let path = Some(entry.name).filter(|_| entry.kind.is_file()).and_then(plain);
+        let Some(path) = path.filter(|path| classify(path) != Use::Nothing) else {
+            return Ok(());
+        };
+        let size = entry.size;
+        if size > MAX_FILE {
+            return Err(DebError::FileTooLarge { path, size });
+        }
+        // The size is the archive's word; memory is taken as bytes come.
+        let mut bytes = Vec::new();
+        entry.data.read_to_end(&mut bytes).map_err(DebError::Tar)?;
+        self.take(&path, bytes)
     }
 
     /// Keeps a file of a package (or of an unpacked tree) when it is of use. `path` is relative to `/`.
@@ -271,35 +216,6 @@ impl Contents {
     }
 }
 
-/// The name that a GNU long-name entry has for the next one (tar(5)): its bytes up to a NUL.
-fn long_name(entry: &mut impl Read) -> Result<Vec<u8>, DebError> {
-    let mut name = bounded(entry, LONGEST_NAME)?;
-    name.truncate(name.iter().position(|&byte| byte == 0).unwrap_or(name.len()));
-    Ok(name)
-}
-
-/// The path that a pax header has for the next entry, if any: one of its records `LENGTH KEY=VALUE` (pax(1)).
-fn pax_path(entry: &mut impl Read) -> Result<Option<Vec<u8>>, DebError> {
-    let records = bounded(entry, LONGEST_PAX)?;
-    let of = records.split(|&byte| byte == b'\n').find_map(|record| {
-        let at = record.iter().position(|&byte| byte == b' ')?;
-        record[at + 1..].strip_prefix(b"path=")
-    });
-    Ok(of.map(<[u8]>::to_vec))
-}
-
-fn bounded(entry: &mut impl Read, most: u64) -> Result<Vec<u8>, DebError> {
-    let mut bytes = Vec::new();
-    entry
-        .take(most + 1)
-        .read_to_end(&mut bytes)
-        .map_err(DebError::Tar)?;
-    if bytes.len() as u64 > most {
-        return Err(DebError::LongName(most));
-    }
-    Ok(bytes)
-}
-
 /// The path without `./`, when it is plain UTF-8 and does not climb.
 fn plain(path: &Path) -> Option<String> {
     let mut parts = Vec::new();
@@ -317,6 +233,10 @@ fn plain(path: &Path) -> Option<String> {
 pub(crate) mod tests {
     use super::super::ar::tests::archive;
     use super::super::decompress::tests::{gzip, xz, zstd};
+    use std::io::Read;
+
+    use tar::EntryType;
+
     use super::*;
 
     pub(crate) fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -10,7 +10,7 @@
 //! | `spec`, `version` | what a user asks for, and how versions compare |
 //! | `sources`, `archive` | which Debian archives this machine is set up for |
 //! | `apt`, `index` | signed package lists and downloads, through apt with a private state |
-//! | `ar`, `deb`, `decompress`, `lz4` | packages, read with every size bounded |
+//! | `ar`, `package`, `deb`, `decompress`, `lz4` | packages, read with every size bounded |
 //! | `bzimage`, `elf` | boot images: the payload of a bzImage, PVH notes, module information |
 //! | `modules` | which modules are needed, in load order |
 //! | `manifest`, `staging`, `entry`, `store` | the directory on disk |
@@ -35,6 +35,7 @@ pub mod ingest;
 mod lz4;
 pub mod manifest;
 pub mod modules;
+pub(crate) mod package;
 pub mod progress;
 pub mod pull;
 pub mod recipe;

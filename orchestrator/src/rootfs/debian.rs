@@ -2,14 +2,11 @@
 //! apt checks the lists' signatures, and the packages against the lists. Nothing of a package is run: what its scripts would
 //! make on an installed system (users, alternatives, data) is not there.
 
-use std::fs::{self, File};
-use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use super::unpack::{UnpackError, Unpacker};
-use crate::kernel::ar;
 use crate::kernel::archive::{self, ArchiveOptions};
-use crate::kernel::decompress::Format;
 use crate::kernel::recipe::{ArchiveKind, Recipe, Suite};
 use crate::kernel::{Silent, Store, StoreError, apt::Apt};
 
@@ -86,8 +83,10 @@ pub(super) fn unpack(
     let debs = apt.download_all(&needed, work)?;
     for deb in debs {
         let name = deb.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let why = |why: String| DebianError::Package { package: name, why };
-        add(&deb, into).map_err(why)?;
+        into.add_package(&deb).map_err(|error| DebianError::Package {
+            package: name,
+            why: error.to_string(),
+        })?;
         let _ = fs::remove_file(&deb);
     }
     add_accounts(into).map_err(|error| DebianError::Package {
@@ -95,26 +94,6 @@ pub(super) fn unpack(
         why: error.to_string(),
     })?;
     Ok(needed)
-}
-
-/// Adds a package's files.
-fn add(deb: &PathBuf, into: &mut Unpacker) -> Result<(), String> {
-    let words = |error: &dyn std::fmt::Display| error.to_string();
-    let mut file = File::open(deb).map_err(|e| words(&e))?;
-    let members = ar::members(&mut file).map_err(|e| words(&e))?;
-    let is_data = |name: &str| name == "data.tar" || name.starts_with("data.tar.");
-    let data = members.iter().find(|member| is_data(&member.name));
-    let data = data.ok_or("it has no data.tar")?;
-    file.seek(SeekFrom::Start(data.offset)).map_err(|e| words(&e))?;
-    let mut packed = BufReader::with_capacity(1 << 16, file.take(data.size));
-    let result = if data.name == "data.tar" {
-        into.add(packed)
-    } else {
-        let head = std::io::BufRead::fill_buf(&mut packed).map_err(|e| words(&e))?;
-        let format = Format::of(head).ok_or("its data has no known compression")?;
-        into.add(format.reader(packed).map_err(|e| words(&e))?)
-    };
-    result.map_err(|e| words(&e))
 }
 
 /// The accounts that every Debian system has, which a package's script would make.

@@ -2,9 +2,14 @@
 //! there are bounds on how much.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Component, Path, PathBuf};
+
+use tar::EntryType;
+
+use crate::kernel::deb::DebError;
+use crate::kernel::package::{Entry, entries_of_package};
 
 /// Most bytes of all files of one root file system.
 const MOST_BYTES: u64 = 4 << 30;
@@ -16,9 +21,9 @@ const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 /// Why an archive cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
-    /// It is damaged.
-    #[error("a damaged archive: {0}")]
-    Damaged(#[source] io::Error),
+    /// It is damaged, or too large.
+    #[error(transparent)]
+    Package(#[from] DebError),
     /// A name in it leads out of the directory.
     #[error("an archive's `{0}` leads out of its root directory, or through a symbolic link")]
     Outside(String),
@@ -58,26 +63,23 @@ impl Unpacker {
         })
     }
 
-    /// Adds all of an archive.
-    pub(super) fn add(&mut self, tar: impl Read) -> Result<(), UnpackError> {
-        let mut archive = tar::Archive::new(tar);
-        for entry in archive.entries().map_err(UnpackError::Damaged)? {
-            let mut entry = entry.map_err(UnpackError::Damaged)?;
-            let path = entry.path().map_err(UnpackError::Damaged)?;
-            let name = path.display().to_string();
-            let Some(below) = inside(&path).filter(|below| !below.as_os_str().is_empty()) else {
-                if inside(&path).is_some() {
-                    continue;
-                }
-                return Err(UnpackError::Outside(name));
-            };
-            drop(path);
-            let target = self.place(&below, &name)?;
-            self.entries = self.entries.checked_sub(1).ok_or(UnpackError::TooMuch)?;
-            self.bytes = self.bytes.checked_sub(entry.size()).ok_or(UnpackError::TooMuch)?;
-            self.one(&mut entry, &target, &name)?;
+    /// Adds all files of a package.
+    pub(super) fn add_package(&mut self, deb: &Path) -> Result<(), UnpackError> {
+        entries_of_package(deb, &mut |entry| self.add(entry))
+    }
+
+    fn add(&mut self, entry: &mut Entry<'_>) -> Result<(), UnpackError> {
+        let name = entry.name.display().to_string();
+        let Some(below) = inside(entry.name) else {
+            return Err(UnpackError::Outside(name));
+        };
+        if below.as_os_str().is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let target = self.place(&below, &name)?;
+        self.entries = self.entries.checked_sub(1).ok_or(UnpackError::TooMuch)?;
+        self.bytes = self.bytes.checked_sub(entry.size).ok_or(UnpackError::TooMuch)?;
+        self.one(entry, &target, &name)
     }
 
     /// Adds a file with this text.
@@ -97,15 +99,8 @@ impl Unpacker {
         fs::read(path).ok()
     }
 
-    fn one(
-        &self,
-        entry: &mut tar::Entry<'_, impl Read>,
-        target: &Path,
-        name: &str,
-    ) -> Result<(), UnpackError> {
-        use tar::EntryType;
-        let mode = entry.header().mode().unwrap_or(0o644) & 0o7777;
-        let kind = entry.header().entry_type();
+    fn one(&self, entry: &mut Entry<'_>, target: &Path, name: &str) -> Result<(), UnpackError> {
+        let (mode, kind) = (entry.mode & 0o7777, entry.kind);
         if kind == EntryType::Directory {
             make_dir(target)?;
             // Whoever unpacks this must be able to write into it, and to read it again.
@@ -117,17 +112,16 @@ impl Unpacker {
         match kind {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let mut file = File::create(target).map_err(write(target))?;
-                io::copy(entry, &mut file).map_err(write(target))?;
+                io::copy(entry.data, &mut file).map_err(write(target))?;
                 set_mode(target, mode | 0o400)
             }
-            EntryType::Symlink => match entry.link_name().map_err(UnpackError::Damaged)? {
-                Some(to) => symlink(&*to, target).map_err(write(target)),
+            EntryType::Symlink => match entry.link {
+                Some(to) => symlink(to, target).map_err(write(target)),
                 None => Ok(()),
             },
             EntryType::Link => {
-                let to = entry.link_name().map_err(UnpackError::Damaged)?;
                 let outside = || UnpackError::Outside(name.to_owned());
-                let below = to.as_deref().and_then(inside).ok_or_else(outside)?;
+                let below = entry.link.and_then(inside).ok_or_else(outside)?;
                 let source = self.place(&below, name)?;
                 fs::hard_link(&source, target).map_err(write(target))
             }
@@ -191,6 +185,8 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), UnpackError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::kernel::package::entries_of_tar;
+
     use super::*;
 
     /// An archive whose names are written as they are, however hostile.
@@ -220,7 +216,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
-        let result = Unpacker::new(&root).and_then(|mut unpacker| unpacker.add(archive(entries).as_slice()));
+        let result = Unpacker::new(&root).and_then(|mut unpacker| {
+            entries_of_tar(archive(entries).as_slice(), &mut |entry| unpacker.add(entry))
+        });
         (dir, result)
     }
 
@@ -252,6 +250,18 @@ mod tests {
             assert!(!dir.path().join("out").exists());
         }
         assert!(!Path::new("/tmp/coldcut-out").exists());
+    }
+
+    #[test]
+    fn a_name_without_end_is_refused() {
+        let name = "n".repeat(64 << 10);
+        for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink] {
+            let (_dir, result) = unpack(&[("long", kind, &name), ("file", FILE, "text")]);
+            assert!(
+                matches!(result, Err(UnpackError::Package(DebError::LongName(_)))),
+                "{result:?}"
+            );
+        }
     }
 
     #[test]
