@@ -33,6 +33,14 @@ fn a_page_has_every_cell_and_says_what_is_missing() {
     let page = page();
     assert_eq!(page.matches("<template ").count(), 4);
     assert!(page.contains("<b>1 cells are not finished.</b>"), "{page}");
+    for (number, id) in ["control.6.1", "control.6.12", "hazard.6.1", "hazard.6.12"]
+        .into_iter()
+        .enumerate()
+    {
+        let button = format!("data-cell=\"{number}\" title=\"rename.{id}\"");
+        let behind = format!("<template id=\"c{number}\" data-id=\"rename.{id}\">");
+        assert!(page.contains(&button) && page.contains(&behind), "{id}");
+    }
     for (class, count) in [("bad", 1), ("unknown", 1), ("good", 2)] {
         let total = format!("<li class=\"{class}\"><b>{count}</b>");
         assert!(page.contains(&total), "{total}");

@@ -1,9 +1,9 @@
 //! The page as a whole: totals, filters, the grid.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::ops::RangeFrom;
 
 use askama::Template;
-use coldcut_core::outcome::cell::CellResult;
 use coldcut_core::outcome::grid::{Grid, Row, Square};
 use coldcut_core::outcome::verdict::Standing;
 
@@ -88,11 +88,6 @@ pub(super) fn symbol(standing: Standing) -> &'static str {
 pub(super) fn render(summary: &Summary) -> String {
     let grid = Grid::new(std::slice::from_ref(&summary.result));
     let squares: Vec<&Square<'_>> = grid.squares().map(|(.., square)| square).collect();
-    let indices: HashMap<*const CellResult, usize> = squares
-        .iter()
-        .enumerate()
-        .map(|(index, square)| (std::ptr::from_ref(square.rounds.shown()), index))
-        .collect();
     let page = Page {
         version: env!("CARGO_PKG_VERSION"),
         style: include_str!("../../../templates/report.css"),
@@ -101,7 +96,7 @@ pub(super) fn render(summary: &Summary) -> String {
         totals: totals(summary),
         unfinished: summary.unfinished().count(),
         kernels: &grid.kernels,
-        scenarios: scenarios(&grid, &indices),
+        scenarios: scenarios(&grid),
         cells: cells(summary, &squares),
     };
     // Writing to a string fails only where a template asks for it, and this one does not.
@@ -127,7 +122,9 @@ fn totals(summary: &Summary) -> Vec<Total> {
     .collect()
 }
 
-fn scenarios<'a>(grid: &Grid<'a>, indices: &HashMap<*const CellResult, usize>) -> Vec<Scenario<'a>> {
+/// The rows of the grid. Its squares are numbered in their order, as the cells are.
+fn scenarios<'a>(grid: &Grid<'a>) -> Vec<Scenario<'a>> {
+    let mut numbers = 0..;
     let mut scenarios: Vec<Scenario<'a>> = Vec::new();
     for row in &grid.rows {
         if scenarios.last().is_none_or(|last| last.name != row.scenario) {
@@ -138,7 +135,7 @@ fn scenarios<'a>(grid: &Grid<'a>, indices: &HashMap<*const CellResult, usize>) -
                 rows: Vec::new(),
             });
         }
-        let view = row_view(row, &grid.kernels, indices);
+        let view = row_view(row, &grid.kernels, &mut numbers);
         if let Some(last) = scenarios.last_mut() {
             last.rows.push(view);
         }
@@ -160,11 +157,7 @@ fn scenarios<'a>(grid: &Grid<'a>, indices: &HashMap<*const CellResult, usize>) -
     scenarios
 }
 
-fn row_view<'a>(
-    row: &Row<'a>,
-    kernels: &[String],
-    indices: &HashMap<*const CellResult, usize>,
-) -> RowView<'a> {
+fn row_view<'a>(row: &Row<'a>, kernels: &[String], numbers: &mut RangeFrom<usize>) -> RowView<'a> {
     let mut declared: Vec<String> = Vec::new();
     let mut standings: Vec<&str> = Vec::new();
     let mut text = format!("{} {}", row.scenario, row.variant);
@@ -177,10 +170,7 @@ fn row_view<'a>(
         let standing = square.rounds.standing();
         let cell = square.rounds.shown();
         let view = SquareView {
-            index: indices
-                .get(&std::ptr::from_ref(cell))
-                .copied()
-                .unwrap_or_default(),
+            index: numbers.next().unwrap_or_default(),
             id: cell.cell.id.to_string(),
             class: class(standing),
             symbol: symbol(standing),
@@ -215,7 +205,7 @@ fn cells(summary: &Summary, squares: &[&Square<'_>]) -> Vec<CellView> {
         _ if !squares[*index].rounds.shown().violations.is_empty() => 2,
         _ => 3,
     });
-    let drawn: std::collections::HashSet<usize> = by_need.into_iter().take(TIMELINES).collect();
+    let drawn: HashSet<usize> = by_need.into_iter().take(TIMELINES).collect();
     let cell = |(index, square): (usize, &&Square<'_>)| {
         let dir = summary.dir.as_deref().filter(|_| drawn.contains(&index));
         CellView::new(index, square, dir)
